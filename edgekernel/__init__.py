@@ -1,0 +1,50 @@
+"""edgekernel: the hardware control runtime for single-board computers."""
+
+from edgekernel.core import message
+from edgekernel.core.clock import Clock, SystemClock
+from edgekernel.core.component import command, computed, effect, on, requires
+from edgekernel.core.device import Device
+from edgekernel.core.interface import Interface
+from edgekernel.core.messages import Event, Message, Severity
+from edgekernel.core.output import Output, output
+from edgekernel.core.process import Process
+from edgekernel.core.reading import Reading, reading
+from edgekernel.core.runtime import VERSION as __version__
+from edgekernel.core.runtime import Context, Runtime, SignalRuntime, ThreadedRuntime
+from edgekernel.core.sample import Quality, Sample
+from edgekernel.core.service import Service
+from edgekernel.core.signals import Computed, Effect, Signal, batch, untracked
+
+__all__ = [
+    "Clock",
+    "Computed",
+    "Context",
+    "Device",
+    "Effect",
+    "Event",
+    "Interface",
+    "Message",
+    "Output",
+    "Process",
+    "Quality",
+    "Reading",
+    "Runtime",
+    "Sample",
+    "Service",
+    "Severity",
+    "Signal",
+    "SignalRuntime",
+    "SystemClock",
+    "ThreadedRuntime",
+    "__version__",
+    "batch",
+    "command",
+    "computed",
+    "effect",
+    "message",
+    "on",
+    "output",
+    "reading",
+    "requires",
+    "untracked",
+]

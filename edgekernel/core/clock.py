@@ -1,0 +1,160 @@
+"""Time and everything that waits for it.
+
+All of edgekernel waits on a `Clock`, never on `time` or `threading`: on `SystemClock` the
+primitives are Python's own, on the simulated clock (`edgekernel.sim`) they are fibers.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from edgekernel.core.errors import EdgekernelError
+
+NANOSECONDS = 1_000_000_000
+
+
+class EventLike(Protocol):
+    """A flag to wait for, as `threading.Event`."""
+
+    def is_set(self) -> bool: ...
+    def set(self) -> None: ...
+    def clear(self) -> None: ...
+    def wait(self, timeout: float | None = None) -> bool: ...
+
+
+class LockLike(Protocol):
+    """A mutual exclusion, as `threading.Lock`."""
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool: ...
+    def release(self) -> None: ...
+    def __enter__(self) -> bool: ...
+    def __exit__(self, *exc_info: object) -> None: ...
+
+
+class ConditionLike(Protocol):
+    """A lock to wait on until notified, as `threading.Condition`."""
+
+    def __enter__(self) -> bool: ...
+    def __exit__(self, *exc_info: object) -> None: ...
+    def wait(self, timeout: float | None = None) -> bool: ...
+    def notify(self, n: int = 1) -> None: ...
+    def notify_all(self) -> None: ...
+
+
+class QueueLike(Protocol):
+    """A first-in first-out hand-over, as `queue.Queue`; raises `queue.Empty` and `queue.Full`."""
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None: ...
+    def get(self, block: bool = True, timeout: float | None = None) -> Any: ...
+    def qsize(self) -> int: ...
+
+
+class ThreadLike(Protocol):
+    """A thread of execution, as `threading.Thread`."""
+
+    name: str
+
+    def start(self) -> None: ...
+    def join(self, timeout: float | None = None) -> None: ...
+    def is_alive(self) -> bool: ...
+
+
+class Clock(Protocol):
+    """Tells the time, sleeps, and makes the primitives that wait.
+
+    Times are seconds as float where people read them and integer nanoseconds where sums must
+    not drift. Scheduling uses the monotonic time only; the UTC time is for people and logs.
+    """
+
+    def now_utc(self) -> datetime:
+        """Return the wall time, timezone-aware, in UTC."""
+        ...
+
+    def time_ns(self) -> int:
+        """Return the wall time in nanoseconds since 1970-01-01 UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds since an arbitrary moment; never goes back."""
+        ...
+
+    def monotonic_ns(self) -> int:
+        """Return `monotonic` in integer nanoseconds."""
+        ...
+
+    def uptime(self) -> float:
+        """Return seconds since this clock was made."""
+        ...
+
+    def sleep(self, seconds: float, cancel: EventLike | None = None) -> bool:
+        """Sleep; return True as soon as `cancel` is set, False when the time is over."""
+        ...
+
+    def flow(self) -> object:
+        """Return what identifies the running thread (or fiber) among those alive."""
+        ...
+
+    def Event(self) -> EventLike: ...
+    def Lock(self) -> LockLike: ...
+    def Condition(self) -> ConditionLike: ...
+    def Queue(self, maxsize: int = 0) -> QueueLike: ...
+    def Thread(self, target: Callable[[], object], name: str) -> ThreadLike:
+        """Make a daemon thread that is not started yet."""
+        ...
+
+
+class SystemClock:
+    """The real time and the real threads of this machine."""
+
+    def __init__(self) -> None:
+        self._origin = time.monotonic()
+
+    def now_utc(self) -> datetime:
+        """Return the wall time, timezone-aware, in UTC."""
+        return datetime.now(UTC)
+
+    time_ns = staticmethod(time.time_ns)
+    monotonic = staticmethod(time.monotonic)
+    monotonic_ns = staticmethod(time.monotonic_ns)
+    flow = staticmethod(threading.get_ident)
+
+    def uptime(self) -> float:
+        """Return seconds since this clock was made."""
+        return time.monotonic() - self._origin
+
+    def sleep(self, seconds: float, cancel: EventLike | None = None) -> bool:
+        """Sleep; return True as soon as `cancel` is set, False when the time is over."""
+        if cancel is not None:
+            return cancel.wait(max(0.0, seconds))
+        if seconds > 0:
+            time.sleep(seconds)
+        return False
+
+    def Event(self) -> EventLike:
+        """Make a `threading.Event`."""
+        return threading.Event()
+
+    def Lock(self) -> LockLike:
+        """Make a `threading.Lock`."""
+        return threading.Lock()
+
+    def Condition(self) -> ConditionLike:
+        """Make a `threading.Condition`."""
+        return threading.Condition()
+
+    def Queue(self, maxsize: int = 0) -> QueueLike:
+        """Make a `queue.Queue`; 0 means unbounded."""
+        return queue.Queue(maxsize)
+
+    def Thread(self, target: Callable[[], object], name: str) -> ThreadLike:
+        """Make a daemon `threading.Thread` that is not started yet."""
+        return threading.Thread(target=target, name=name, daemon=True)
+
+
+class SimulationStopped(EdgekernelError, BaseException):
+    """Unwinds a fiber whose simulated clock is closed; never caught by `except Exception`."""

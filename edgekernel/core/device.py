@@ -1,0 +1,171 @@
+"""Devices: the drivers' base class, with lifecycle, online state, readings and outputs."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from edgekernel.core import message
+from edgekernel.core.clock import Clock, SystemClock
+from edgekernel.core.errors import EdgekernelError, LifecycleError
+from edgekernel.core.output import Output, OutputDeclaration
+from edgekernel.core.reading import Reading, ReadingDeclaration
+
+if TYPE_CHECKING:
+    from edgekernel.core.runtime import Context
+
+D = TypeVar("D")
+
+_NO_CONTEXT_CLOCK = SystemClock()
+
+
+class Device:
+    """One piece of hardware, or another boundary. Subclass it to write a driver.
+
+    A driver takes its boundaries and settings as constructor parameters, touches no hardware
+    before `connect`, and lets go of it in `disconnect`. It declares `reading`s and `output`s as
+    class attributes. If it has a `poll` method, that is called every `every` seconds while the
+    device is attached; what `poll` raises puts the device offline until a later one succeeds.
+    """
+
+    kind: ClassVar[str] = "device"
+    every: float = 1.0
+    """Seconds between two polls."""
+
+    def __init__(self, id: str) -> None:
+        self.id = id
+        self.poll_group = id
+        """Devices of one group (one bus) are polled by one thread, one after the other."""
+        self._context: Context | None = None
+        self._online = False
+
+    def connect(self) -> None:
+        """Open the boundaries and make the hardware ready."""
+
+    def disconnect(self) -> None:
+        """Let go of the hardware; also called after a `connect` that failed."""
+
+    def poll(self) -> None:
+        """Measure: update the readings. Raise if the hardware does not answer."""
+
+    @property
+    def ctx(self) -> Context:
+        """The runtime's context; raises LifecycleError while the device is not attached."""
+        if self._context is None:
+            raise LifecycleError(
+                f"{self.id}: no context: the device is not attached to a runtime. "
+                "Use self.ctx from connect() on, not in __init__()."
+            )
+        return self._context
+
+    @property
+    def clock(self) -> Clock:
+        """The runtime's clock; the system's while the device is not attached."""
+        return self._context.clock if self._context is not None else _NO_CONTEXT_CLOCK
+
+    @property
+    def attached(self) -> bool:
+        """Whether a runtime has it."""
+        return self._context is not None
+
+    @property
+    def online(self) -> bool:
+        """Whether the hardware answered when it was last asked."""
+        return self._online
+
+    @property
+    def polled(self) -> bool:
+        """Whether this driver measures by polling."""
+        return type(self).poll is not Device.poll
+
+    @property
+    def readings(self) -> dict[str, Reading[bool] | Reading[int] | Reading[float] | Reading[str]]:
+        """The readings by name, in definition order."""
+        return {name: getattr(self, name) for name in _declared(type(self), ReadingDeclaration)}
+
+    @property
+    def outputs(self) -> dict[str, Output[bool] | Output[int] | Output[float] | Output[str]]:
+        """The outputs by name, in definition order."""
+        return {name: getattr(self, name) for name in _declared(type(self), OutputDeclaration)}
+
+    def now_ns(self) -> int:
+        """Return the wall time of the device's clock in nanoseconds since 1970 UTC."""
+        return self.clock.time_ns()
+
+    def attach(self, ctx: Context) -> None:
+        """Connect, with every output at its safe value; raises what `connect` raises."""
+        self._context = ctx
+        try:
+            self.connect()
+            for output in self.outputs.values():
+                output.release()
+        except Exception as error:
+            ctx.emit(message.DeviceFailed(self.id, _text(error), traceback.format_exc()))
+            self._let_go()
+            self._context = None
+            raise
+        ctx.emit(message.DeviceAttached(self.id))
+        self.set_online()
+
+    def hold_safe(self, reason: str) -> None:
+        """Drive every output to its safe value and refuse to change it, with the reason.
+
+        Every output is tried; what fails is raised together at the end.
+        """
+        errors: list[Exception] = []
+        for output in self.outputs.values():
+            try:
+                output.hold_safe(reason)
+            except EdgekernelError as error:
+                errors.append(error)
+        if errors:
+            raise ExceptionGroup(f"{self.id}: outputs that could not be made safe", errors)
+
+    def detach(self) -> None:
+        """Make safe, disconnect and leave the runtime. Never raises: failures are reported."""
+        ctx = self._context
+        if ctx is None:
+            return
+        try:
+            self.hold_safe("the device is detached")
+        except ExceptionGroup as error:
+            ctx.emit(message.DeviceFailed(self.id, _text(error), traceback.format_exc()))
+        self._let_go()
+        self.set_offline("detached")
+        ctx.emit(message.DeviceDetached(self.id))
+        self._context = None
+
+    def set_online(self) -> None:
+        """Say that the hardware answers; a change is told as DeviceOnline."""
+        if not self._online:
+            self._online = True
+            self.ctx.emit(message.DeviceOnline(self.id))
+
+    def set_offline(self, error: str) -> None:
+        """Say that the hardware does not answer: its readings are BAD, told as DeviceOffline."""
+        for reading in self.readings.values():
+            reading.fail(f"offline: {error}")
+        if self._online:
+            self._online = False
+            self.ctx.emit(message.DeviceOffline(self.id, error))
+
+    def _let_go(self) -> None:
+        try:
+            self.disconnect()
+        except Exception as error:
+            self.ctx.emit(message.DeviceFailed(self.id, _text(error), traceback.format_exc()))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id}>"
+
+
+def _declared(cls: type, declaration: type[D]) -> Iterator[str]:
+    found: dict[str, bool] = {}
+    for base in reversed(cls.__mro__):
+        found.update((n, isinstance(v, declaration)) for n, v in vars(base).items())
+    return (name for name, wanted in found.items() if wanted)
+
+
+def _text(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,120 @@
+"""Every exception of edgekernel, in one tree.
+
+    EdgekernelError
+    ├── ConfigError (ValueError)        a node file, board or driver parameter is wrong
+    ├── BootError (ExceptionGroup)      everything that kept a runtime from booting
+    ├── LifecycleError (RuntimeError)   called at the wrong moment
+    ├── ReactiveError (RuntimeError)    misuse of the signal graph
+    │   └── CycleError                  a computed that needs itself
+    ├── BoundaryError (OSError)         what a driver meets at a boundary
+    │   ├── ClosedError                 your code has closed it, or not yet opened it
+    │   ├── BrokenError                 the world broke it: unplugged, no answer, I/O error
+    │   │   └── NackError               nobody acknowledged on the bus
+    │   └── BusyError                   somebody else holds it
+    ├── BadReadingError (ValueError)    `.value` of a reading whose quality is BAD
+    └── RefusedError                    a request that was understood and not carried out
+        ├── UnknownTargetError (LookupError)   no such device, output, component or command
+        ├── InvalidValueError (ValueError)     wrong type, out of range, malformed
+        ├── ForbiddenError (PermissionError)   a role is needed and was not shown
+        ├── UnavailableError                   right now not possible: stopping, offline
+        └── TurnTimeoutError (TimeoutError)    not done within its time limit
+
+A refusal carries `code`, a stable word for machines, beside its text for people.
+"""
+
+from __future__ import annotations
+
+
+class EdgekernelError(Exception):
+    """Base of everything edgekernel raises on purpose."""
+
+
+class ConfigError(EdgekernelError, ValueError):
+    """A node file, a board file or a driver parameter is wrong.
+
+    `problems` holds one sentence per mistake; the text of the exception is all of them.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class BootError(EdgekernelError, ExceptionGroup[Exception]):
+    """Everything that kept a runtime from booting; what had been started is stopped again."""
+
+    def derive(self, excs: object) -> BootError:
+        """Build the group that `split` and `subgroup` return."""
+        return BootError(self.message, excs)  # type: ignore[arg-type]
+
+
+class LifecycleError(EdgekernelError, RuntimeError):
+    """Something was asked for at a moment at which it cannot be done."""
+
+
+class ReactiveError(EdgekernelError, RuntimeError):
+    """The signal graph was used in a way that has no meaning."""
+
+
+class CycleError(ReactiveError):
+    """A computed needs its own value; the text names the members of the cycle."""
+
+
+class BoundaryError(EdgekernelError, OSError):
+    """A boundary could not do what a driver asked; the text names boundary and cause."""
+
+
+class ClosedError(BoundaryError):
+    """The boundary is not open: your code has closed it, or not opened it yet."""
+
+
+class BrokenError(BoundaryError):
+    """The world broke the boundary: unplugged, no answer, an I/O error."""
+
+
+class NackError(BrokenError):
+    """No chip acknowledged its address or a byte on the bus."""
+
+
+class BusyError(BoundaryError):
+    """Another owner holds the line, bus or port."""
+
+
+class BadReadingError(EdgekernelError, ValueError):
+    """The value of a reading whose quality is BAD was asked for."""
+
+
+class RefusedError(EdgekernelError):
+    """A request was understood and not carried out; nothing has changed."""
+
+    code = "refused"
+
+
+class UnknownTargetError(RefusedError, LookupError):
+    """There is no device, output, component or command of that name."""
+
+    code = "unknown"
+
+
+class InvalidValueError(RefusedError, ValueError):
+    """A value has the wrong type, is out of range or malformed."""
+
+    code = "invalid"
+
+
+class ForbiddenError(RefusedError, PermissionError):
+    """The request needs a role that the caller has not shown."""
+
+    code = "forbidden"
+
+
+class UnavailableError(RefusedError):
+    """Not possible right now: the node is stopping, the device is offline."""
+
+    code = "unavailable"
+
+
+class TurnTimeoutError(RefusedError, TimeoutError):
+    """The request was not done within its time limit."""
+
+    code = "timeout"

@@ -1,0 +1,348 @@
+"""Boot and shutdown: the order of the parts, one error tree, and a bound on the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from edgekernel.core import message
+from edgekernel.core.clock import EventLike
+from edgekernel.core.component import Activation, handlers, requirements
+from edgekernel.core.device import Device
+from edgekernel.core.errors import BootError, ConfigError, LifecycleError
+from edgekernel.core.interface import Interface
+from edgekernel.core.messages import Event, Message
+from edgekernel.core.poller import Poller
+from edgekernel.core.process import Process
+from edgekernel.core.role import Role
+from edgekernel.core.routes import Rank, Route
+from edgekernel.core.service import Service
+from edgekernel.core.supervisor import Supervised
+
+if TYPE_CHECKING:
+    from edgekernel.core.runtime import Runtime
+
+Part = Device | Process | Interface | Service
+
+_SAFE_LIMIT_S = 2.0
+_LEAST_S = 0.05
+_RANKS: dict[type[Role], Rank] = {
+    Process: Rank.PROCESS,
+    Interface: Rank.INTERFACE,
+    Service: Rank.SERVICE,
+}
+
+
+class State(StrEnum):
+    """Where a runtime is in its life."""
+
+    CREATED = "created"
+    BOOTING = "booting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+class _Live:
+    """The presence of one role in the runtime: its routes, commands, effects."""
+
+    def __init__(self, runtime: Runtime, role: Role) -> None:
+        from edgekernel.core.runtime import Context
+
+        self.role = role
+        self.context = Context(runtime, role.name)
+        self._runtime = runtime
+        self._rank = next(rank for kind, rank in _RANKS.items() if isinstance(role, kind))
+        self._routes: list[Route] = []
+        self._commands: list[str] = []
+        self._activation: Activation | None = None
+
+    def enter(self) -> None:
+        """Let handlers, effects and commands be called from now on."""
+        self._runtime.turns.call(self._enter, f"start of {self.role.name}")
+
+    def _enter(self) -> None:
+        self._activation = Activation(self.role, self.context)
+        role, context, table = self.role, self.context, self._runtime.routes
+        if type(role).handle_event is not Role.handle_event:
+            self._route(Message, "handle_event", lambda event: role.handle_event(context, event))
+        for cls, handler in handlers(role):
+            self._route(cls, handler.__name__, handler)
+        self._commands = self._runtime.commands.add(role.name, role)
+        assert table is self._runtime.routes
+
+    def _route(self, cls: type[Message], name: str, call: Callable[[Event], object]) -> None:
+        label = f"{self.role.name}.{name}"
+        route = self._runtime.routes.add(self._rank, cls, self.role.name, label, call)
+        self._routes.append(route)
+
+    def leave(self) -> None:
+        """Let nothing of it be called any more."""
+        self._runtime.routes.remove(*self._routes)
+        self._runtime.commands.remove(self._commands)
+        self._routes, self._commands = [], []
+        if self._activation is not None:
+            self._activation.close()
+            self._activation = None
+
+
+class Lifecycle:
+    """The parts of a runtime, started in order and stopped in reverse."""
+
+    def __init__(self, runtime: Runtime, shutdown_limit_s: float) -> None:
+        self._runtime = runtime
+        self._limit_s = shutdown_limit_s
+        self._lock = runtime.clock.Lock()
+        self.state = State.CREATED
+        self.stopped: EventLike = runtime.clock.Event()
+        self._on_stopped: list[Callable[[], object]] = []
+        self.devices: dict[str, Device] = {}
+        self.services: dict[str, Service] = {}
+        self._roles: dict[str, Role] = {}
+        self._attached: list[Device] = []
+        self._live: list[_Live] = []
+        self._supervised: dict[str, Supervised] = {}
+
+    def add(self, part: Part, name: str) -> None:
+        """Take a part in, before boot; names are unique."""
+        if self.state is not State.CREATED:
+            raise LifecycleError(
+                f"{name}: parts are added before boot; the runtime is {self.state}"
+            )
+        if not isinstance(part, Device | Process | Interface | Service):
+            raise TypeError(f"{part!r} is no Device, Process, Interface or Service")
+        if not name:
+            raise ConfigError(f"{type(part).__name__}: a part needs a name (or a device an id)")
+        if name in self.devices or name in self._roles:
+            other = self.devices.get(name) or self._roles[name]
+            raise ConfigError(f"{name}: two parts of this name: {part!r} and {other!r}")
+        if isinstance(part, Device):
+            self.devices[name] = part
+            return
+        self._roles[name] = part
+        if isinstance(part, Service):
+            self.services[name] = part
+
+    def service_status(self) -> dict[str, Any]:
+        """Return the supervisor's view of every service."""
+        return {name: supervised.status() for name, supervised in self._supervised.items()}
+
+    def when_stopped(self, call: Callable[[], object]) -> None:
+        """Call `call` when the shutdown is complete; at once if it is."""
+        self._on_stopped.append(call)
+        if self.stopped.is_set():
+            call()
+
+    def boot(self) -> None:
+        """Start everything, or nothing."""
+        with self._lock:
+            if self.state in (State.RUNNING, State.BOOTING):
+                return
+            if self.state is not State.CREATED:
+                raise LifecycleError(
+                    f"{self._runtime.name}: the runtime is {self.state}; a runtime boots once. "
+                    "Make a new one."
+                )
+            self.state = State.BOOTING
+        try:
+            self._boot()
+        except BaseException:
+            self._stop("the boot failed")
+            raise
+
+    def _boot(self) -> None:
+        from edgekernel.core.runtime import VERSION
+
+        emit = self._runtime.emit
+        self._add_pollers()
+        self._resolve()
+        emit(message.RuntimeBooting(VERSION))
+        self._attach_devices()
+        for kind in (Process, Interface):
+            self._gather([(r.name, self._starter(r)) for r in self._of(kind)])
+        self._gather([(s.name, self._preparer(s)) for s in self._of(Service)])
+        with self._lock:
+            if self.state is not State.BOOTING:
+                raise LifecycleError("the runtime was shut down while it was booting")
+            self.state = State.RUNNING
+        emit(message.RuntimeBooted(VERSION))
+        for name, supervised in self._supervised.items():
+            if self.services[name].enabled and self.state is State.RUNNING:
+                supervised.start()
+
+    def _of(self, kind: type[Role]) -> list[Role]:
+        return [role for role in self._roles.values() if isinstance(role, kind)]
+
+    def _add_pollers(self) -> None:
+        groups: dict[str, list[Device]] = {}
+        for device in self.devices.values():
+            if device.polled:
+                groups.setdefault(device.poll_group, []).append(device)
+        for group, devices in groups.items():
+            poller = Poller(group, devices)
+            self._roles[poller.name] = self.services[poller.name] = poller
+
+    def _resolve(self) -> None:
+        """Fill in what the roles require, before any hardware is touched."""
+        failures: list[Exception] = []
+        for role in self._roles.values():
+            for needed in requirements(type(role)):
+                found = [
+                    device
+                    for device in self.devices.values()
+                    if isinstance(device, needed.contract) and needed.id in (None, device.id)
+                ]
+                if len(found) == 1:
+                    setattr(role, needed.name, found[0])
+                    continue
+                which = f"several fit: {', '.join(d.id for d in found)}" if found else "none fits"
+                failures.append(
+                    ConfigError(f"{role.name}.{needed.name}: requires a {needed}, but {which}")
+                )
+        self._raise(failures)
+
+    def _attach_devices(self) -> None:
+        from edgekernel.core.runtime import Context
+
+        failures: list[Exception] = []
+        for device in self.devices.values():
+            try:
+                device.attach(Context(self._runtime, device.id))
+                self._attached.append(device)
+            except Exception as error:
+                error.add_note(f"while attaching device {device.id!r}")
+                failures.append(error)
+        self._raise(failures)
+
+    def _gather(self, steps: list[tuple[str, Callable[[], object]]]) -> None:
+        failures: list[Exception] = []
+        for name, step in steps:
+            try:
+                step()
+            except Exception as error:
+                error.add_note(f"while starting {name!r}")
+                failures.append(error)
+        self._raise(failures)
+
+    def _raise(self, failures: list[Exception]) -> None:
+        if failures:
+            raise BootError(f"{self._runtime.name} did not boot", failures)
+
+    def _starter(self, role: Role) -> Callable[[], object]:
+        def start() -> None:
+            live = _Live(self._runtime, role)
+            role.attach(live.context)
+            self._live.append(live)  # from here on the shutdown calls stop and detach
+            role.start(live.context)
+            live.enter()
+            told = message.ProcessStarted if isinstance(role, Process) else message.InterfaceStarted
+            self._runtime.emit(told(role.name))
+
+        return start
+
+    def _preparer(self, service: Role) -> Callable[[], object]:
+        def prepare() -> None:
+            assert isinstance(service, Service)
+            live = _Live(self._runtime, service)
+            service.attach(live.context)
+            self._supervised[service.name] = Supervised(
+                service, live.context, enter=live.enter, leave=live.leave, halt=self.shutdown
+            )
+
+        return prepare
+
+    def shutdown(self, reason: str) -> None:
+        """Stop everything once, on a thread of its own; wait for it where that is possible."""
+        with self._lock:
+            first = self.state in (State.BOOTING, State.RUNNING)
+            if self.state is State.CREATED:
+                return
+            if first:
+                self.state = State.STOPPING
+        if first:
+            clock = self._runtime.clock
+            clock.Thread(lambda: self._stop(reason), f"{self._runtime.name}:shutdown").start()
+        if not self._called_by_a_part():
+            self.stopped.wait(self._limit_s + 2 * _SAFE_LIMIT_S)
+
+    def _called_by_a_part(self) -> bool:
+        """Say whether the caller is a handler or a service, for which nobody must wait."""
+        from edgekernel.core.turns import current_queue
+
+        return self._runtime.turns.inside() or current_queue.get() is self._runtime.turns
+
+    def _stop(self, reason: str) -> None:
+        """Safe first, then services, interfaces, processes, devices: each in reverse."""
+        with self._lock:
+            self.state = State.STOPPING
+        clock, emit = self._runtime.clock, self._runtime.emit
+        end = clock.monotonic() + self._limit_s
+        holds = [
+            (f"safe state of {d.id}", lambda d=d: d.hold_safe(f"the node is stopping: {reason}"))
+            for d in reversed(self._attached)
+        ]
+        self._all_at_once(holds, _SAFE_LIMIT_S)
+        emit(message.RuntimeShuttingDown(reason))
+        self._stop_services(end)
+        self._runtime.turns.wait_idle(max(_LEAST_S, min(1.0, end - clock.monotonic())))
+        for live in reversed(self._live):
+            self._bounded(f"stop of {live.role.name}", lambda live=live: self._retire(live), end)
+        for device in reversed(self._attached):
+            self._bounded(f"detach of {device.id}", device.detach, end)
+        with self._lock:
+            self.state = State.STOPPED
+        emit(message.RuntimeShutdown(reason))
+        self._runtime.turns.close()
+        self.stopped.set()
+        for call in self._on_stopped:
+            call()
+
+    def _stop_services(self, end: float) -> None:
+        clock = self._runtime.clock
+        supervised = list(reversed(self._supervised.items()))
+        for _, each in supervised:
+            each.cancel()
+        for name, each in supervised:
+            # half of what is left: interfaces, processes and devices come after
+            left = max(_LEAST_S, (end - clock.monotonic()) / 2)
+            if not each.join(left):
+                self._passed_over(f"stop of service {name}", f"still running after {left:.1f} s")
+            self.services[name].detach()
+
+    def _retire(self, live: _Live) -> None:
+        live.leave()
+        role = live.role
+        try:
+            role.stop(live.context)
+        finally:
+            role.detach()
+            told = message.ProcessStopped if isinstance(role, Process) else message.InterfaceStopped
+            self._runtime.emit(told(role.name))
+
+    def _bounded(self, name: str, step: Callable[[], object], end: float) -> None:
+        left = max(_LEAST_S, end - self._runtime.clock.monotonic())
+        self._all_at_once([(name, step)], left)
+
+    def _all_at_once(self, steps: list[tuple[str, Callable[[], object]]], limit_s: float) -> None:
+        """Run steps beside one another; report those that raise or take longer than the limit."""
+        clock = self._runtime.clock
+        threads = []
+        for name, step in steps:
+            thread = clock.Thread(lambda n=name, s=step: self._reported(n, s), f"stop:{name}")
+            thread.start()
+            threads.append((name, thread))
+        end = clock.monotonic() + limit_s
+        for name, thread in threads:
+            thread.join(max(0.0, end - clock.monotonic()))
+            if thread.is_alive():
+                self._passed_over(name, f"not done within {limit_s:.1f} s")
+
+    def _reported(self, name: str, step: Callable[[], object]) -> None:
+        try:
+            self._runtime.turns.within(step)
+        except Exception as error:
+            self._passed_over(name, f"{type(error).__name__}: {error}")
+
+    def _passed_over(self, step: str, error: str) -> None:
+        self._runtime.emit(message.ShutdownStepFailed(step, error))

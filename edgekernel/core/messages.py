@@ -1,0 +1,101 @@
+"""Message, Severity and Event: what happened, how bad it is, and when it was said."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import FrozenInstanceError, dataclass, fields
+from datetime import UTC, datetime
+from enum import IntEnum
+from typing import Any, ClassVar, dataclass_transform
+
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+class Severity(IntEnum):
+    """How much a message matters, on the scale of `logging`."""
+
+    DEBUG = 10
+    INFO = 20
+    WARNING = 30
+    ERROR = 40
+    CRITICAL = 50
+
+
+@dataclass_transform(frozen_default=True)
+class _MessageType(type):
+    """Makes every message class a frozen, slotted dataclass, however it was written."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], space: dict[str, Any]) -> _MessageType:
+        if "__dataclass_params__" in space:
+            # dataclass(slots=True) builds the class a second time: that one is final. Message
+            # itself is frozen, and a user's own @dataclass(frozen=True, slots=True) on top
+            # refuses a class that states its own __setattr__ or __slots__.
+            for stated in ("__setattr__", "__delattr__"):
+                space.pop(stated, None)
+            cls = super().__new__(mcs, name, bases, space)
+            del cls.__slots__  # type: ignore[attr-defined]
+            return cls
+        if not bases:
+            return super().__new__(mcs, name, bases, space)
+        space.setdefault("name", ".".join(_WORD_START.split(name)).lower())
+        plain = super().__new__(mcs, name, bases, space)
+        return dataclass(frozen=True, slots=True)(plain)  # type: ignore[return-value]
+
+
+class Message(metaclass=_MessageType):
+    """An immutable, typed fact. Subclass it and annotate the fields.
+
+    Every subclass becomes a frozen, slotted dataclass. `name` is derived from the class name
+    (`ButtonPressed` becomes "button.pressed") unless the class gives one; `severity` is INFO
+    unless the class says otherwise.
+    """
+
+    __slots__ = ()
+
+    name: ClassVar[str]
+    severity: ClassVar[Severity] = Severity.INFO
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise FrozenInstanceError(f"{self.name}: a message cannot be changed (field {name!r})")
+
+    def __delattr__(self, name: str) -> None:
+        raise FrozenInstanceError(f"{self.name}: a message cannot be changed (field {name!r})")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields by name; values as they are, nested messages not converted."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+
+
+class Event:
+    """A message with its place in the order of a runtime.
+
+    `seq` counts up by one per emitted message; `monotonic` is seconds on the runtime's clock;
+    `source` names who emitted it; `cause` is the `seq` of the event during whose handling it
+    was emitted, or None.
+    """
+
+    __slots__ = ("cause", "monotonic", "payload", "seq", "source", "time_ns")
+
+    def __init__(
+        self,
+        seq: int,
+        time_ns: int,
+        monotonic: float,
+        source: str,
+        payload: Message,
+        cause: int | None,
+    ) -> None:
+        self.seq = seq
+        self.time_ns = time_ns
+        self.monotonic = monotonic
+        self.source = source
+        self.payload = payload
+        self.cause = cause
+
+    @property
+    def time(self) -> datetime:
+        """The wall time of the emit, timezone-aware, in UTC."""
+        return datetime.fromtimestamp(self.time_ns / 1e9, UTC)
+
+    def __repr__(self) -> str:
+        return f"<Event {self.seq} {self.payload!r} from {self.source}>"

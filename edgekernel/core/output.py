@@ -1,0 +1,148 @@
+"""Outputs: a device's writable signals. What was asked (setpoint) and what is (readback)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from edgekernel.core.errors import EdgekernelError, UnavailableError
+from edgekernel.core.reading import Reading
+from edgekernel.core.signals import Signal, batch
+from edgekernel.core.values import ValueType
+
+if TYPE_CHECKING:
+    from edgekernel.core.device import Device
+
+T = TypeVar("T", bool, int, float, str)
+D = TypeVar("D", bound=Callable[..., Any])
+
+_WRITE_LIMIT_S = 5.0
+
+
+class Output(Generic[T]):
+    """Something a device does. `set` drives it at once and raises if that did not work.
+
+    `safe` is the value for start, stop and failure; None says that there is no safe value.
+    """
+
+    def __init__(self, device: Device, declaration: OutputDeclaration[T]) -> None:
+        """Make the output of a device; nothing is driven before the device is attached."""
+        self.label = f"{device.id}.{declaration.name}"
+        self.values = declaration.values
+        self.safe: T | None = declaration.safe
+        self._drive = declaration.driver(device)
+        self._device = device
+        self._setpoint: Signal[T | None] = Signal(None, name=f"{self.label}.setpoint")
+        self.readback = Reading(f"{self.label}.readback", self.values, device.now_ns)
+        self._lock = device.clock.Lock()  # keeps driver writes and what is noted of them in order
+        self._held = "the device is not attached"
+
+    @property
+    def setpoint(self) -> T | None:
+        """What was asked for last; None before anything was."""
+        return self._setpoint.get()
+
+    @property
+    def value(self) -> T:
+        """The readback; raises BadReadingError while that is BAD."""
+        return self.readback.value
+
+    def get(self) -> T:
+        """Return the readback; raise BadReadingError while that is BAD."""
+        return self.readback.get()
+
+    def set(self, value: T) -> None:
+        """Drive the output. Setting what is already set drives it again: harmless, and heals.
+
+        Raises InvalidValueError for a value that is not allowed and UnavailableError while the
+        device is not attached, the node is stopping, or the driver fails.
+        """
+        self._write(self.values.parse(value), force=False)
+
+    def release(self) -> None:
+        """Let `set` drive the output, beginning with its safe value."""
+        self._lock = self._device.clock.Lock()
+        self._held = ""
+        if self.safe is not None:
+            self._write(self.safe, force=True)
+
+    def hold_safe(self, reason: str) -> None:
+        """Drive the safe value and refuse every later `set`, with the reason."""
+        attached = not self._held
+        self._held = reason
+        if attached and self.safe is not None:
+            self._write(self.safe, force=True)
+
+    def _write(self, value: T, *, force: bool) -> None:
+        with batch():  # what depends on it runs after the lock is released
+            if not self._lock.acquire(timeout=_WRITE_LIMIT_S):
+                raise UnavailableError(f"{self.label}: a write before this one hangs")
+            try:
+                if self._held and not force:
+                    raise UnavailableError(f"{self.label}: not set to {value!r}: {self._held}")
+                self.readback.update(self._drive(value))
+                self._setpoint.set(value)
+            except (OSError, EdgekernelError) as error:
+                if isinstance(error, UnavailableError):
+                    raise
+                self.readback.fail(f"the driver failed: {error}")
+                raise UnavailableError(f"{self.label}: not set to {value!r}: {error}") from error
+            finally:
+                self._lock.release()
+
+    def __repr__(self) -> str:
+        return f"<Output {self.label} setpoint={self._setpoint.peek()!r}>"
+
+
+class OutputDeclaration(Generic[T]):
+    """A class attribute of a Device: each instance has its own Output of that name."""
+
+    def __init__(self, values: ValueType[T], safe: T | None, device_class: str) -> None:
+        self.values = values
+        self.safe = safe
+        self.device_class = device_class
+        self.name = ""
+        self._method = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def drive(self, method: D) -> D:
+        """Mark the method that drives this output: takes the value, returns the readback."""
+        self._method = method.__name__
+        return method
+
+    def driver(self, device: Device) -> Callable[[T], T]:
+        """Return the method of this device that drives the output."""
+        if not self._method:
+            raise TypeError(f"{type(device).__name__}.{self.name}: no @{self.name}.drive method")
+        method: Callable[[T], T] = getattr(device, self._method)
+        return method
+
+    @overload
+    def __get__(self, device: None, owner: type) -> OutputDeclaration[T]: ...
+    @overload
+    def __get__(self, device: Device, owner: type) -> Output[T]: ...
+    def __get__(self, device: Any, owner: type) -> Any:
+        if device is None:
+            return self
+        if self.name not in device.__dict__:
+            device.__dict__[self.name] = Output(device, self)
+        return device.__dict__[self.name]
+
+
+def output(
+    type: type[T],
+    *,
+    safe: T | None,
+    unit: str = "",
+    range: tuple[float, float] | None = None,
+    precision: int | None = None,
+    device_class: str = "",
+) -> OutputDeclaration[T]:
+    """Declare an output of a Device class; its driver method is marked with `@<name>.drive`.
+
+    `safe` is the value for start, stop and failure; None says explicitly that there is none.
+    The other parameters are those of `reading`.
+    """
+    return OutputDeclaration(ValueType(type, unit, range, precision), safe, device_class)

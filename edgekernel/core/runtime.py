@@ -1,0 +1,360 @@
+"""Runtime: owns the parts, routes every message, boots in order and stops within a bound."""
+
+from __future__ import annotations
+
+import signal
+import traceback
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from edgekernel.core import message
+from edgekernel.core.clock import Clock, SystemClock
+from edgekernel.core.commands import Authorizer, Binder, CommandTable, bind_by_name
+from edgekernel.core.device import Device
+from edgekernel.core.errors import LifecycleError
+from edgekernel.core.interface import Interface
+from edgekernel.core.lifecycle import Lifecycle, State
+from edgekernel.core.messages import Event, Message, Severity
+from edgekernel.core.process import Process
+from edgekernel.core.routes import EventTurn, Rank, Route, RoutingTable
+from edgekernel.core.service import Service
+from edgekernel.core.turns import TurnQueue
+
+M = TypeVar("M", bound=Message)
+R = TypeVar("R", bound="Runtime")
+
+VERSION = "0.1.0"
+_KEPT_ERRORS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a part may use of its runtime; `source` is the part's name on what it emits."""
+
+    runtime: Runtime
+    source: str
+
+    @property
+    def clock(self) -> Clock:
+        """The runtime's clock: wait on it, never on `time`."""
+        return self.runtime.clock
+
+    @property
+    def devices(self) -> Mapping[str, Device]:
+        """The devices by id."""
+        return self.runtime.devices
+
+    def emit(self, message: Message) -> None:
+        """Say that something has happened; see `Runtime.emit`."""
+        self.runtime.emit(message, source=self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A subscriber's place in the routing; `cancel` gives it up."""
+
+    _table: RoutingTable
+    _route: Route
+
+    def cancel(self) -> None:
+        """Call the subscriber no more. Cancelling twice is harmless."""
+        self._table.remove(self._route)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorRecord:
+    """A failure that was kept: when (UTC nanoseconds), where, what, and the traceback."""
+
+    time_ns: int
+    where: str
+    error: str
+    traceback: str
+
+
+class Runtime:
+    """The authority over one application: its devices, processes, interfaces and services.
+
+    Attach and register the parts, then `boot`; or use it as a context manager. Everything
+    coordinates through messages and signals, in the order and with the exclusiveness that
+    `edgekernel.core.turns` describes.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str = "edgekernel",
+        clock: Clock | None = None,
+        binder: Binder = bind_by_name,
+        authorizer: Authorizer | None = None,
+        slow_turn_s: float = 0.1,
+        shutdown_limit_s: float = 10.0,
+    ) -> None:
+        """Make a runtime with no parts.
+
+        `binder` checks command arguments; without an `authorizer` every command that needs a
+        role is refused. A handler longer than `slow_turn_s` is reported. `shutdown` takes at
+        most `shutdown_limit_s` seconds, whatever hangs.
+        """
+        self.name = name
+        self.clock: Clock = clock or SystemClock()
+        self.routes = RoutingTable()
+        self.commands = CommandTable(binder, authorizer)
+        self.turns = TurnQueue(
+            self.clock, self, dispatcher=f"{name}:dispatcher", slow_turn_s=slow_turn_s
+        )
+        self.errors: deque[ErrorRecord] = deque(maxlen=_KEPT_ERRORS)
+        self.error_count = 0
+        self._seq = 0
+        self._lifecycle = Lifecycle(self, shutdown_limit_s)
+
+    @property
+    def state(self) -> State:
+        """Where the runtime is between created and stopped."""
+        return self._lifecycle.state
+
+    @property
+    def devices(self) -> Mapping[str, Device]:
+        """The devices by id, in the order of attaching."""
+        return self._lifecycle.devices
+
+    @property
+    def services(self) -> Mapping[str, Service]:
+        """The services by name."""
+        return self._lifecycle.services
+
+    def attach_device(self, device: Device) -> None:
+        """Add a device; its `connect` runs at boot."""
+        self._lifecycle.add(device, device.id)
+
+    def register_process(self, process: Process) -> None:
+        """Add a process."""
+        self._lifecycle.add(process, process.name)
+
+    def register_interface(self, interface: Interface) -> None:
+        """Add an interface."""
+        self._lifecycle.add(interface, interface.name)
+
+    def register_service(self, service: Service) -> None:
+        """Add a service; its thread starts at the end of the boot."""
+        self._lifecycle.add(service, service.name)
+
+    def register(self, part: Device | Process | Interface | Service) -> None:
+        """Add a part by its class."""
+        self._lifecycle.add(part, part.id if isinstance(part, Device) else part.name)
+
+    def boot(self) -> None:
+        """Start devices, processes, interfaces, then services. Booting twice does nothing.
+
+        Raises BootError with everything that failed, after stopping again what had started.
+        """
+        self._lifecycle.boot()
+
+    def shutdown(self, reason: str = "requested") -> None:
+        """Make the outputs safe, then stop everything, in reverse, within the limit.
+
+        May be called from any thread, at any time and repeatedly. Inside a handler or a
+        service it returns at once and the shutdown goes on beside it.
+        """
+        self._lifecycle.shutdown(reason)
+
+    def run(self) -> None:
+        """Boot and wait until something shuts the runtime down."""
+        self.boot()
+        self._lifecycle.stopped.wait()
+
+    def emit(self, payload: Message, source: str = "") -> None:
+        """Give a message its place in the order and take it to its handlers.
+
+        Returns after the handlers have run, unless turns are being run already: then it returns
+        at once and they run in their turn. See `edgekernel.core.turns`.
+        """
+        clock = self.clock
+        event = Event(0, clock.time_ns(), clock.monotonic(), source or self.name, payload, None)
+        self.turns.submit(EventTurn(self, event))
+
+    def subscribe(
+        self, message_class: type[Message], handler: Callable[[Event], object]
+    ) -> Subscription:
+        """Call `handler` for each event of a message class, after all parts, until cancelled."""
+        label = getattr(handler, "__qualname__", repr(handler))
+        route = self.routes.add(Rank.SUBSCRIBER, message_class, label, label, handler)
+        return Subscription(self.routes, route)
+
+    def invoke(
+        self,
+        name: str,
+        args: Mapping[str, Any] | None = None,
+        principal: str = "",
+        timeout: float | None = 30.0,
+    ) -> Any:
+        """Carry out the command `component.command` as a turn and return its result.
+
+        `timeout` is in seconds. Raises RefusedError (unknown, invalid, forbidden, timeout), or
+        what the command itself raises.
+        """
+        if self.state is not State.RUNNING:
+            raise LifecycleError(f"{name}: the runtime is {self.state}; commands need it running")
+        call = self.commands.prepare(name, args or {}, principal)
+        result = self.turns.call(call, f"command {name}", timeout)
+        self.emit(message.CommandInvoked(name, principal))
+        return result
+
+    def status(self) -> dict[str, Any]:
+        """Return the state of the runtime and of every part, ready for JSON."""
+        return {
+            "name": self.name,
+            "state": str(self.state),
+            "uptime_s": self.clock.uptime(),
+            "events": self._seq,
+            "waiting_turns": self.turns.depth,
+            "cut_turns": self.turns.cut_turns,
+            "errors": self.error_count,
+            "devices": {id: {"online": device.online} for id, device in self.devices.items()},
+            "services": self._lifecycle.service_status(),
+        }
+
+    def __enter__(self) -> Self:
+        self.boot()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.shutdown("done" if kind is None else f"{kind.__name__}: {error}")
+
+    def next_seq(self) -> int:
+        """Return the next sequence number; called by the turn queue under its lock."""
+        self._seq += 1
+        return self._seq
+
+    def handler_failed(self, route: Route, event: Event, error: Exception) -> None:
+        """Report a handler that raised, unless it was handling an error already: that is kept."""
+        trace = "".join(traceback.format_exception(error))
+        text = f"{type(error).__name__}: {error}"
+        self._keep(f"{route.label} handling {event.payload.name}", text, trace)
+        if event.payload.severity >= Severity.ERROR:
+            self._log(route.label, error)
+            return
+        kinds: dict[Rank, Callable[[str, str, str, str], Message]] = {
+            Rank.PROCESS: message.ProcessError,
+            Rank.INTERFACE: message.InterfaceError,
+            Rank.SERVICE: message.ServiceError,
+            Rank.SUBSCRIBER: message.EventSubscriberError,
+        }
+        self.emit(kinds[route.rank](route.owner, event.payload.name, text, trace))
+
+    def turn_failed(self, label: str, error: BaseException) -> None:
+        """Report an effect or another turn that raised."""
+        trace = "".join(traceback.format_exception(error))
+        text = f"{type(error).__name__}: {error}"
+        self._keep(label, text, trace)
+        self.emit(message.EffectError(label, text, trace))
+
+    def turn_was_slow(self, label: str, seconds: float) -> None:
+        """Report a turn that kept others waiting."""
+        if label != message.SlowTurn.name:  # a slow handler of the report itself
+            self.emit(message.SlowTurn(label, seconds))
+
+    def feedback_cut(self, members: tuple[str, ...], cut: str) -> None:
+        """Report a feedback loop, from outside of it."""
+        self._keep("feedback loop", " -> ".join(members), "")
+        self.turns.submit_apart(
+            EventTurn(
+                self,
+                Event(
+                    0,
+                    self.clock.time_ns(),
+                    self.clock.monotonic(),
+                    self.name,
+                    message.FeedbackLoop(tuple(members), cut),
+                    None,
+                ),
+            )
+        )
+
+    def _keep(self, where: str, text: str, trace: str) -> None:
+        self.error_count += 1
+        self.errors.append(ErrorRecord(self.clock.time_ns(), where, text, trace))
+
+    @staticmethod
+    def _log(where: str, error: Exception) -> None:
+        import logging  # costs 12 ms: only where something has gone wrong
+
+        logging.getLogger("edgekernel").error(
+            "%s failed while handling an error", where, exc_info=error
+        )
+
+
+class ThreadedRuntime(Runtime):
+    """A runtime whose life runs on a thread of its own, beside the caller's."""
+
+    def start(self) -> None:
+        """Boot on a thread of its own and return when booted; raises what `boot` raises."""
+        failure: list[Exception] = []
+        booted = self.clock.Event()
+
+        def live() -> None:
+            try:
+                self.boot()
+            except Exception as error:
+                failure.append(error)
+            booted.set()
+            if not failure:
+                self._lifecycle.stopped.wait()
+
+        self.clock.Thread(live, f"{self.name}:runtime").start()
+        booted.wait()
+        if failure:
+            raise failure[0]
+
+    def run(self) -> None:
+        """Start, and block until something shuts the runtime down."""
+        self.start()
+        self._lifecycle.stopped.wait()
+
+
+class SignalRuntime(Runtime):
+    """A runtime for a program of its own: POSIX signals become shutdown and messages.
+
+    SIGINT and SIGTERM shut down, a second one is harmless; SIGHUP is the message SystemReload,
+    SIGUSR1 and SIGUSR2 are SystemSignal with action "user1" and "user2". `run` must be called
+    in the main thread.
+    """
+
+    def run(self) -> None:
+        """Boot, then serve signals until the shutdown is complete."""
+        arrived: SimpleQueue[int | None] = SimpleQueue()  # its put is safe in a signal handler
+        numbers = (
+            signal.SIGINT,
+            signal.SIGTERM,
+            signal.SIGHUP,
+            signal.SIGUSR1,
+            signal.SIGUSR2,
+        )
+        earlier = {n: signal.signal(n, lambda number, _: arrived.put(number)) for n in numbers}
+        try:
+            self.boot()
+            self._lifecycle.when_stopped(lambda: arrived.put(None))
+            while (number := arrived.get()) is not None:
+                self._serve(number)
+        finally:
+            for n, handler in earlier.items():
+                signal.signal(n, handler)
+
+    def _serve(self, number: int) -> None:
+        if number in (signal.SIGINT, signal.SIGTERM):
+            self.clock.Thread(
+                lambda: self.shutdown(signal.Signals(number).name), f"{self.name}:signal"
+            ).start()
+        elif number == signal.SIGHUP:
+            self.emit(message.SystemReload())
+        else:
+            action = "user1" if number == signal.SIGUSR1 else "user2"
+            self.emit(message.SystemSignal(number, action))

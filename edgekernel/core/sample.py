@@ -1,0 +1,44 @@
+"""Quality and Sample: a value together with how far it can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Quality(StrEnum):
+    """How far a value can be trusted; the three classes of OPC UA Part 8, section 6.3."""
+
+    GOOD = "good"
+    UNCERTAIN = "uncertain"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample(Generic[T]):
+    """A value with quality, the wall time at which it was obtained, and the reason if not GOOD.
+
+    `value` is None while there has never been one; with BAD it is the last one known.
+    """
+
+    value: T | None
+    quality: Quality
+    time_ns: int
+    reason: str = ""
+
+    @property
+    def time(self) -> datetime:
+        """When the value was obtained, timezone-aware, in UTC."""
+        return datetime.fromtimestamp(self.time_ns / 1e9, UTC)
+
+    def says_the_same(self, other: Sample[T]) -> bool:
+        """Compare all but the time."""
+        return (self.value, self.quality, self.reason) == (
+            other.value,
+            other.quality,
+            other.reason,
+        )

@@ -1,0 +1,43 @@
+"""Services: what works by time, each on its own supervised thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from edgekernel.core.clock import NANOSECONDS
+from edgekernel.core.role import Role
+
+if TYPE_CHECKING:
+    from edgekernel.core.runtime import Context
+
+RestartPolicy = Literal["no", "on-failure", "always"]
+
+
+class Service(Role):
+    """Ticks on its own thread, at absolute deadlines `interval` seconds apart.
+
+    A tick that raises ends the run: `stop` is called and, by its `restart` policy, the service
+    starts anew after a delay that doubles from `backoff_s` up to `backoff_limit_s`, at most
+    `restart_budget[0]` times in `restart_budget[1]` seconds. A `critical` service that fails
+    halts the runtime into the safe state.
+    """
+
+    interval: float = 1.0
+    """Seconds between ticks; 0 ticks without a pause, for ticks that wait by themselves."""
+    enabled: bool = True
+    restart: RestartPolicy = "on-failure"
+    critical: bool = False
+    backoff_s: float = 1.0
+    backoff_limit_s: float = 60.0
+    restart_budget: ClassVar[tuple[int, float]] = (5, 300.0)
+
+    def tick(self, ctx: Context) -> None:
+        """Do what is to be done now."""
+
+    def next_deadline_ns(self, deadline_ns: int, now_ns: int) -> int:
+        """Return when to tick next, in the clock's monotonic nanoseconds.
+
+        `deadline_ns` is when this tick was to begin. The default is one interval after that; a
+        time in the past means that ticks were missed, which the supervisor reports and skips.
+        """
+        return max(deadline_ns + int(self.interval * NANOSECONDS), 0)

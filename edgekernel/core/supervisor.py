@@ -1,0 +1,180 @@
+"""Supervision: each service on its thread, ticked on time and restarted with patience."""
+
+from __future__ import annotations
+
+import random
+import traceback
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from edgekernel.core import message
+from edgekernel.core.clock import NANOSECONDS, EventLike, ThreadLike
+from edgekernel.core.service import Service
+
+if TYPE_CHECKING:
+    from edgekernel.core.runtime import Context
+
+
+class Supervised:
+    """One service with its thread, from the first start to the last stop."""
+
+    def __init__(
+        self,
+        service: Service,
+        context: Context,
+        *,
+        enter: Callable[[], object],
+        leave: Callable[[], object],
+        halt: Callable[[str], object],
+    ) -> None:
+        """Supervise `service`.
+
+        `enter` and `leave` make its handlers and effects live and take them down, around each
+        run; `halt` is called with the cause when a critical service fails.
+        """
+        self.service = service
+        self._context = context
+        self._enter, self._leave, self._halt = enter, leave, halt
+        self._cancel: EventLike = context.clock.Event()
+        self._thread: ThreadLike | None = None
+        self._restarts: deque[int] = deque()
+        self._jitter = random.Random(service.name)  # noqa: S311 (spreads restarts; no secret)
+        self.ticks = self.missed = self.attempts = 0
+        self.last_tick_ns: int | None = None
+        self.lateness_s = 0.0
+        self.last_error = ""
+        self.running = False
+
+    def start(self) -> None:
+        """Start the thread."""
+        clock = self._context.clock
+        within = self._context.runtime.turns.within
+        self._cancel = clock.Event()
+        self._thread = clock.Thread(lambda: within(self._supervise), f"svc:{self.service.name}")
+        self._thread.start()
+
+    def cancel(self) -> None:
+        """Ask it to stop: a sleep between ticks ends at once, a tick that runs goes on."""
+        self._cancel.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the thread to end; False if it did not within the time."""
+        if self._thread is None:
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def status(self) -> dict[str, Any]:
+        """Return what an operator wants to know; times in seconds."""
+        now = self._context.clock.monotonic_ns()
+        last = self.last_tick_ns
+        return {
+            "running": self.running,
+            "critical": self.service.critical,
+            "ticks": self.ticks,
+            "missed": self.missed,
+            "restarts": self.attempts,
+            "last_tick_age_s": None if last is None else (now - last) / NANOSECONDS,
+            "lateness_s": self.lateness_s,
+            "last_error": self.last_error,
+        }
+
+    def _supervise(self) -> None:
+        while not self._cancel.is_set():
+            error = self._run_once()
+            delay_s = self._after(error)
+            if delay_s is None:
+                return
+            self._cancel.wait(delay_s)
+
+    def _run_once(self) -> Exception | None:
+        """Start, tick until cancelled or failed, stop. Return why it failed, if it did."""
+        service, ctx = self.service, self._context
+        failure: Exception | None = None
+        step = "start"
+        try:
+            service.start(ctx)
+            self._enter()
+            self.running = True
+            ctx.emit(message.ServiceStarted(service.name))
+            step = "tick"
+            self._tick()
+        except Exception as error:
+            failure = error
+            self._report(step, error)
+        self.running = False
+        self._leave()
+        try:
+            service.stop(ctx)
+        except Exception as error:
+            self._report("stop", error)
+        ctx.emit(message.ServiceStopped(service.name))
+        return failure
+
+    def _tick(self) -> None:
+        clock, service, cancel = self._context.clock, self.service, self._cancel
+        deadline = clock.monotonic_ns()
+        behind = False
+        while not cancel.is_set():
+            begin = clock.monotonic_ns()
+            self.lateness_s = (begin - deadline) / NANOSECONDS
+            service.tick(self._context)
+            self.ticks += 1
+            now = self.last_tick_ns = clock.monotonic_ns()
+            deadline = service.next_deadline_ns(deadline, now)
+            deadline, behind = self._skip_missed(deadline, now, behind)
+            if deadline > now:
+                cancel.wait((deadline - now) / NANOSECONDS)
+
+    def _skip_missed(self, deadline: int, now: int, behind: bool) -> tuple[int, bool]:
+        """Return the next deadline that is not over, and whether ticks were missed."""
+        step = int(self.service.interval * NANOSECONDS)
+        if deadline >= now or step == 0:
+            return max(deadline, now), False
+        missed = -((deadline - now) // step)
+        self.missed += missed
+        if not behind:  # told once per spell, counted always
+            self._context.emit(message.ServiceOverrun(self.service.name, missed))
+        return deadline + missed * step, True
+
+    def _after(self, error: Exception | None) -> float | None:
+        """Decide what comes after a run: the delay in seconds, or None for the end."""
+        service, ctx = self.service, self._context
+        if self._cancel.is_set():
+            return None
+        if error is not None and service.critical:
+            return self._give_up(error)
+        if service.restart == "no" or (service.restart == "on-failure" and error is None):
+            return None
+        if not self._within_budget():
+            return self._give_up(error)
+        self.attempts += 1
+        doubled = service.backoff_s * 2.0 ** (len(self._restarts) - 1)
+        delay_s = min(doubled, service.backoff_limit_s) * self._jitter.uniform(0.8, 1.2)
+        ctx.emit(message.ServiceRestart(service.name, self.attempts, delay_s))
+        return delay_s
+
+    def _give_up(self, error: Exception | None) -> None:
+        text = f"{type(error).__name__}: {error}" if error else "it keeps ending"
+        self._context.emit(message.ServiceFailure(self.service.name, text))
+        if self.service.critical:
+            self._halt(f"critical service {self.service.name} failed: {text}")
+
+    def _within_budget(self) -> bool:
+        restarts, seconds = self.service.restart_budget
+        now = self._context.clock.monotonic_ns()
+        while self._restarts and now - self._restarts[0] > seconds * NANOSECONDS:
+            self._restarts.popleft()
+        if len(self._restarts) >= restarts:
+            return False
+        self._restarts.append(now)
+        return True
+
+    def _report(self, step: str, error: Exception) -> None:
+        self.last_error = f"{type(error).__name__}: {error}"
+        self._context.emit(
+            message.ServiceError(
+                self.service.name, step, self.last_error, "".join(traceback.format_exception(error))
+            )
+        )

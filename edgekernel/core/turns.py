@@ -1,0 +1,326 @@
+"""The turn queue: who runs handlers and effects, and in which order (promises P1-P3).
+
+A *turn* is one handler round or one effect, run to completion. Turns of one queue run one at a
+time, in the order in which they were submitted. Whoever submits while nobody runs turns becomes
+the runner, in its own thread, and comes back when its own turn and what that turn caused have
+run; what others have submitted meanwhile goes to the dispatcher thread. Whoever submits while
+somebody runs turns returns at once. No lock is held while a turn runs.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextvars import Context, ContextVar
+from typing import Any, Protocol, TypeVar
+
+from edgekernel.core.clock import Clock, SystemClock, ThreadLike
+from edgekernel.core.errors import TurnTimeoutError
+
+R = TypeVar("R")
+
+MAX_DEPTH = 1000
+"""Turns that may cause one another in a row before they count as a feedback loop."""
+
+current_queue: ContextVar[TurnQueue | None] = ContextVar("edgekernel_turns", default=None)
+"""The queue whose turn (or thread) is running here; effects made here belong to it."""
+
+
+class Turn(ABC):
+    """Something to run. Subclasses say what; `label` names it in reports."""
+
+    __slots__ = ("depth", "owner", "parent", "via")
+
+    parent: Turn | None
+    """The turn during which this one was submitted."""
+    depth: int
+    owner: object
+    via: str
+    """The handler of the parent turn that submitted this one, where it is known."""
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """What this turn is called in reports."""
+
+    @property
+    def running(self) -> str:
+        """Which part of this turn runs now, for reports."""
+        return self.label
+
+    def admit(self) -> None:
+        """Take a place in the order; called under the queue's lock, so no user code."""
+
+    @abstractmethod
+    def run(self) -> None:
+        """Do the work. What it raises is reported by the queue as a failure of the turn."""
+
+
+class CallTurn(Turn):
+    """Runs a function as a turn and keeps what came of it for the one who waits."""
+
+    __slots__ = ("_function", "_label", "_on_done", "abandoned", "error", "result")
+
+    def __init__(
+        self,
+        function: Callable[[], object],
+        label: str,
+        on_done: Callable[[], object] | None = None,
+    ) -> None:
+        self._function = function
+        self._label = label
+        self._on_done = on_done
+        self.abandoned = False
+        self.result: Any = None
+        self.error: Exception | None = None
+
+    @property
+    def label(self) -> str:
+        return self._label
+
+    def run(self) -> None:
+        if self.abandoned:
+            return
+        try:
+            self.result = self._function()
+        except Exception as error:
+            self.error = error
+            if self._on_done is None:
+                raise
+        finally:
+            if self._on_done is not None:
+                self._on_done()
+
+
+class TurnObserver(Protocol):
+    """Who is told of what goes wrong in a queue. Called with no lock held."""
+
+    def turn_failed(self, label: str, error: BaseException) -> None: ...
+    def turn_was_slow(self, label: str, seconds: float) -> None: ...
+    def feedback_cut(self, members: Sequence[str], cut: str) -> None: ...
+
+
+class PrintingObserver:
+    """Reports through `logging`: for queues that belong to no runtime."""
+
+    def turn_failed(self, label: str, error: BaseException) -> None:
+        """Log the error with its traceback."""
+        self._log().error("%s failed", label, exc_info=error)
+
+    def turn_was_slow(self, label: str, seconds: float) -> None:
+        """Log the duration."""
+        self._log().warning("%s took %.3f s", label, seconds)
+
+    def feedback_cut(self, members: Sequence[str], cut: str) -> None:
+        """Log the members of the loop."""
+        self._log().error("feedback loop cut at %s: %s", cut, " -> ".join(members))
+
+    @staticmethod
+    def _log() -> Any:
+        import logging  # costs 12 ms: only where something has gone wrong
+
+        return logging.getLogger("edgekernel")
+
+
+class TurnQueue:
+    """Runs turns one at a time and in order; see the module's text for who runs them."""
+
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        observer: TurnObserver | None = None,
+        *,
+        dispatcher: str | None = None,
+        slow_turn_s: float = 0.1,
+    ) -> None:
+        """Make an idle queue.
+
+        `dispatcher` is the name of the thread that takes over others' turns; without one the
+        runner takes them along. A turn longer than `slow_turn_s` seconds is reported.
+        """
+        self._clock: Clock = clock or SystemClock()
+        self._observer: TurnObserver = observer or PrintingObserver()
+        self._slow_ns = int(slow_turn_s * 1e9)
+        self._lock = threading.Lock()  # never held while anything waits or user code runs
+        self._waiting: deque[Turn] = deque()
+        self._runner: object | None = None
+        self._current: Turn | None = None
+        self._dispatcher_name = dispatcher
+        self._dispatcher: ThreadLike | None = None
+        self._handed_over = self._clock.Event()
+        self._closed = False
+        self._context = Context()
+        self._context.run(current_queue.set, self)
+        self.cut_turns = 0
+
+    @property
+    def depth(self) -> int:
+        """How many turns wait."""
+        return len(self._waiting)
+
+    def inside(self) -> bool:
+        """Say whether the calling thread is running a turn of this queue."""
+        return self._current is not None and self._runner == self._clock.flow()
+
+    def current(self) -> Turn | None:
+        """Return the turn that the calling thread is running, or None."""
+        return self._current if self.inside() else None
+
+    def submit(self, *turns: Turn) -> None:
+        """Queue turns; run them now if nobody runs turns. See the module's text."""
+        flow = self._clock.flow()
+        with self._lock:
+            nested = self._runner is not None and self._runner == flow
+            parent = self._current if nested else None
+            if parent is not None and parent.depth >= MAX_DEPTH:
+                self.cut_turns += len(turns)
+            else:
+                self._append(turns, parent, flow)
+                if self._runner is not None:
+                    return
+                self._runner = flow
+                parent = None
+        if parent is not None:
+            self._report_feedback(parent, turns[0])
+        else:
+            # A context of its own: what is tracked or batched by who submits ends here.
+            self.within(self._drain, flow, self._dispatcher_name is None)
+
+    def submit_apart(self, turn: Turn) -> None:
+        """Queue a turn that no running turn counts as the cause of, such as a report."""
+        with self._lock:
+            turn.parent, turn.depth, turn.owner, turn.via = None, MAX_DEPTH, self, ""
+            turn.admit()
+            self._waiting.append(turn)
+
+    def within(self, function: Callable[..., R], *args: Any) -> R:
+        """Call `function` so that effects made in it belong to this queue."""
+        return self._context.copy().run(function, *args)
+
+    def call(
+        self, function: Callable[[], object], label: str, timeout_s: float | None = None
+    ) -> Any:
+        """Run `function` as a turn and return its result, waiting for its place.
+
+        Inside a turn it runs at once, as part of that turn. Raises what the function raises,
+        and TurnTimeoutError when it was not done within `timeout_s` seconds: not begun, it
+        never runs; begun, it goes on and its result is dropped.
+        """
+        if self.inside():
+            return function()
+        done = self._clock.Event()
+        turn = CallTurn(function, label, done.set)
+        self.submit(turn)
+        if not done.wait(timeout_s):
+            turn.abandoned = True
+            raise TurnTimeoutError(f"{label}: not done within {timeout_s} s")
+        if turn.error is not None:
+            raise turn.error
+        return turn.result
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Wait until all turns submitted so far have run; False if that took too long."""
+        if self.inside():
+            return False
+        done = self._clock.Event()
+        self.submit(CallTurn(lambda: None, "wait_idle", done.set))
+        return done.wait(timeout_s)
+
+    def close(self) -> None:
+        """End the dispatcher thread. Turns submitted later run in their submitter's thread."""
+        with self._lock:
+            self._closed = True
+        self._handed_over.set()
+
+    def _append(self, turns: Sequence[Turn], parent: Turn | None, flow: object) -> None:
+        depth = 0 if parent is None else parent.depth + 1
+        via = "" if parent is None else parent.running
+        for turn in turns:
+            turn.parent, turn.depth, turn.owner, turn.via = parent, depth, flow, via
+            turn.admit()
+            self._waiting.append(turn)
+
+    def _drain(self, flow: object, others_too: bool) -> None:
+        """Run turns until none is left, or until the next one belongs to somebody else."""
+        while True:
+            with self._lock:
+                self._current = None
+                if not self._waiting:
+                    self._runner = None
+                    return
+                if not others_too and self._waiting[0].owner != flow and not self._closed:
+                    self._runner = self  # nobody's flow: the dispatcher takes it from here
+                    break
+                self._current = turn = self._waiting.popleft()
+            self._run(turn, flow)
+        self._hand_over()
+
+    def _run(self, turn: Turn, flow: object) -> None:
+        begin = self._clock.monotonic_ns()
+        finished = False
+        try:
+            turn.run()
+            finished = True
+        except Exception as error:
+            finished = True
+            self._observer.turn_failed(turn.label, error)
+        finally:
+            if not finished:  # KeyboardInterrupt and the like leave: somebody must go on
+                self._abandon()
+        took = self._clock.monotonic_ns() - begin
+        if took > self._slow_ns:
+            self._observer.turn_was_slow(turn.label, took / 1e9)
+
+    def _abandon(self) -> None:
+        with self._lock:
+            self._current = None
+            left = bool(self._waiting) and self._dispatcher_name is not None and not self._closed
+            self._runner = self if left else None
+        if left:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self._dispatcher is None:
+            assert self._dispatcher_name is not None
+            self._dispatcher = self._clock.Thread(self._dispatch, self._dispatcher_name)
+            self._dispatcher.start()
+        self._handed_over.set()
+
+    def _dispatch(self) -> None:
+        flow = self._clock.flow()
+        while True:
+            self._handed_over.wait()
+            self._handed_over.clear()
+            with self._lock:
+                if self._runner is self:
+                    self._runner = flow
+                elif self._closed:
+                    return
+                else:
+                    continue
+            try:
+                self.within(self._drain, flow, True)
+            except (SystemExit, KeyboardInterrupt) as error:
+                self._observer.turn_failed("a turn asked the dispatcher to exit", error)
+            if self._closed:
+                self._handed_over.set()
+
+    def _report_feedback(self, last: Turn, cut: Turn) -> None:
+        members = _members(last)
+        self._observer.feedback_cut(members, cut.label)
+
+
+def _members(last: Turn) -> list[str]:
+    """Name the turns of the loop that ends in `last`, in the order in which they cause."""
+    names: list[str] = []
+    turn: Turn | None = last
+    while turn is not None:
+        name = turn.label if not turn.via else f"{turn.label} (by {turn.via})"
+        if name in names:
+            break
+        names.append(name)
+        turn = turn.parent
+    names.reverse()
+    return names

@@ -1,0 +1,70 @@
+"""Value types of readings and outputs: what is allowed, and how text from outside becomes it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+from edgekernel.core.errors import InvalidValueError
+
+T = TypeVar("T", bool, int, float, str)
+
+_WORDS = {"on": True, "off": False, "true": True, "false": False}
+
+
+@dataclass(frozen=True, slots=True)
+class ValueType(Generic[T]):
+    """A type with its unit, its inclusive range, and the decimals worth showing."""
+
+    type: type[T]
+    unit: str = ""
+    range: tuple[float, float] | None = None
+    precision: int | None = None
+
+    def parse(self, raw: object) -> T:
+        """Turn a value from outside into the type.
+
+        A switch takes true/false, "on"/"off" in any case, and 1/0; an integer also 5.0.
+        Raises InvalidValueError that says what is allowed.
+        """
+        value = self._convert(raw)
+        if value is None or not self.contains(value):
+            raise InvalidValueError(f"{raw!r} is not allowed: {self.allowed}")
+        return value
+
+    def contains(self, value: T) -> bool:
+        """Say whether the value is inside the range."""
+        if self.range is None or not isinstance(value, int | float):
+            return True
+        low, high = self.range
+        return low <= value <= high
+
+    @property
+    def allowed(self) -> str:
+        """What may be given, in words."""
+        words = {bool: "on or off", int: "an integer", float: "a number", str: "a text"}
+        limits = f" from {self.range[0]:g} to {self.range[1]:g}" if self.range else ""
+        return f"{words[self.type]}{limits}{' ' + self.unit if limits and self.unit else ''}"
+
+    def _convert(self, raw: object) -> T | None:
+        if self.type is bool:
+            return cast("T | None", _switch(raw))
+        if self.type is str:
+            return cast("T | None", raw if isinstance(raw, str) else None)
+        number = _number(raw)
+        if number is None or (self.type is int and number != int(number)):
+            return None
+        return self.type(number)
+
+
+def _switch(raw: Any) -> bool | None:
+    if isinstance(raw, str):
+        return _WORDS.get(raw.lower())
+    return bool(raw) if isinstance(raw, bool | int) and raw in (0, 1) else None
+
+
+def _number(raw: Any) -> float | None:
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
+        return None
+    return raw
