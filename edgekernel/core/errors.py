@@ -24,6 +24,8 @@ A refusal carries `code`, a stable word for machines, beside its text for people
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class EdgekernelError(Exception):
     """Base of everything edgekernel raises on purpose."""
@@ -43,9 +45,9 @@ class ConfigError(EdgekernelError, ValueError):
 class BootError(EdgekernelError, ExceptionGroup[Exception]):
     """Everything that kept a runtime from booting; what had been started is stopped again."""
 
-    def derive(self, excs: object) -> BootError:
+    def derive(self, excs: Sequence[Exception], /) -> BootError:  # type: ignore[override]
         """Build the group that `split` and `subgroup` return."""
-        return BootError(self.message, excs)  # type: ignore[arg-type]
+        return BootError(self.message, excs)
 
 
 class LifecycleError(EdgekernelError, RuntimeError):

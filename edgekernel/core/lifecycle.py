@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgekernel.core import message
@@ -64,13 +65,12 @@ class _Live:
 
     def _enter(self) -> None:
         self._activation = Activation(self.role, self.context)
-        role, context, table = self.role, self.context, self._runtime.routes
+        role, context = self.role, self.context
         if type(role).handle_event is not Role.handle_event:
             self._route(Message, "handle_event", lambda event: role.handle_event(context, event))
         for cls, handler in handlers(role):
             self._route(cls, handler.__name__, handler)
         self._commands = self._runtime.commands.add(role.name, role)
-        assert table is self._runtime.routes
 
     def _route(self, cls: type[Message], name: str, call: Callable[[Event], object]) -> None:
         label = f"{self.role.name}.{name}"
@@ -279,7 +279,7 @@ class Lifecycle:
         clock, emit = self._runtime.clock, self._runtime.emit
         end = clock.monotonic() + self._limit_s
         holds = [
-            (f"safe state of {d.id}", lambda d=d: d.hold_safe(f"the node is stopping: {reason}"))
+            (f"safe state of {d.id}", partial(d.hold_safe, f"the node is stopping: {reason}"))
             for d in reversed(self._attached)
         ]
         self._all_at_once(holds, _SAFE_LIMIT_S)
@@ -287,7 +287,7 @@ class Lifecycle:
         self._stop_services(end)
         self._runtime.turns.wait_idle(max(_LEAST_S, min(1.0, end - clock.monotonic())))
         for live in reversed(self._live):
-            self._bounded(f"stop of {live.role.name}", lambda live=live: self._retire(live), end)
+            self._bounded(f"stop of {live.role.name}", partial(self._retire, live), end)
         for device in reversed(self._attached):
             self._bounded(f"detach of {device.id}", device.detach, end)
         with self._lock:
@@ -324,12 +324,14 @@ class Lifecycle:
         left = max(_LEAST_S, end - self._runtime.clock.monotonic())
         self._all_at_once([(name, step)], left)
 
-    def _all_at_once(self, steps: list[tuple[str, Callable[[], object]]], limit_s: float) -> None:
+    def _all_at_once(
+        self, steps: Sequence[tuple[str, Callable[[], object]]], limit_s: float
+    ) -> None:
         """Run steps beside one another; report those that raise or take longer than the limit."""
         clock = self._runtime.clock
         threads = []
         for name, step in steps:
-            thread = clock.Thread(lambda n=name, s=step: self._reported(n, s), f"stop:{name}")
+            thread = clock.Thread(partial(self._reported, name, step), f"stop:{name}")
             thread.start()
             threads.append((name, thread))
         end = clock.monotonic() + limit_s

@@ -6,7 +6,7 @@ import re
 from dataclasses import FrozenInstanceError, dataclass, fields
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Any, ClassVar, dataclass_transform
+from typing import Any, ClassVar, cast, dataclass_transform
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -39,7 +39,7 @@ class _MessageType(type):
             return super().__new__(mcs, name, bases, space)
         space.setdefault("name", ".".join(_WORD_START.split(name)).lower())
         plain = super().__new__(mcs, name, bases, space)
-        return dataclass(frozen=True, slots=True)(plain)  # type: ignore[return-value]
+        return cast(_MessageType, dataclass(frozen=True, slots=True)(cast(type, plain)))
 
 
 class Message(metaclass=_MessageType):
@@ -63,7 +63,7 @@ class Message(metaclass=_MessageType):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name; values as they are, nested messages not converted."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 class Event:

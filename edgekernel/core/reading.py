@@ -13,7 +13,7 @@ from edgekernel.core.values import ValueType
 if TYPE_CHECKING:
     from edgekernel.core.device import Device
 
-T = TypeVar("T", bool, int, float, str)
+T = TypeVar("T", bound=bool | int | float | str)
 
 
 class Reading(Generic[T]):

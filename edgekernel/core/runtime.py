@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from types import TracebackType
@@ -172,9 +172,7 @@ class Runtime:
         Returns after the handlers have run, unless turns are being run already: then it returns
         at once and they run in their turn. See `edgekernel.core.turns`.
         """
-        clock = self.clock
-        event = Event(0, clock.time_ns(), clock.monotonic(), source or self.name, payload, None)
-        self.turns.submit(EventTurn(self, event))
+        self.turns.submit(self._turn(payload, source))
 
     def subscribe(
         self, message_class: type[Message], handler: Callable[[Event], object]
@@ -262,22 +260,15 @@ class Runtime:
         if label != message.SlowTurn.name:  # a slow handler of the report itself
             self.emit(message.SlowTurn(label, seconds))
 
-    def feedback_cut(self, members: tuple[str, ...], cut: str) -> None:
+    def feedback_cut(self, members: Sequence[str], cut: str) -> None:
         """Report a feedback loop, from outside of it."""
         self._keep("feedback loop", " -> ".join(members), "")
-        self.turns.submit_apart(
-            EventTurn(
-                self,
-                Event(
-                    0,
-                    self.clock.time_ns(),
-                    self.clock.monotonic(),
-                    self.name,
-                    message.FeedbackLoop(tuple(members), cut),
-                    None,
-                ),
-            )
-        )
+        self.turns.submit_apart(self._turn(message.FeedbackLoop(tuple(members), cut)))
+
+    def _turn(self, payload: Message, source: str = "") -> EventTurn:
+        clock = self.clock
+        event = Event(0, clock.time_ns(), clock.monotonic(), source or self.name, payload, None)
+        return EventTurn(self, event)
 
     def _keep(self, where: str, text: str, trace: str) -> None:
         self.error_count += 1

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
 from types import TracebackType
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from edgekernel.core.errors import CycleError, ReactiveError
 from edgekernel.core.turns import Turn, TurnQueue, current_queue
@@ -69,7 +69,8 @@ class _Source:
 class _Consumer:
     """What reads: has sources with the version it has seen of each, and a mark."""
 
-    __slots__ = ()  # the slots are in the subclasses: two bases cannot both have some
+    if not TYPE_CHECKING:  # mypy takes these for all the slots there are
+        __slots__ = ()  # the slots are in the subclasses: two bases cannot both have some
 
     _sources: dict[_Source, int]
     _mark: int
@@ -258,7 +259,7 @@ class Signal(_Source, Generic[T]):
 
         If another thread is running turns, the effects run there and this returns at once.
         """
-        global _writes
+        global _writes  # noqa: PLW0603 (one graph per process, as signals belong to no runtime)
         opened = _batch.get()
         while True:
             version, old = self._version, self._value
@@ -504,7 +505,7 @@ class Effect(_Consumer):
         self._number = next(self._numbers)
         self._disposed = False
         self._queued = False
-        self._turns = parent._turns if parent else current_queue.get() or _standalone
+        self._turns: TurnQueue = parent._turns if parent else current_queue.get() or _standalone
         self.name = name or getattr(function, "__qualname__", "effect")
         if parent is not None:
             parent._owned.append(self)

@@ -39,7 +39,7 @@ class Supervised:
         self._cancel: EventLike = context.clock.Event()
         self._thread: ThreadLike | None = None
         self._restarts: deque[int] = deque()
-        self._jitter = random.Random(service.name)  # noqa: S311 (spreads restarts; no secret)
+        self._jitter = random.Random(service.name)
         self.ticks = self.missed = self.attempts = 0
         self.last_tick_ns: int | None = None
         self.lateness_s = 0.0
@@ -144,11 +144,13 @@ class Supervised:
         if self._cancel.is_set():
             return None
         if error is not None and service.critical:
-            return self._give_up(error)
+            self._give_up(error)
+            return None
         if service.restart == "no" or (service.restart == "on-failure" and error is None):
             return None
         if not self._within_budget():
-            return self._give_up(error)
+            self._give_up(error)
+            return None
         self.attempts += 1
         doubled = service.backoff_s * 2.0 ** (len(self._restarts) - 1)
         delay_s = min(doubled, service.backoff_limit_s) * self._jitter.uniform(0.8, 1.2)

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from edgekernel.core.errors import InvalidValueError
 
-T = TypeVar("T", bool, int, float, str)
+T = TypeVar("T", bound=bool | int | float | str)
 
 _WORDS = {"on": True, "off": False, "true": True, "false": False}
 
