@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from edgekernel.core import message
@@ -39,6 +39,7 @@ class Device:
         """Devices of one group (one bus) are polled by one thread, one after the other."""
         self._context: Context | None = None
         self._online = False
+        self._ask_poller: Callable[[int], object] | None = None
 
     def connect(self) -> None:
         """Open the boundaries and make the hardware ready."""
@@ -89,6 +90,19 @@ class Device:
         """The outputs by name, in definition order."""
         return {name: getattr(self, name) for name in _declared(type(self), OutputDeclaration)}
 
+    def poll_at(self, monotonic_ns: int) -> None:
+        """Ask for a poll at a monotonic time, beside the regular ones; from any thread.
+
+        A later call replaces an earlier one that has not come yet. While nothing polls the
+        device (before the end of the boot) it does nothing.
+        """
+        if self._ask_poller is not None:
+            self._ask_poller(monotonic_ns)
+
+    def asks(self, poller: Callable[[int], object]) -> None:
+        """Let `poll_at` ask this poller; called by the poller."""
+        self._ask_poller = poller
+
     def now_ns(self) -> int:
         """Return the wall time of the device's clock in nanoseconds since 1970 UTC."""
         return self.clock.time_ns()
@@ -132,7 +146,9 @@ class Device:
         except ExceptionGroup as error:
             ctx.emit(message.DeviceFailed(self.id, _text(error), traceback.format_exc()))
         self._let_go()
-        self.set_offline("detached")
+        self._online = False  # told by DeviceDetached: nothing has gone wrong
+        for reading in self.readings.values():
+            reading.fail("detached")
         ctx.emit(message.DeviceDetached(self.id))
         self._context = None
 

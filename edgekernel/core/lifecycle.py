@@ -156,7 +156,7 @@ class Lifecycle:
 
         emit = self._runtime.emit
         self._add_pollers()
-        self._resolve()
+        self.resolve()
         emit(message.RuntimeBooting(VERSION))
         self._attach_devices()
         for kind in (Process, Interface):
@@ -183,7 +183,7 @@ class Lifecycle:
             poller = Poller(group, devices)
             self._roles[poller.name] = self.services[poller.name] = poller
 
-    def _resolve(self) -> None:
+    def resolve(self) -> None:
         """Fill in what the roles require, before any hardware is touched."""
         failures: list[Exception] = []
         for role in self._roles.values():

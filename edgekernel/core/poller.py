@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from functools import partial
 from typing import TYPE_CHECKING
 
 from edgekernel.core import message
@@ -26,23 +27,39 @@ class Poller(Service):
         self.name = f"poll:{group}"
         self._devices = devices
         self._due_ns: dict[Device, int] = {}
+        self._asked_ns: dict[Device, int] = {}
 
     def start(self, ctx: Context) -> None:
         """Begin with a poll of every device."""
         now = ctx.clock.monotonic_ns()
         self._due_ns = dict.fromkeys(self._devices, now)
+        for device in self._devices:
+            device.asks(partial(self._ask, device))
 
     def tick(self, ctx: Context) -> None:
         """Poll the devices that are due."""
         now = ctx.clock.monotonic_ns()
         for device, due in self._due_ns.items():
+            asked = self._asked_ns.get(device)
+            if asked is not None and asked <= now:
+                del self._asked_ns[device]
+            elif due > now:
+                continue
+            self._poll(ctx, device)
             if due <= now:
-                self._poll(ctx, device)
                 self._due_ns[device] = _after(due, device.every, ctx.clock.monotonic_ns())
 
     def next_deadline_ns(self, deadline_ns: int, now_ns: int) -> int:
         """Return when the next device is due."""
-        return max(min(self._due_ns.values()), now_ns)
+        return max(self.woken(deadline_ns), now_ns)
+
+    def woken(self, deadline_ns: int) -> int:
+        """Return when the next device is due, or has asked to be polled."""
+        return min((*self._due_ns.values(), *self._asked_ns.values()))
+
+    def _ask(self, device: Device, monotonic_ns: int) -> None:
+        self._asked_ns[device] = monotonic_ns
+        self.wake()
 
     @staticmethod
     def _poll(ctx: Context, device: Device) -> None:

@@ -58,6 +58,10 @@ class Reading(Generic[T]):
         """Return the value without depending on it; raise BadReadingError while it is BAD."""
         return self._good(self._signal.peek())
 
+    def peek_sample(self) -> Sample[T]:
+        """Return value, quality, time and reason without depending on them."""
+        return self._signal.peek()
+
     @property
     def measured_ns(self) -> int:
         """Wall time in nanoseconds of the latest measurement, changed or not; 0 before any."""

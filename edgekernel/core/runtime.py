@@ -15,7 +15,7 @@ from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.commands import Authorizer, Binder, CommandTable, bind_by_name
 from edgekernel.core.device import Device
-from edgekernel.core.errors import LifecycleError
+from edgekernel.core.errors import LifecycleError, UnavailableError
 from edgekernel.core.interface import Interface
 from edgekernel.core.lifecycle import Lifecycle, State
 from edgekernel.core.messages import Event, Message, Severity
@@ -146,6 +146,13 @@ class Runtime:
         """Add a part by its class."""
         self._lifecycle.add(part, part.id if isinstance(part, Device) else part.name)
 
+    def resolve(self) -> None:
+        """Fill in what the parts require of one another, as `boot` does first.
+
+        Raises BootError with everything that is missing; touches no hardware.
+        """
+        self._lifecycle.resolve()
+
     def boot(self) -> None:
         """Start devices, processes, interfaces, then services. Booting twice does nothing.
 
@@ -250,6 +257,8 @@ class Runtime:
 
     def turn_failed(self, label: str, error: BaseException) -> None:
         """Report an effect or another turn that raised."""
+        if isinstance(error, UnavailableError) and self.state is State.STOPPING:
+            return  # an effect was refused an output that is held safe: that is the purpose
         trace = "".join(traceback.format_exception(error))
         text = f"{type(error).__name__}: {error}"
         self._keep(label, text, trace)

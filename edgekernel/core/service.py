@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from edgekernel.core.clock import NANOSECONDS
@@ -30,6 +31,8 @@ class Service(Role):
     backoff_s: float = 1.0
     backoff_limit_s: float = 60.0
     restart_budget: ClassVar[tuple[int, float]] = (5, 300.0)
+    wake: Callable[[], object] = staticmethod(lambda: None)
+    """Makes the supervisor ask `woken` for the deadline again; callable from any thread."""
 
     def tick(self, ctx: Context) -> None:
         """Do what is to be done now."""
@@ -40,4 +43,8 @@ class Service(Role):
         `deadline_ns` is when this tick was to begin. The default is one interval after that; a
         time in the past means that ticks were missed, which the supervisor reports and skips.
         """
-        return max(deadline_ns + int(self.interval * NANOSECONDS), 0)
+        return deadline_ns + int(self.interval * NANOSECONDS)
+
+    def woken(self, deadline_ns: int) -> int:
+        """Return when to tick after a `wake`; the default leaves the deadline as it is."""
+        return deadline_ns

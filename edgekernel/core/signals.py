@@ -8,7 +8,8 @@ How it stays exact with threads: every change of a value gets a new version, and
 remembers the version of each value it has read, from before it read the value. A result is
 kept only if those versions still hold when it is stored; otherwise it is computed again. Setting
 a signal marks its direct dependants DIRTY and the ones behind them CHECK; a node marked CHECK
-asks its sources in order and runs only if one of them has really changed.
+asks its sources in order and runs only if one of them has really changed. While a node is marked,
+all that observes it is marked too, queued or running, and so need not be marked again.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ from edgekernel.core.turns import Turn, TurnQueue, current_queue
 T = TypeVar("T")
 
 _CLEAN, _CHECK, _DIRTY = range(3)
+_UNSETTLED = -1
+"""The version of a result that was never stored; it fits no version that is."""
+_DEEP = 40
+"""How many computeds may compute one another on the stack before the deepest goes first."""
 _ATTEMPTS = 5
 """How often a computed that other threads keep overtaking is computed before its reader gets the
 latest result, uncached."""
@@ -37,15 +42,17 @@ _tracker: ContextVar[_Tracker | None] = ContextVar("edgekernel_tracker", default
 _batch: ContextVar[_Batch | None] = ContextVar("edgekernel_batch", default=None)
 _standalone = TurnQueue()
 _writes = 0  # how many changes there were; a computed nobody observes is fresh while it stands
+_open: dict[_Batch, None] = {}  # batches with sets whose marks are still to come
 
 
 class _Tracker:
     """Remembers what one run of one consumer has read, with the version of each."""
 
-    __slots__ = ("consumer", "outer", "reads", "root")
+    __slots__ = ("consumer", "depth", "outer", "reads", "root")
 
-    def __init__(self, consumer: _Consumer | None, outer: _Tracker | None) -> None:
+    def __init__(self, consumer: _Consumer | None, outer: _Tracker | None, depth: int) -> None:
         self.consumer = consumer
+        self.depth = depth  # of computeds on the stack
         self.outer = outer
         self.root: _Tracker = self if outer is None else outer.root
         self.reads: dict[_Source, int] = {}
@@ -75,11 +82,11 @@ class _Consumer:
     _sources: dict[_Source, int]
     _mark: int
 
-    def _sources_changed(self) -> bool:
+    def _sources_changed(self, depth: int) -> bool:
         """Bring the sources up to date, in order; stop at the first that has changed."""
         for source, seen in list(self._sources.items()):
-            if isinstance(source, Computed):
-                source._refresh()
+            if isinstance(source, Computed) and source._refresh(depth) is not None:
+                return True
             if source._version != seen:
                 return True
         return False
@@ -132,22 +139,24 @@ def _unobserve(source: _Source, consumer: _Consumer) -> None:
 def _mark_observers(source: _Source) -> list[Effect]:
     """Mark what depends on `source`; return the effects to queue. Under the guard."""
     effects: list[Effect] = []
-    reached: list[_Consumer] = []
-    for consumer in source._observers:
-        if consumer._sources.get(source) != source._version:
-            if consumer._mark == _CLEAN or isinstance(consumer, Effect):
-                reached.append(consumer)
-            consumer._mark = _DIRTY
-    for consumer in reached:  # grows while it is walked: breadth first, no recursion
+    reached: list[Computed[Any]] = []
+
+    def reach(consumer: _Consumer, mark: int) -> None:
         if isinstance(consumer, Effect):
             if not consumer._queued:
                 consumer._queued = True
                 effects.append(consumer)
-        elif isinstance(consumer, Computed):
-            for behind in consumer._observers:
-                if behind._mark == _CLEAN:
-                    behind._mark = _CHECK
-                    reached.append(behind)
+        elif isinstance(consumer, Computed) and (consumer._mark == _CLEAN or consumer._cut):
+            consumer._cut = False
+            reached.append(consumer)
+        consumer._mark = max(consumer._mark, mark)
+
+    for consumer in source._observers:
+        if consumer._sources.get(source) != source._version:
+            reach(consumer, _DIRTY)
+    for computed in reached:  # grows while it is walked: breadth first, no recursion
+        for consumer in computed._observers:
+            reach(consumer, _CHECK)
     return effects
 
 
@@ -161,30 +170,57 @@ def _queue(effects: Iterable[Effect]) -> None:
 
 
 class _Batch:
-    """What has changed in an open batch: signals with value and version before, and computeds."""
+    """What an open batch has changed: signals and computeds, each as it was before."""
 
-    __slots__ = ("before", "computeds")
+    __slots__ = ("before", "closed")
 
     def __init__(self) -> None:
-        self.before: dict[Signal[Any], tuple[Any, int]] = {}
-        self.computeds: dict[Computed[Any], None] = {}
+        self.before: dict[Signal[Any] | Computed[Any], tuple[Any, int]] = {}
+        self.closed = False
 
     def close(self) -> None:
         """Tell those who depend on what has really changed, once."""
-        restored = [
-            (signal, version, before[1])
-            for signal, before in self.before.items()
-            for value, version in [signal._versioned()]
-            if not signal._differs(before[0], value)
-        ]
+        settled = 0
+        while settled < len(self.before):  # computeds that were read may bring in others
+            settled = len(self.before)
+            for source in list(self.before):
+                if isinstance(source, Computed):
+                    source._refresh(0)
+        restored = {
+            source: version
+            for source, before in list(self.before.items())
+            for value, version in [source._versioned()]
+            if not _really_differs(source, before[0], value)
+        }
         effects: dict[Effect, None] = {}
         with _guard:
-            for signal, version, original in restored:
-                if signal._version == version:
-                    signal._version = original
-            for source in (*self.before, *self.computeds):
+            self.closed = True
+            _open.pop(self, None)
+            for source, version in restored.items():
+                if source._version == version:
+                    _accept(source, self.before[source][1])
+            for source in self.before:
                 effects.update(dict.fromkeys(_mark_observers(source)))
         _queue(effects)
+
+
+def _accept(source: _Source, version: int) -> None:
+    """Let those who have seen `version` take the present one for the same; under the guard."""
+    for consumer in source._observers:
+        if consumer._sources.get(source) == version:
+            consumer._sources[source] = source._version
+
+
+def _really_differs(source: Signal[Any] | Computed[Any], old: Any, new: Any) -> bool:
+    try:
+        return source._differs(old, new)
+    except Exception:  # what cannot be compared has changed: nothing is hidden
+        return True
+
+
+def _current_batch() -> _Batch | None:
+    opened = _batch.get()  # a task that was begun in a batch still has it when it has ended
+    return None if opened is None or opened.closed else opened
 
 
 @contextmanager
@@ -194,7 +230,7 @@ def batch() -> Iterator[None]:
     It belongs to the thread (or task) that opened it; sets of other threads take effect at once.
     The values themselves are visible from the moment they are set.
     """
-    if _batch.get() is not None:
+    if _current_batch() is not None:
         yield
         return
     opened = _Batch()
@@ -203,14 +239,14 @@ def batch() -> Iterator[None]:
         yield
     finally:
         _batch.reset(token)
-        if opened.before:
-            opened.close()
+        opened.close()
 
 
 @contextmanager
 def untracked() -> Iterator[None]:
     """Read signals without depending on them."""
-    token = _tracker.set(_Tracker(None, _tracker.get()))
+    outer = _tracker.get()
+    token = _tracker.set(_Tracker(None, outer, outer.depth if outer else 0))
     try:
         yield
     finally:
@@ -260,16 +296,17 @@ class Signal(_Source, Generic[T]):
         If another thread is running turns, the effects run there and this returns at once.
         """
         global _writes  # noqa: PLW0603 (one graph per process, as signals belong to no runtime)
-        opened = _batch.get()
         while True:
-            version, old = self._version, self._value
+            old, version = self._versioned()
             if not self._differs(old, value):
                 return
+            opened = _current_batch()
             with _guard:
                 if self._version != version:
                     continue  # another thread was faster: compare with its value
                 if opened is not None:
                     opened.before.setdefault(self, (old, version))
+                    _open[opened] = None
                 self._value = value  # value first: who reads in between sees the old version
                 self._version = next(_stamps)
                 _writes += 1
@@ -303,6 +340,13 @@ class Signal(_Source, Generic[T]):
 _Result = tuple[Any, Exception | None, TracebackType | None]
 
 
+class _TooDeep(BaseException):
+    """Unwinds a long chain of computeds to where it began; `member` is to be computed first."""
+
+    def __init__(self, member: Computed[Any]) -> None:
+        self.member = member
+
+
 class Computed(_Source, _Consumer, Generic[T]):
     """A value derived from others: computed when it is read, and only if one of them changed.
 
@@ -310,7 +354,7 @@ class Computed(_Source, _Consumer, Generic[T]):
     """
 
     __slots__ = (
-        "__weakref__", "_checked_at", "_equals", "_function", "_mark", "_result", "_root",
+        "__weakref__", "_checked_at", "_cut", "_equals", "_function", "_mark", "_result", "_root",
         "_sources", "name",
     )  # fmt: skip
 
@@ -329,19 +373,24 @@ class Computed(_Source, _Consumer, Generic[T]):
         self._equals = equals
         self._result: _Result | None = None
         self._checked_at = -1
+        self._cut = False  # an effect behind it was cut, and so is not marked with it
         self._root: _Tracker | None = None
         self.name = name or getattr(function, "__qualname__", "computed")
 
     def get(self) -> T:
         """Return the value, computing it if need be; inside a computed or effect, depend on it."""
-        self._refresh()
-        self._tracked()
-        return self._outcome()
+        tracker = _tracker.get()
+        latest = self._refresh(tracker.depth if tracker else 0)
+        if latest is None:
+            self._tracked()
+        elif tracker is not None and tracker.consumer is not None:
+            tracker.reads[self] = _UNSETTLED
+        return self._outcome(latest)
 
     def peek(self) -> T:
         """Return the value, computing it if need be, without depending on it."""
-        self._refresh()
-        return self._outcome()
+        tracker = _tracker.get()
+        return self._outcome(self._refresh(tracker.depth if tracker else 0))
 
     __call__ = get
 
@@ -359,45 +408,82 @@ class Computed(_Source, _Consumer, Generic[T]):
             self._function = None
             self._mark = _CLEAN
 
-    def _outcome(self) -> T:
-        if self._result is None:
+    def _outcome(self, latest: _Result | None) -> T:
+        result = latest or self._result
+        if result is None:
             raise ReactiveError(f"{self.name}: disposed before it had a value")
-        value, error, traceback = self._result
+        value, error, traceback = result
         if error is not None:
             raise error.with_traceback(traceback)
         return cast(T, value)
 
-    def _refresh(self) -> None:
-        for _ in range(_ATTEMPTS):
-            if self._fresh():
-                return
-            self._compute()
+    def _versioned(self) -> tuple[_Result | None, int]:
+        with _guard:
+            return self._result, self._version
 
-    def _fresh(self) -> bool:
+    def _refresh(self, depth: int) -> _Result | None:
+        """Bring the result up to date; return the latest one if it could not be stored."""
+        if self._trusted():
+            return None
+        if depth > _DEEP:
+            raise _TooDeep(self)
+        if depth > 0:
+            return self._settle(depth)
+        first = [self]  # the last of them is needed by the one before it
+        while True:
+            try:
+                latest = first[-1]._settle(depth)
+            except _TooDeep as deep:
+                if deep.member in first:
+                    names = [c.name for c in (*first[first.index(deep.member) :], deep.member)]
+                    raise CycleError(f"computeds need one another: {' -> '.join(names)}") from None
+                first.append(deep.member)
+                continue
+            first.pop()
+            if not first:
+                return latest
+
+    def _settle(self, depth: int) -> _Result | None:
+        latest = None
+        for _ in range(_ATTEMPTS):
+            if self._fresh(depth):
+                return None
+            latest, stored, again = self._compute(depth)
+            if stored:
+                return None
+            if not again:
+                break
+        known = self._result
+        same = latest and known and not _really_differs(self, known, latest)
+        return None if same else latest
+
+    def _trusted(self) -> bool:
+        """Say whether it is up to date without a look at its sources."""
         if self._function is None:
             return True
-        if self._result is None:
-            return False
-        opened = _batch.get()
-        pending = opened is not None and bool(opened.before)  # sets whose marks are still to come
-        if self._observers and not pending and self._mark != _CHECK:
-            return self._mark == _CLEAN
-        writes = _writes
-        if self._checked_at == writes:
+        clean = self._observers and self._mark == _CLEAN and not _open
+        return bool(clean) or self._checked_at == _writes
+
+    def _fresh(self, depth: int) -> bool:
+        if self._trusted():
             return True
-        if self._mark == _DIRTY and self._observers:
+        writes = _writes
+        if self._result is None or (self._mark == _DIRTY and self._observers):
             return False
-        if self._sources_changed():
+        if self._sources_changed(depth + 1):
             return False
         with _guard:
+            if self._observers:
+                self._mark = self._outdated()
             if writes == _writes:
                 self._mark = _CLEAN
                 self._checked_at = writes
         return True
 
-    def _compute(self) -> None:
+    def _compute(self, depth: int) -> tuple[_Result, bool, bool]:
+        """Return the result, whether it is stored, and if not, whether to try again."""
         outer = _tracker.get()
-        tracker = _Tracker(self, outer)
+        tracker = _Tracker(self, outer, depth + 1)
         if self._root is tracker.root:
             raise CycleError(f"a computed needs its own value: {_cycle(self, outer)}")
         mine = self._root is None
@@ -406,21 +492,19 @@ class Computed(_Source, _Consumer, Generic[T]):
         before, writes = self._result, _writes
         token = _tracker.set(tracker)
         try:
-            result = self._evaluate()
+            function = self._function
+            if function is None:  # disposed by another thread just now
+                return before or (None, None, None), False, False
+            result: _Result = (function(), None, None)
+        except Exception as error:
+            result = (None, error, error.__traceback__)
         finally:
             _tracker.reset(token)
+            tracker.consumer = None  # what a task begun in it reads from now on is not its own
             if mine:
                 self._root = None
-        self._store(before, result, tracker.reads, writes)
-
-    def _evaluate(self) -> _Result:
-        function = self._function
-        if function is None:  # disposed by another thread just now
-            return self._result or (None, None, None)
-        try:
-            return function(), None, None
-        except Exception as error:
-            return None, error, error.__traceback__
+        stored = self._store(before, result, tracker.reads, writes)
+        return result, stored, _UNSETTLED not in tracker.reads.values()
 
     def _store(
         self,
@@ -428,20 +512,28 @@ class Computed(_Source, _Consumer, Generic[T]):
         result: _Result,
         reads: dict[_Source, int],
         writes: int,
-    ) -> None:
-        changed = before is None or self._differs(before, result)
-        opened = _batch.get()
+    ) -> bool:
+        """Keep a result unless other threads have overtaken it; say whether it was kept."""
+        try:
+            changed = before is None or self._differs(before, result)
+        except Exception as error:  # what cannot be compared has that as its value
+            result, changed = (None, error, error.__traceback__), True
         with _guard:
             if self._result is not before or self._function is None:
-                return  # another thread has stored its result, or dispose came: look again
+                return False  # another thread has stored its result, or dispose came
+            if any(source._version != seen for source, seen in reads.items()):
+                return False
+            old = self._version
             self._follow(reads, observe=bool(self._observers))
             if changed:
                 self._result = result
                 self._version = next(_stamps)
             self._mark = self._outdated()
             self._checked_at = writes if self._mark == _CLEAN else -1
-            if changed and opened is not None and self._observers:
-                opened.computeds[self] = None  # seen early by who batches: the others at the end
+            if changed and self._observers:  # seen early in a batch: the others at its end
+                for opened in _open:
+                    opened.before.setdefault(self, (before, old))
+        return True
 
     def _differs(self, old: _Result, new: _Result) -> bool:
         if old[1] is not None or new[1] is not None:
@@ -455,8 +547,12 @@ class Computed(_Source, _Consumer, Generic[T]):
 
 
 def _cycle(member: Computed[Any], tracker: _Tracker | None) -> str:
-    names = [member.name]
-    while tracker is not None and tracker.consumer is not member:
+    """Name the members, and let the last, which cannot follow the first, follow all they read."""
+    names, last = [member.name], tracker
+    while tracker is not None and last is not None:
+        last.reads.update((s, seen) for s, seen in tracker.reads.items() if s not in last.reads)
+        if tracker.consumer is member:
+            break
         if isinstance(tracker.consumer, Computed | Effect):
             names.append(tracker.consumer.name)
         tracker = tracker.outer
@@ -472,8 +568,8 @@ class Effect(_Consumer):
     """
 
     __slots__ = (
-        "__weakref__", "_cleanup", "_disposed", "_function", "_mark", "_number", "_on_error",
-        "_owned", "_queued", "_sources", "_turns", "name",
+        "__weakref__", "_cleanup", "_disposed", "_function", "_held", "_mark", "_number",
+        "_on_error", "_owned", "_queued", "_sources", "_turns", "name",
     )  # fmt: skip
 
     _numbers = count()
@@ -505,6 +601,7 @@ class Effect(_Consumer):
         self._number = next(self._numbers)
         self._disposed = False
         self._queued = False
+        self._held = False  # its next turn was cut: it waits for a change
         self._turns: TurnQueue = parent._turns if parent else current_queue.get() or _standalone
         self.name = name or getattr(function, "__qualname__", "effect")
         if parent is not None:
@@ -534,22 +631,21 @@ class Effect(_Consumer):
     def _step(self) -> None:
         """One turn: look whether there is a reason to run, and run."""
         with _guard:
-            self._queued = False
+            self._queued = self._held = False
             mark, self._mark = self._mark, _CLEAN
         if self._disposed or mark == _CLEAN:
             return
-        if mark == _CHECK and not self._sources_changed():
-            return
         try:
+            if mark == _CHECK and not self._sources_changed(0):
+                self._settle(None)
+                return
             self._clean_up()
             self._execute()
         except Exception as error:
-            if self._on_error is None:
-                raise
-            self._on_error(error)
+            self._failed(error)
 
     def _execute(self) -> None:
-        tracker = _Tracker(self, _tracker.get())
+        tracker = _Tracker(self, _tracker.get(), 0)
         token = _tracker.set(tracker)
         try:
             cleanup = self._function()
@@ -557,29 +653,56 @@ class Effect(_Consumer):
                 self._cleanup = cleanup
         finally:
             _tracker.reset(token)
+            tracker.consumer = None  # what a task begun in it reads from now on is not its own
             self._settle(tracker.reads)
-        if self._disposed:  # while it ran
-            self._clean_up()
+            if self._disposed:  # while it ran
+                self._clean_up()
 
-    def _settle(self, reads: dict[_Source, int]) -> None:
+    def _settle(self, reads: dict[_Source, int] | None) -> None:
+        """Follow what was read; come again if that has changed meanwhile."""
         with _guard:
             if self._disposed:
                 return
-            self._follow(reads, observe=True)
+            if reads is not None:
+                self._follow(reads, observe=True)
             self._mark = max(self._mark, self._outdated())
-            again = self._mark != _CLEAN and not self._queued
+            again = self._mark != _CLEAN and not self._queued and not self._held
             self._queued = self._queued or again
         if again:
             self._turns.submit(_EffectTurn(self))
 
+    def _cut(self) -> None:
+        """Its turn was cut out of a feedback loop: wait for the next change."""
+        with _guard:
+            self._queued, self._held = False, True
+            work: list[_Consumer] = [self]
+            for consumer in work:  # grows while it is walked
+                for source in consumer._sources:
+                    if isinstance(source, Computed) and not source._cut:
+                        source._cut = True
+                        work.append(source)
+
     def _clean_up(self) -> None:
-        owned, self._owned = self._owned, []
+        with _guard:
+            owned, self._owned = self._owned, []
+            cleanup, self._cleanup = self._cleanup, None
         for effect in owned:
             effect.dispose()
-        cleanup, self._cleanup = self._cleanup, None
         if cleanup is not None:
-            with untracked():
-                cleanup()
+            try:
+                with untracked():
+                    cleanup()
+            except Exception as error:
+                self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        if self._on_error is not None:
+            try:
+                self._on_error(error)
+                return
+            except Exception as another:
+                error = another
+        self._turns.failed(f"effect {self.name}", error)
 
     def __repr__(self) -> str:
         return f"<Effect {self.name}>"
@@ -597,3 +720,6 @@ class _EffectTurn(Turn):
 
     def run(self) -> None:
         self._effect._step()
+
+    def cut(self) -> None:
+        self._effect._cut()

@@ -36,7 +36,8 @@ class Supervised:
         self.service = service
         self._context = context
         self._enter, self._leave, self._halt = enter, leave, halt
-        self._cancel: EventLike = context.clock.Event()
+        self._cancelled = False
+        self._wake: EventLike = context.clock.Event()
         self._thread: ThreadLike | None = None
         self._restarts: deque[int] = deque()
         self._jitter = random.Random(service.name)
@@ -50,13 +51,16 @@ class Supervised:
         """Start the thread."""
         clock = self._context.clock
         within = self._context.runtime.turns.within
-        self._cancel = clock.Event()
+        self._wake = clock.Event()
+        self._cancelled = False
+        self.service.wake = self._wake.set
         self._thread = clock.Thread(lambda: within(self._supervise), f"svc:{self.service.name}")
         self._thread.start()
 
     def cancel(self) -> None:
         """Ask it to stop: a sleep between ticks ends at once, a tick that runs goes on."""
-        self._cancel.set()
+        self._cancelled = True
+        self._wake.set()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the thread to end; False if it did not within the time."""
@@ -81,12 +85,12 @@ class Supervised:
         }
 
     def _supervise(self) -> None:
-        while not self._cancel.is_set():
+        while not self._cancelled:
             error = self._run_once()
             delay_s = self._after(error)
             if delay_s is None:
                 return
-            self._cancel.wait(delay_s)
+            self._sleep_until(self._context.clock.monotonic_ns() + int(delay_s * NANOSECONDS))
 
     def _run_once(self) -> Exception | None:
         """Start, tick until cancelled or failed, stop. Return why it failed, if it did."""
@@ -113,10 +117,10 @@ class Supervised:
         return failure
 
     def _tick(self) -> None:
-        clock, service, cancel = self._context.clock, self.service, self._cancel
+        clock, service = self._context.clock, self.service
         deadline = clock.monotonic_ns()
         behind = False
-        while not cancel.is_set():
+        while not self._cancelled:
             begin = clock.monotonic_ns()
             self.lateness_s = (begin - deadline) / NANOSECONDS
             service.tick(self._context)
@@ -124,8 +128,18 @@ class Supervised:
             now = self.last_tick_ns = clock.monotonic_ns()
             deadline = service.next_deadline_ns(deadline, now)
             deadline, behind = self._skip_missed(deadline, now, behind)
-            if deadline > now:
-                cancel.wait((deadline - now) / NANOSECONDS)
+            deadline = self._sleep_until(deadline, service.woken)
+
+    def _sleep_until(
+        self, deadline: int, woken: Callable[[int], int] = lambda deadline: deadline
+    ) -> int:
+        """Sleep until the deadline or until cancelled; who wakes the service may move it."""
+        clock = self._context.clock
+        while not self._cancelled and (now := clock.monotonic_ns()) < deadline:
+            if self._wake.wait((deadline - now) / NANOSECONDS) and not self._cancelled:
+                self._wake.clear()
+                deadline = woken(deadline)
+        return deadline
 
     def _skip_missed(self, deadline: int, now: int, behind: bool) -> tuple[int, bool]:
         """Return the next deadline that is not over, and whether ticks were missed."""
@@ -141,7 +155,7 @@ class Supervised:
     def _after(self, error: Exception | None) -> float | None:
         """Decide what comes after a run: the delay in seconds, or None for the end."""
         service, ctx = self.service, self._context
-        if self._cancel.is_set():
+        if self._cancelled:
             return None
         if error is not None and service.critical:
             self._give_up(error)

@@ -57,6 +57,9 @@ class Turn(ABC):
     def run(self) -> None:
         """Do the work. What it raises is reported by the queue as a failure of the turn."""
 
+    def cut(self) -> None:
+        """Hear that it will not run: it was cut out of a feedback loop."""
+
 
 class CallTurn(Turn):
     """Runs a function as a turn and keeps what came of it for the one who waits."""
@@ -183,6 +186,8 @@ class TurnQueue:
                 self._runner = flow
                 parent = None
         if parent is not None:
+            for turn in turns:
+                turn.cut()
             self._report_feedback(parent, turns[0])
         else:
             # A context of its own: what is tracked or batched by who submits ends here.
@@ -194,6 +199,10 @@ class TurnQueue:
             turn.parent, turn.depth, turn.owner, turn.via = None, MAX_DEPTH, self, ""
             turn.admit()
             self._waiting.append(turn)
+
+    def failed(self, label: str, error: BaseException) -> None:
+        """Report a failure inside a turn that the turn has survived."""
+        self._observer.turn_failed(label, error)
 
     def within(self, function: Callable[..., R], *args: Any) -> R:
         """Call `function` so that effects made in it belong to this queue."""

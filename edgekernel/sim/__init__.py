@@ -1,5 +1,6 @@
-"""Simulated time; with the sim backend, everything a node needs to run without hardware."""
+"""Simulated time and surroundings: with the sim backend, all a node needs to run anywhere."""
 
+from edgekernel.sim.bench import Bench, Wiring, World, WorldService
 from edgekernel.sim.clock import SimClock, SimulationError
 
-__all__ = ["SimClock", "SimulationError"]
+__all__ = ["Bench", "SimClock", "SimulationError", "Wiring", "World", "WorldService"]

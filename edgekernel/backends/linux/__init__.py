@@ -1,0 +1,5 @@
+"""The boundaries of a Linux board: gpiozero with lgpio, smbus2, pyserial."""
+
+from edgekernel.backends.linux.backend import LinuxBackend
+
+__all__ = ["LinuxBackend"]

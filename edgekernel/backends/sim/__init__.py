@@ -1,0 +1,8 @@
+"""The boundaries of a simulated board, and the handles by which its outside is played."""
+
+from edgekernel.backends.sim.backend import SimBackend
+from edgekernel.backends.sim.gpio import SimLine
+from edgekernel.backends.sim.i2c import SimI2CBus
+from edgekernel.backends.sim.serial import SimPort, SimSerial
+
+__all__ = ["SimBackend", "SimI2CBus", "SimLine", "SimPort", "SimSerial"]

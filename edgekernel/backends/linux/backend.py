@@ -1,0 +1,64 @@
+"""LinuxBackend: the boundaries of the machine that this runs on."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from edgekernel.backends.gpiozero_lines import GpiozeroInput, GpiozeroOutput, Lines
+from edgekernel.backends.linux.gpio import Chips
+from edgekernel.backends.linux.i2c import DeviceWire
+from edgekernel.backends.linux.serial import serial_opener
+from edgekernel.backends.pyserial_port import PySerialPort
+from edgekernel.backends.shared_i2c import SharedI2CBus
+from edgekernel.core.clock import Clock
+from edgekernel.hal.address import BusAddress, LineAddress, PortAddress
+
+
+class LinuxBackend:
+    """A Backend on the device files of Linux. Its libraries load when first needed."""
+
+    def __init__(self, clock: Clock, folder: Path = Path("/dev")) -> None:
+        """Stamp edges with `clock`; look for GPIO chips (gpiochip0, ...) in `folder`."""
+        self._clock = clock
+        self._chips = Chips(folder)
+        self._lines = Lines(clock, self._chips.pin)
+        self._buses: dict[str, SharedI2CBus] = {}
+        # Those that somebody still has, in the order of their making.
+        self._ports: WeakKeyDictionary[PySerialPort, None] = WeakKeyDictionary()
+
+    def digital_output(self, line: LineAddress) -> GpiozeroOutput:
+        """Return a closed output on a line.
+
+        After `close`, or after the process has died, the line is left to the kernel. That of
+        Raspberry Pi OS keeps an output's level; others may turn it into an input
+        (parameter persist_gpio_outputs of pinctrl-bcm2835, Linux 6.9).
+        """
+        return GpiozeroOutput(line, self._lines)
+
+    def digital_input(self, line: LineAddress) -> GpiozeroInput:
+        """Return a closed input on a line."""
+        return GpiozeroInput(line, self._lines)
+
+    def i2c_bus(self, bus: BusAddress) -> SharedI2CBus:
+        """Return the bus; the same object for every device on it."""
+        if bus.device not in self._buses:
+            self._buses[bus.device] = SharedI2CBus(bus.name, DeviceWire(bus), self._clock)
+        return self._buses[bus.device]
+
+    def serial_port(self, port: PortAddress) -> PySerialPort:
+        """Return a closed port."""
+        made = PySerialPort(port, serial_opener(port.device), self._clock)
+        self._ports[made] = None
+        return made
+
+    def close(self) -> None:
+        """Give back what is still open, all of it even if one raises."""
+        with ExitStack() as closing:  # runs backwards: the chips close after their lines
+            closing.callback(self._chips.close)
+            for bus in self._buses.values():
+                closing.callback(bus.close_for_all)
+            for port in self._ports:
+                closing.callback(port.close)
+            closing.callback(self._lines.close)

@@ -1,0 +1,124 @@
+"""GPIO chips of Linux, found by label: numbers change with kernel and board, labels do not."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from edgekernel.core.errors import BrokenError
+from edgekernel.hal.address import LineAddress
+
+if TYPE_CHECKING:
+    from edgekernel.backends.linux.lgpio_pins import ChipFactory, LinePin
+
+
+class Chips:
+    """The GPIO chips of this machine, opened as their lines are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._open: dict[str, ChipFactory] = {}
+
+    def pin(self, line: LineAddress) -> LinePin:
+        """Return the pin of a line, unclaimed. Raises BrokenError if its chip cannot be had."""
+        if line.chip not in self._open:
+            lgpio = import_lgpio(line)
+            file = self._find(lgpio, line)
+            from edgekernel.backends.linux.lgpio_pins import ChipFactory
+
+            self._open[line.chip] = ChipFactory(_number(file), file)
+        return self._open[line.chip].line_pin(line)
+
+    def close(self) -> None:
+        """Close every chip that is open."""
+        with ExitStack() as closing:
+            while self._open:
+                closing.callback(self._open.popitem()[1].close)
+
+    def _find(self, lgpio: Any, line: LineAddress) -> Path:
+        files: dict[str, list[Path]] = {}
+        refused: list[Path] = []
+        for file in sorted(self._folder.glob("gpiochip[0-9]*"), key=_number):
+            if file.is_symlink():
+                continue  # Raspberry Pi OS links an old number to the same chip
+            try:
+                handle = lgpio.gpiochip_open(_number(file))
+            except lgpio.error:
+                refused.append(file)
+                continue
+            try:
+                label = lgpio.gpio_get_chip_info(handle)[3]
+            finally:
+                lgpio.gpiochip_close(handle)
+            files.setdefault(label, []).append(file)
+        found = files.get(line.chip, [])
+        if len(found) == 1:
+            return found[0]
+        raise BrokenError(f"{line.name}: {self._why_not(line.chip, files, refused)}")
+
+    def _why_not(self, label: str, files: dict[str, list[Path]], refused: list[Path]) -> str:
+        if not files and not refused:
+            return (
+                f"this machine has no GPIO chip ({self._folder}/gpiochip*); "
+                "run on the board, or simulate it"
+            )
+        if label in files:
+            return (
+                f"several GPIO chips are called {label!r} "
+                f"({', '.join(map(str, files[label]))}), so the line cannot be told apart"
+            )
+        labels = ", ".join(sorted(files)) or "none"
+        reasons = "".join(f"; {file} cannot be opened: {_reason(file)}" for file in refused)
+        return f"no GPIO chip is called {label!r}; found: {labels}{reasons}"
+
+
+def import_lgpio(line: LineAddress) -> ModuleType:
+    """Import lgpio, leaving working directory, environment and disk as they were.
+
+    On import lgpio changes into the directory LG_WD and makes a named pipe there, which it holds
+    open and needs no name for. Raises BrokenError for `line` if it cannot be imported.
+    """
+    if "lgpio" in sys.modules:
+        return sys.modules["lgpio"]
+    with ExitStack() as undo, tempfile.TemporaryDirectory(prefix="edgekernel-lgpio-") as folder:
+        here = os.open(".", os.O_PATH | os.O_CLOEXEC)
+        undo.callback(os.close, here)
+        before = os.environ.get("LG_WD")
+        os.environ["LG_WD"] = folder
+        try:
+            import lgpio
+        except ImportError as error:
+            raise BrokenError(
+                f"{line.name}: the Python package lgpio cannot be imported ({error}); "
+                "install it with: pip install 'edgekernel[pi]'"
+            ) from error
+        finally:
+            os.fchdir(here)
+            if before is None:
+                del os.environ["LG_WD"]
+            else:
+                os.environ["LG_WD"] = before
+    return lgpio  # type: ignore[no-any-return]
+
+
+def _number(file: Path) -> int:
+    return int(file.name.removeprefix("gpiochip"))
+
+
+def _reason(file: Path) -> str:
+    """Say why a chip cannot be opened: lgpio does not."""
+    try:
+        os.close(os.open(file, os.O_RDWR | os.O_CLOEXEC))
+    except PermissionError:
+        return (
+            "no permission. Add the user to the group gpio (sudo usermod -aG gpio $USER) "
+            "and log in again"
+        )
+    except OSError as error:
+        return str(error.strerror)
+    return "lgpio refuses it"

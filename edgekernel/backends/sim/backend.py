@@ -1,0 +1,79 @@
+"""SimBackend: the boundaries of a board that is not there."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from weakref import WeakKeyDictionary
+
+from edgekernel.backends.gpiozero_lines import GpiozeroInput, GpiozeroOutput, Lines
+from edgekernel.backends.pyserial_port import PySerialPort
+from edgekernel.backends.sim.gpio import SimLine, SimPins
+from edgekernel.backends.sim.i2c import SimI2CBus
+from edgekernel.backends.sim.serial import SimPort
+from edgekernel.core.clock import Clock
+from edgekernel.hal.address import BusAddress, LineAddress, PortAddress
+
+
+class SimBackend:
+    """A Backend whose outside is played by handles: lines, buses and ports by name.
+
+    Nothing in it waits on anything but the clock, and two of them share nothing.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._pins = SimPins(clock)
+        self._lines = Lines(clock, self._pins.pin)
+        self._buses: dict[str, SimI2CBus] = {}
+        self._sockets: dict[str, SimPort] = {}
+        # Those that somebody still has, in the order of their making.
+        self._ports: WeakKeyDictionary[PySerialPort, None] = WeakKeyDictionary()
+
+    def line(self, name: str) -> SimLine:
+        """Return the outside of a line such as "GPIO17".
+
+        A name that is not "GPIO" and a number is known once an output or input was made on it;
+        before that it raises UnknownTargetError.
+        """
+        return self._pins.line(name)
+
+    def bus(self, name: str) -> SimI2CBus:
+        """Return a bus such as "i2c1", to plug chips into."""
+        if name not in self._buses:
+            self._buses[name] = SimI2CBus(name, self._clock)
+        return self._buses[name]
+
+    def port(self, name: str) -> SimPort:
+        """Return the outside of a port such as "uart0", to plug a far end into."""
+        if name not in self._sockets:
+            self._sockets[name] = SimPort(name, self._clock)
+        return self._sockets[name]
+
+    def digital_output(self, line: LineAddress) -> GpiozeroOutput:
+        """Return a closed output on a line."""
+        self._pins.add(line)
+        return GpiozeroOutput(line, self._lines)
+
+    def digital_input(self, line: LineAddress) -> GpiozeroInput:
+        """Return a closed input on a line."""
+        self._pins.add(line)
+        return GpiozeroInput(line, self._lines)
+
+    def i2c_bus(self, bus: BusAddress) -> SimI2CBus:
+        """Return the bus; the same object for every device on it."""
+        return self.bus(bus.name)
+
+    def serial_port(self, port: PortAddress) -> PySerialPort:
+        """Return a closed port."""
+        made = PySerialPort(port, self.port(port.name).open, self._clock)
+        self._ports[made] = None
+        return made
+
+    def close(self) -> None:
+        """Give back what is still open, all of it even if one raises."""
+        with ExitStack() as closing:
+            for bus in self._buses.values():
+                closing.callback(bus.close_for_all)
+            for port in self._ports:
+                closing.callback(port.close)
+            closing.callback(self._lines.close)

@@ -1,0 +1,189 @@
+"""The views of a running node: a live picture of it, or a line per event."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import deque
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import click
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from edgekernel.cli.console import out, show, table
+from edgekernel.core.device import Device
+from edgekernel.core.messages import Event, Message, Severity
+from edgekernel.core.output import Output
+from edgekernel.core.reading import Reading
+from edgekernel.core.runtime import Runtime
+from edgekernel.core.sample import Quality
+from edgekernel.node.plan import Plan
+
+_BARS = "▁▂▃▄▅▆▇█"
+_COLOURS = {
+    Severity.DEBUG: "dim",
+    Severity.INFO: "",
+    Severity.WARNING: "yellow",
+    Severity.ERROR: "red",
+    Severity.CRITICAL: "bold red",
+}
+_REFRESH_HZ = 4
+_HISTORY = 40
+_EVENTS = 12
+
+
+class View(Protocol):
+    """Something that shows a runtime while it is entered."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None: ...
+
+
+def describe(event: Event) -> str:
+    """Return an event as one line: time, name, fields."""
+    fields = event.payload.to_dict()
+    fields.pop("traceback", None)
+    said = "  ".join(f"{name}={_short(value)}" for name, value in fields.items())
+    return f"{event.time:%H:%M:%S}  {event.payload.name:<22} {said}"
+
+
+class EventLines:
+    """Prints every event on standard output as it happens."""
+
+    def __init__(self, runtime: Runtime, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._subscription = runtime.subscribe(Message, self._print)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        self._subscription.cancel()
+
+    def _print(self, event: Event) -> None:
+        if self._as_json:
+            click.echo(json.dumps(as_dict(event), ensure_ascii=False, default=str))
+        else:
+            click.echo(describe(event))
+
+
+def as_dict(event: Event) -> dict[str, Any]:
+    """Return an event ready for JSON."""
+    return {
+        "seq": event.seq,
+        "time": event.time.isoformat(),
+        "monotonic": event.monotonic,
+        "source": event.source,
+        "cause": event.cause,
+        "name": event.payload.name,
+        "severity": event.payload.severity.name.lower(),
+        "fields": event.payload.to_dict(),
+    }
+
+
+class LiveView:
+    """A picture of the node that follows it: devices with their curves, and the last events."""
+
+    def __init__(self, plan: Plan, runtime: Runtime, hints: list[str]) -> None:
+        self._plan = plan
+        self._runtime = runtime
+        self._hints = hints
+        self._events: deque[Text] = deque(maxlen=_EVENTS)
+        self._curves: dict[str, deque[float]] = {}
+        self._subscription = runtime.subscribe(Message, self._note)
+        self._live = Live(
+            get_renderable=self._picture, refresh_per_second=_REFRESH_HZ, console=out, screen=True
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        self._live.stop()
+        self._subscription.cancel()
+        for line in self._events:
+            out.print(line)
+
+    def _note(self, event: Event) -> None:
+        self._events.append(Text(describe(event), style=_COLOURS[event.payload.severity]))
+
+    def _picture(self) -> RenderableType:
+        runtime = self._runtime
+        devices = table("", "device", "signal", "value", "", "last minutes")
+        for device in runtime.devices.values():
+            self._rows(devices, device)
+        uptime = int(runtime.clock.uptime())
+        title = f"{self._plan.name} · {self._plan.board.name} · {runtime.state} · {uptime} s"
+        events = Text("\n").join(self._events) if self._events else Text("nothing yet", "dim")
+        return Group(
+            Panel(devices, title=title, title_align="left", border_style="green"),
+            Panel(events, title="events", title_align="left", border_style="blue"),
+            Text("\n".join(self._hints), style="dim"),
+        )
+
+    def _rows(self, devices: Table, device: Device) -> None:
+        name = Text(device.id, style="bold" if device.online else "red")
+        for signal, output in device.outputs.items():
+            devices.add_row(name, signal, *self._output(output))
+            name = Text("")
+        for signal, reading in device.readings.items():
+            devices.add_row(name, signal, *self._reading(reading))
+            name = Text("")
+
+    def _output(self, output: Output[Any]) -> tuple[RenderableType, ...]:
+        sample = output.readback.peek_sample()
+        lit = bool(sample.value) and sample.quality is Quality.GOOD
+        value = Text(_value(sample.value, output.values.precision), "bold green" if lit else "")
+        return value, output.values.unit, self._curve(output.label, sample.value)
+
+    def _reading(self, reading: Reading[Any]) -> tuple[RenderableType, ...]:
+        sample = reading.peek_sample()
+        if sample.quality is Quality.BAD:
+            return Text("-", "red"), "", Text(sample.reason, "red")
+        value = _value(sample.value, reading.values.precision)
+        return value, reading.values.unit, self._curve(reading.label, sample.value)
+
+    def _curve(self, label: str, value: object) -> str:
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            return ""
+        curve = self._curves.setdefault(label, deque(maxlen=_HISTORY * _REFRESH_HZ))
+        curve.append(float(value))
+        points = list(curve)[::-_REFRESH_HZ][::-1]
+        low, high = min(points), max(points)
+        scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
+        return "".join(_BARS[round((point - low) * scale)] for point in points)
+
+
+def _value(value: object, precision: int | None) -> str:
+    if isinstance(value, float):
+        return f"{value:.{3 if precision is None else precision}f}"
+    return show(value)
+
+
+def _short(value: object) -> str:
+    text = f"{value:.3f}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."

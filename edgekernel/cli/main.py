@@ -1,0 +1,60 @@
+"""The `edgekernel` command: its subcommands, each loaded when it is used."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from edgekernel.core.runtime import VERSION
+
+_COMMANDS = {
+    "boards": ("edgekernel.cli.listing", "List the installed boards."),
+    "check": ("edgekernel.cli.check", "Check a node file without touching hardware."),
+    "ctl": ("edgekernel.cli.ctl", "See and control the nodes on an MQTT broker."),
+    "devices": ("edgekernel.cli.listing", "List the installed drivers."),
+    "run": ("edgekernel.cli.run", "Run a node, on its board or a simulated one."),
+}
+
+
+class _Lazy(click.Group):
+    """A group that imports a subcommand when it is asked for: `run` needs no MQTT tools."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(_COMMANDS[cmd_name][0])
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in sorted(_COMMANDS.items())])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            from edgekernel.node.problems import did_you_mean
+
+            ctx.fail(f"no command {args[0]!r}; {did_you_mean(args[0], _COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="edgekernel")
+def main() -> None:
+    """Run and control hardware nodes.
+
+    A node is one board with one agent, described by one node file. Try it without hardware:
+
+    \b
+      edgekernel check node.toml              is everything in it right?
+      edgekernel run node.toml --sim --live   run it on a simulated board
+      edgekernel ctl nodes                    which nodes are on the broker?
+
+    Exit codes: 0 done, 1 refused or wrong, 2 wrong usage, 3 no answer, 4 the node failed.
+    """

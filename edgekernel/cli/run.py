@@ -1,0 +1,198 @@
+"""`edgekernel run`: the agent, on the real board or a simulated one."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from edgekernel.cli.console import Exit, fail, out
+from edgekernel.cli.live import EventLines, LiveView, View
+from edgekernel.core import message
+from edgekernel.core.clock import SystemClock
+from edgekernel.core.errors import BootError, ConfigError, EdgekernelError
+from edgekernel.core.messages import Event
+from edgekernel.core.runtime import Runtime, SignalRuntime
+from edgekernel.mqtt import EmbeddedBroker, MqttInterface, Settings
+from edgekernel.node.document import MqttTable
+from edgekernel.node.plan import Plan, make_plan
+
+_SWITCH_INTERVAL_S = 0.0005
+"""How long a busy thread keeps the others from running; see docs/decisions/0004."""
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    simulated: bool
+    live: bool
+    as_json: bool
+    seconds: float | None
+
+
+@click.command()
+@click.argument("node", type=click.Path(path_type=Path))
+@click.option("--sim", "simulated", is_flag=True, help="Run on a simulated board.")
+@click.option("--broker", is_flag=True, help="Start an MQTT broker on this computer for the run.")
+@click.option("--live", is_flag=True, help="Show the node in the terminal while it runs.")
+@click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON.")
+@click.option("--for", "seconds", type=click.FloatRange(min=0), help="Stop after SECONDS.")
+def run(
+    node: Path, simulated: bool, broker: bool, live: bool, as_json: bool, seconds: float | None
+) -> None:
+    """Run the node described by the file NODE until Ctrl-C or SIGTERM.
+
+    Outputs begin at their safe value and are brought back to it before the agent ends. Without
+    --sim the agent opens the real pins, buses and ports of the board.
+
+    \b
+      edgekernel run node.toml
+      edgekernel run node.toml --sim --broker --live
+    """
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    try:
+        plan = make_plan(node)
+        with ExitStack() as stack:
+            embedded = stack.enter_context(_broker(plan)) if broker else None
+            runtime = _make(plan, simulated)
+            _connect(plan, runtime, embedded)
+            wanted = _Wanted(simulated, live, as_json, seconds)
+            raise click.exceptions.Exit(_live(plan, runtime, embedded, wanted))
+    except ConfigError as error:
+        fail(Exit.REFUSED, error.problems)
+    except BootError as error:
+        fail(Exit.FAILED, _tree(error))
+
+
+def _broker(plan: Plan) -> EmbeddedBroker:
+    port = plan.document.mqtt.port if plan.document.mqtt else None
+    try:
+        return EmbeddedBroker(port)
+    except EdgekernelError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _make(plan: Plan, simulated: bool) -> SignalRuntime:
+    clock = SystemClock()
+    if simulated:
+        from edgekernel.node.simulate import assemble_simulated
+
+        return assemble_simulated(plan, clock, SignalRuntime)[0]
+    from edgekernel.backends.linux import LinuxBackend
+    from edgekernel.node.assemble import assemble
+
+    return assemble(plan, LinuxBackend(clock), clock, SignalRuntime)
+
+
+def _connect(plan: Plan, runtime: Runtime, embedded: EmbeddedBroker | None) -> None:
+    table = plan.document.mqtt
+    if table is None and embedded is None:
+        return
+    settings = mqtt_settings(table, plan)
+    if embedded is not None:
+        settings = replace(settings, host=embedded.host, port=embedded.port)
+    runtime.register(MqttInterface(settings))
+
+
+def mqtt_settings(table: MqttTable | None, plan: Plan) -> Settings:
+    """Turn `[mqtt]` into the settings of the interface; reads the password file."""
+    if table is None:
+        return Settings(host="127.0.0.1")
+    password = table.password
+    if table.password_file is not None:
+        path = plan.folder / table.password_file
+        try:
+            password = path.read_text(encoding="utf-8").rstrip("\n")
+        except OSError as error:
+            raise ConfigError(
+                f'{plan.path.name}: mqtt.password_file: "{table.password_file}" cannot be read: '
+                f"{error.strerror}"
+            ) from None
+    return Settings(
+        host=table.host,
+        port=table.port,
+        prefix=table.prefix,
+        username=table.username or "",
+        password=password or "",
+        keepalive_s=int(table.keepalive),
+    )
+
+
+def _live(
+    plan: Plan, runtime: SignalRuntime, embedded: EmbeddedBroker | None, wanted: _Wanted
+) -> Exit:
+    causes: list[str] = []
+    runtime.subscribe(message.RuntimeShuttingDown, lambda event: causes.append(_reason(event)))
+    critical: list[str] = []
+    runtime.subscribe(
+        message.ServiceFailure,
+        lambda event: critical.append(event.payload.service),  # type: ignore[attr-defined]
+    )
+    view: View
+    if wanted.live and out.is_terminal:
+        view = LiveView(plan, runtime, _hints(plan, embedded, wanted))
+    else:
+        view = EventLines(runtime, as_json=wanted.as_json)
+        if not wanted.as_json:
+            out.print("\n".join(_hints(plan, embedded, wanted)))
+    with view:
+        if wanted.seconds is not None:
+            _stop_after(runtime, wanted.seconds)
+        runtime.run()
+    services = runtime.services
+    if any(services[name].critical for name in critical if name in services):
+        fail(Exit.FAILED, [f"{plan.name}: stopped: {'; '.join(causes)}"])
+    if not wanted.as_json:
+        out.print(f"{plan.name}: stopped ({'; '.join(causes)}), outputs are safe")
+    return Exit.DONE
+
+
+def _reason(event: Event) -> str:
+    payload = event.payload
+    return payload.reason if isinstance(payload, message.RuntimeShuttingDown) else payload.name
+
+
+def _stop_after(runtime: Runtime, seconds: float) -> None:
+    def stop() -> None:
+        runtime.clock.sleep(seconds)
+        runtime.shutdown(f"--for {seconds:g}")
+
+    runtime.clock.Thread(stop, f"{runtime.name}:for").start()
+
+
+def _hints(plan: Plan, embedded: EmbeddedBroker | None, wanted: _Wanted) -> list[str]:
+    where = "on a simulated board" if wanted.simulated else f"on {plan.board.name}"
+    hints = [f"{plan.name} runs {where}. Ctrl-C stops it."]
+    if embedded is None:
+        return hints
+    hints.append(f"MQTT broker: {embedded.kind} on {embedded.host}:{embedded.port}")
+    port = "" if embedded.port == 1883 else f" --port {embedded.port}"
+    hints.append("From a second terminal:")
+    hints.append(f"  edgekernel ctl{port} watch {plan.name}")
+    first = _outputs(plan)[:1]
+    return hints + [f"  edgekernel ctl{port} set {plan.name} {each} on" for each in first]
+
+
+def _outputs(plan: Plan) -> list[str]:
+    """Return the outputs of a plan's devices as `device/output`."""
+    from edgekernel.core.output import OutputDeclaration
+
+    return [
+        f"{device.id}/{name}"
+        for device in plan.devices
+        for name, declared in vars(device.driver).items()
+        if isinstance(declared, OutputDeclaration)
+    ]
+
+
+def _tree(error: BaseException, indent: str = "") -> list[str]:
+    """Return an error tree as lines, the parts of a group indented below it."""
+    if isinstance(error, BaseExceptionGroup):
+        lines = [f"{indent}{error.message}:"]
+        for each in error.exceptions:
+            lines += _tree(each, indent + "  ")
+        return lines
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    return [f"{indent}{error}{notes}"]

@@ -1,0 +1,168 @@
+"""The bridge of a running node: between its runtime and its link to the broker."""
+
+from __future__ import annotations
+
+import traceback
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from edgekernel.core import message
+from edgekernel.core.device import Device
+from edgekernel.core.errors import ConfigError, TurnTimeoutError
+from edgekernel.core.messages import Event
+from edgekernel.core.signals import Effect
+from edgekernel.mqtt.client import MqttClient, Will
+from edgekernel.mqtt.encoding import event_payload, state_payload, status_payload
+from edgekernel.mqtt.messages import (
+    MqttConnected,
+    MqttDisconnected,
+    MqttEventsDropped,
+    MqttProblem,
+)
+from edgekernel.mqtt.outgoing import Outgoing, Publication
+from edgekernel.mqtt.requests import Requests
+from edgekernel.mqtt.settings import Settings
+from edgekernel.mqtt.topics import Topics, segment
+
+if TYPE_CHECKING:
+    from edgekernel.core.runtime import Context
+
+_FLUSH_S = 1.5
+_CLOSE_S = 2.0
+
+
+class Bridge:
+    """Publishes states, events and the status; hands requests to `Requests`.
+
+    It is the observer of its client, so `connected`, `disconnected`, `problem`, `message` and
+    `failed` are called in the network thread.
+    """
+
+    def __init__(self, ctx: Context, settings: Settings, topics: Topics, max_events: int) -> None:
+        """Prepare the bridge; raises ConfigError if two things would share a topic."""
+        _check_names(ctx)
+        self._ctx = ctx
+        self._topics = topics
+        self._broker = settings.broker
+        self._boot = uuid.uuid4().hex
+        self._outgoing = Outgoing(self._send, max_events=max_events)
+        self._requests = Requests(ctx, topics, self._outgoing.reply)
+        self._states: dict[str, Effect] = {}
+        self._connections = 0
+        self.client = MqttClient(
+            settings,
+            self,
+            client_id=settings.client_id or topics.base.replace("/", "-"),
+            subscriptions=topics.requests,
+            will=Will(topics.status, self._status("offline", None, "connection lost")),
+        )
+
+    def start(self) -> None:
+        """Watch the devices and begin to connect."""
+        self._ctx.runtime.turns.within(self._watch_devices)
+        self.client.start()
+
+    def stop(self, reason: str) -> None:
+        """Publish the final states, then the status, and disconnect; each within its limit."""
+        with suppress(TurnTimeoutError):  # a turn hangs: what was published last stands
+            self._ctx.runtime.turns.call(self._refresh_all, "mqtt: final states", _FLUSH_S)
+        for effect in self._states.values():
+            effect.dispose()
+        self._outgoing.flush(_FLUSH_S)
+        now = self._ctx.clock.now_utc()
+        self._outgoing.retain(self._topics.status, self._status("offline", now, reason))
+        self._outgoing.flush(_FLUSH_S)
+        self._outgoing.close()
+        self.client.close(_CLOSE_S)
+
+    def counters(self) -> dict[str, int]:
+        """Return what the link has done and what waits for it."""
+        return {
+            "connections": self._connections,
+            "waiting": self._outgoing.waiting,
+            "dropped_events": self._outgoing.dropped_events,
+            "dropped_replies": self._outgoing.dropped_replies,
+            "requests_turned_away": self._requests.turned_away,
+        }
+
+    def refresh(self, device: str) -> None:
+        """Publish the state of a device if it has changed in what is no signal."""
+        if device in self._states:
+            self._states[device].run()
+
+    def publish_event(self, event: Event) -> None:
+        """Publish an event, now or when there is a link; tell of earlier ones that were lost."""
+        topic = self._topics.event(event.payload.name)
+        self._outgoing.event(topic, event_payload(event, self._boot))
+        if dropped := self._outgoing.take_dropped():
+            self._ctx.emit(MqttEventsDropped(dropped))
+
+    def connected(self) -> None:
+        """Publish everything that is retained, the status last: it vouches for the others."""
+        cause = "reconnected" if self._connections else "started"
+        self._connections += 1
+        now = self._ctx.clock.now_utc()
+        self._outgoing.retain(self._topics.status, self._status("online", now, cause))
+        self._outgoing.open()
+        self._ctx.emit(MqttConnected(self._broker))
+
+    def disconnected(self, reason: str) -> None:
+        """Hold everything back until the link is up again."""
+        self._outgoing.close()
+        self._ctx.emit(MqttDisconnected(self._broker, reason))
+
+    def problem(self, text: str) -> None:
+        """Tell why the link does not work."""
+        self._ctx.emit(MqttProblem(self._broker, text))
+
+    def message(self, topic: str, payload: bytes, retained: bool) -> None:
+        """Take a message from the broker."""
+        self._requests.arrived(topic, payload, retained)
+
+    def failed(self, where: str, error: Exception) -> None:
+        """Report a mistake in what the network thread calls."""
+        trace = "".join(traceback.format_exception(error))
+        text = f"{type(error).__name__}: {error}"
+        self._ctx.emit(message.InterfaceError(self._ctx.source, where, text, trace))
+
+    def _watch_devices(self) -> None:
+        for id, device in self._ctx.devices.items():
+            self._states[id] = Effect(partial(self._publish, device), name=f"mqtt.state.{id}")
+
+    def _refresh_all(self) -> None:
+        for effect in self._states.values():
+            effect.run()
+
+    def _publish(self, device: Device) -> None:
+        self._outgoing.retain(self._topics.state(device.id), state_payload(device))
+
+    def _status(self, state: str, since: datetime | None, cause: str) -> bytes:
+        return status_payload(state, self._boot, since, cause)
+
+    def _send(self, publication: Publication, on_done: Callable[[], None]) -> None:
+        topic, payload, retain = publication
+        self.client.publish(topic, payload, retain=retain, on_done=on_done)
+
+
+def _check_names(ctx: Context) -> None:
+    """Raise ConfigError with every name that no topic can hold or that shares one."""
+    groups = {"devices": list(ctx.devices)}
+    groups |= {f"outputs of {id}": list(device.outputs) for id, device in ctx.devices.items()}
+    problems: list[str] = []
+    for where, names in groups.items():
+        taken: dict[str, str] = {}
+        for name in names:
+            try:
+                other = taken.setdefault(segment(name), name)
+            except ConfigError as error:
+                problems.append(f"{where}: {error}")
+                continue
+            if other != name:
+                same = f"{other!r} and {name!r} are both {segment(name)!r} in MQTT topics"
+                problems.append(f"{where}: {same}; rename one")
+    if problems:
+        raise ConfigError(*problems)

@@ -1,0 +1,135 @@
+"""What goes out: values, states, events and statuses as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+from edgekernel.core.device import Device
+from edgekernel.core.messages import Event
+from edgekernel.core.reading import Reading
+from edgekernel.core.sample import Quality, Sample
+
+
+class NotEncodableError(TypeError):
+    """A value has no JSON form; the text says where in it and of what type."""
+
+
+def encode(value: object) -> bytes:
+    """Return plain JSON values as UTF-8."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace")  # half a surrogate pair becomes its escape
+
+
+def to_plain(value: object) -> Any:
+    """Turn a command's result into plain JSON values, or raise NotEncodableError.
+
+    Dataclasses become objects, pydantic models what their `model_dump` says, enums their value.
+    """
+    return _plain(value, "result", _refuse)
+
+
+def to_plain_or_text(value: object) -> Any:
+    """Turn any value into plain JSON values; what has no JSON form becomes its `repr`."""
+    return _plain(value, "", lambda odd, _: repr(odd))
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a time as ISO 8601 in UTC with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def state_payload(device: Device) -> bytes:
+    """Return the state of a device; an effect that calls this depends on all of it."""
+    state: dict[str, Any] = {"online": device.online}
+    for name, reading in device.readings.items():
+        state[name] = _signal(reading)
+    for name, output in device.outputs.items():
+        state[name] = {**_signal(output.readback), "setpoint": output.setpoint}
+    return encode(to_plain_or_text(state))
+
+
+def event_payload(event: Event, boot: str) -> bytes:
+    """Return an event with its place in the order; `boot` and `seq` together are its id."""
+    payload = event.payload
+    return encode(
+        {
+            "seq": event.seq,
+            "boot": boot,
+            "time": timestamp(event.time),
+            "monotonic": event.monotonic,
+            "source": event.source,
+            "name": payload.name,
+            "severity": payload.severity.name.lower(),
+            "fields": to_plain_or_text(payload.to_dict()),
+        }
+    )
+
+
+def status_payload(state: str, boot: str, since: datetime | None, cause: str) -> bytes:
+    """Return the node's status; `since` is None in a last will, which cannot know its hour."""
+    when = timestamp(since) if since else None
+    return encode({"state": state, "boot": boot, "since": when, "cause": cause})
+
+
+def _signal(reading: Reading[Any]) -> dict[str, Any]:
+    sample: Sample[Any] = reading.sample
+    value, quality, reason = sample.value, sample.quality, sample.reason
+    if isinstance(value, float) and not math.isfinite(value):  # JSON has no such number
+        value, quality, reason = None, Quality.BAD, f"not a finite number: {value}"
+    signal: dict[str, Any] = {
+        "value": value,
+        "quality": str(quality),
+        "time": timestamp(sample.time),
+    }
+    if reading.values.unit:
+        signal["unit"] = reading.values.unit
+    if quality is not Quality.GOOD:
+        signal["reason"] = reason
+    return signal
+
+
+def _refuse(odd: object, where: str) -> Any:
+    raise NotEncodableError(f"{where} is a {type(odd).__name__}, which has no JSON form")
+
+
+def _plain(value: Any, where: str, fallback: Callable[[object, str], Any], depth: int = 0) -> Any:
+    if depth > 50:  # also ends what contains itself
+        return fallback(value, where)
+    if isinstance(value, Enum):
+        return _plain(value.value, where, fallback, depth + 1)
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else fallback(value, where)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, date | PurePath):
+        return str(value)
+    if not isinstance(value, type):
+        if callable(dump := getattr(value, "model_dump", None)):
+            return _plain(dump(mode="json"), where, fallback, depth + 1)
+        if dataclasses.is_dataclass(value):
+            value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {
+            _key(key, where, fallback): _plain(each, f"{where}.{key}", fallback, depth + 1)
+            for key, each in value.items()
+        }
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(v, f"{where}[{i}]", fallback, depth + 1) for i, v in enumerate(value)]
+    return fallback(value, where)
+
+
+def _key(key: Any, where: str, fallback: Callable[[object, str], Any]) -> str:
+    if isinstance(key, Enum):
+        key = key.value
+    if isinstance(key, str | int):
+        return str(key)
+    return str(fallback(key, f"a key of {where}"))

@@ -1,0 +1,70 @@
+"""MqttInterface: states and events to a broker, requests from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edgekernel.core import message
+from edgekernel.core.interface import Interface
+from edgekernel.core.messages import Event
+from edgekernel.mqtt.bridge import Bridge
+from edgekernel.mqtt.settings import Settings
+from edgekernel.mqtt.topics import Topics
+
+if TYPE_CHECKING:
+    from edgekernel.core.runtime import Context
+
+
+class MqttInterface(Interface):
+    """Publishes the state of every device and every message, and serves set and call requests.
+
+    Works without a broker: it keeps trying, and meanwhile the latest `max_events` events wait.
+    Retained on the broker are the node's status, `offline` being the last will, and one JSON
+    object per device. `edgekernel.mqtt.topics` has the topic map.
+    """
+
+    name = "mqtt"
+
+    def __init__(self, settings: Settings, node: str = "", *, max_events: int = 1000) -> None:
+        """Prepare the interface of a node, whose name is the runtime's unless given."""
+        self.settings = settings
+        self._node = node
+        self._max_events = max_events
+        self._bridge: Bridge | None = None
+        self._stop_reason = "stopped"
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted the node and its subscriptions."""
+        return self._bridge is not None and self._bridge.client.connected
+
+    def status(self) -> dict[str, Any]:
+        """Return the state of the link, ready for JSON."""
+        link = {"broker": self.settings.broker, "connected": self.connected}
+        return link | (self._bridge.counters() if self._bridge else {})
+
+    def start(self, ctx: Context) -> None:
+        """Begin to connect, and publish the state of every device from now on.
+
+        Raises ConfigError for names that no topic can hold; an unreachable broker is no error.
+        """
+        topics = Topics(self.settings.prefix, self._node or ctx.runtime.name)
+        self._bridge = Bridge(ctx, self.settings, topics, self._max_events)
+        self._bridge.start()
+
+    def handle_event(self, ctx: Context, evt: Event) -> None:
+        """Publish the event; note what it says about devices and the shutdown."""
+        if self._bridge is None:
+            return
+        payload = evt.payload
+        if isinstance(payload, message.RuntimeShuttingDown):
+            self._stop_reason = payload.reason
+        elif isinstance(payload, message.DeviceOnline | message.DeviceOffline):
+            self._bridge.refresh(payload.device)
+        self._bridge.publish_event(evt)
+
+    def stop(self, ctx: Context) -> None:
+        """Publish the final states, then the status offline, and disconnect; within 7 seconds."""
+        bridge, self._bridge = self._bridge, None
+        if bridge is not None:
+            bridge.stop(self._stop_reason)

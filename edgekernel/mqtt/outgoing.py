@@ -1,0 +1,150 @@
+"""What waits to be published: replies first, then states (the latest of each), then events."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+WINDOW = 20
+"""Messages on their way without an acknowledgement; more makes paho slower (it walks them)."""
+
+MAX_REPLIES = 1000
+
+
+class Publication(NamedTuple):
+    """One message to publish at QoS 1."""
+
+    topic: str
+    payload: bytes
+    retain: bool
+
+
+Send = Callable[[Publication, Callable[[], None]], object]
+"""Publishes; calls what it was given when the broker has acknowledged."""
+
+
+class Outgoing:
+    """Feeds a link at the speed of its acknowledgements. Every method is for any thread.
+
+    Nothing here grows without bound: a retained topic keeps its latest payload only; of too
+    many events the oldest are dropped, and counted; replies are for now or never, so they are
+    dropped while the link is down. Events leave in the order in which they came. Publishing
+    goes on in whoever's thread finds something to send; no lock is held meanwhile.
+    """
+
+    def __init__(self, send: Send, *, max_events: int = 1000) -> None:
+        self._send = send
+        self._max_events = max_events
+        self._changed = threading.Condition()  # on real time: the other side is a real network
+        self._replies: deque[Publication] = deque()
+        self._retained: dict[str, bytes] = {}
+        self._unsent: dict[str, None] = {}
+        self._events: deque[Publication] = deque()
+        self._open = False
+        self._pumping = False
+        self._in_flight = 0
+        self._untold = 0
+        self.dropped_events = 0
+        self.dropped_replies = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait to be sent or acknowledged."""
+        return len(self._replies) + len(self._unsent) + len(self._events) + self._in_flight
+
+    def retain(self, topic: str, payload: bytes) -> None:
+        """Make this the retained payload of a topic; the same as before is not sent again."""
+        with self._changed:
+            if self._retained.pop(topic, None) != payload:
+                self._unsent[topic] = None
+            self._retained[topic] = payload
+        self._pump()
+
+    def event(self, topic: str, payload: bytes) -> None:
+        """Publish an event after those before it; without a link it waits."""
+        with self._changed:
+            self._events.append(Publication(topic, payload, False))
+            if len(self._events) > self._max_events:
+                self._events.popleft()
+                self.dropped_events += 1
+                self._untold += 1
+        self._pump()
+
+    def reply(self, topic: str, payload: bytes) -> None:
+        """Publish a reply before everything else; without a link it is dropped and counted."""
+        with self._changed:
+            if self._open and len(self._replies) < MAX_REPLIES:
+                self._replies.append(Publication(topic, payload, False))
+            else:
+                self.dropped_replies += 1
+        self._pump()
+
+    def take_dropped(self) -> int:
+        """Return how many events were dropped since it was asked last, once that can be told."""
+        with self._changed:
+            if not self._open or len(self._events) >= self._max_events:
+                return 0
+            dropped, self._untold = self._untold, 0
+            return dropped
+
+    def open(self) -> None:
+        """The link is up: publish everything that is retained again, then what waits."""
+        with self._changed:
+            self._open = True
+            self._unsent = dict.fromkeys(self._retained)
+        self._pump()
+
+    def close(self) -> None:
+        """The link is down. What is in flight is the link's to send again."""
+        with self._changed:
+            self._open = False
+            self.dropped_replies += len(self._replies)
+            self._replies.clear()
+            self._changed.notify_all()
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until all is sent and acknowledged; False if it takes longer or the link fails."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._open or self.waiting == 0, timeout_s)
+            return self._open and self.waiting == 0
+
+    def _pump(self) -> None:
+        with self._changed:
+            if self._pumping:
+                return  # that thread looks again before it stops
+            self._pumping = True
+        try:
+            while (publication := self._take()) is not None:
+                self._send(publication, self._acknowledged)
+        except BaseException:
+            with self._changed:
+                self._pumping = False
+                self._in_flight -= 1
+            raise
+
+    def _take(self) -> Publication | None:
+        """Return what to send next; None ends the pumping, decided in the same step."""
+        with self._changed:
+            publication = self._next() if self._open and self._in_flight < WINDOW else None
+            if publication is None:
+                self._pumping = False
+            else:
+                self._in_flight += 1
+            return publication
+
+    def _next(self) -> Publication | None:
+        if self._replies:
+            return self._replies.popleft()
+        if self._unsent:
+            topic = next(iter(self._unsent))
+            del self._unsent[topic]
+            return Publication(topic, self._retained[topic], True)
+        return self._events.popleft() if self._events else None
+
+    def _acknowledged(self) -> None:
+        with self._changed:
+            self._in_flight -= 1
+            self._changed.notify_all()
+        self._pump()

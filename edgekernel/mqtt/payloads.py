@@ -1,0 +1,180 @@
+"""Requests and replies: what a set or call payload says, strictly, and how it is answered."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from edgekernel.core.commands import nearest
+from edgekernel.core.errors import InvalidValueError
+from edgekernel.mqtt.encoding import encode
+
+MAX_BYTES = 65_536
+_MAX_ID = 128
+_MAX_DIGITS = 20  # more than 64 bits hold
+
+RequestId = str | int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyAddress:
+    """Where a reply goes and which id it carries, as the client wrote it: not yet checked."""
+
+    topic: str | None = None
+    id: RequestId = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A well-formed request: the value to set, or the arguments of a call."""
+
+    content: Any
+    reply: ReplyAddress
+
+
+class PayloadError(InvalidValueError):
+    """A payload is no request; `reply` is what could still be read of where to say so."""
+
+    def __init__(self, text: str, reply: ReplyAddress | None = None) -> None:
+        super().__init__(text)
+        self.reply = reply or ReplyAddress()
+
+
+def parse_set(payload: bytes) -> Request:
+    """Read `{"value": ..., "id": ..., "reply_to": ...}` or a plain value such as `on` or `21.5`.
+
+    Raises PayloadError that says what is wrong; never anything else, whatever the bytes.
+    """
+    text = _text(payload)
+    if not text:
+        raise PayloadError("empty payload: expected a value")
+    if text[0] not in '{["':
+        return Request(_scalar(text), ReplyAddress())
+    document = _json(text)
+    if isinstance(document, str):
+        return Request(document, ReplyAddress())
+    if not isinstance(document, dict):
+        raise PayloadError("a list is no value: expected a text, a number, true or false")
+    reply = _reply(document, ("value", "id", "reply_to"))
+    if "value" not in document:
+        raise PayloadError("'value' is missing", reply)
+    value = document["value"]
+    if not isinstance(value, str | bool | int | float):
+        raise PayloadError("'value' must be a text, a number, true or false", reply)
+    return Request(value, reply)
+
+
+def parse_call(payload: bytes) -> Request:
+    """Read `{"args": {...}, "id": ..., "reply_to": ...}`; an empty payload has no arguments.
+
+    Raises PayloadError that says what is wrong; never anything else, whatever the bytes.
+    """
+    text = _text(payload)
+    if not text:
+        return Request({}, ReplyAddress())
+    document = _json(text)
+    if not isinstance(document, dict):
+        raise PayloadError('not an object: expected {"args": {...}} or nothing')
+    reply = _reply(document, ("args", "id", "reply_to"))
+    args = document.get("args", {})
+    if not isinstance(args, dict):
+        raise PayloadError("'args' must be an object of arguments by name", reply)
+    return Request(args, reply)
+
+
+def result_payload(id: RequestId, result: object) -> bytes:
+    """Return the reply to a request that was carried out; `result` is plain JSON values."""
+    return encode({"id": id, "ok": True, "result": result})
+
+
+def error_payload(id: RequestId, code: str, message: str) -> bytes:
+    """Return the reply to a request that was refused or failed."""
+    return encode({"id": id, "ok": False, "error": {"code": code, "message": message}})
+
+
+def _text(payload: bytes) -> str:
+    if len(payload) > MAX_BYTES:
+        raise PayloadError(f"{len(payload)} bytes: a request has at most {MAX_BYTES}")
+    try:
+        return payload.decode("utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise PayloadError(f"not UTF-8: {error.reason} at byte {error.start}") from None
+
+
+def _scalar(text: str) -> str | bool | int | float:
+    """Read a plain value: a JSON scalar, or else the text as it is."""
+    if text == "null":
+        raise PayloadError("null is no value: expected a text, a number, true or false")
+    try:
+        value = json.loads(text, parse_constant=_no_number, parse_float=_float, parse_int=_int)
+    except PayloadError:
+        raise
+    except ValueError:
+        return text
+    assert isinstance(value, str | bool | int | float)  # it began with no bracket
+    return value
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(
+            text,
+            parse_constant=_no_number,
+            parse_float=_float,
+            parse_int=_int,
+            object_pairs_hook=_object,
+        )
+    except PayloadError:
+        raise
+    except json.JSONDecodeError as error:
+        raise PayloadError(f"not JSON: {error}") from None
+    except RecursionError:
+        raise PayloadError("not JSON: nested too deeply") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise PayloadError("the same key twice in one object")
+    return made
+
+
+def _no_number(text: str) -> NoReturn:
+    raise PayloadError(f"{text} is no number that can be used")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_number(text)
+
+
+def _int(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise PayloadError(f"{text[:_MAX_DIGITS]}... is too large a number")
+    return int(text)
+
+
+def _reply(document: dict[str, Any], known: Iterable[str]) -> ReplyAddress:
+    """Read id and reply_to, then refuse what else there is beside the known keys."""
+    id, topic = document.get("id"), document.get("reply_to")
+    if not (id is None or isinstance(id, str | int)) or isinstance(id, bool):
+        raise PayloadError("'id' must be a text or an integer", ReplyAddress(_if_text(topic)))
+    if isinstance(id, str) and len(id) > _MAX_ID:
+        raise PayloadError(
+            f"'id' is longer than {_MAX_ID} characters", ReplyAddress(_if_text(topic))
+        )
+    if not (topic is None or isinstance(topic, str)):
+        raise PayloadError("'reply_to' must be a topic", ReplyAddress(None, id))
+    reply = ReplyAddress(topic, id)
+    names = list(known)
+    for key in document:
+        if key not in names:
+            raise PayloadError(f"unknown key {key[:64]!r}{nearest(key, names)}", reply)
+    return reply
+
+
+def _if_text(topic: object) -> str | None:
+    return topic if isinstance(topic, str) else None

@@ -1,0 +1,59 @@
+"""Settings of the link to a broker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from edgekernel.core.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the broker is and how to reach it.
+
+    `client_id` is derived from prefix and node when empty. Without an acknowledged sign of life
+    for 1.5 times `keepalive_s` seconds the broker publishes the last will. After a failure the
+    next attempt waits `reconnect_min_s`, doubled each time up to `reconnect_max_s`, and varied
+    by half so that a fleet does not come back all at once. Raises ConfigError with every mistake.
+    """
+
+    host: str
+    port: int = 1883
+    username: str = ""
+    password: str = field(default="", repr=False)
+    client_id: str = ""
+    prefix: str = "edge"
+    keepalive_s: int = 30
+    reconnect_min_s: float = 1.0
+    reconnect_max_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        if problems := list(self._problems()):
+            raise ConfigError(*problems)
+
+    @property
+    def broker(self) -> str:
+        """The broker as host:port."""
+        return f"{self.host}:{self.port}"
+
+    def _problems(self) -> list[str]:
+        checks = {
+            f"mqtt.host: {self.host!r} is no host name or address": _is_host(self.host),
+            f"mqtt.port: {self.port} is not from 1 to 65535": 0 < self.port < 65536,
+            "mqtt.password: a password needs mqtt.username": self.username or not self.password,
+            f"mqtt.keepalive_s: {self.keepalive_s} is not from 1 to 65535": (
+                0 < self.keepalive_s < 65536
+            ),
+            "mqtt.reconnect_min_s: must be above 0 and not above mqtt.reconnect_max_s": (
+                0 < self.reconnect_min_s <= self.reconnect_max_s
+            ),
+        }
+        return [problem for problem, fine in checks.items() if not fine]
+
+
+def _is_host(host: str) -> bool:
+    """Say whether the resolver will take it; what it will not ends paho's thread."""
+    try:
+        return bool(host.encode("idna")) and not any(c.isspace() for c in host)
+    except UnicodeError:
+        return False

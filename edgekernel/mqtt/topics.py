@@ -1,0 +1,99 @@
+"""The topic map: what a node publishes and listens to, all below `{prefix}/{node}/`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from edgekernel.core.errors import ConfigError, ForbiddenError
+
+_SEGMENT = re.compile(r"[a-z0-9-]{1,64}")
+_PREFIX_DEPTH = 3
+"""Segments of a prefix at most; with the longest topic below it the depth stays below 7."""
+
+
+@lru_cache(maxsize=1024)
+def segment(name: str) -> str:
+    """Return a name as a topic segment: "button.pressed" is "button-pressed".
+
+    Capitals become small, whatever is no letter or digit becomes "-". Raises ConfigError when
+    nothing is left or more than 64 characters are.
+    """
+    made = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if not _SEGMENT.fullmatch(made):
+        raise ConfigError(
+            f"{name!r} does not fit into an MQTT topic: it needs 1 to 64 of the characters "
+            "a-z, 0-9 and '-'"
+        )
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an incoming request is for: an output of a device, or a command of a component."""
+
+    kind: Literal["set", "call"]
+    owner: str
+    member: str
+
+    def __str__(self) -> str:
+        return f"{self.owner}.{self.member}"
+
+
+class Topics:
+    """The topics of one node."""
+
+    def __init__(self, prefix: str, node: str) -> None:
+        """Build the map; raises ConfigError for a prefix or node that no topic can hold."""
+        parts = prefix.split("/")
+        if len(parts) > _PREFIX_DEPTH or not all(map(_SEGMENT.fullmatch, parts)):
+            raise ConfigError(
+                f"mqtt.prefix {prefix!r}: one to {_PREFIX_DEPTH} segments of a-z, 0-9 and '-', "
+                "with '/' between them, such as 'edge' or 'plant/line-1'"
+            )
+        if not _SEGMENT.fullmatch(node):
+            raise ConfigError(
+                f"node name {node!r}: MQTT needs 1 to 64 of the characters a-z, 0-9 and '-'"
+            )
+        self.base = f"{prefix}/{node}"
+        self.status = f"{self.base}/status"
+        self.requests = (f"{self.base}/set/+/+", f"{self.base}/call/+/+")
+        """The filters to subscribe to."""
+
+    def state(self, device: str) -> str:
+        """Return where the state of a device is retained."""
+        return f"{self.base}/state/{segment(device)}"
+
+    def event(self, message: str) -> str:
+        """Return where messages of a name are published."""
+        return f"{self.base}/event/{segment(message)}"
+
+    def target(self, topic: str) -> Target | None:
+        """Return what a request to this topic is for; None if the topic is no request to us.
+
+        A broker may deliver what was not subscribed to, so this is checked, not assumed.
+        """
+        if not topic.startswith(f"{self.base}/"):
+            return None
+        match topic[len(self.base) + 1 :].split("/"):
+            case ["set", owner, member]:
+                return Target("set", owner, member)
+            case ["call", owner, member]:
+                return Target("call", owner, member)
+        return None
+
+    def check_reply(self, topic: str) -> str:
+        """Return the topic if replies may go there; raise ForbiddenError if not.
+
+        Otherwise whoever may send a request could make this node write anywhere it may write
+        itself (a confused deputy).
+        """
+        below = f"{self.base}/reply/"
+        if not (topic.startswith(below) and _SEGMENT.fullmatch(topic[len(below) :])):
+            raise ForbiddenError(
+                f"reply_to {topic[:200]!r} is refused: replies go to {below}<client>, where "
+                "<client> is 1 to 64 of the characters a-z, 0-9 and '-'"
+            )
+        return topic

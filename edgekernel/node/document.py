@@ -1,0 +1,133 @@
+"""The node file as it stands: its tables and keys, validated one by one."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from edgekernel.core.errors import ConfigError
+from edgekernel.node.problems import did_you_mean, explain
+
+SEGMENT = r"^[a-z0-9-]{1,64}$"
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)")
+_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _seconds(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value.strip())
+    if match is None:
+        raise ValueError('a duration is a number of seconds or a text like "500ms", "2s", "5min"')
+    return float(match[1]) * _UNITS[match[2]]
+
+
+Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400)]
+"""Seconds, more than 0 and at most a day; in the file a number or a text such as "2s"."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class NodeTable(_Table):
+    """`[node]`: who this node is."""
+
+    name: str = Field(pattern=SEGMENT)
+    board: str
+    app: str | None = None
+
+
+class DeviceTable(_Table):
+    """`[devices.<id>]`: a driver and its settings, which the driver itself defines."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    driver: str
+    every: Duration | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keys that belong to the driver."""
+        return dict(self.model_extra or {})
+
+
+class MqttTable(_Table):
+    """`[mqtt]`: the broker."""
+
+    host: str
+    port: int = Field(default=1883, ge=1, le=65535)
+    prefix: str = Field(default="edge", pattern=SEGMENT)
+    username: str | None = None
+    password: str | None = Field(default=None, repr=False)
+    password_file: str | None = None
+    keepalive: Duration = 30.0
+
+
+class SimTable(_Table):
+    """`[sim]`: what surrounds the node when it runs simulated."""
+
+    world: str | None = None
+    """A class as "module:Class", given the bench and stepped in time."""
+
+
+class NodeDocument(_Table):
+    """A node file."""
+
+    node: NodeTable
+    devices: dict[str, DeviceTable] = Field(default_factory=dict)
+    mqtt: MqttTable | None = None
+    sim: SimTable = Field(default_factory=SimTable)
+
+
+_TABLES: dict[str, type[BaseModel]] = {
+    "node": NodeTable,
+    "devices": DeviceTable,
+    "mqtt": MqttTable,
+    "sim": SimTable,
+}
+
+
+def load_document(path: Path) -> NodeDocument:
+    """Read and validate a node file. Raises ConfigError with every mistake found in it."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: this is a folder; name the node file in it") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: is not TOML: {error}") from None
+    return parse_document(raw, path.name)
+
+
+def parse_document(raw: dict[str, Any], file: str) -> NodeDocument:
+    """Validate the content of a node file; `file` names it in mistakes."""
+    devices = raw.get("devices")
+    problems = [
+        f"{file}: devices.{id}: a device id is 1 to 64 characters of a-z, 0-9 and -"
+        for id in (devices if isinstance(devices, dict) else ())
+        if not re.match(SEGMENT, id)
+    ]
+    try:
+        document = NodeDocument.model_validate(raw)
+    except ValidationError as error:
+        problems += [f"{file}: {key}: {_text(key, text)}" for key, text in explain(error, [])]
+    if problems:
+        raise ConfigError(*problems)
+    return document
+
+
+def _text(key: str, text: str) -> str:
+    """Name the known keys of the table in which an unknown key was found."""
+    if not text.startswith("unknown key"):
+        return text
+    table, _, last = key.rpartition(".")
+    model = _TABLES.get(table.split(".")[0]) if table else NodeDocument
+    return f"unknown key; {did_you_mean(last, model.model_fields if model else ())}"

@@ -1,0 +1,81 @@
+"""Mistakes in sentences: which file, which key, which value, what is allowed instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+_WORDS = {
+    "bool_type": "true or false is allowed",
+    "bool_parsing": "true or false is allowed",
+    "dict_type": "a table is allowed",
+    "model_type": "a table is allowed",
+    "float_type": "a number is allowed",
+    "float_parsing": "a number is allowed",
+    "finite_number": "a finite number is allowed",
+    "int_type": "an integer is allowed",
+    "int_parsing": "an integer is allowed",
+    "list_type": "a list is allowed",
+    "string_type": "a text is allowed",
+    "greater_than": "more than {gt} is allowed",
+    "greater_than_equal": "at least {ge} is allowed",
+    "less_than": "less than {lt} is allowed",
+    "less_than_equal": "at most {le} is allowed",
+    "string_pattern_mismatch": "1 to 64 characters of a-z, 0-9 and - are allowed",
+}
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """Return the nearest known name as a question, or what there is."""
+    names = sorted(known)
+    close = get_close_matches(wrong, names, n=1, cutoff=0.6)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"there are: {', '.join(names)}" if names else "there are none"
+
+
+def explain(error: ValidationError, keys: Iterable[str]) -> list[tuple[str, str]]:
+    """Turn a validation error into pairs of dotted key and sentence.
+
+    `keys` are the keys that are known where an unknown one was found.
+    """
+    known = list(keys)
+    return [(_dotted(detail["loc"]), _sentence(detail, known)) for detail in error.errors()]
+
+
+def show(value: Any) -> str:
+    """Return a value as it stands in a TOML file, shortened."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = f'"{value}"' if isinstance(value, str) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _dotted(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location)
+
+
+def _sentence(detail: ErrorDetails, known: list[str]) -> str:
+    kind, value = detail["type"], detail["input"]
+    if kind == "missing":
+        return "is missing; this key is required"
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"unknown key; {did_you_mean(str(detail['loc'][-1]), known)}"
+    context = detail.get("ctx", {})
+    if kind == "value_error":
+        return f"{show(value)}: {context['error']}"
+    if kind == "literal_error":
+        allowed = f"{context['expected']} is allowed"
+    elif kind in _WORDS:
+        allowed = _WORDS[kind].format(**context)
+    else:
+        allowed = re.sub(r"^Input should be ", "", detail["msg"]) + " is allowed"
+    text = f"{show(value)} is not allowed; {allowed}"
+    if detail["loc"][-1] == "address":  # chips are known by hexadecimal addresses
+        text = re.sub(r"\b\d+\b", lambda number: f"{int(number[0]):#04x}", text)
+    return text

@@ -1,0 +1,58 @@
+"""Models made from signatures: how settings of drivers and arguments of commands are checked."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import typing
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from edgekernel.core.errors import InvalidValueError
+from edgekernel.node.problems import explain
+
+
+def model_of(
+    function: Callable[..., Any], replaced: Mapping[str, Any] | None = None
+) -> type[BaseModel]:
+    """Return a model with a field for each parameter of a function, without `self` and `id`.
+
+    `replaced` gives other types for some parameters. Unknown keys are refused.
+    """
+    hints = typing.get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in ("self", "id"):
+            continue
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise TypeError(f"{function.__qualname__}: *{name} cannot be filled from outside")
+        kind = (replaced or {}).get(name, hints.get(name, Any))
+        required = parameter.default is parameter.empty
+        fields[name] = (kind, ... if required else parameter.default)
+    config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
+    return create_model(function.__qualname__, __config__=config, **fields)
+
+
+@cache
+def _arguments(function: Callable[..., Any]) -> type[BaseModel]:
+    return model_of(function)
+
+
+def bind_validated(method: Callable[..., Any], args: Mapping[str, Any]) -> Callable[[], Any]:
+    """Check the arguments of a command against its annotations; return the call, ready to make.
+
+    Raises InvalidValueError that names each wrong argument and says what is allowed.
+    """
+    model = _arguments(getattr(method, "__func__", method))
+    try:
+        values = model.model_validate_json(json.dumps(dict(args)))
+    except ValidationError as error:
+        texts = [f"{key}: {text}" for key, text in explain(error, model.model_fields)]
+        raise InvalidValueError("; ".join(texts)) from None
+    except (TypeError, ValueError) as error:
+        raise InvalidValueError(f"the arguments cannot be written as JSON: {error}") from None
+    given = {name: getattr(values, name) for name in type(values).model_fields}
+    return lambda: method(**given)

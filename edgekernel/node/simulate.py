@@ -1,0 +1,66 @@
+"""A node on the simulated board: the same plan, with chips plugged in and a world around."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from edgekernel.backends.sim import SimBackend
+from edgekernel.core.clock import Clock
+from edgekernel.core.errors import ConfigError
+from edgekernel.core.runtime import Runtime
+from edgekernel.hal.address import BusAddress, LineAddress, PortAddress
+from edgekernel.node.assemble import assemble, load_named
+from edgekernel.node.plan import Plan, PlannedDevice
+from edgekernel.sim.bench import Bench, Wiring, WorldService
+
+R = TypeVar("R", bound=Runtime)
+
+
+def assemble_simulated(plan: Plan, clock: Clock, kind: type[R]) -> tuple[R, Bench]:
+    """Make a runtime whose drivers meet simulated chips, lines and ports; nothing starts.
+
+    The bench is one of its parts (the component `sim`), and so is the world, if `[sim]` names
+    one. Raises what `assemble` raises, and ConfigError if the world cannot be made.
+    """
+    backend = SimBackend(clock)
+    runtime = assemble(plan, backend, clock, kind)
+    bench = Bench(backend, {device.id: _wire(device, backend) for device in plan.devices})
+    runtime.register(bench)
+    if plan.document.sim.world is not None:
+        runtime.register(WorldService(_world(plan, plan.document.sim.world, bench)))
+    return runtime, bench
+
+
+def _wire(device: PlannedDevice, backend: SimBackend) -> Wiring:
+    made: Any = getattr(device.driver, "simulated", None)
+    chip = None if made is None else made()
+    lines: dict[str, str] = {}
+    for parameter, address in device.addresses.items():
+        if isinstance(address, LineAddress):
+            lines[parameter] = address.name
+        elif chip is None:
+            continue
+        elif isinstance(address, BusAddress):
+            backend.i2c_bus(address).plug(device.settings["address"], chip)
+        elif isinstance(address, PortAddress):
+            backend.serial_port(address)
+            backend.port(address.name).plug(chip)
+    settings = device.settings
+    active_high = settings.get("active_high", not settings.get("active_low", False))
+    return Wiring(lines, bool(active_high), chip)
+
+
+def _world(plan: Plan, name: str, bench: Bench) -> Any:
+    module, _, attribute = name.partition(":")
+    found = getattr(load_named(plan, "sim.world", module), attribute, None)
+    if found is None or not callable(getattr(found, "step", None)):
+        raise ConfigError(
+            f'{plan.path.name}: sim.world: "{name}" is no class with a method step(seconds); '
+            'write it as "module:Class"'
+        )
+    try:
+        return found(bench)
+    except Exception as error:
+        raise ConfigError(
+            f"{plan.path.name}: sim.world: {name} cannot be made: {type(error).__name__}: {error}"
+        ) from error

@@ -1,0 +1,1 @@
+"""The greenhouse example: an application and the world it is simulated in."""

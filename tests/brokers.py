@@ -1,0 +1,197 @@
+"""Real brokers for tests, and a foreign client to look at what is on them."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edgekernel.mqtt.broker import find_mosquitto
+
+HOST = "127.0.0.1"
+LIMIT_S = 15.0
+"""How long to wait for what must happen; never reached when all is well."""
+
+
+class Mosquitto:
+    """A mosquitto of its own on a free loopback port; `kill` and `start` it as often as needed."""
+
+    def __init__(self, folder: Path, users: dict[str, str] | None = None) -> None:
+        """Prepare a broker whose files go to `folder`; with `users` anonymous access is off."""
+        self.host = HOST
+        self.port = free_port()
+        self._conf = folder / "mosquitto.conf"
+        self._log = folder / "mosquitto.log"
+        lines = [
+            f"listener {self.port} {HOST}",
+            f"allow_anonymous {'false' if users else 'true'}",
+            "set_tcp_nodelay true",
+            "persistence false",
+            "log_type all",
+            *(["user root"] if os.geteuid() == 0 else []),  # else it may not read pytest's folder
+        ]
+        if users:
+            passwords = folder / "passwords"
+            passwords.write_text("".join(_password_line(*user) for user in users.items()))
+            passwords.chmod(0o600)
+            lines.append(f"password_file {passwords}")
+        self._conf.write_text("\n".join(lines) + "\n")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start and wait until it accepts connections."""
+        binary = find_mosquitto()
+        assert binary is not None, "mosquitto is missing; tools/ensure-mosquitto installs it"
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([binary, "-c", self._conf], stdout=log, stderr=log)
+        end = time.monotonic() + LIMIT_S
+        while time.monotonic() < end and self._process.poll() is None:
+            with socket.socket() as attempt:
+                if attempt.connect_ex((HOST, self.port)) == 0:
+                    return
+            time.sleep(0.01)  # the broker is another process: there is nothing to wait on
+        self.stop()
+        raise AssertionError(f"mosquitto did not start:\n{self._log.read_text()}")
+
+    def kill(self) -> None:
+        """End it without any goodbye to its clients; what it retained is gone."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it in good order. Stopping twice is harmless."""
+        self._end(signal.SIGTERM)
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(how)
+            process.wait(LIMIT_S)
+
+
+class Received(NamedTuple):
+    """A message as it arrived."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+    @property
+    def document(self) -> Any:
+        """The payload as JSON."""
+        return json.loads(self.payload)
+
+
+class Watcher:
+    """A client that is none of ours: collects what is published, and publishes."""
+
+    def __init__(self, port: int, filters: str = "#", **login: str) -> None:
+        """Connect and subscribe; `login` is username and password."""
+        self.received: list[Received] = []
+        self._changed = threading.Condition()
+        self._subscribed = threading.Event()
+        client = paho.Client(CallbackAPIVersion.VERSION2)
+        if login:
+            client.username_pw_set(**login)
+        client.on_socket_open = lambda c, u, sock: sock.setsockopt(
+            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
+        )
+        client.on_connect = lambda c, *_: c.subscribe(filters, 1) and None
+        client.on_subscribe = lambda *_: self._subscribed.set()
+        client.on_message = self._arrived
+        client.reconnect_delay_set(1, 1)
+        client.connect(HOST, port)
+        client.loop_start()
+        self._client = client
+        assert self._subscribed.wait(LIMIT_S), "the watcher could not subscribe"
+
+    def close(self) -> None:
+        """Disconnect and end the thread."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def publish(self, topic: str, payload: str | bytes | object, retain: bool = False) -> None:
+        """Publish at QoS 1 and wait for the acknowledgement; what is no text goes as JSON."""
+        data = payload if isinstance(payload, str | bytes) else json.dumps(payload)
+        self._client.publish(topic, data, 1, retain).wait_for_publish(LIMIT_S)
+
+    def wait_for(self, wanted: Callable[[Received], object], what: str = "") -> Received:
+        """Return the first message that fits, now or as soon as it comes."""
+        with self._changed:
+            self._changed.wait_for(lambda: any(map(wanted, self.received)), LIMIT_S)
+            for received in self.received:
+                if wanted(received):
+                    return received
+        seen = "\n".join(f"  {r.topic} {r.payload[:200]!r}" for r in self.received)
+        raise AssertionError(f"nothing came that fits {what}; there was:\n{seen}")
+
+    def on(self, topic: str, **fields: object) -> Received:
+        """Return the first message on a topic whose JSON has these fields."""
+        return self.wait_for(
+            lambda r: r.topic == topic and fields.items() <= _flat(r).items(), f"{topic} {fields}"
+        )
+
+    def forget(self) -> None:
+        """Forget what has arrived so far."""
+        with self._changed:
+            self.received.clear()
+
+    def _arrived(self, client: paho.Client, userdata: object, message: paho.MQTTMessage) -> None:
+        with self._changed:
+            received = Received(message.topic, bytes(message.payload), message.retain)
+            self.received.append(received)
+            self._changed.notify_all()
+
+
+@contextmanager
+def watching(port: int, filters: str = "#", **login: str) -> Iterator[Watcher]:
+    """Give a Watcher that is closed at the end."""
+    watcher = Watcher(port, filters, **login)
+    try:
+        yield watcher
+    finally:
+        watcher.close()
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _flat(received: Received) -> dict[str, object]:
+    """Return the scalars of a JSON object; of signals in it their value, under their name."""
+    try:
+        document = received.document
+    except ValueError:
+        return {}
+    if not isinstance(document, dict):
+        return {}
+    return {
+        key: value.get("value", value.get("code")) if isinstance(value, dict) else value
+        for key, value in document.items()
+        if not isinstance(value, list)
+    }
+
+
+def _password_line(user: str, password: str) -> str:
+    """Return a line of mosquitto's password file: PBKDF2-HMAC-SHA512, its format $7$."""
+    rounds, salt = 101, secrets.token_bytes(12)
+    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, rounds)
+    salt64, digest64 = base64.b64encode(salt).decode(), base64.b64encode(digest).decode()
+    return f"{user}:$7${rounds}${salt64}${digest64}\n"

@@ -1,0 +1,143 @@
+"""Devices and a process without hardware, and a node made of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from edgekernel import Device, Event, Message, Process, Runtime, command, output, reading
+from edgekernel.mqtt import MqttInterface, Settings
+from tests.brokers import HOST, LIMIT_S
+
+
+class Lamp(Device):
+    """A switch and what it lights."""
+
+    power = output(bool, safe=False)
+    light_level = reading(float, unit="lx")
+
+    @power.drive
+    def _switch(self, on: bool) -> bool:
+        self.light_level.update(100.0 if on else 0.0)
+        return on
+
+
+class Heater(Device):
+    """A device with a range."""
+
+    fan_speed = output(float, safe=0.0, unit="%", range=(0, 100))
+    warnings = reading(int)
+
+    @fan_speed.drive
+    def _drive(self, percent: float) -> float:
+        return percent
+
+
+class Tick(Message):
+    """A numbered message."""
+
+    number: int
+
+
+class Mode(Enum):
+    """A result with a value."""
+
+    ECO = "eco"
+
+
+@dataclass
+class Boosted:
+    """A result with fields."""
+
+    minutes: int
+    mode: Mode
+
+
+class Room(Process):
+    """Has commands of every outcome."""
+
+    name = "room_control"
+
+    @command
+    def boost(self, minutes: int = 10) -> Boosted:
+        return Boosted(minutes, Mode.ECO)
+
+    @command(role="operator")
+    def reset(self) -> None:
+        raise AssertionError("never allowed")
+
+    @command
+    def fail(self) -> None:
+        raise KeyError("no such row")
+
+    @command
+    def odd(self) -> object:
+        return threading.Lock()
+
+
+class Seen:
+    """The messages a runtime has emitted, to wait for."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.messages: list[Message] = []
+        self._changed = threading.Condition()
+        runtime.subscribe(Message, self._note)
+
+    def _note(self, event: Event) -> None:
+        with self._changed:
+            self.messages.append(event.payload)
+            self._changed.notify_all()
+
+    def of(self, name: str) -> list[dict[str, Any]]:
+        """Return the fields of all messages of a name."""
+        return [m.to_dict() for m in list(self.messages) if m.name == name]
+
+    def wait(self, name: str, count: int = 1) -> dict[str, Any]:
+        """Wait until there were `count` messages of a name; return the fields of the last."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self.of(name)) >= count, LIMIT_S)
+        found = self.of(name)
+        assert len(found) >= count, f"no {name}; there were {[m.name for m in self.messages]}"
+        return found[count - 1]
+
+
+class Node:
+    """A node under test."""
+
+    def __init__(self, runtime: Runtime, interface: MqttInterface, seen: Seen) -> None:
+        self.runtime = runtime
+        self.interface = interface
+        self.seen = seen
+        self.lamp = Lamp("lamp")
+        self.heater = Heater("heater")
+
+
+def settings(port: int, **others: Any) -> Settings:
+    """Return settings that come back fast."""
+    fast = {"reconnect_min_s": 0.05, "reconnect_max_s": 0.2}
+    return Settings(HOST, port, **{**fast, **others})
+
+
+@contextmanager
+def node(
+    port: int,
+    *,
+    max_events: int = 1000,
+    wait: bool = True,
+    authorizer: Callable[[str, str], bool] | None = None,
+    **others: Any,
+) -> Iterator[Node]:
+    """Run a node named n1 that is connected, and shut it down at the end."""
+    runtime = Runtime(name="n1", authorizer=authorizer)
+    interface = MqttInterface(settings(port, **others), max_events=max_events)
+    made = Node(runtime, interface, Seen(runtime))
+    for part in (made.lamp, made.heater, Room(), interface):
+        runtime.register(part)
+    with runtime:
+        if wait:
+            made.seen.wait("mqtt.connected")
+        yield made
