@@ -106,9 +106,7 @@ class Watcher:
         client = paho.Client(CallbackAPIVersion.VERSION2)
         if login:
             client.username_pw_set(**login)
-        client.on_socket_open = lambda c, u, sock: sock.setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
-        )
+        client.on_socket_open = _no_delay
         client.on_connect = lambda c, *_: c.subscribe(filters, 1) and None
         client.on_subscribe = lambda *_: self._subscribed.set()
         client.on_message = self._arrived
@@ -172,6 +170,10 @@ def free_port() -> int:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _no_delay(client: paho.Client, userdata: object, sock: Any) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _flat(received: Received) -> dict[str, object]:

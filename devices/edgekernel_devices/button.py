@@ -8,6 +8,9 @@ from edgekernel import Device, Message, reading
 from edgekernel.hal import DigitalInput, Edge, Pull
 
 
+_ON_ITS_WAY_NS = 50_000_000  # longer than an edge takes from the kernel to here
+
+
 class ButtonPressed(Message):
     """The button went down and stayed down for the debounce time."""
 
@@ -42,7 +45,7 @@ class Button(Device):
     Bounce times: J. Ganssle, "A Guide to Debouncing" (2004).
     """
 
-    every = 0.1
+    every = 10.0
 
     pressed = reading(bool)
 
@@ -88,7 +91,8 @@ class Button(Device):
             elif self._missed_edge:
                 self._change(pressed, now_ns)
             else:
-                self._missed_edge = True  # or it is on its way: until the next poll
+                self._missed_edge = True  # or it is on its way: look again soon
+                self.poll_at(now_ns + max(self._debounce_ns, _ON_ITS_WAY_NS))
         self._tell()
         if not self.online:
             self.pressed.update(self._told)

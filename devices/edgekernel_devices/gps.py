@@ -17,9 +17,10 @@ _READ_LIMIT_S = 1.0
 
 
 class GPSReceiver:
-    """A simulated receiver: GGA and RMC once per second, from 2026-01-01T00:00:00Z on.
+    """A simulated receiver: GGA and RMC every `interval_s` seconds, from 2026-01-01T00:00:00Z on.
 
-    Set `latitude`, `longitude` (degrees), `altitude_m`, `speed_mps`, `satellites` and `fix`.
+    Set `latitude`, `longitude` (degrees), `altitude_m`, `speed_mps`, `satellites`, `fix` and
+    `interval_s` (whole seconds).
     """
 
     START: ClassVar = datetime(2026, 1, 1, tzinfo=UTC)
@@ -32,6 +33,7 @@ class GPSReceiver:
         self.speed_mps = 0.0
         self.satellites = 9
         self.fix = True
+        self.interval_s = 1
         self._next_s: int | None = None
 
     def received(self, data: bytes, now_s: float) -> None:
@@ -42,7 +44,11 @@ class GPSReceiver:
         now = int(now_s)
         first = now if self._next_s is None else max(self._next_s, now - self._BUFFERED_S)
         self._next_s = max(now + 1, first)
-        return b"".join(self._gga(second) + self._rmc(second) for second in range(first, now + 1))
+        return b"".join(
+            self._gga(second) + self._rmc(second)
+            for second in range(first, now + 1)
+            if second % self.interval_s == 0
+        )
 
     def _gga(self, second: int) -> bytes:
         time = self.START + timedelta(seconds=second)

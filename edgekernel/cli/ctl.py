@@ -15,6 +15,7 @@ from edgekernel.cli.console import Exit, err, fail, out, print_json, show, table
 from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt.remote import NoAnswerError, Remote, RequestRefusedError, check_node_name
 from edgekernel.mqtt.settings import Settings
+from edgekernel.mqtt.topics import segment
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -169,7 +170,7 @@ def set_(link: _Link, node: str, output: str, value: str, as_json: bool) -> None
     if not name:
         raise click.UsageError("name the output as device/output, such as heater/power")
     with link.open(f"{node}/reply/+", node=node) as remote:
-        result = remote.request(node, f"set/{device}/{name}", {"value": _parsed(value)})
+        result = remote.request(node, _topic("set", device, name), {"value": _parsed(value)})
     _print_result(result, as_json)
 
 
@@ -191,8 +192,13 @@ def call(link: _Link, node: str, command: str, args: tuple[str, ...], as_json: b
             raise click.UsageError(f"{arg!r}: write arguments as name=value")
         given[key] = _parsed(value)
     with link.open(f"{node}/reply/+", node=node) as remote:
-        result = remote.request(node, f"call/{component}/{name}", {"args": given})
+        result = remote.request(node, _topic("call", component, name), {"args": given})
     _print_result(result, as_json)
+
+
+def _topic(kind: str, owner: str, member: str) -> str:
+    """Return where a request goes; names become topic segments as the node makes them."""
+    return f"{kind}/{segment(owner)}/{segment(member)}"
 
 
 def _parsed(text: str) -> Any:
@@ -217,7 +223,7 @@ def _cells(sample: dict[str, Any]) -> tuple[str, ...]:
         show(sample.get("value")),
         str(sample.get("unit", "")),
         quality + reason,
-        str(sample.get("time", "")),
+        str(sample.get("time", ""))[11:19],
     )
 
 

@@ -133,7 +133,7 @@ class LiveView:
 
     def _picture(self) -> RenderableType:
         runtime = self._runtime
-        devices = table("", "device", "signal", "value", "", "last minutes")
+        devices = table("", "device", "signal", "value", "", f"last {_HISTORY} s")
         for device in runtime.devices.values():
             self._rows(devices, device)
         uptime = int(runtime.clock.uptime())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -9,13 +11,15 @@ from pathlib import Path
 
 import click
 
-from edgekernel.cli.console import Exit, fail, out
+from edgekernel.cli.console import Exit, fail, out, show
 from edgekernel.cli.live import EventLines, LiveView, View
 from edgekernel.core import message
 from edgekernel.core.clock import SystemClock
 from edgekernel.core.errors import BootError, ConfigError, EdgekernelError
 from edgekernel.core.messages import Event
+from edgekernel.core.output import OutputDeclaration
 from edgekernel.core.runtime import Runtime, SignalRuntime
+from edgekernel.hal.gpio import DigitalInput
 from edgekernel.mqtt import EmbeddedBroker, MqttInterface, Settings
 from edgekernel.node.document import MqttTable
 from edgekernel.node.plan import Plan, make_plan
@@ -163,28 +167,35 @@ def _stop_after(runtime: Runtime, seconds: float) -> None:
 
 
 def _hints(plan: Plan, embedded: EmbeddedBroker | None, wanted: _Wanted) -> list[str]:
+    """Return what a newcomer can do next, ready to be copied into a second terminal."""
     where = "on a simulated board" if wanted.simulated else f"on {plan.board.name}"
     hints = [f"{plan.name} runs {where}. Ctrl-C stops it."]
     if embedded is None:
         return hints
     hints.append(f"MQTT broker: {embedded.kind} on {embedded.host}:{embedded.port}")
-    port = "" if embedded.port == 1883 else f" --port {embedded.port}"
     hints.append("From a second terminal:")
-    hints.append(f"  edgekernel ctl{port} watch {plan.name}")
-    first = _outputs(plan)[:1]
-    return hints + [f"  edgekernel ctl{port} set {plan.name} {each} on" for each in first]
-
-
-def _outputs(plan: Plan) -> list[str]:
-    """Return the outputs of a plan's devices as `device/output`."""
-    from edgekernel.core.output import OutputDeclaration
-
-    return [
-        f"{device.id}/{name}"
+    port = "" if embedded.port == 1883 else f" --port {embedded.port}"
+    ctl = f"  {_program()} ctl{port}"
+    hints.append(f"{ctl} watch {plan.name}")
+    outputs = [
+        f"{device.id}/{name} {show(not declared.safe)}"
         for device in plan.devices
         for name, declared in vars(device.driver).items()
-        if isinstance(declared, OutputDeclaration)
+        if isinstance(declared, OutputDeclaration) and declared.values.type is bool
     ]
+    hints += [f"{ctl} set {plan.name} {each}" for each in outputs[-1:]]
+    if wanted.simulated:
+        inputs = [d.id for d in plan.devices if DigitalInput in d.kinds.values()]
+        hints += [f"{ctl} call {plan.name} sim.press device={each}" for each in inputs[:1]]
+    return hints
+
+
+def _program() -> str:
+    """Return how this program was called, as it can be called again from here."""
+    called = Path(sys.argv[0])
+    if shutil.which(called.name) == str(called) or not called.exists():
+        return "edgekernel"
+    return os.path.relpath(called)
 
 
 def _tree(error: BaseException, indent: str = "") -> list[str]:

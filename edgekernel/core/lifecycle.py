@@ -8,10 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgekernel.core import message
-from edgekernel.core.clock import EventLike
+from edgekernel.core.clock import EventLike, ThreadLike
 from edgekernel.core.component import Activation, handlers, requirements
 from edgekernel.core.device import Device
-from edgekernel.core.errors import BootError, ConfigError, LifecycleError
+from edgekernel.core.errors import BootError, ConfigError, LifecycleError, TurnTimeoutError
 from edgekernel.core.interface import Interface
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.poller import Poller
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Part = Device | Process | Interface | Service
 
 _SAFE_LIMIT_S = 2.0
+_LEAVE_LIMIT_S = 1.0
 _LEAST_S = 0.05
 _RANKS: dict[type[Role], Rank] = {
     Process: Rank.PROCESS,
@@ -77,8 +78,14 @@ class _Live:
         route = self._runtime.routes.add(self._rank, cls, self.role.name, label, call)
         self._routes.append(route)
 
-    def leave(self) -> None:
-        """Let nothing of it be called any more."""
+    def leave(self, limit_s: float = _LEAVE_LIMIT_S) -> None:
+        """Let nothing of it be called any more; wait for a handler that runs, but not for ever."""
+        try:
+            self._runtime.turns.call(self._leave, f"end of {self.role.name}", limit_s)
+        except TurnTimeoutError:
+            self._leave()
+
+    def _leave(self) -> None:
         self._runtime.routes.remove(*self._routes)
         self._runtime.commands.remove(self._commands)
         self._routes, self._commands = [], []
@@ -96,6 +103,8 @@ class Lifecycle:
         self._lock = runtime.clock.Lock()
         self.state = State.CREATED
         self.stopped: EventLike = runtime.clock.Event()
+        self._booted: EventLike = runtime.clock.Event()  # or the boot has failed
+        self._boot_flow: object = None
         self._on_stopped: list[Callable[[], object]] = []
         self.devices: dict[str, Device] = {}
         self.services: dict[str, Service] = {}
@@ -145,11 +154,26 @@ class Lifecycle:
                     "Make a new one."
                 )
             self.state = State.BOOTING
+            self._boot_flow = self._runtime.clock.flow()
         try:
             self._boot()
         except BaseException:
-            self._stop("the boot failed")
+            self._booted.set()
+            self._roll_back()
             raise
+        finally:
+            self._boot_flow = None
+            self._booted.set()
+
+    def _roll_back(self) -> None:
+        with self._lock:
+            first = self.state in (State.BOOTING, State.RUNNING)
+            self.state = State.STOPPING if first else self.state
+        if first:
+            self._stop("the boot failed")
+        elif self.stopped.wait(self._bound_s):
+            for device in reversed(self._attached):  # attached after the shutdown gave up waiting
+                device.detach()
 
     def _boot(self) -> None:
         from edgekernel.core.runtime import VERSION
@@ -207,6 +231,8 @@ class Lifecycle:
 
         failures: list[Exception] = []
         for device in self.devices.values():
+            if self.state is not State.BOOTING:
+                break  # shut down meanwhile
             try:
                 device.attach(Context(self._runtime, device.id))
                 self._attached.append(device)
@@ -218,6 +244,8 @@ class Lifecycle:
     def _gather(self, steps: list[tuple[str, Callable[[], object]]]) -> None:
         failures: list[Exception] = []
         for name, step in steps:
+            if self.state is not State.BOOTING:
+                break  # shut down meanwhile
             try:
                 step()
             except Exception as error:
@@ -235,6 +263,8 @@ class Lifecycle:
             role.attach(live.context)
             self._live.append(live)  # from here on the shutdown calls stop and detach
             role.start(live.context)
+            if self.state is not State.BOOTING:
+                return  # shut down meanwhile, perhaps by itself
             live.enter()
             told = message.ProcessStarted if isinstance(role, Process) else message.InterfaceStarted
             self._runtime.emit(told(role.name))
@@ -264,81 +294,107 @@ class Lifecycle:
             clock = self._runtime.clock
             clock.Thread(lambda: self._stop(reason), f"{self._runtime.name}:shutdown").start()
         if not self._called_by_a_part():
-            self.stopped.wait(self._limit_s + 2 * _SAFE_LIMIT_S)
+            self.stopped.wait(self._bound_s)
+
+    @property
+    def _bound_s(self) -> float:
+        return self._limit_s + 2 * _SAFE_LIMIT_S
 
     def _called_by_a_part(self) -> bool:
-        """Say whether the caller is a handler or a service, for which nobody must wait."""
+        """Say whether the caller is a handler, a service or in the boot: nobody waits for those."""
         from edgekernel.core.turns import current_queue
 
-        return self._runtime.turns.inside() or current_queue.get() is self._runtime.turns
+        turns, flow = self._runtime.turns, self._runtime.clock.flow()
+        return turns.inside() or current_queue.get() is turns or self._boot_flow == flow
 
     def _stop(self, reason: str) -> None:
         """Safe first, then services, interfaces, processes, devices: each in reverse."""
-        with self._lock:
-            self.state = State.STOPPING
-        clock, emit = self._runtime.clock, self._runtime.emit
-        end = clock.monotonic() + self._limit_s
-        holds = [
-            (f"safe state of {d.id}", partial(d.hold_safe, f"the node is stopping: {reason}"))
-            for d in reversed(self._attached)
-        ]
-        self._all_at_once(holds, _SAFE_LIMIT_S)
-        emit(message.RuntimeShuttingDown(reason))
+        end = self._runtime.clock.monotonic() + self._limit_s
+        try:
+            self._stop_parts(reason, end)
+        finally:
+            with self._lock:
+                self.state = State.STOPPED
+            self._tell(message.RuntimeShutdown(reason), end)
+            self._runtime.turns.close()
+            self.stopped.set()
+            for call in self._on_stopped:
+                call()
+
+    def _stop_parts(self, reason: str, end: float) -> None:
+        turns = self._runtime.turns
+        self._hold_safe(reason)
+        if not self._booted.is_set():
+            if not self._booted.wait(self._left(end, 0.5)):
+                self._passed_over("boot", "still going on")
+            self._hold_safe(reason)  # what it has attached meanwhile
+        self._tell(message.RuntimeShuttingDown(reason), end)
         self._stop_services(end)
-        self._runtime.turns.wait_idle(max(_LEAST_S, min(1.0, end - clock.monotonic())))
+        idle = turns.wait_idle(min(1.0, self._left(end, 0.5)))
+        leave_s = min(_LEAVE_LIMIT_S, self._left(end, 0.25)) if idle else _LEAST_S
         for live in reversed(self._live):
-            self._bounded(f"stop of {live.role.name}", partial(self._retire, live), end)
+            self._bounded(f"stop of {live.role.name}", partial(self._retire, live, leave_s), end)
         for device in reversed(self._attached):
             self._bounded(f"detach of {device.id}", device.detach, end)
-        with self._lock:
-            self.state = State.STOPPED
-        emit(message.RuntimeShutdown(reason))
-        self._runtime.turns.close()
-        self.stopped.set()
-        for call in self._on_stopped:
-            call()
+
+    def _hold_safe(self, reason: str) -> None:
+        text = f"the node is stopping: {reason}"
+        holds = [
+            (f"safe state of {device.id}", partial(device.hold_safe, text))
+            for device in reversed(self._attached)
+        ]
+        self._all_at_once(holds, min(_SAFE_LIMIT_S, self._limit_s / 2))
+
+    def _left(self, end: float, part: float = 1.0) -> float:
+        """Return a part of the time that is left, or the least that is given to each step."""
+        return max(_LEAST_S, (end - self._runtime.clock.monotonic()) * part)
 
     def _stop_services(self, end: float) -> None:
-        clock = self._runtime.clock
         supervised = list(reversed(self._supervised.items()))
         for _, each in supervised:
             each.cancel()
         for name, each in supervised:
-            # half of what is left: interfaces, processes and devices come after
-            left = max(_LEAST_S, (end - clock.monotonic()) / 2)
+            left = self._left(end, 0.5)  # interfaces, processes and devices come after
             if not each.join(left):
                 self._passed_over(f"stop of service {name}", f"still running after {left:.1f} s")
-            self.services[name].detach()
+            self._bounded(f"detach of service {name}", self.services[name].detach, end)
 
-    def _retire(self, live: _Live) -> None:
-        live.leave()
+    def _retire(self, live: _Live, leave_s: float) -> None:
         role = live.role
-        try:
-            role.stop(live.context)
-        finally:
-            role.detach()
-            told = message.ProcessStopped if isinstance(role, Process) else message.InterfaceStopped
-            self._runtime.emit(told(role.name))
+        errors: list[Exception] = []
+        for step in (partial(live.leave, leave_s), partial(role.stop, live.context), role.detach):
+            try:
+                step()
+            except Exception as error:
+                errors.append(error)
+        told = message.ProcessStopped if isinstance(role, Process) else message.InterfaceStopped
+        self._runtime.emit(told(role.name))
+        if errors:
+            raise errors[0] if len(errors) == 1 else ExceptionGroup(role.name, errors)
 
     def _bounded(self, name: str, step: Callable[[], object], end: float) -> None:
-        left = max(_LEAST_S, end - self._runtime.clock.monotonic())
-        self._all_at_once([(name, step)], left)
+        self._all_at_once([(name, step)], self._left(end, 0.5))  # the rest is for those after it
 
     def _all_at_once(
         self, steps: Sequence[tuple[str, Callable[[], object]]], limit_s: float
     ) -> None:
         """Run steps beside one another; report those that raise or take longer than the limit."""
+        for name in self._unfinished(steps, limit_s):
+            self._passed_over(name, f"not done within {limit_s:.1f} s")
+
+    def _unfinished(
+        self, steps: Sequence[tuple[str, Callable[[], object]]], limit_s: float
+    ) -> list[str]:
         clock = self._runtime.clock
-        threads = []
+        threads: list[tuple[str, ThreadLike]] = []
         for name, step in steps:
             thread = clock.Thread(partial(self._reported, name, step), f"stop:{name}")
             thread.start()
             threads.append((name, thread))
         end = clock.monotonic() + limit_s
-        for name, thread in threads:
+        for _, thread in threads:
             thread.join(max(0.0, end - clock.monotonic()))
-            if thread.is_alive():
-                self._passed_over(name, f"not done within {limit_s:.1f} s")
+        return [name for name, thread in threads if thread.is_alive()]
 
     def _reported(self, name: str, step: Callable[[], object]) -> None:
         try:
@@ -347,4 +403,10 @@ class Lifecycle:
             self._passed_over(name, f"{type(error).__name__}: {error}")
 
     def _passed_over(self, step: str, error: str) -> None:
-        self._runtime.emit(message.ShutdownStepFailed(step, error))
+        told = message.ShutdownStepFailed(step, error)
+        self._unfinished([("report", partial(self._runtime.emit, told))], _LEAST_S)
+
+    def _tell(self, told: Message, end: float) -> None:
+        """Emit in a thread of its own: a handler that hangs is passed over like any step."""
+        emit = partial(self._runtime.emit, told)
+        self._all_at_once([(f"handling of {told.name}", emit)], min(1.0, self._left(end, 0.25)))

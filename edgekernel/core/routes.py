@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -9,7 +10,7 @@ from itertools import count
 from typing import Protocol
 
 from edgekernel.core.messages import Event, Message
-from edgekernel.core.turns import Turn
+from edgekernel.core.turns import PrintingObserver, Turn
 
 
 class Rank(IntEnum):
@@ -41,6 +42,7 @@ class RoutingTable:
     """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()  # around changes, which come from any thread
         self._routes: tuple[Route, ...] = ()
         self._numbers = count()
         self._cache: dict[type[Message], tuple[Route, ...]] = {}
@@ -55,12 +57,14 @@ class RoutingTable:
     ) -> Route:
         """Add a handler and return its route, for `remove`."""
         route = Route(rank, next(self._numbers), message, owner, label, call)
-        self._replace((*self._routes, route))
+        with self._lock:
+            self._replace((*self._routes, route))
         return route
 
     def remove(self, *routes: Route) -> None:
         """Take handlers out; an event that is being handled does not reach them any more."""
-        self._replace(tuple(route for route in self._routes if route not in routes))
+        with self._lock:
+            self._replace(tuple(route for route in self._routes if route not in routes))
 
     def find(self, cls: type[Message]) -> tuple[Route, ...]:
         """Return the handlers of a message class, in order."""
@@ -124,4 +128,10 @@ class EventTurn(Turn):
             try:
                 route.call(self.event)
             except Exception as error:
-                handling.handler_failed(route, self.event, error)
+                self._failed(route, error)
+
+    def _failed(self, route: Route, error: Exception) -> None:
+        try:
+            self._handling.handler_failed(route, self.event, error)
+        except Exception as another:  # such as an error whose text cannot be made
+            PrintingObserver().turn_failed(route.label, another)

@@ -132,7 +132,7 @@ def _unobserve(source: _Source, consumer: _Consumer) -> None:
         source, consumer = work.pop()
         source._observers.pop(consumer, None)
         if not source._observers and isinstance(source, Computed):
-            source._checked_at = _writes if source._mark == _CLEAN else -1
+            source._checked_at = _writes if source._mark == _CLEAN and not _open else -1
             work.extend((behind, source) for behind in source._sources)
 
 
@@ -151,9 +151,12 @@ def _mark_observers(source: _Source) -> list[Effect]:
             reached.append(consumer)
         consumer._mark = max(consumer._mark, mark)
 
+    unsettled = isinstance(source, Computed) and source._mark != _CLEAN
     for consumer in source._observers:
         if consumer._sources.get(source) != source._version:
             reach(consumer, _DIRTY)
+        elif unsettled:
+            reach(consumer, _CHECK)
     for computed in reached:  # grows while it is walked: breadth first, no recursion
         for consumer in computed._observers:
             reach(consumer, _CHECK)
@@ -530,7 +533,8 @@ class Computed(_Source, _Consumer, Generic[T]):
                 self._version = next(_stamps)
             self._mark = self._outdated()
             self._checked_at = writes if self._mark == _CLEAN else -1
-            if changed and self._observers:  # seen early in a batch: the others at its end
+            if self._observers and (changed or self._mark != _CLEAN):
+                # Computed in the middle of a batch: who depends on it hears at the end.
                 for opened in _open:
                     opened.before.setdefault(self, (before, old))
         return True

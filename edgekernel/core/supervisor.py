@@ -15,6 +15,9 @@ from edgekernel.core.service import Service
 if TYPE_CHECKING:
     from edgekernel.core.runtime import Context
 
+Failure = Exception | SystemExit
+"""What ends a run of a service: a thread that exits without a word would be a silent failure."""
+
 
 class Supervised:
     """One service with its thread, from the first start to the last stop."""
@@ -92,10 +95,10 @@ class Supervised:
                 return
             self._sleep_until(self._context.clock.monotonic_ns() + int(delay_s * NANOSECONDS))
 
-    def _run_once(self) -> Exception | None:
+    def _run_once(self) -> Failure | None:
         """Start, tick until cancelled or failed, stop. Return why it failed, if it did."""
         service, ctx = self.service, self._context
-        failure: Exception | None = None
+        failure: Failure | None = None
         step = "start"
         try:
             service.start(ctx)
@@ -104,14 +107,14 @@ class Supervised:
             ctx.emit(message.ServiceStarted(service.name))
             step = "tick"
             self._tick()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             failure = error
             self._report(step, error)
         self.running = False
         self._leave()
         try:
             service.stop(ctx)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self._report("stop", error)
         ctx.emit(message.ServiceStopped(service.name))
         return failure
@@ -152,7 +155,7 @@ class Supervised:
             self._context.emit(message.ServiceOverrun(self.service.name, missed))
         return deadline + missed * step, True
 
-    def _after(self, error: Exception | None) -> float | None:
+    def _after(self, error: Failure | None) -> float | None:
         """Decide what comes after a run: the delay in seconds, or None for the end."""
         service, ctx = self.service, self._context
         if self._cancelled:
@@ -171,7 +174,7 @@ class Supervised:
         ctx.emit(message.ServiceRestart(service.name, self.attempts, delay_s))
         return delay_s
 
-    def _give_up(self, error: Exception | None) -> None:
+    def _give_up(self, error: Failure | None) -> None:
         text = f"{type(error).__name__}: {error}" if error else "it keeps ending"
         self._context.emit(message.ServiceFailure(self.service.name, text))
         if self.service.critical:
@@ -187,7 +190,7 @@ class Supervised:
         self._restarts.append(now)
         return True
 
-    def _report(self, step: str, error: Exception) -> None:
+    def _report(self, step: str, error: Failure) -> None:
         self.last_error = f"{type(error).__name__}: {error}"
         self._context.emit(
             message.ServiceError(

@@ -77,7 +77,7 @@ class CallTurn(Turn):
         self._on_done = on_done
         self.abandoned = False
         self.result: Any = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     @property
     def label(self) -> str:
@@ -88,9 +88,9 @@ class CallTurn(Turn):
             return
         try:
             self.result = self._function()
-        except Exception as error:
+        except BaseException as error:
             self.error = error
-            if self._on_done is None:
+            if self._on_done is None or not isinstance(error, Exception):
                 raise
         finally:
             if self._on_done is not None:
@@ -194,15 +194,18 @@ class TurnQueue:
             self.within(self._drain, flow, self._dispatcher_name is None)
 
     def submit_apart(self, turn: Turn) -> None:
-        """Queue a turn that no running turn counts as the cause of, such as a report."""
+        """Queue, during a turn, one that has no cause, such as a report; but none of a report."""
         with self._lock:
-            turn.parent, turn.depth, turn.owner, turn.via = None, MAX_DEPTH, self, ""
+            if self._current is not None and _chain(self._current)[-1].owner is self:
+                self.cut_turns += 1
+                return
+            turn.parent, turn.depth, turn.owner, turn.via = None, 0, self, ""
             turn.admit()
             self._waiting.append(turn)
 
     def failed(self, label: str, error: BaseException) -> None:
         """Report a failure inside a turn that the turn has survived."""
-        self._observer.turn_failed(label, error)
+        self._report(self._observer.turn_failed, label, error)
 
     def within(self, function: Callable[..., R], *args: Any) -> R:
         """Call `function` so that effects made in it belong to this queue."""
@@ -252,6 +255,13 @@ class TurnQueue:
             self._waiting.append(turn)
 
     def _drain(self, flow: object, others_too: bool) -> None:
+        try:
+            self._run_turns(flow, others_too)
+        except BaseException:  # KeyboardInterrupt and the like leave: somebody must go on
+            self._abandon()
+            raise
+
+    def _run_turns(self, flow: object, others_too: bool) -> None:
         """Run turns until none is left, or until the next one belongs to somebody else."""
         while True:
             with self._lock:
@@ -263,24 +273,25 @@ class TurnQueue:
                     self._runner = self  # nobody's flow: the dispatcher takes it from here
                     break
                 self._current = turn = self._waiting.popleft()
-            self._run(turn, flow)
+            self._run(turn)
         self._hand_over()
 
-    def _run(self, turn: Turn, flow: object) -> None:
+    def _run(self, turn: Turn) -> None:
         begin = self._clock.monotonic_ns()
-        finished = False
         try:
             turn.run()
-            finished = True
         except Exception as error:
-            finished = True
-            self._observer.turn_failed(turn.label, error)
-        finally:
-            if not finished:  # KeyboardInterrupt and the like leave: somebody must go on
-                self._abandon()
+            self._report(self._observer.turn_failed, turn.label, error)
         took = self._clock.monotonic_ns() - begin
         if took > self._slow_ns:
-            self._observer.turn_was_slow(turn.label, took / 1e9)
+            self._report(self._observer.turn_was_slow, turn.label, took / 1e9)
+
+    @staticmethod
+    def _report(tell: Callable[..., object], *facts: object) -> None:
+        try:
+            tell(*facts)
+        except Exception as error:  # such as an error whose text cannot be made
+            PrintingObserver().turn_failed("a report of the turn queue", error)
 
     def _abandon(self) -> None:
         with self._lock:
@@ -312,24 +323,29 @@ class TurnQueue:
             try:
                 self.within(self._drain, flow, True)
             except (SystemExit, KeyboardInterrupt) as error:
-                self._observer.turn_failed("a turn asked the dispatcher to exit", error)
+                self.failed("a turn asked the dispatcher to exit", error)
             if self._closed:
                 self._handed_over.set()
 
     def _report_feedback(self, last: Turn, cut: Turn) -> None:
-        members = _members(last)
-        self._observer.feedback_cut(members, cut.label)
+        self._report(self._observer.feedback_cut, _members(last), cut.label)
+
+
+def _chain(turn: Turn) -> list[Turn]:
+    """Return a turn, what caused it, what caused that, and so on."""
+    chain = [turn]
+    while chain[-1].parent is not None:
+        chain.append(chain[-1].parent)
+    return chain
 
 
 def _members(last: Turn) -> list[str]:
     """Name the turns of the loop that ends in `last`, in the order in which they cause."""
     names: list[str] = []
-    turn: Turn | None = last
-    while turn is not None:
+    for turn in _chain(last):
         name = turn.label if not turn.via else f"{turn.label} (by {turn.via})"
         if name in names:
             break
         names.append(name)
-        turn = turn.parent
     names.reverse()
     return names

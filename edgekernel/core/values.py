@@ -34,9 +34,11 @@ class ValueType(Generic[T]):
         return value
 
     def contains(self, value: T) -> bool:
-        """Say whether the value is inside the range."""
-        if self.range is None or not isinstance(value, int | float):
+        """Say whether the value is inside the range; what is not finite never is."""
+        if not isinstance(value, int | float):
             return True
+        if self.range is None:
+            return math.isfinite(value)
         low, high = self.range
         return low <= value <= high
 
@@ -65,6 +67,9 @@ def _switch(raw: Any) -> bool | None:
 
 
 def _number(raw: Any) -> float | None:
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or not math.isfinite(raw):
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
         return None
-    return raw
+    try:
+        return raw if math.isfinite(raw) else None
+    except OverflowError:  # an integer that no float can hold
+        return None

@@ -52,13 +52,14 @@ class Requests:
         self._reply = reply
         self._lock = threading.Lock()
         self._waiting = 0
+        self._left_behind: set[str] = set()
         self._overloaded = False
         self.turned_away = 0
 
     def arrived(self, topic: str, payload: bytes, retained: bool) -> None:
         """Take a message in; called in the network thread. What is no request is ignored."""
         target = self._topics.target(topic)
-        if target is None:
+        if target is None or self._clears_retained(topic, payload, retained):
             return
         request = self._read(target, payload)
         with self._lock:
@@ -74,6 +75,20 @@ class Requests:
             lambda: self._serve(target, request, retained), f"mqtt {target.kind} {target}"
         )
         self._ctx.runtime.turns.submit(turn)
+
+    def _clears_retained(self, topic: str, payload: bytes, retained: bool) -> bool:
+        """Say whether this only takes a retained request off the broker, as its refusal asks for.
+
+        On MQTT 3.1.1 the empty message that does so looks like a call without arguments.
+        """
+        if retained:
+            if len(self._left_behind) < MAX_WAITING:
+                self._left_behind.add(topic)
+            return False
+        if payload or topic not in self._left_behind:
+            return False
+        self._left_behind.discard(topic)
+        return True
 
     @staticmethod
     def _read(target: Target, payload: bytes) -> Request | PayloadError:

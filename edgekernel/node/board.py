@@ -76,9 +76,10 @@ class Board:
         resolved = self._header_pin(name) if ":" in name else self.labels.get(name, name)
         if resolved not in self._lines:
             known = [*self._lines, *self.labels]
+            meant = f"GPIO{name}" if name.isdecimal() else name
             raise ConfigError(
-                f'"{name}" is no line of {self.id}; {did_you_mean(name, known)} '
-                f'A line is a name like "GPIO17", a header pin like "J8:11", or a label.'
+                f'"{name}" is no line of {self.id}: a line is a name like "GPIO17", a header pin '
+                f'like "J8:11", or a label; {did_you_mean(meant, known)}'
             )
         return self.lines[resolved]
 
@@ -97,8 +98,8 @@ class Board:
             return PortAddress(name, name)
         if name not in self._uart:
             raise ConfigError(
-                f'"{name}" is no serial port of {self.id}; {did_you_mean(name, self._uart)} '
-                'A port is a name, or a path like "/dev/ttyUSB0".'
+                f'"{name}" is no serial port of {self.id}: a port is a name, or a path like '
+                f'"/dev/ttyUSB0"; {did_you_mean(name, self._uart)}'
             )
         return self.ports[name]
 

@@ -100,9 +100,11 @@ def load_document(path: Path) -> NodeDocument:
         raise ConfigError(f"{path}: there is no such file") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: this is a folder; name the node file in it") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is no text in UTF-8: {error}") from None
+    except (ValueError, RecursionError) as error:  # beside TOML's own: too many digits, too deep
         raise ConfigError(f"{path}: is not TOML: {error}") from None
     return parse_document(raw, path.name)
 
@@ -113,7 +115,7 @@ def parse_document(raw: dict[str, Any], file: str) -> NodeDocument:
     problems = [
         f"{file}: devices.{id}: a device id is 1 to 64 characters of a-z, 0-9 and -"
         for id in (devices if isinstance(devices, dict) else ())
-        if not re.match(SEGMENT, id)
+        if not re.fullmatch(SEGMENT, id)
     ]
     try:
         document = NodeDocument.model_validate(raw)

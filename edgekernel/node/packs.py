@@ -71,6 +71,10 @@ def load_driver(name: str) -> type[Device]:
         module = importlib.import_module(names[name])
     except ImportError as error:
         raise ConfigError(f"driver {name!r} ({names[name]}) needs: {error}") from error
+    except Exception as error:
+        raise ConfigError(
+            f"driver {name!r} ({names[name]}): cannot be imported: {type(error).__name__}: {error}"
+        ) from error
     classes = [
         value
         for value in vars(module).values()

@@ -92,7 +92,7 @@ def plan_document(document: NodeDocument, path: Path) -> Plan:
     for id, table in document.devices.items():
         try:
             device = _plan_device(id, table, board)
-            claims.take(device)
+            claims.take(device, table.settings)
             devices.append(device)
         except ConfigError as error:
             problems += [f"{file}: devices.{id}{problem}" for problem in error.problems]
@@ -155,11 +155,14 @@ class _Claims:
     board: Board
     _taken: dict[object, str] = field(default_factory=dict)
 
-    def take(self, device: PlannedDevice) -> None:
-        """Note what a device uses; raise ConfigError for what another one has."""
+    def take(self, device: PlannedDevice, written: dict[str, Any]) -> None:
+        """Note what a device uses; raise ConfigError for what another one has.
+
+        `written` holds its settings as they stand in the node file.
+        """
         problems: list[str] = []
         for parameter, address in device.addresses.items():
-            for need in self._needs(device, parameter, address):
+            for need in self._needs(device, parameter, address, written.get(parameter)):
                 owner = need.shared_by or f"devices.{device.id}.{need.key}"
                 other = self._taken.setdefault(need.what, owner)
                 if other != owner:
@@ -168,10 +171,13 @@ class _Claims:
         if problems:
             raise ConfigError(*problems)
 
-    def _needs(self, device: PlannedDevice, key: str, address: Address) -> list[_Need]:
+    def _needs(
+        self, device: PlannedDevice, key: str, address: Address, written: object
+    ) -> list[_Need]:
         """Return what a boundary takes."""
         if isinstance(address, LineAddress):
-            return [_Need(address, address.name, key)]
+            name = address.name
+            return [_Need(address, name if written == name else f'"{written}" ({name})', key)]
         lines = [
             (line, f"{line.name} of {address.name}") for line in self.board.lines_of(address.name)
         ]

@@ -21,11 +21,14 @@ _WORDS = {
     "int_type": "an integer is allowed",
     "int_parsing": "an integer is allowed",
     "list_type": "a list is allowed",
-    "string_type": "a text is allowed",
+    "string_type": "a text in quotes is allowed",
     "greater_than": "more than {gt} is allowed",
     "greater_than_equal": "at least {ge} is allowed",
     "less_than": "less than {lt} is allowed",
     "less_than_equal": "at most {le} is allowed",
+    "date_from_datetime_parsing": 'a date such as "2026-01-31" is allowed',
+    "date_parsing": 'a date such as "2026-01-31" is allowed',
+    "date_type": 'a date such as "2026-01-31" is allowed',
     "string_pattern_mismatch": "1 to 64 characters of a-z, 0-9 and - are allowed",
 }
 
@@ -52,7 +55,10 @@ def show(value: Any) -> str:
     """Return a value as it stands in a TOML file, shortened."""
     if isinstance(value, bool):
         return str(value).lower()
-    text = f'"{value}"' if isinstance(value, str) else repr(value)
+    try:
+        text = f'"{value}"' if isinstance(value, str) else repr(value)
+    except ValueError:  # an integer with more digits than Python writes
+        text = hex(value) if isinstance(value, int) else "this"
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import typing
+import warnings
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -18,22 +19,28 @@ from edgekernel.node.problems import explain
 def model_of(
     function: Callable[..., Any], replaced: Mapping[str, Any] | None = None
 ) -> type[BaseModel]:
-    """Return a model with a field for each parameter of a function, without `self` and `id`.
+    """Return a model with a field for each parameter of a function, without `self`.
 
-    `replaced` gives other types for some parameters. Unknown keys are refused.
+    Of a driver's `__init__` also without `id`. `replaced` gives other types for some parameters.
+    Unknown keys are refused.
     """
+    left_out = ("self", "id") if function.__name__ == "__init__" else ("self",)
     hints = typing.get_type_hints(function, include_extras=True)
     fields: dict[str, Any] = {}
     for name, parameter in inspect.signature(function).parameters.items():
-        if name in ("self", "id"):
+        if name in left_out:
             continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise TypeError(f"{function.__qualname__}: *{name} cannot be filled from outside")
         kind = (replaced or {}).get(name, hints.get(name, Any))
         required = parameter.default is parameter.empty
         fields[name] = (kind, ... if required else parameter.default)
-    config = ConfigDict(extra="forbid", strict=True, arbitrary_types_allowed=True)
-    return create_model(function.__qualname__, __config__=config, **fields)
+    config = ConfigDict(
+        extra="forbid", strict=True, arbitrary_types_allowed=True, allow_inf_nan=False
+    )
+    with warnings.catch_warnings():  # a parameter may be named `copy` or `json`: nobody calls those
+        warnings.filterwarnings("ignore", "Field name .* shadows an attribute", UserWarning)
+        return create_model(function.__qualname__, __config__=config, **fields)
 
 
 @cache

@@ -12,7 +12,7 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +23,7 @@ from edgekernel.core.clock import NANOSECONDS, EventLike
 from edgekernel.core.errors import EdgekernelError
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SimulationError(EdgekernelError, RuntimeError):
@@ -49,8 +50,10 @@ class SimClock:
     """
 
     def __init__(self, start: datetime = _START) -> None:
-        """Begin at `start`, a timezone-aware wall time."""
-        self._start_ns = int(start.timestamp()) * NANOSECONDS
+        """Begin at `start`, a timezone-aware wall time; a naive one is a ValueError."""
+        if start.tzinfo is None:
+            raise ValueError(f"start={start!r} has no time zone; write datetime(..., tzinfo=UTC)")
+        self._start_ns = (start - _EPOCH) // timedelta(microseconds=1) * 1000
         self._now_ns = 0
         self._numbers = count()
         self._timers: list[tuple[int, int, _Waiter]] = []
@@ -60,6 +63,12 @@ class SimClock:
         self._thread = threading.get_ident()
         self._main = getcurrent()
         self._hub = greenlet(self._loop)
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether nobody can wait on it any more."""
+        return self._closed
 
     def now_utc(self) -> datetime:
         """Return the simulated wall time, timezone-aware, in UTC."""
@@ -128,13 +137,28 @@ class SimClock:
         return SimThread(self, target, name)
 
     def close(self) -> None:
-        """End every fiber that still waits; afterwards nothing can wait on this clock."""
-        for fiber in list(self._fibers):
-            fiber.parent = getcurrent()  # where the end of the fiber comes back to
-            fiber.throw(GreenletExit)
+        """End every fiber that still waits; afterwards nothing can wait on this clock.
+
+        Their `finally` blocks run, as far as they do not wait. What one of them raises is raised
+        here, when all have ended.
+        """
+        self._check_thread("close")
+        if getcurrent() is not self._main:
+            raise SimulationError("close: a fiber cannot end its own clock; whoever made it can")
+        self._closed = True
+        errors: list[BaseException] = []
+        for fiber, thread in list(self._fibers.items()):
+            fiber.parent = self._main  # where the end of the fiber comes back to
+            try:
+                fiber.throw(GreenletExit)
+            except BaseException as error:
+                errors.append(error)
+            thread.finish()
         self._fibers.clear()
         self._timers.clear()
         self._ready.clear()
+        if errors:
+            raise errors[0] if len(errors) == 1 else BaseExceptionGroup("closing", errors)
 
     def __enter__(self) -> Self:
         return self
@@ -149,16 +173,16 @@ class SimClock:
 
     def wait(self, place: deque[_Waiter] | None, timeout_s: float | None, what: str) -> bool:
         """Wait in `place` until notified; return False if `timeout_s` seconds pass first."""
-        if threading.get_ident() != self._thread:
-            raise SimulationError(
-                f"{what}: a second thread waits on a simulated clock. Start threads with "
-                "clock.Thread(...), not with threading.Thread(...)."
-            )
+        self._check_thread(what)
+        if self._closed:
+            if getcurrent() is self._main:
+                raise SimulationError(f"{what}: this simulated clock is closed")
+            raise GreenletExit
         waiter = _Waiter(getcurrent(), what)
         if place is not None:
             place.append(waiter)
         if timeout_s is not None:
-            due_ns = self._now_ns + round(timeout_s * NANOSECONDS)
+            due_ns = self._now_ns + max(0, round(timeout_s * NANOSECONDS))
             heapq.heappush(self._timers, (due_ns, next(self._numbers), waiter))
         self._waiting[waiter] = None
         try:
@@ -166,6 +190,8 @@ class SimClock:
         finally:
             waiter.over = True
             del self._waiting[waiter]
+            if place is not None and not waiter.notified:
+                place.remove(waiter)
         return waiter.notified
 
     def notify(self, place: deque[_Waiter], n: int = 1) -> None:
@@ -179,6 +205,7 @@ class SimClock:
 
     def launch(self, thread: SimThread, run: Callable[[], None]) -> None:
         """Make a fiber that runs when the present one waits."""
+        self._check_thread(f"start of {thread.name}")
         fiber = greenlet(run, self._hub)
         self._fibers[fiber] = thread
         self._ready.append(_Waiter(fiber, "start"))
@@ -188,6 +215,13 @@ class SimClock:
         self._fibers.pop(getcurrent(), None)
         if error is not None:
             self._main.throw(error)
+
+    def _check_thread(self, what: str) -> None:
+        if threading.get_ident() != self._thread:
+            raise SimulationError(
+                f"{what}: a second thread uses a simulated clock. Start threads with "
+                "clock.Thread(...), not with threading.Thread(...)."
+            )
 
     def _next_ns(self) -> int | None:
         if self._ready:
@@ -224,22 +258,31 @@ class SimThread:
         self.name = name
         self._clock = clock
         self._target = target
-        self._alive = False
+        self._started = self._alive = False
         self._joining: deque[_Waiter] = deque()
 
     def start(self) -> None:
         """Let it run as soon as the present fiber waits."""
-        self._alive = True
+        if self._started:
+            raise RuntimeError(f"{self.name}: a thread can be started once only")
         self._clock.launch(self, self._run)
+        self._started = self._alive = True
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until it has ended, at most `timeout` simulated seconds."""
+        if not self._started:
+            raise RuntimeError(f"{self.name}: join of a thread that was not started")
         if self._alive:
             self._clock.wait(self._joining, timeout, f"join of {self.name}")
 
     def is_alive(self) -> bool:
         """Say whether it has started and not ended."""
         return self._alive
+
+    def finish(self) -> None:
+        """Let those go on who wait for its end; called by the clock and by itself."""
+        self._alive = False
+        self._clock.notify(self._joining, len(self._joining))
 
     def _run(self) -> None:
         error: BaseException | None = None
@@ -250,8 +293,7 @@ class SimThread:
         except BaseException as raised:
             error = raised
         finally:
-            self._alive = False
-            self._clock.notify(self._joining, len(self._joining))
+            self.finish()
         self._clock.ended(error)
 
 
@@ -277,10 +319,8 @@ class SimEvent:
         self._set = False
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is set, at most `timeout` simulated seconds; return whether it is."""
-        if not self._set:
-            self._clock.wait(self._place, timeout, "event")
-        return self._set
+        """Wait until it is set, at most `timeout` simulated seconds; return whether it was."""
+        return self._set or self._clock.wait(self._place, timeout, "event")
 
 
 class SimLock:
@@ -302,14 +342,16 @@ class SimLock:
 
     def release(self) -> None:
         """Give it to the first who waits, or free it."""
-        if not self._held:
+        if not self._held and not self._clock.closed:  # a closed clock unwinds waits inside too
             raise RuntimeError("release of a lock that is not held")
-        while self._place and self._place[0].over:
-            self._place.popleft()
         if self._place:
             self._clock.notify(self._place)  # stays held: it is the other's now
         else:
             self._held = False
+
+    def locked(self) -> bool:
+        """Say whether somebody holds it."""
+        return self._held
 
     def __enter__(self) -> bool:
         return self.acquire()
@@ -351,12 +393,14 @@ class SimCondition:
             self._lock.acquire()
 
     def notify(self, n: int = 1) -> None:
-        """Let the first `n` who wait go on."""
+        """Let the first `n` who wait go on; the lock must be held."""
+        if not self._lock.locked():
+            raise RuntimeError("notify of a condition whose lock is not held")
         self._clock.notify(self._place, n)
 
     def notify_all(self) -> None:
-        """Let all who wait go on."""
-        self._clock.notify(self._place, len(self._place))
+        """Let all who wait go on; the lock must be held."""
+        self.notify(len(self._place))
 
 
 class SimQueue:
@@ -395,9 +439,10 @@ class SimQueue:
         timeout: float | None,
         otherwise: type[Exception],
     ) -> None:
-        end = None if timeout is None else self._clock.monotonic() + timeout
+        now_ns = self._clock.monotonic_ns
+        end_ns = None if timeout is None else now_ns() + round(timeout * NANOSECONDS)
         while not possible():
-            left = None if end is None else end - self._clock.monotonic()
-            if not block or (left is not None and left <= 0):
+            left_ns = None if end_ns is None else end_ns - now_ns()
+            if not block or (left_ns is not None and left_ns <= 0):
                 raise otherwise
-            self._clock.wait(place, left, "queue")
+            self._clock.wait(place, None if left_ns is None else left_ns / NANOSECONDS, "queue")

@@ -8,6 +8,7 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -19,12 +20,30 @@ from edgekernel.core.errors import CycleError, ReactiveError
 LONG_S = 10.0
 
 
+def together(*functions: Callable[[], object]) -> None:
+    """Run functions to their ends, each in a thread of its own."""
+    threads = [threading.Thread(target=function) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONG_S)
+        assert not thread.is_alive()
+
+
 def in_thread(function: Callable[[], object]) -> None:
     """Run a function to its end in another thread."""
-    thread = threading.Thread(target=function)
-    thread.start()
-    thread.join(LONG_S)
-    assert not thread.is_alive()
+    together(function)
+
+
+def count_up(signal: Signal[int], last: int) -> None:
+    """Set a signal to 1, 2, ... `last`."""
+    for n in range(1, last + 1):
+        signal.set(n)
+
+
+def read_both(signal: Signal[int], computed: Computed[int]) -> int:
+    """Read a signal and a computed."""
+    return signal.get() + computed.get()
 
 
 def watching(read: Callable[[], Any]) -> list[Any]:
@@ -82,14 +101,7 @@ class TestSignal:
         signals = [Signal(0) for _ in range(4)]
         total = Computed(lambda: sum(signal.get() for signal in signals))
         seen = watching(total.get)
-        threads = [
-            threading.Thread(target=lambda s=signal: [s.set(n) for n in range(1, 301)])
-            for signal in signals
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(LONG_S)
+        together(*(partial(count_up, signal, 300) for signal in signals))
         assert seen[-1] == 1200
         assert all(a != b for a, b in pairwise(seen))
 
@@ -97,14 +109,12 @@ class TestSignal:
         """P4: whatever value of several threads' sets stays, the effect has seen it last."""
         signal = Signal(-1)
         seen = watching(signal.get)
-        threads = [
-            threading.Thread(target=lambda k=k: [signal.set(n * 4 + k) for n in range(300)])
-            for k in range(4)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(LONG_S)
+
+        def count(first: int) -> None:
+            for n in range(300):
+                signal.set(n * 4 + first)
+
+        together(*(partial(count, first) for first in range(4)))
         assert seen[-1] == signal.peek()
 
 
@@ -491,13 +501,15 @@ class TestEffect:
         """P4: 5,000 effects of one signal run once each, in the order of their making."""
         signal = Signal(0)
         order: list[int] = []
-        effects = [
-            Effect(lambda n=n: order.append(n + signal.get()))  # type: ignore[misc]
-            for n in range(5000)
-        ]
+
+        def note(n: int) -> None:
+            signal.get()
+            order.append(n)
+
+        effects = [Effect(partial(note, n)) for n in range(5000)]
         order.clear()
         signal.set(1)
-        assert order == list(range(1, 5001))
+        assert order == list(range(5000))
         for effect in effects:
             effect.dispose()
 
@@ -777,15 +789,8 @@ class TestEffect:
             inside.pop()
 
         for signal in signals:
-            Effect(lambda s=signal: follow(s))
-        threads = [
-            threading.Thread(target=lambda s=signal: [s.set(n) for n in range(300)])
-            for signal in signals
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(LONG_S)
+            Effect(partial(follow, signal))
+        together(*(partial(count_up, signal, 300) for signal in signals))
         assert overlaps == []
 
 
@@ -1061,7 +1066,7 @@ class TestMemory:
         """P4: a disposed effect and what only it has held are freed."""
         signal = Signal(1)
         double = Computed(lambda: signal.get() * 2)
-        effect = Effect(lambda s=signal, d=double: (s.get(), d.get()))
+        effect = Effect(partial(read_both, signal, double))
         signal.set(2)
         effect.dispose()
         gone = weakref.ref(effect), weakref.ref(double)

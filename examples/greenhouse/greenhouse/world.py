@@ -22,6 +22,7 @@ class Greenhouse:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._sensor = bench.chip("room")
+        bench.chip("position").interval_s = 10  # power-saving mode
         self._elapsed = 0.0
         self._air = 17.0  # °C
 

@@ -1,0 +1,243 @@
+"""The link to a broker."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from edgekernel.mqtt.client import MqttClient, Will
+from edgekernel.mqtt.settings import Settings
+from tests.brokers import HOST, LIMIT_S, Mosquitto, Watcher, free_port, watching
+from tests.mqtt.parts import settings
+
+
+class Observer:
+    """Notes what the link says."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.sockets: list[socket.socket] = []
+        self.on_message: Callable[[str, bytes, bool], None] = lambda *_: None
+        self._changed = threading.Condition()
+
+    def connected(self) -> None:
+        self._say("connected")
+
+    def disconnected(self, reason: str) -> None:
+        self._say(f"disconnected: {reason}")
+
+    def problem(self, text: str) -> None:
+        self._say(f"problem: {text}")
+
+    def message(self, topic: str, payload: bytes, retained: bool) -> None:
+        self.on_message(topic, payload, retained)
+        self._say(f"message: {topic} {payload.decode()} {retained}")
+
+    def failed(self, where: str, error: Exception) -> None:
+        self._say(f"failed: {where}: {error}")
+
+    def wait(self, text: str, count: int = 1) -> str:
+        """Wait until something that begins with `text` was said `count` times."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self.all(text)) >= count, LIMIT_S)
+        assert len(self.all(text)) >= count, self.said
+        return self.all(text)[count - 1]
+
+    def all(self, text: str) -> list[str]:
+        return [each for each in self.said if each.startswith(text)]
+
+    def _say(self, text: str) -> None:
+        with self._changed:
+            self.said.append(text)
+            self._changed.notify_all()
+
+
+@contextmanager
+def linked(
+    to: Settings, *subscriptions: str, will: Will | None = None
+) -> Iterator[tuple[MqttClient, Observer]]:
+    """Give a started client and its observer."""
+    observer = Observer()
+    client = MqttClient(to, observer, client_id="c1", subscriptions=subscriptions, will=will)
+    client.start()
+    try:
+        yield client, observer
+    finally:
+        assert client.close(LIMIT_S)
+
+
+def test_it_connects_subscribes_and_publishes(broker: Mosquitto, watcher: Watcher) -> None:
+    """Messages go both ways, with their retain flag, and a delivery ends with the broker's ack."""
+    watcher.publish("in/1", "old", retain=True)
+    with linked(settings(broker.port), "in/+") as (client, observer):
+        observer.wait("connected")
+        assert client.connected
+        observer.wait("message: in/1 old True")
+        watcher.publish("in/2", "new")
+        observer.wait("message: in/2 new False")
+        assert client.publish("out", b"hello", retain=True).wait(LIMIT_S)
+        assert watcher.wait_for(lambda r: r.topic == "out").payload == b"hello"
+    assert not client.connected
+
+
+def test_small_packets_are_not_held_back(
+    broker: Mosquitto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The socket has TCP_NODELAY."""
+    made: list[socket.socket] = []
+    create = socket.create_connection
+
+    def note(*args: object, **named: object) -> socket.socket:
+        made.append(create(*args, **named))  # type: ignore[arg-type]
+        return made[-1]
+
+    monkeypatch.setattr(socket, "create_connection", note)
+    with linked(settings(broker.port)) as (_, observer):
+        observer.wait("connected")
+        (sock,) = made
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+
+
+def test_it_comes_back_and_subscribes_again(broker: Mosquitto) -> None:
+    """When the broker dies the loss is told, and on its return everything works as before."""
+    with linked(settings(broker.port), "in") as (client, observer):
+        observer.wait("connected")
+        broker.kill()
+        observer.wait("disconnected: connection lost")
+        observer.wait("problem: ")
+        assert not client.connected
+        broker.start()
+        observer.wait("connected", 2)
+        with watching(broker.port) as watcher:
+            watcher.publish("in", "again")
+        observer.wait("message: in again")
+
+
+def test_what_was_published_while_it_broke_arrives_later(broker: Mosquitto) -> None:
+    """A message without an acknowledgement is sent again on the next connection."""
+    with linked(settings(broker.port)) as (client, observer):
+        observer.wait("connected")
+        broker.kill()
+        observer.wait("disconnected")
+        delivery = client.publish("out", b"kept", retain=True)
+        assert not delivery.wait(0.05)
+        broker.start()
+        assert delivery.wait(LIMIT_S)
+        with watching(broker.port) as watcher:
+            watcher.wait_for(lambda r: r.payload == b"kept")
+
+
+def test_a_closed_port_is_reported_once_and_retried(tmp_path: Path) -> None:
+    """Without a broker there is one line that says what, where and what to do, then it waits."""
+    broker = Mosquitto(tmp_path)
+    with linked(settings(broker.port)) as (_, observer):
+        text = observer.wait("problem: ")
+        assert f"{HOST}:{broker.port} cannot be reached: connection refused" in text
+        assert "is the broker running" in text
+        broker.start()
+        observer.wait("connected")
+        assert len(observer.all("problem")) == 1
+    broker.stop()
+
+
+def test_an_unknown_host_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that does not resolve is told as that."""
+
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "create_connection", unknown)
+    with linked(Settings("broker.invalid", reconnect_min_s=0.05)) as (_, observer):
+        text = observer.wait("problem: ")
+        assert "broker.invalid:1883 cannot be reached: the host name is unknown" in text
+
+
+def test_something_that_is_no_broker_is_reported() -> None:
+    """Who closes the connection without an answer is told as that."""
+    with socket.create_server((HOST, 0)) as server:
+
+        def hang_up() -> None:
+            while True:
+                try:
+                    server.accept()[0].close()
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with linked(settings(server.getsockname()[1])) as (_, observer):
+            assert "closed the connection without an answer" in observer.wait("problem: ")
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(LIMIT_S)
+
+
+def test_a_wrong_password_is_reported_and_retried(tmp_path: Path) -> None:
+    """A refused login names the user and the settings, never the password, and goes on."""
+    broker = Mosquitto(tmp_path, users={"me": "right"})
+    broker.start()
+    with linked(settings(broker.port, username="me", password="wrong-secret")) as (_, observer):
+        text = observer.wait("problem: ")
+        assert "refused the connection" in text
+        assert "'me'" in text
+        assert "mqtt.password" in text
+        assert "wrong-secret" not in text
+        broker.stop()  # a second spell of the same link: another text
+        observer.wait("problem: ", 2)
+        broker.start()
+    with linked(settings(broker.port, username="me", password="right")) as (_, observer):
+        observer.wait("connected")
+    broker.stop()
+
+
+def test_a_callback_that_raises_does_not_end_the_link(broker: Mosquitto, watcher: Watcher) -> None:
+    """What an observer raises is given to it and the next message arrives."""
+
+    def on_message(topic: str, payload: bytes, retained: bool) -> None:
+        if payload == b"bad":
+            raise ZeroDivisionError("oops")
+
+    with linked(settings(broker.port), "in") as (_, observer):
+        observer.on_message = on_message
+        observer.wait("connected")
+        watcher.publish("in", "bad")
+        observer.wait("failed: arrived: oops")
+        watcher.publish("in", "good")
+        observer.wait("message: in good")
+
+
+def test_the_last_will_follows_a_loss_but_no_goodbye(
+    broker: Mosquitto, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker publishes the will, retained, when the connection is cut; not after close."""
+    made: list[socket.socket] = []
+    create = socket.create_connection
+
+    def note(*args: object, **named: object) -> socket.socket:
+        made.append(create(*args, **named))  # type: ignore[arg-type]
+        return made[-1]
+
+    monkeypatch.setattr(socket, "create_connection", note)
+    with linked(settings(broker.port), will=Will("will", b"gone")) as (_, observer):
+        observer.wait("connected")
+        made[0].shutdown(socket.SHUT_RDWR)
+        watcher.wait_for(lambda r: r.topic == "will" and r.payload == b"gone")
+        observer.wait("connected", 2)
+        watcher.forget()
+    watcher.publish("mark", "")
+    watcher.wait_for(lambda r: r.topic == "mark")
+    assert not [r for r in watcher.received if r.topic == "will"]
+
+
+def test_closing_is_quick_without_a_broker() -> None:
+    """Close ends the thread although it waits for its next attempt."""
+    with linked(settings(free_port(), reconnect_min_s=30, reconnect_max_s=60)) as (
+        client,
+        observer,
+    ):
+        observer.wait("problem: ")
+        assert client.close(LIMIT_S)

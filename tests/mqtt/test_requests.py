@@ -1,0 +1,238 @@
+"""Requests over a real broker, from a client that is none of ours."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from edgekernel.core import message
+from edgekernel.mqtt.requests import MAX_WAITING
+from tests.brokers import LIMIT_S, Mosquitto, Watcher
+from tests.mqtt.parts import Node, node
+
+REPLY = "edge/n1/reply/me"
+
+
+@pytest.fixture
+def n1(broker: Mosquitto) -> Iterator[Node]:
+    """Give a connected node named n1."""
+    with node(broker.port) as made:
+        yield made
+
+
+def ask(watcher: Watcher, topic: str, id: int = 1, **body: object) -> dict[str, Any]:
+    """Send a request and return its reply."""
+    watcher.publish(f"edge/n1/{topic}", {**body, "id": id, "reply_to": REPLY})
+    reply: dict[str, Any] = watcher.on(REPLY, id=id).document
+    return reply
+
+
+@contextmanager
+def busy(n1: Node) -> Iterator[None]:
+    """Keep the node in one turn."""
+    begun, hold = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        hold.wait()
+
+    holder = threading.Thread(target=lambda: n1.runtime.turns.call(wait, "hold"))
+    holder.start()
+    assert begun.wait(LIMIT_S)
+    try:
+        yield
+    finally:
+        hold.set()
+        holder.join()
+
+
+def test_set_as_an_object_switches_and_replies(n1: Node, watcher: Watcher) -> None:
+    """A set with id and reply_to drives the output and is answered, and the state follows."""
+    assert ask(watcher, "set/lamp/power", value="on") == {"id": 1, "ok": True, "result": None}
+    assert n1.lamp.power.get() is True
+    watcher.on("edge/n1/state/lamp", power=True, light_level=100.0)
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "expected"),
+    [
+        ("set/lamp/power", "on", {"power": True}),
+        ("set/lamp/power", "true", {"power": True}),
+        ("set/lamp/power", '"ON"', {"power": True}),
+        ("set/heater/fan-speed", "21.5", {"fan_speed": 21.5}),
+        ("set/heater/fan-speed", "30", {"fan_speed": 30.0}),
+    ],
+)
+def test_set_as_a_plain_value(
+    n1: Node, watcher: Watcher, topic: str, payload: str, expected: dict[str, object]
+) -> None:
+    """A value without any JSON around it does as well."""
+    watcher.publish(f"edge/n1/{topic}", payload)
+    watcher.on(f"edge/n1/state/{topic.split('/')[1]}", **expected)
+
+
+def test_call_returns_the_result_as_json(n1: Node, watcher: Watcher) -> None:
+    """A command is called with its arguments, and its result comes back in plain JSON."""
+    reply = ask(watcher, "call/room-control/boost", args={"minutes": 5})
+    assert reply == {"id": 1, "ok": True, "result": {"minutes": 5, "mode": "eco"}}
+    assert n1.seen.wait("command.invoked") == {
+        "command": "room_control.boost",
+        "principal": "mqtt",
+    }
+    watcher.publish("edge/n1/call/room-control/boost", "")
+    n1.seen.wait("command.invoked", 2)
+
+
+@pytest.mark.parametrize(
+    ("topic", "body", "code", "text"),
+    [
+        ("set/lmap/power", {"value": 1}, "unknown", "no device 'lmap'; did you mean 'lamp'?"),
+        ("set/lamp/powr", {"value": 1}, "unknown", "no output 'powr'; did you mean 'power'?"),
+        ("set/lamp/light-level", {"value": 1}, "unknown", "no output 'light-level'"),
+        ("set/heater/fan_speed", {"value": 1}, "unknown", "did you mean 'fan-speed'?"),
+        ("set/heater/fan-speed", {"value": 101}, "invalid", "a number from 0 to 100 %"),
+        ("set/heater/fan-speed", {"value": "fast"}, "invalid", "'fast' is not allowed"),
+        ("set/lamp/power", {"value": 2}, "invalid", "on or off"),
+        ("set/lamp/power", {"valeu": 1}, "invalid", "did you mean 'value'?"),
+        ("call/room-control/bost", {}, "unknown", "did you mean 'room-control/boost'?"),
+        ("call/room-control/boost", {"args": 5}, "invalid", "'args' must be an object"),
+        ("call/room-control/boost", {"args": {"x": 1}}, "invalid", "the arguments are"),
+        ("call/room-control/reset", {}, "forbidden", "needs the role 'operator'"),
+    ],
+)
+def test_a_refusal_is_answered_and_reported(
+    n1: Node, watcher: Watcher, topic: str, body: dict[str, Any], code: str, text: str
+) -> None:
+    """What is refused switches nothing, says why to the client, and is a message in the node."""
+    reply = ask(watcher, topic, **body)
+    assert (reply["ok"], reply["error"]["code"]) == (False, code)
+    assert text in reply["error"]["message"]
+    refused = n1.seen.wait("command.refused")
+    _, owner, member = topic.split("/")
+    assert (refused["target"], refused["code"]) == (f"{owner}.{member}", code)
+    assert refused["error"] == reply["error"]["message"]
+    assert (n1.lamp.power.get(), n1.heater.fan_speed.get()) == (False, 0.0)
+
+
+@pytest.mark.parametrize("payload", [b"{value: on}", b"\xff\x00", b"", b"[1, 2]", b"NaN"])
+def test_bytes_that_are_no_request_are_reported(n1: Node, watcher: Watcher, payload: bytes) -> None:
+    """Without a readable reply_to there is no reply, but there is the message."""
+    watcher.publish("edge/n1/set/lamp/power", payload)
+    refused = n1.seen.wait("command.refused")
+    assert (refused["target"], refused["code"]) == ("lamp.power", "invalid")
+    assert n1.lamp.power.get() is False
+
+
+def test_retained_requests_are_refused(broker: Mosquitto, watcher: Watcher) -> None:
+    """A request that was left on the broker is not carried out at connect, and is answered."""
+    body = {"value": "on", "id": 9, "reply_to": REPLY}
+    watcher.publish("edge/n1/set/lamp/power", body, retain=True)
+    with node(broker.port) as n1:
+        refused = n1.seen.wait("command.refused")
+        assert "retain" in refused["error"]
+        assert watcher.on(REPLY, id=9).document["ok"] is False
+        assert n1.lamp.power.get() is False
+
+
+def test_clearing_a_retained_call_does_not_call(broker: Mosquitto, watcher: Watcher) -> None:
+    """The empty message that takes a refused retained call off the broker is no call itself."""
+    topic = "edge/n1/call/room-control/boost"
+    watcher.publish(topic, {}, retain=True)
+    with node(broker.port) as n1:
+        n1.seen.wait("command.refused")
+        watcher.publish(topic, b"", retain=True)
+        ask(watcher, "set/lamp/power", value="off")
+        assert not n1.seen.of("command.invoked")
+        watcher.publish(topic, b"")
+        n1.seen.wait("command.invoked")
+
+
+@pytest.mark.parametrize("elsewhere", ["edge/n2/set/door/lock", "edge/n1/set/lamp/power", "x/+"])
+def test_a_reply_topic_elsewhere_is_refused(n1: Node, watcher: Watcher, elsewhere: str) -> None:
+    """The node writes no reply outside its reply topics, and does not do what was asked."""
+    body = {"value": "on", "id": 1, "reply_to": elsewhere}
+    watcher.publish("edge/n1/set/lamp/power", body)
+    assert n1.seen.wait("command.refused")["code"] == "forbidden"
+    assert n1.lamp.power.get() is False
+    ask(watcher, "set/lamp/power", id=2, value="off")  # all before it has been published by now
+    there = [r.document for r in watcher.received if r.topic == elsewhere]
+    assert not [document for document in there if "ok" in document]
+
+
+def test_what_a_command_raises_is_the_reply(n1: Node, watcher: Watcher) -> None:
+    """A command that fails says so to the client, and is an error in the node."""
+    reply = ask(watcher, "call/room-control/fail")
+    assert reply["error"] == {"code": "failed", "message": "KeyError: 'no such row'"}
+    error = n1.seen.wait("interface.error")
+    assert (error["interface"], error["event"]) == ("mqtt", "call room-control.fail")
+    assert "no such row" in error["traceback"]
+
+
+def test_a_result_without_json_form_is_an_internal_error(n1: Node, watcher: Watcher) -> None:
+    """The client learns that the command was done and its result cannot be told."""
+    error = ask(watcher, "call/room-control/odd")["error"]
+    assert error["code"] == "internal"
+    assert "done, but result is a lock" in error["message"]
+
+
+def test_a_role_that_is_granted_opens_the_command(broker: Mosquitto, watcher: Watcher) -> None:
+    """The authorizer is asked for the principal mqtt."""
+    asked: list[tuple[str, str]] = []
+
+    def grants(principal: str, role: str) -> bool:
+        asked.append((principal, role))
+        return True
+
+    with node(broker.port, authorizer=grants):
+        assert ask(watcher, "call/room-control/reset")["error"]["code"] == "failed"
+    assert asked == [("mqtt", "operator")]
+
+
+def test_a_held_output_is_unavailable(n1: Node, watcher: Watcher) -> None:
+    """What the device refuses at the moment is answered as unavailable."""
+    n1.lamp.hold_safe("maintenance")
+    error = ask(watcher, "set/lamp/power", value="on")["error"]
+    assert error["code"] == "unavailable"
+    assert "maintenance" in error["message"]
+
+
+def test_requests_on_a_busy_node_keep_their_order(n1: Node, watcher: Watcher) -> None:
+    """Requests that arrive while a handler runs are carried out after it, in order."""
+    with busy(n1):
+        for number in range(50):
+            watcher.publish("edge/n1/set/heater/fan-speed", str(number))
+    watcher.on("edge/n1/state/heater", fan_speed=49.0)
+    speeds = [
+        r.document["fan_speed"]["value"]
+        for r in watcher.received
+        if r.topic == "edge/n1/state/heater"
+    ]
+    assert speeds == sorted(speeds)
+
+
+def test_too_many_waiting_requests_are_turned_away(n1: Node, watcher: Watcher) -> None:
+    """A node that cannot keep up refuses, says so once, and forgets nothing it has accepted."""
+    with busy(n1):
+        for number in range(MAX_WAITING + 10):
+            body = {"value": "on", "id": number, "reply_to": REPLY}
+            watcher.publish("edge/n1/set/lamp/power", body)
+        for number in (MAX_WAITING, MAX_WAITING + 9):
+            assert watcher.on(REPLY, id=number).document["error"]["code"] == "unavailable"
+    assert watcher.on(REPLY, id=MAX_WAITING - 1).document["ok"] is True
+    assert ask(watcher, "set/lamp/power", id=9999, value="off")["ok"] is True
+    assert len(n1.seen.of("command.refused")) == 1
+    assert n1.interface.status()["requests_turned_away"] == 10
+
+
+def test_what_was_not_subscribed_is_ignored(n1: Node) -> None:
+    """A broker that delivers foreign topics cannot make the node do or say anything."""
+    bridge = n1.interface._bridge
+    assert bridge is not None
+    for topic in ("edge/n2/set/lamp/power", "edge/n1/state/lamp", "other", ""):
+        bridge.message(topic, b"on", True)
+    assert n1.lamp.power.get() is False
+    assert not [m for m in n1.seen.messages if isinstance(m, message.CommandRefused)]

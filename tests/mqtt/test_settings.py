@@ -1,0 +1,32 @@
+"""Settings of the link."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgekernel.core.errors import ConfigError
+from edgekernel.mqtt import Settings
+
+
+def test_a_password_is_not_shown() -> None:
+    """What prints settings does not print the password."""
+    settings = Settings("broker", username="me", password="geheim")
+    assert "geheim" not in repr(settings)
+    assert settings.broker == "broker:1883"
+
+
+@pytest.mark.parametrize("host", ["", "a b", "a..b", "x" * 64, "broker\n"])
+def test_a_host_that_no_resolver_takes_is_refused(host: str) -> None:
+    """A host name that would break the network thread is found before."""
+    with pytest.raises(ConfigError, match=r"mqtt\.host"):
+        Settings(host)
+
+
+def test_every_mistake_is_named() -> None:
+    """All wrong settings are told at once, by their names in the node file."""
+    with pytest.raises(ConfigError) as caught:
+        Settings("h", port=0, password="x", keepalive_s=0, reconnect_min_s=0)
+    named = ("mqtt.port", "mqtt.password", "mqtt.keepalive_s", "mqtt.reconnect_min_s")
+    assert len(caught.value.problems) == 4
+    assert all(p.startswith(n) for p, n in zip(caught.value.problems, named, strict=True))
+    assert "'x'" not in str(caught.value)

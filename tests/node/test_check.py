@@ -1,0 +1,139 @@
+"""`edgekernel check`: every kind of mistake in a node file is told in words that help."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edgekernel.cli import main
+
+BAD = Path(__file__).parent / "bad"
+GREENHOUSE = Path(__file__).parents[2] / "examples" / "greenhouse" / "node.toml"
+
+
+def check(*args: str | Path) -> Result:
+    """Run `edgekernel check` in this process."""
+    return CliRunner().invoke(main, ["check", *map(str, args)])
+
+
+def test_each_mistake_has_its_text() -> None:
+    """Every bad node file has its expected text, and there is no text without one."""
+    files, texts = ({p.stem for p in BAD.glob(f"*.{kind}")} for kind in ("toml", "txt"))
+    assert files == texts
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in BAD.glob("*.toml")))
+def test_mistake(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bad node file is refused with exactly the lines that stand beside it, as text and as
+    JSON, and each line begins with the name of the file."""
+    monkeypatch.chdir(BAD)
+    expected = Path(f"{name}.txt").read_text(encoding="utf-8")
+    result = check(f"{name}.toml")
+    assert (result.stderr, result.stdout, result.exit_code) == (expected, "", 1)
+    assert all(line.startswith(f"{name}.toml: ") for line in expected.splitlines())
+    result = check(f"{name}.toml", "--json")
+    assert json.loads(result.stdout) == {"ok": False, "problems": expected.splitlines()}
+    assert (result.stderr, result.exit_code) == ("", 1)
+
+
+def test_good_node() -> None:
+    """Of a good node file `check` shows where each device is and its safe state."""
+    result = check(GREENHOUSE)
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert "heater relay GPIO17 power = off" in lines
+    assert "vent relay GPIO27 power = off" in lines
+    assert "room bme280 i2c1 0x76 -" in lines
+    assert lines[-1] == "greenhouse-1: node.toml is right: 6 devices on Raspberry Pi 4 Model B"
+
+
+def test_good_node_as_json() -> None:
+    """Of a good node file `check --json` says so with name and board."""
+    result = check(GREENHOUSE, "--json")
+    assert json.loads(result.stdout) == {
+        "ok": True,
+        "name": "greenhouse-1",
+        "board": "raspberrypi/4b",
+        "problems": [],
+    }
+    assert result.exit_code == 0
+
+
+def test_touches_no_hardware() -> None:
+    """`check` of a node on a real board never loads what could touch its hardware."""
+    program = f"""
+import sys
+from edgekernel.cli import main
+try:
+    main(["check", {str(GREENHOUSE)!r}])
+except SystemExit as end:
+    assert end.code == 0, end.code
+real = ("edgekernel.backends.linux", "lgpio", "smbus2", "spidev")
+print([name for name in sys.modules if name.startswith(real)])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_file_that_is_not_there(tmp_path: Path) -> None:
+    """A file that does not exist and a folder are each told as what they are."""
+    result = check(tmp_path / "node.toml")
+    assert result.stderr == f"{tmp_path}/node.toml: there is no such file\n"
+    assert result.exit_code == 1
+    result = check(tmp_path)
+    assert result.stderr == f"{tmp_path}: this is a folder; name the node file in it\n"
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\x80\x81\x82", "is no text in UTF-8: "),
+        (b"\x00", "is not TOML: "),
+        (b"n = 1" + b"0" * 5000, "is not TOML: "),
+        (b"n = " + b"[" * 5000, "is not TOML: "),
+        (b"", "node: is missing"),
+    ],
+    ids=["not UTF-8", "zero", "too many digits", "too deep", "empty"],
+)
+def test_file_that_cannot_be_read(tmp_path: Path, content: bytes, said: str) -> None:
+    """A file with any bytes in it gives a sentence with its name, never a traceback."""
+    path = tmp_path / "node.toml"
+    path.write_bytes(content)
+    result = check(path)
+    assert result.exit_code == 1
+    assert "node.toml: " in result.stderr
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_application_that_raises(node_file: Callable[..., Path]) -> None:
+    """An application whose import or `setup` raises is named with file, line and error."""
+    result = check(node_file("", app="broken", broken="\nimport no_such_library\n"))
+    assert result.exit_code == 1
+    assert result.stderr == (
+        'node.toml: node.app: "broken": cannot be imported: ModuleNotFoundError: '
+        "No module named 'no_such_library' (broken.py, line 2)\n"
+    )
+    result = check(node_file("", app="late", late="def setup(runtime):\n    runtime.no_such()\n"))
+    assert result.exit_code == 1
+    assert result.stderr == (
+        'node.toml: node.app: setup of "late" failed: AttributeError: '
+        "'Runtime' object has no attribute 'no_such' (late.py, line 2)\n"
+    )
+
+
+def test_secret_stays_secret(node_file: Callable[..., Path]) -> None:
+    """A password in the node file is not repeated when something beside it is wrong."""
+    result = check(node_file('[mqtt]\nhost = "h"\nusername = 7\npassword = "hush-hush"\n'))
+    assert result.exit_code == 1
+    assert "mqtt.username" in result.stderr
+    assert "hush" not in result.output

@@ -1,0 +1,49 @@
+"""The README tells the truth: its node file, application and test are run as they stand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from edgekernel.cli import main
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def block(language: str, holding: str) -> str:
+    """Return the fenced block of a language that holds a text."""
+    blocks: list[str] = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return next(each for each in blocks if holding in each)
+
+
+def test_the_two_commands_are_there() -> None:
+    """A newcomer finds make demo and make test."""
+    assert "make demo" in README
+    assert "make test" in README
+
+
+def test_node_file_application_and_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's application, put into the README's node file, passes the README's test."""
+    node = block("toml", "[devices.fan]").replace("[node]", '[node]\napp = "shed_app"')
+    (tmp_path / "shed.toml").write_text(node)
+    (tmp_path / "shed_app.py").write_text(block("python", "class Cooling"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    checked = CliRunner().invoke(main, ["check", "shed.toml"])
+    assert checked.exit_code == 0, checked.output
+    names: dict[str, object] = {}
+    exec(compile(block("python", "def test_the_fan_cools"), "README.md", "exec"), names)  # noqa: S102 (that is the point)
+    test = names["test_the_fan_cools"]
+    assert callable(test)
+    test()
+
+
+def test_the_commands_of_the_readme_exist() -> None:
+    """Every subcommand that the README shows has help."""
+    shown = set(re.findall(r"edgekernel (check|run|ctl|boards|devices)\b", README))
+    assert shown == {"check", "run", "ctl", "boards", "devices"}
+    for name in shown:
+        assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0
