@@ -29,9 +29,11 @@ def check(node: Path, as_json: bool) -> None:
         plan = make_plan(node)
         runtime = _assemble(plan)
         if plan.document.mqtt is not None:
-            from edgekernel.cli.run import mqtt_settings
+            from edgekernel.mqtt import Settings
 
-            mqtt_settings(plan.document.mqtt, plan)
+            Settings.of(plan)
+    except ImportError as error:  # an extra that is not installed says which
+        fail(Exit.REFUSED, [str(error)])
     except ConfigError as error:
         if as_json:
             print_json({"ok": False, "problems": list(error.problems)})

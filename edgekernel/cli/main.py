@@ -26,7 +26,10 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(_COMMANDS[cmd_name][0])
+        try:
+            module = importlib.import_module(_COMMANDS[cmd_name][0])
+        except ImportError as error:  # an extra that is not installed says which
+            raise click.ClickException(str(error)) from error
         command: click.Command = getattr(module, cmd_name)
         return command
 

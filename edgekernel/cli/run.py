@@ -8,6 +8,7 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,9 +21,10 @@ from edgekernel.core.messages import Event
 from edgekernel.core.output import OutputDeclaration
 from edgekernel.core.runtime import Runtime, SignalRuntime
 from edgekernel.hal.gpio import DigitalInput
-from edgekernel.mqtt import EmbeddedBroker, MqttInterface, Settings
-from edgekernel.node.document import MqttTable
 from edgekernel.node.plan import Plan, make_plan
+
+if TYPE_CHECKING:
+    from edgekernel.mqtt import EmbeddedBroker
 
 _SWITCH_INTERVAL_S = 0.0005
 """How long a busy thread keeps the others from running; see docs/decisions/0004."""
@@ -66,11 +68,15 @@ def run(
             raise click.exceptions.Exit(_live(plan, runtime, embedded, wanted))
     except ConfigError as error:
         fail(Exit.REFUSED, error.problems)
+    except ImportError as error:  # an extra that is not installed says which
+        fail(Exit.REFUSED, [str(error)])
     except BootError as error:
         fail(Exit.FAILED, _tree(error))
 
 
 def _broker(plan: Plan) -> EmbeddedBroker:
+    from edgekernel.mqtt import EmbeddedBroker
+
     port = plan.document.mqtt.port if plan.document.mqtt else None
     try:
         return EmbeddedBroker(port)
@@ -91,37 +97,14 @@ def _make(plan: Plan, simulated: bool) -> SignalRuntime:
 
 
 def _connect(plan: Plan, runtime: Runtime, embedded: EmbeddedBroker | None) -> None:
-    table = plan.document.mqtt
-    if table is None and embedded is None:
+    if plan.document.mqtt is None and embedded is None:
         return
-    settings = mqtt_settings(table, plan)
+    from edgekernel.mqtt import MqttInterface, Settings
+
+    settings = Settings.of(plan)
     if embedded is not None:
         settings = replace(settings, host=embedded.host, port=embedded.port)
     runtime.register(MqttInterface(settings))
-
-
-def mqtt_settings(table: MqttTable | None, plan: Plan) -> Settings:
-    """Turn `[mqtt]` into the settings of the interface; reads the password file."""
-    if table is None:
-        return Settings(host="127.0.0.1")
-    password = table.password
-    if table.password_file is not None:
-        path = plan.folder / table.password_file
-        try:
-            password = path.read_text(encoding="utf-8").rstrip("\n")
-        except OSError as error:
-            raise ConfigError(
-                f'{plan.path.name}: mqtt.password_file: "{table.password_file}" cannot be read: '
-                f"{error.strerror}"
-            ) from None
-    return Settings(
-        host=table.host,
-        port=table.port,
-        prefix=table.prefix,
-        username=table.username or "",
-        password=password or "",
-        keepalive_s=int(table.keepalive),
-    )
 
 
 def _live(
@@ -205,5 +188,4 @@ def _tree(error: BaseException, indent: str = "") -> list[str]:
         for each in error.exceptions:
             lines += _tree(each, indent + "  ")
         return lines
-    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-    return [f"{indent}{error}{notes}"]
+    return [indent + ": ".join([*getattr(error, "__notes__", ()), str(error)])]

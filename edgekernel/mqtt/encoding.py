@@ -83,6 +83,8 @@ def _signal(reading: Reading[Any]) -> dict[str, Any]:
     value, quality, reason = sample.value, sample.quality, sample.reason
     if isinstance(value, float) and not math.isfinite(value):  # JSON has no such number
         value, quality, reason = None, Quality.BAD, f"not a finite number: {value}"
+    elif isinstance(value, float) and reading.values.precision is not None:
+        value = round(value, reading.values.precision)
     signal: dict[str, Any] = {
         "value": value,
         "quality": str(quality),

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from edgekernel.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from edgekernel.node import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,36 @@ class Settings:
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
             raise ConfigError(*problems)
+
+    @classmethod
+    def of(cls, plan: Plan) -> Settings:
+        """Return what `[mqtt]` of a node file says, with the password from its file.
+
+        Without that table it is the broker on this computer. Raises ConfigError.
+        """
+        table = plan.document.mqtt
+        if table is None:
+            return cls(host="127.0.0.1")
+        password = table.password or ""
+        if table.password_file is not None:
+            try:
+                password = (plan.folder / table.password_file).read_text("utf-8").rstrip("\n")
+            except OSError as error:
+                raise ConfigError(
+                    f'{plan.path.name}: mqtt.password_file: "{table.password_file}" cannot be '
+                    f"read: {error.strerror}"
+                ) from None
+        try:
+            return cls(
+                host=table.host,
+                port=table.port,
+                username=table.username or "",
+                password=password,
+                prefix=table.prefix,
+                keepalive_s=int(table.keepalive),
+            )
+        except ConfigError as error:
+            raise ConfigError(*(f"{plan.path.name}: {text}" for text in error.problems)) from None
 
     @property
     def broker(self) -> str:

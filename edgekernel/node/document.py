@@ -13,7 +13,7 @@ from edgekernel.core.errors import ConfigError
 from edgekernel.node.problems import did_you_mean, explain
 
 SEGMENT = r"^[a-z0-9-]{1,64}$"
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)", re.ASCII)
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 

@@ -17,10 +17,15 @@ from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
-from greenlet import GreenletExit, getcurrent, greenlet
-
 from edgekernel.core.clock import NANOSECONDS, EventLike
 from edgekernel.core.errors import EdgekernelError
+
+try:
+    from greenlet import GreenletExit, getcurrent, greenlet
+except ImportError as error:
+    raise ImportError(
+        "Simulation needs the package greenlet: python -m pip install 'edgekernel[sim]'"
+    ) from error
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

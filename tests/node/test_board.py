@@ -70,7 +70,7 @@ def test_port_by_path(board: Board) -> None:
         ("line", "GPIO18", "\"GPIO18\" is no line of maker/test: .* did you mean 'GPIO1[47]'\\?"),
         ("line", "17", "did you mean 'GPIO17'\\?"),
         ("line", "", "there are: GPIO14, GPIO17, GPIO2, GPIO3, led0"),
-        ("line", "P8:2", "maker/test has no header \"P8\"; did you mean 'P9'\\?"),
+        ("line", "P8:2", 'maker/test has no header "P8"; there are: P9'),
         ("line", "P9:3", '"P9:3": header P9 has the pins 1 to 2'),
         ("line", "P9:1", '"P9:1" is 3V3, which is no GPIO line'),
         ("bus", "i2c2", "\"i2c2\" is no I²C bus of maker/test; did you mean 'i2c1'\\?"),
