@@ -187,12 +187,24 @@ class BME280Chip:
 
 
 def _invert(rising: Callable[[int], float], value: float, bits: int) -> int:
-    """Return the raw value at which a function reaches a value, by bisection."""
+    """Return the first raw value at which a function reaches a value, or the last there is.
+
+    By chords (the Illinois method), as the formulas are nearly straight.
+    """
     low, high = 0, (1 << bits) - 1
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (middle + 1, high) if rising(middle) < value else (low, middle)
-    return low
+    below, above = rising(low) - value, rising(high) - value
+    if below >= 0 or above < 0:
+        return low if below >= 0 else high
+    side = 0  # which end stayed where it was; one that stays twice is made to move
+    while high - low > 1:
+        chord = low + int(below / (below - above) * (high - low))
+        middle = min(max(chord, low + 1), high - 1)
+        off = rising(middle) - value
+        if off < 0:
+            low, below, above, side = middle, off, above / (1 + (side < 0)), -1
+        else:
+            high, above, below, side = middle, off, below / (1 + (side > 0)), 1
+    return high
 
 
 def _converted(raw: int, setting: int) -> int:

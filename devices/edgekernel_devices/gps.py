@@ -35,6 +35,7 @@ class GPSReceiver:
         self.fix = True
         self.interval_s = 1
         self._next_s: int | None = None
+        self._began_s = 0
 
     def received(self, data: bytes, now_s: float) -> None:
         """Ignore what the port sends: this receiver has no settings."""
@@ -42,12 +43,14 @@ class GPSReceiver:
     def due(self, now_s: float) -> bytes:
         """Return the sentences of the seconds that have begun since the last call."""
         now = int(now_s)
-        first = now if self._next_s is None else max(self._next_s, now - self._BUFFERED_S)
+        if self._next_s is None:  # the port has just been opened: the next second is heard
+            self._next_s, self._began_s = now, now + 1
+        first = max(self._next_s, now - self._BUFFERED_S)
         self._next_s = max(now + 1, first)
         return b"".join(
             self._gga(second) + self._rmc(second)
             for second in range(first, now + 1)
-            if second % self.interval_s == 0
+            if (second - self._began_s) % self.interval_s == 0
         )
 
     def _gga(self, second: int) -> bytes:

@@ -20,6 +20,7 @@ from edgekernel.core.device import Device
 from edgekernel.core.errors import ConfigError
 from edgekernel.node.board import Board, parse_board
 from edgekernel.node.problems import did_you_mean
+from edgekernel.node.signature import parameters_of
 
 DRIVERS = "edgekernel.devices"
 BOARDS = "edgekernel.boards"
@@ -88,6 +89,13 @@ def load_driver(name: str) -> type[Device]:
             f"driver {name!r} ({names[name]}): a driver module holds exactly one public Device "
             f"class; this one holds {len(classes)}"
         )
+    try:
+        parameters_of(classes[0].__init__)
+    except Exception as error:  # an annotation that means nothing, or **keys
+        raise ConfigError(
+            f"driver {name!r} ({names[name]}): its settings cannot be known: "
+            f"{type(error).__name__}: {error}"
+        ) from error
     return classes[0]
 
 

@@ -16,25 +16,31 @@ from edgekernel.core.errors import InvalidValueError
 from edgekernel.node.problems import explain
 
 
+def parameters_of(function: Callable[..., Any]) -> dict[str, tuple[Any, inspect.Parameter]]:
+    """Return the type of each parameter that is filled from outside, by name: not `self`, and
+    not the `id` of a driver. Raises TypeError and NameError for what no file can fill."""
+    left_out = ("self", "id") if function.__name__ == "__init__" else ("self",)
+    hints = typing.get_type_hints(function, include_extras=True)
+    found = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise TypeError(f"{function.__qualname__}: *{name} cannot be filled from outside")
+        if name not in left_out:
+            found[name] = (hints.get(name, Any), parameter)
+    return found
+
+
 def model_of(
     function: Callable[..., Any], replaced: Mapping[str, Any] | None = None
 ) -> type[BaseModel]:
-    """Return a model with a field for each parameter of a function, without `self`.
+    """Return a model with a field for each of a function's `parameters_of`.
 
-    Of a driver's `__init__` also without `id`. `replaced` gives other types for some parameters.
-    Unknown keys are refused.
+    `replaced` gives other types for some parameters. Unknown keys are refused.
     """
-    left_out = ("self", "id") if function.__name__ == "__init__" else ("self",)
-    hints = typing.get_type_hints(function, include_extras=True)
     fields: dict[str, Any] = {}
-    for name, parameter in inspect.signature(function).parameters.items():
-        if name in left_out:
-            continue
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            raise TypeError(f"{function.__qualname__}: *{name} cannot be filled from outside")
-        kind = (replaced or {}).get(name, hints.get(name, Any))
+    for name, (kind, parameter) in parameters_of(function).items():
         required = parameter.default is parameter.empty
-        fields[name] = (kind, ... if required else parameter.default)
+        fields[name] = ((replaced or {}).get(name, kind), ... if required else parameter.default)
     config = ConfigDict(
         extra="forbid", strict=True, arbitrary_types_allowed=True, allow_inf_nan=False
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from edgekernel import Runtime
+from edgekernel.sim import SimClock
 
 
 @pytest.fixture
@@ -18,6 +20,21 @@ def eager_switching() -> Iterator[None]:
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], bool]], None]:
+    """Wait until something holds that another thread brings about, for at most 10 seconds."""
+    tick = threading.Event()
+
+    def wait(holds: Callable[[], bool]) -> None:
+        for _ in range(10_000):
+            if holds():
+                return
+            tick.wait(0.001)
+        raise AssertionError("it did not come about in time")
+
+    return wait
 
 
 @pytest.fixture
@@ -33,3 +50,31 @@ def make_runtime() -> Iterator[Callable[..., Runtime]]:
     for runtime in made:
         runtime.shutdown("the test has ended")
         runtime.turns.close()
+
+
+class Simulation:
+    """A simulated clock, and runtimes that live on it."""
+
+    def __init__(self) -> None:
+        self.clock = SimClock()
+        self.runtimes: list[Runtime] = []
+
+    def runtime(self, **options: Any) -> Runtime:
+        """Make a runtime that is shut down when the test ends."""
+        self.runtimes.append(Runtime(clock=self.clock, **options))
+        return self.runtimes[-1]
+
+    def advance(self, seconds: float) -> None:
+        """Let simulated time pass."""
+        self.clock.advance(seconds)
+
+
+@pytest.fixture
+def sim() -> Iterator[Simulation]:
+    """Simulated time (promise P10)."""
+    simulation = Simulation()
+    yield simulation
+    for runtime in simulation.runtimes:
+        runtime.shutdown("the test has ended")
+        runtime.turns.close()
+    simulation.clock.close()

@@ -14,6 +14,8 @@ from edgekernel.core.turns import MAX_DEPTH, CallTurn, TurnQueue
 
 LONG_S = 10.0
 
+Until = Callable[[Callable[[], bool]], None]
+
 
 class Reports:
     """Notes what the queue reports."""
@@ -208,7 +210,7 @@ class TestFailure:
         class Scripted(SystemClock):
             now = 0
 
-            def monotonic_ns(self) -> int:  # type: ignore[override]
+            def monotonic_ns(self) -> int:
                 return self.now
 
         clock = Scripted()
@@ -357,7 +359,7 @@ class TestCall:
         turns.submit(turn(outer))
         assert steps == ["inner", "outer"]
 
-    def test_waits_for_its_place(self, turns: TurnQueue) -> None:
+    def test_waits_for_its_place(self, turns: TurnQueue, until: Until) -> None:
         """P2: a call waits for the turns before it and runs in the dispatcher if need be."""
         blocked = Blocked(turns)
         results: list[object] = []
@@ -367,8 +369,7 @@ class TestCall:
             )
         )
         thread.start()
-        while turns.depth == 0:
-            pass
+        until(lambda: turns.depth > 0)
         blocked.release()
         thread.join(LONG_S)
         assert results == ["test:dispatcher"]
@@ -383,7 +384,7 @@ class TestCall:
         assert turns.wait_idle(LONG_S)
         assert ran == []
 
-    def test_a_call_that_has_begun_goes_on(self, turns: TurnQueue) -> None:
+    def test_a_call_that_has_begun_goes_on(self, turns: TurnQueue, until: Until) -> None:
         """A call that times out while it runs is finished; its result is dropped."""
         blocked = Blocked(turns)
         begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
@@ -403,8 +404,7 @@ class TestCall:
 
         thread = threading.Thread(target=call)
         thread.start()
-        while turns.depth == 0:
-            pass
+        until(lambda: turns.depth > 0)
         blocked.release()
         assert begun.wait(LONG_S)
         thread.join(LONG_S)
@@ -413,7 +413,7 @@ class TestCall:
         assert ended.wait(LONG_S)
         assert turns.wait_idle(LONG_S)
 
-    def test_an_exit_reaches_the_caller(self, turns: TurnQueue) -> None:
+    def test_an_exit_reaches_the_caller(self, turns: TurnQueue, until: Until) -> None:
         """P3: SystemExit in a call is not taken for success, wherever the call ran."""
         blocked = Blocked(turns)
         caught: list[BaseException] = []
@@ -429,8 +429,7 @@ class TestCall:
 
         thread = threading.Thread(target=call)
         thread.start()
-        while turns.depth == 0:
-            pass
+        until(lambda: turns.depth > 0)
         blocked.release()
         thread.join(LONG_S)
         assert [repr(error) for error in caught] == ["SystemExit(3)"]

@@ -24,10 +24,10 @@ def modules_are_forgotten() -> Iterator[None]:
 def node_file(tmp_path: Path) -> Callable[..., Path]:
     """Give a function that writes a node file and the modules beside it."""
 
-    def write(text: str, board: str = "sim", app: str = "", **modules: str) -> Path:
+    def write(text: str, board: str = "sim", app_name: str = "", **modules: str) -> Path:
         head = f'[node]\nname = "bench"\nboard = "{board}"\n'
-        if app:
-            head += f'app = "{app}"\n'
+        if app_name:
+            head += f'app = "{app_name}"\n'
         path = tmp_path / "node.toml"
         path.write_text(head + text, encoding="utf-8")
         for name, source in modules.items():

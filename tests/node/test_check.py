@@ -117,13 +117,15 @@ def test_file_that_cannot_be_read(tmp_path: Path, content: bytes, said: str) -> 
 
 def test_application_that_raises(node_file: Callable[..., Path]) -> None:
     """An application whose import or `setup` raises is named with file, line and error."""
-    result = check(node_file("", app="broken", broken="\nimport no_such_library\n"))
+    result = check(node_file("", app_name="broken", broken="\nimport no_such_library\n"))
     assert result.exit_code == 1
     assert result.stderr == (
         'node.toml: node.app: "broken": cannot be imported: ModuleNotFoundError: '
         "No module named 'no_such_library' (broken.py, line 2)\n"
     )
-    result = check(node_file("", app="late", late="def setup(runtime):\n    runtime.no_such()\n"))
+    result = check(
+        node_file("", app_name="late", late="def setup(runtime):\n    runtime.no_such()\n")
+    )
     assert result.exit_code == 1
     assert result.stderr == (
         'node.toml: node.app: setup of "late" failed: AttributeError: '

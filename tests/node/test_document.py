@@ -112,8 +112,11 @@ def test_password_is_not_shown() -> None:
 
 
 _WORDS = st.sampled_from(
-    "node devices mqtt sim name board app driver every host port prefix world pin safe bus address "
-    "auto relay bme280 button gps led GPIO17 J8:11 i2c1 uart0 off 2s raspberrypi/4b fan".split()
+    [
+        *("node", "devices", "mqtt", "sim", "name", "board", "app", "driver", "every", "host"),
+        *("port", "prefix", "world", "pin", "safe", "bus", "address", "auto", "relay", "bme280"),
+        *("button", "gps", "GPIO17", "J8:11", "i2c1", "uart0", "off", "2s", "raspberrypi/4b"),
+    ]
 )
 _SCALARS = (
     _WORDS | st.text() | st.integers() | st.floats() | st.booleans()

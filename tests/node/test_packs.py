@@ -189,11 +189,13 @@ def test_one_board_in_two_packs(tmp_path: Path) -> None:
         ),
         (
             {"pump.py": PUMP.replace("boost: int = 1", "**options: int")},
-            "driver 'pump' (bad.pump): Pump.__init__: *options cannot be filled from outside",
+            "driver 'pump' (bad.pump): its settings cannot be known: TypeError: Pump.__init__: "
+            "*options cannot be filled from outside",
         ),
         (
             {"pump.py": PUMP.replace("boost: int = 1", "boost: 'Missing' = 1")},
-            "driver 'pump' (bad.pump): Pump.__init__: name 'Missing' is not defined",
+            "driver 'pump' (bad.pump): its settings cannot be known: NameError: name 'Missing' "
+            "is not defined",
         ),
     ],
     ids=["package", "library", "raises", "syntax", "no class", "any keys", "annotation"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -92,7 +93,7 @@ def test_wrong_arguments(args: dict[str, object], said: str) -> None:
 def test_every_wrong_argument_is_told() -> None:
     """All wrong arguments are told at once."""
     text = refused(PLANT.heat, celsius=99, minutes="x", hours=1)
-    assert [part.split(":")[0] for part in text.split("; ") if ":" in part] == [
+    assert re.findall(r"(\w+): (?:\S+ is not allowed|unknown key)", text) == [
         "celsius",
         "minutes",
         "hours",
@@ -138,7 +139,7 @@ def test_what_no_message_can_carry() -> None:
 def test_any_arguments(args: dict[str, Any]) -> None:
     """Whatever comes over a wire: a call within the declared ranges, or InvalidValueError."""
     try:
-        celsius, minutes = bind_validated(PLANT.heat, args)()  # type: ignore[misc]
+        celsius, minutes = bind_validated(PLANT.heat, args)()
     except InvalidValueError:
         return
     assert 5 <= celsius <= 35

@@ -17,12 +17,12 @@ VENT_LOSS = 1 / 60  # the same, added while the vent is open
 class Greenhouse:
     """One well-mixed volume of air that exchanges heat with the heater and with outside."""
 
-    step_s = 1.0
+    step_s = 2.0
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._sensor = bench.chip("room")
-        bench.chip("position").interval_s = 10  # power-saving mode
+        bench.chip("position").interval_s = 60  # power-saving mode
         self._elapsed = 0.0
         self._air = 17.0  # °C
 

@@ -1,0 +1,86 @@
+"""`edgekernel devices` and `edgekernel boards`: what is installed, for people and machines."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edgekernel.cli import main
+from edgekernel.node import board_names, driver_names
+
+
+def invoke(*args: str) -> Result:
+    """Run the command line in this process, on a wide terminal."""
+    return CliRunner().invoke(main, args, env={"COLUMNS": "200"})
+
+
+def listed(*args: str) -> dict[str, dict[str, Any]]:
+    """Return what a listing prints as JSON, by name."""
+    result = invoke(*args, "--json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    entries = json.loads(result.stdout)
+    assert isinstance(entries, list)
+    return {entry["name"]: entry for entry in entries}
+
+
+def test_devices_as_json() -> None:
+    """The JSON array has every installed driver with settings, readings and outputs."""
+    found = listed("devices")
+    assert list(found) == list(driver_names())
+    room = found["bme280"]
+    assert room["module"] == "edgekernel_devices.bme280"
+    assert sorted(room["readings"]) == ["humidity", "pressure", "temperature"]
+    assert (room["outputs"], found["relay"]["outputs"]) == ([], ["power"])
+    bus, address = room["settings"][:2]
+    assert (bus["name"], bus["required"], bus["boundary"]) == ("bus", True, "I2CBus")
+    assert address["name"] == "address"
+    assert (address["required"], address["default"], address["enum"]) == (False, 0x76, [0x76, 0x77])
+
+
+def test_every_driver_describes_itself() -> None:
+    """Every driver has a summary of one sentence and a description."""
+    for entry in listed("devices").values():
+        assert entry["summary"].endswith((".", ":")) or entry["summary"]
+        assert len(entry["description"]) > len(entry["summary"])
+
+
+def test_devices_as_text() -> None:
+    """The text has a line per driver with what it is and which signals it has."""
+    result = invoke("devices")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert lines[0] == "driver what it is settings readings and outputs"
+    (relay,) = [line for line in lines if line.startswith("relay ")]
+    assert relay.endswith("pin, active_high, safe power (output)")
+
+
+def test_boards_as_json() -> None:
+    """The JSON array has every installed board with its lines, buses, ports and labels."""
+    found = listed("boards")
+    assert list(found) == list(board_names())
+    pi = found["raspberrypi/4b"]
+    assert pi["title"] == "Raspberry Pi 4 Model B"
+    assert pi["compatible"] == ["raspberrypi,4-model-b"]
+    assert "GPIO17" in pi["lines"]
+    assert (pi["i2c"], pi["uart"]) == (["i2c1"], ["uart0"])
+    assert pi["labels"]["SDA"] == "GPIO2"
+
+
+def test_boards_as_text() -> None:
+    """The text has a line per board with its title and its buses."""
+    result = invoke("boards")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    (pi,) = [line for line in lines if line.startswith("raspberrypi/4b ")]
+    assert pi.startswith("raspberrypi/4b Raspberry Pi 4 Model B 28 i2c1, uart0 SDA, SCL")
+
+
+@pytest.mark.parametrize("command", ["devices", "boards"])
+def test_narrow_terminal(command: str) -> None:
+    """On a narrow terminal names are folded, never cut."""
+    result = CliRunner().invoke(main, [command], env={"COLUMNS": "50"})
+    assert result.exit_code == 0
+    assert "…" not in result.stdout

@@ -1,0 +1,82 @@
+"""The `edgekernel` command itself: it teaches, and its exit codes mean something."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edgekernel.cli import main
+
+COMMANDS = ("boards", "check", "ctl", "devices", "run")
+
+
+def invoke(*args: str) -> Result:
+    """Run the command line in this process."""
+    return CliRunner().invoke(main, args)
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_teaches(flag: str) -> None:
+    """The help says what a node is, how to try one without hardware, and each exit code."""
+    result = invoke(flag)
+    assert result.exit_code == 0
+    for words in ("A node is", "edgekernel check node.toml", "run node.toml --sim", "Exit codes:"):
+        assert words in result.output
+    for name in COMMANDS:
+        assert f"\n  {name} " in result.output
+
+
+def test_without_arguments() -> None:
+    """Without arguments the help is shown, as wrong usage."""
+    result = invoke()
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "edgekernel check node.toml" in result.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name: str) -> None:
+    """Every subcommand explains itself, in the words with which it is listed."""
+    result = invoke(name, "--help")
+    assert result.exit_code == 0
+    assert f"Usage: main {name}" in result.output
+
+
+@pytest.mark.parametrize("name", ["call", "get", "nodes", "set", "watch"])
+def test_every_ctl_command_has_help(name: str) -> None:
+    """Every subcommand of `ctl` explains itself."""
+    result = invoke("ctl", name, "--help")
+    assert result.exit_code == 0
+    assert f"Usage: main ctl {name}" in result.output
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("chekc", "no command 'chekc'; did you mean 'check'?"),
+        ("device", "no command 'device'; did you mean 'devices'?"),
+        ("xyzzy", "no command 'xyzzy'; there are: boards, check, ctl, devices, run"),
+    ],
+)
+def test_unknown_command(wrong: str, said: str) -> None:
+    """An unknown command is wrong usage and suggests the nearest, or says what there is."""
+    result = invoke(wrong)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+
+
+def test_unknown_option() -> None:
+    """An unknown option is wrong usage and suggests the nearest."""
+    result = invoke("check", "--jsn", "node.toml")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "--json" in result.stderr
+
+
+def test_version() -> None:
+    """`--version` is the version of the installed distribution."""
+    result = invoke("--version")
+    assert (result.exit_code, result.output) == (
+        0,
+        f"edgekernel, version {version('edgekernel')}\n",
+    )

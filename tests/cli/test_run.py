@@ -1,0 +1,154 @@
+"""`edgekernel run`: the agent as a process, from its first event to its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import LIMIT_S, Agent, Write, command
+
+GREENHOUSE = Path(__file__).parents[2] / "examples" / "greenhouse" / "node.toml"
+
+Start = Callable[..., Agent]
+
+
+def run(*args: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run `edgekernel run` to its end."""
+    return subprocess.run(
+        command("run", *args),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        env={**os.environ, **env},
+        check=False,
+    )
+
+
+def events(text: str) -> list[dict[str, Any]]:
+    """Return the events of a run from its lines of JSON."""
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_greenhouse() -> None:
+    """The example runs on the simulated board without a broker: from boot to shutdown every
+    event is a line of JSON, in order, and the exit code is 0."""
+    done = run(GREENHOUSE, "--sim", "--for", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    told = events(done.stdout)
+    names = [event["name"] for event in told]
+    assert names[0] == "runtime.booting"
+    assert names[-1] == "runtime.shutdown"
+    assert {"runtime.booted", "heater.switched", "mqtt.problem", "device.detached"} <= set(names)
+    assert [event["seq"] for event in told] == list(range(1, len(told) + 1))
+    assert told[-1]["fields"] == {"reason": "--for 1"}
+    assert all(event["severity"] in ("info", "warning") for event in told)
+
+
+def test_without_mqtt(write: Write) -> None:
+    """A node without [mqtt] has no interface and misses none."""
+    done = run(write(), "--sim", "--for", "0.2", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    names = [event["name"] for event in events(done.stdout)]
+    assert "runtime.booted" in names
+    assert not [name for name in names if name.startswith(("mqtt", "interface"))]
+
+
+def test_text(write: Write) -> None:
+    """Without --json there is a line per event, and at the end what became of the outputs."""
+    done = run(write(), "--sim", "--for", "0.2")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("bench-1 runs on a simulated board.")
+    assert any("device.attached" in line and "device=fan" in line for line in lines)
+    assert lines[-1] == "bench-1: stopped (--for 0.2), outputs are safe"
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_it_in_order(write: Write, start: Start, how: signal.Signals) -> None:
+    """SIGTERM and SIGINT end the agent in good order, with the signal as the reason, exit 0."""
+    agent = start("run", write(), "--sim", "--json")
+    agent.until("runtime.booted")
+    code, out, err = agent.end(how)
+    assert (code, err) == (0, "")
+    rest = events(out)
+    names = [event["name"] for event in rest]
+    assert names.index("runtime.shutting_down") < names.index("device.detached")
+    assert (names[-1], rest[-1]["fields"]) == ("runtime.shutdown", {"reason": how.name})
+
+
+def test_signal_again(write: Write, start: Start) -> None:
+    """A second signal during the shutdown changes nothing."""
+    agent = start("run", write(), "--sim", "--json")
+    agent.until("runtime.booted")
+    for _ in range(3):
+        agent.process.send_signal(signal.SIGTERM)
+    code, out, err = agent.end(signal.SIGINT)
+    assert (code, err) == (0, "")
+    assert [event["name"] for event in events(out)].count("runtime.shutdown") == 1
+
+
+def test_boot_failure(write: Write) -> None:
+    """What keeps a node from booting is a tree of all that failed, each by its device, exit 4."""
+    text = '[node]\nname = "bench-1"\nboard = "raspberrypi/4b"\n'
+    for name in ("one", "two"):
+        text += f'[devices.{name}]\ndriver = "gps"\nport = "/dev/no-such-port-{name}"\n'
+    done = run(write(text=text), "--json")
+    assert done.returncode == 4
+    assert "Traceback" not in done.stderr
+    head, *tree = done.stderr.splitlines()
+    assert head.endswith(":")
+    assert len(tree) == 2
+    for name, line in zip(("one", "two"), tree, strict=True):
+        assert line.startswith("  ")
+        assert name in line
+        assert f"/dev/no-such-port-{name}" in line
+    assert events(done.stdout)[-1]["name"] != "runtime.booted"
+
+
+@pytest.mark.parametrize("where", [["--sim"], []])
+def test_wrong_node_file(write: Write, where: list[str]) -> None:
+    """A mistake in the node file ends the run before anything starts, exit 1."""
+    done = run(write('[devices.lamp]\ndriver = "led"\npin = "GPIO17"\n'), *where)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "node.toml: devices.lamp.pin: GPIO17 is already used by devices.fan.pin\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "args", [["--for", "-1"], ["--for", "soon"], ["--simulated"], ["x.toml", "y.toml"]]
+)
+def test_wrong_usage(write: Write, args: list[str]) -> None:
+    """Wrong options end the run before anything starts, exit 2."""
+    done = run(write(), *args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Usage: " in done.stderr
+
+
+def test_critical_service_that_fails(write: Write, tmp_path: Path) -> None:
+    """A critical service that fails ends the agent with its name and the cause, exit 4."""
+    path = write()
+    (tmp_path / "bench_app.py").write_text(
+        "from edgekernel import Service\n"
+        "class Guard(Service):\n"
+        "    name = 'guard'\n"
+        "    critical = True\n"
+        "    def tick(self, ctx):\n"
+        "        raise OSError('the flame is out')\n"
+        "def setup(runtime):\n"
+        "    runtime.register(Guard())\n"
+    )
+    done = run(path, "--sim", "--json", "--for", "20")
+    assert done.returncode == 4
+    assert "bench-1: stopped: critical service guard failed: OSError: the flame is out" in (
+        done.stderr
+    )
+    names = [event["name"] for event in events(done.stdout)]
+    assert names[-1] == "runtime.shutdown"

@@ -1,0 +1,215 @@
+"""Devices: lifecycle, online state, declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from edgekernel import Context, Device, Message, Quality, Runtime, message, output, reading
+from edgekernel.core.errors import BadReadingError, BootError, LifecycleError
+
+MakeRuntime = Callable[..., Runtime]
+
+
+class Heater(Device):
+    """A device that notes what happens, and fails where it is told to."""
+
+    power = output(bool, safe=False)
+    temperature = reading(float)
+
+    def __init__(self, id: str = "heater") -> None:
+        super().__init__(id)
+        self.steps: list[str] = []
+        self.failing: dict[str, Exception] = {}
+
+    def note(self, step: str) -> None:
+        self.steps.append(step)
+        verb = step.partition(" ")[0]
+        if verb in self.failing:
+            raise self.failing[verb]
+
+    def connect(self) -> None:
+        self.note("connect")
+
+    def disconnect(self) -> None:
+        self.note("disconnect")
+
+    @power.drive
+    def drive(self, value: bool) -> bool:
+        self.note(f"drive {value}")
+        return value
+
+
+def record(runtime: Runtime) -> list[Message]:
+    """Collect everything that is said from now on."""
+    found: list[Message] = []
+    runtime.subscribe(Message, lambda event: found.append(event.payload))
+    return found
+
+
+@pytest.fixture
+def attached(make_runtime: MakeRuntime) -> tuple[Heater, list[Message]]:
+    """An attached heater and what is said after that."""
+    runtime, heater = make_runtime(), Heater()
+    heater.attach(Context(runtime, heater.id))
+    return heater, record(runtime)
+
+
+def test_attach_and_detach(make_runtime: MakeRuntime) -> None:
+    """P8: connect, then safe; at the end safe, then disconnect; each told."""
+    runtime, heater = make_runtime(), Heater()
+    said = record(runtime)
+    heater.attach(Context(runtime, heater.id))
+    assert (heater.attached, heater.online) == (True, True)
+    heater.power.set(True)
+    heater.detach()
+    heater.detach()
+    assert (heater.attached, heater.online) == (False, False)
+    assert heater.steps == ["connect", "drive False", "drive True", "drive False", "disconnect"]
+    assert said == [
+        message.DeviceAttached("heater"),
+        message.DeviceOnline("heater"),
+        message.DeviceDetached("heater"),
+    ]
+
+
+@pytest.mark.parametrize("step", ["connect", "drive"])
+def test_a_failing_attach_lets_go(make_runtime: MakeRuntime, step: str) -> None:
+    """P5: what fails in attach is told and raised, and the hardware is let go of."""
+    runtime, heater = make_runtime(), Heater()
+    heater.failing[step] = OSError("no answer")
+    said = record(runtime)
+    with pytest.raises(Exception, match="no answer"):
+        heater.attach(Context(runtime, heater.id))
+    assert heater.steps[-1] == "disconnect"
+    assert not heater.attached
+    [failed] = said
+    assert isinstance(failed, message.DeviceFailed)
+    assert "no answer" in failed.error
+    assert "Traceback" in failed.traceback
+
+
+@pytest.mark.parametrize("error", [OSError("stuck"), RuntimeError("a bug in the driver")])
+@pytest.mark.parametrize("step", ["drive", "disconnect"])
+def test_detach_never_raises(
+    attached: tuple[Heater, list[Message]], step: str, error: Exception
+) -> None:
+    """P6: whatever fails in detach is told, and the device still leaves."""
+    heater, said = attached
+    heater.failing[step] = error
+    heater.detach()
+    assert heater.steps[-1] == "disconnect"
+    assert not heater.attached
+    assert [type(each) for each in said] == [message.DeviceFailed, message.DeviceDetached]
+
+
+def test_online_and_offline_are_told_on_change(attached: tuple[Heater, list[Message]]) -> None:
+    """Only a change of the online state is a message; offline makes the readings BAD."""
+    heater, said = attached
+    heater.temperature.update(20.0)
+    heater.set_online()
+    heater.set_offline("unplugged")
+    heater.set_offline("still unplugged")
+    assert heater.temperature.quality is Quality.BAD
+    with pytest.raises(BadReadingError, match="offline: still unplugged"):
+        heater.temperature.get()
+    heater.set_online()
+    assert said == [message.DeviceOffline("heater", "unplugged"), message.DeviceOnline("heater")]
+
+
+def test_readings_are_bad_after_detach(attached: tuple[Heater, list[Message]]) -> None:
+    """A detached device has no trustworthy readings."""
+    heater, _ = attached
+    heater.temperature.update(20.0)
+    heater.detach()
+    with pytest.raises(BadReadingError, match="detached"):
+        heater.temperature.get()
+
+
+def test_context_only_while_attached(attached: tuple[Heater, list[Message]]) -> None:
+    """The context is there while the device is attached; else the error says when to use it."""
+    heater, _ = attached
+    assert heater.ctx.source == "heater"
+    heater.detach()
+    with pytest.raises(LifecycleError, match=r"heater: no context.*Use self\.ctx from connect"):
+        heater.ctx  # noqa: B018 (reading it is the test)
+
+
+def test_hold_safe_tries_every_output(make_runtime: MakeRuntime) -> None:
+    """P8: an output that cannot be made safe keeps no other from it; all failures are raised."""
+
+    class Two(Heater):
+        light = output(bool, safe=False)
+        bell = output(bool, safe=False)
+
+        @light.drive
+        def drive_light(self, value: bool) -> bool:
+            self.note(f"light {value}")
+            return value
+
+        @bell.drive
+        def drive_bell(self, value: bool) -> bool:
+            self.note(f"bell {value}")
+            return value
+
+    two = Two()
+    two.attach(Context(make_runtime(), two.id))
+    two.failing = {"drive": OSError("first"), "bell": OSError("last")}
+    two.steps.clear()
+    with pytest.raises(ExceptionGroup, match="heater: outputs that could not be made safe") as e:
+        two.hold_safe("test")
+    assert two.steps == ["drive False", "light False", "bell False"]
+    assert len(e.value.exceptions) == 2
+    two.failing.clear()
+
+
+def test_declarations_are_inherited_and_can_be_replaced() -> None:
+    """A subclass has its base's readings and outputs, adds its own, and may take one out."""
+
+    class Better(Heater):
+        humidity = reading(float)
+
+    class Blind(Better):
+        temperature = None  # type: ignore[assignment]
+
+    assert list(Better("b").readings) == ["temperature", "humidity"]
+    assert list(Better("b").outputs) == ["power"]
+    assert list(Heater("h").readings) == ["temperature"]
+    assert list(Blind("x").readings) == ["humidity"]
+
+
+def test_polled_means_it_has_a_poll_method() -> None:
+    """A driver measures by polling exactly if it defines `poll`."""
+
+    class Polled(Heater):
+        def poll(self) -> None:
+            self.temperature.update(20.0)
+
+    assert Polled("p").polled
+    assert not Heater("h").polled
+
+
+def test_a_constructor_touches_no_hardware(make_runtime: MakeRuntime) -> None:
+    """P5: making, declaring and registering a device connects nothing."""
+    heater = Heater()
+    make_runtime().register(heater)
+    assert list(heater.outputs) == ["power"]
+    assert heater.steps == []
+
+
+def test_a_device_may_join_another_runtime_later(make_runtime: MakeRuntime) -> None:
+    """A device whose boot failed, or whose runtime ended, can be used again in a new one."""
+    heater = Heater()
+    heater.failing["connect"] = OSError("not yet")
+    first: Any = make_runtime()
+    first.register(heater)
+    with pytest.raises(BootError):
+        first.boot()
+    heater.failing.clear()
+    second = make_runtime()
+    second.register(heater)
+    second.boot()
+    heater.power.set(True)
+    assert heater.power.value is True

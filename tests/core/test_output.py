@@ -1,0 +1,245 @@
+"""Outputs: setpoint, readback, safe value (promise P8)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgekernel import Device, Effect, Quality, Runtime, output
+from edgekernel.core.errors import BadReadingError, InvalidValueError, UnavailableError
+
+LONG_S = 10.0
+
+MakeRuntime = Callable[..., Runtime]
+
+
+class Dimmer(Device):
+    """Two outputs, one with a safe value and one without."""
+
+    level = output(int, safe=0, range=(0, 100), unit="%")
+    label = output(str, safe=None)
+
+    def __init__(self, id: str = "dimmer") -> None:
+        super().__init__(id)
+        self.driven: list[int | str] = []
+        self.failure: Exception | None = None
+
+    @level.drive
+    def drive_level(self, value: int) -> int:
+        if self.failure is not None:
+            raise self.failure
+        self.driven.append(value)
+        return value
+
+    @label.drive
+    def drive_label(self, value: str) -> str:
+        self.driven.append(value)
+        return value.upper()
+
+
+@pytest.fixture
+def dimmer(make_runtime: MakeRuntime) -> Dimmer:
+    """A dimmer in a running runtime."""
+    runtime, device = make_runtime(), Dimmer()
+    runtime.register(device)
+    runtime.boot()
+    return device
+
+
+def test_begins_safe(dimmer: Dimmer) -> None:
+    """P8: attaching drives the safe value and nothing else; without one nothing is driven."""
+    assert dimmer.driven == [0]
+    assert (dimmer.level.setpoint, dimmer.level.value) == (0, 0)
+    assert dimmer.label.setpoint is None
+    with pytest.raises(BadReadingError, match="no value yet"):
+        dimmer.label.get()
+
+
+def test_set_drives(dimmer: Dimmer) -> None:
+    """A set drives at once; the setpoint is what was asked, the readback what is reported."""
+    dimmer.level.set(40)
+    dimmer.label.set("hall")
+    assert dimmer.driven == [0, 40, "hall"]
+    assert (dimmer.level.setpoint, dimmer.level.value) == (40, 40)
+    assert (dimmer.label.setpoint, dimmer.label.get()) == ("hall", "HALL")
+
+
+def test_setting_the_same_drives_again(dimmer: Dimmer) -> None:
+    """Setting what is set drives once more and so heals a lost write, but changes no signal."""
+    seen: list[int] = []
+    effect = Effect(lambda: seen.append(dimmer.level.value))
+    dimmer.level.set(40)
+    dimmer.level.set(40)
+    assert dimmer.driven == [0, 40, 40]
+    assert seen == [0, 40]
+    effect.dispose()
+
+
+@pytest.mark.parametrize("value", [101, -1, 4.5, "4", True, None])
+def test_a_value_that_is_not_allowed_drives_nothing(dimmer: Dimmer, value: int) -> None:
+    """A wrong value is refused with what is allowed, and the output stays."""
+    with pytest.raises(InvalidValueError, match="an integer from 0 to 100 %"):
+        dimmer.level.set(value)
+    assert dimmer.driven == [0]
+    assert dimmer.level.value == 0
+
+
+@given(values=st.lists(st.integers(-200, 300), max_size=20))
+def test_only_allowed_values_reach_the_driver(values: list[int]) -> None:
+    """P8: whatever is asked for, the driver gets values of the range only, in order."""
+    runtime, device = Runtime(shutdown_limit_s=5.0), Dimmer()
+    runtime.register(device)
+    with runtime:
+        for value in values:
+            try:
+                device.level.set(value)
+            except InvalidValueError:
+                assert not 0 <= value <= 100
+    assert device.driven == [0, *(value for value in values if 0 <= value <= 100), 0]
+
+
+def test_not_before_the_device_is_attached() -> None:
+    """P8: nothing is driven before the boot."""
+    device = Dimmer()
+    with pytest.raises(UnavailableError, match=r"dimmer\.level: .*the device is not attached"):
+        device.level.set(40)
+    assert device.driven == []
+
+
+def test_not_after_the_device_is_detached(make_runtime: MakeRuntime) -> None:
+    """P8: after the shutdown the output stays safe; a set is refused with the reason."""
+    runtime, device = make_runtime(), Dimmer()
+    runtime.register(device)
+    runtime.boot()
+    device.level.set(40)
+    runtime.shutdown()
+    with pytest.raises(UnavailableError, match="the device is detached"):
+        device.level.set(50)
+    assert device.driven == [0, 40, 0]
+
+
+def test_hold_safe(dimmer: Dimmer) -> None:
+    """P8: holding safe drives the safe value once and refuses all else with the reason."""
+    dimmer.level.set(40)
+    dimmer.level.hold_safe("the link is lost")
+    dimmer.label.hold_safe("the link is lost")
+    with pytest.raises(UnavailableError, match=r"dimmer\.level: not set to 50: the link is lost"):
+        dimmer.level.set(50)
+    with pytest.raises(UnavailableError, match="the link is lost"):
+        dimmer.label.set("x")
+    dimmer.level.hold_safe("still lost")
+    assert dimmer.driven == [0, 40, 0]
+    dimmer.level.release()
+    dimmer.level.set(60)
+    assert dimmer.driven == [0, 40, 0, 0, 60]
+
+
+@pytest.mark.parametrize("error", [OSError("no answer"), RuntimeError("a bug in the driver")])
+def test_a_driver_that_fails(dimmer: Dimmer, error: Exception) -> None:
+    """P8: whatever the driver raises, the set is refused and the readback BAD, until it works."""
+    dimmer.level.set(40)
+    dimmer.failure = error
+    with pytest.raises(UnavailableError, match=rf"dimmer\.level: not set to 50: .*{error}"):
+        dimmer.level.set(50)
+    assert dimmer.level.setpoint == 40
+    assert dimmer.level.readback.quality is Quality.BAD
+    with pytest.raises(BadReadingError, match=str(error)):
+        dimmer.level.get()
+    dimmer.failure = None
+    dimmer.level.set(50)
+    assert dimmer.level.value == 50
+
+
+def test_effects_run_after_the_write(dimmer: Dimmer) -> None:
+    """P2: what depends on an output runs when its write is over, and may set it again."""
+    seen: list[tuple[int | None, int]] = []
+
+    def follow() -> None:
+        seen.append((dimmer.level.setpoint, dimmer.level.value))
+        if dimmer.level.value == 40:
+            dimmer.level.set(41)
+
+    effect = Effect(follow)
+    dimmer.level.set(40)
+    assert seen == [(0, 0), (40, 40), (41, 41)]
+    effect.dispose()
+
+
+def test_sets_from_many_threads(dimmer: Dimmer, eager_switching: None) -> None:
+    """P8: setpoint, readback and what was driven last agree, whoever set."""
+
+    def work(first: int) -> None:
+        for n in range(100):
+            dimmer.level.set((first * 25 + n) % 101)
+
+    threads = [threading.Thread(target=partial(work, k)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONG_S)
+    assert len(dimmer.driven) == 401
+    assert dimmer.driven[-1] == dimmer.level.setpoint == dimmer.level.value
+
+
+def test_no_set_comes_after_hold_safe(dimmer: Dimmer, eager_switching: None) -> None:
+    """P8: when threads keep setting, the safe value is the last that is driven."""
+    refused: list[int] = []
+
+    def work() -> None:
+        for n in range(1, 2000):
+            try:
+                dimmer.level.set(n % 100 + 1)
+            except UnavailableError:
+                refused.append(n)
+                return
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    dimmer.level.hold_safe("enough")
+    for thread in threads:
+        thread.join(LONG_S)
+    assert dimmer.driven[-1] == 0
+    assert dimmer.level.value == 0
+
+
+def test_each_instance_has_its_own(make_runtime: MakeRuntime) -> None:
+    """Two devices of one class have outputs of their own, in the order of the declaration."""
+    runtime, one, two = make_runtime(), Dimmer("one"), Dimmer("two")
+    runtime.register(one)
+    runtime.register(two)
+    runtime.boot()
+    one.level.set(10)
+    assert (one.level.value, two.level.value) == (10, 0)
+    assert list(one.outputs) == ["level", "label"]
+    assert one.outputs["level"] is one.level
+
+
+def test_an_overridden_driver_method_is_used(make_runtime: MakeRuntime) -> None:
+    """A subclass may override the method that drives."""
+
+    class Inverted(Dimmer):
+        def drive_level(self, value: int) -> int:
+            return 100 - super().drive_level(100 - value)
+
+    runtime, device = make_runtime(), Inverted()
+    runtime.register(device)
+    runtime.boot()
+    device.level.set(30)
+    assert device.driven == [100, 70]
+    assert device.level.value == 30
+
+
+def test_an_output_without_a_driver_is_a_mistake() -> None:
+    """An output whose class marks no driver method says so."""
+
+    class Forgotten(Device):
+        power = output(bool, safe=False)
+
+    with pytest.raises(TypeError, match=r"Forgotten\.power: no @power\.drive method"):
+        Forgotten("x").outputs  # noqa: B018 (reading it is the test)

@@ -1,0 +1,176 @@
+"""The poller, in simulated time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edgekernel import Device, Effect, Message, Runtime, message, reading
+
+if TYPE_CHECKING:
+    from edgekernel.sim import SimClock
+
+
+class Simulation(Protocol):
+    """The fixture `sim`."""
+
+    clock: SimClock
+
+    def runtime(self, **options: Any) -> Runtime: ...
+    def advance(self, seconds: float) -> None: ...
+
+
+class Sensor(Device):
+    """Notes when it is polled; takes time and fails where it is told to."""
+
+    a = reading(int)
+    b = reading(int)
+
+    def __init__(self, id: str, every: float = 1.0, group: str = "bus") -> None:
+        super().__init__(id)
+        self.every = every
+        self.poll_group = group
+        self.polled_at: list[float] = []
+        self.durations: list[float] = []
+        self.failures: list[Exception | None] = []
+        self.before_poll: Callable[[], object] | None = None
+
+    def poll(self) -> None:
+        self.polled_at.append(round(self.clock.monotonic(), 6))
+        if self.durations:
+            self.clock.sleep(self.durations.pop(0))
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None:
+            raise failure
+        n = len(self.polled_at)
+        self.a.update(n)
+        self.b.update(-n)
+
+
+def booted(sim: Simulation, *sensors: Sensor) -> tuple[Runtime, list[Message]]:
+    """A running runtime with these sensors, and all that it says."""
+    runtime = sim.runtime()
+    for sensor in sensors:
+        runtime.register(sensor)
+    said: list[Message] = []
+    runtime.subscribe(Message, lambda event: said.append(event.payload))
+    runtime.boot()
+    return runtime, said
+
+
+def test_each_device_at_its_own_interval(sim: Simulation) -> None:
+    """P7: devices of one bus are polled when they are due, on their own grids, without drift."""
+    quick, slow = Sensor("quick", 0.5), Sensor("slow", 2.0)
+    quick.durations = [0.01] * 100
+    booted(sim, quick, slow)
+    sim.advance(5.9)
+    assert quick.polled_at == [0.5 * n for n in range(12)]
+    assert [round(at) for at in slow.polled_at] == [0, 2, 4]
+
+
+def test_one_service_for_each_bus(sim: Simulation) -> None:
+    """Devices of one group share a thread; a slow bus keeps no other bus waiting."""
+    one, two, other = Sensor("one"), Sensor("two"), Sensor("other", group="other")
+    one.durations = [30.0]
+    runtime, _ = booted(sim, one, two, other)
+    sim.advance(5.5)
+    assert set(runtime.services) == {"poll:bus", "poll:other"}
+    assert other.polled_at == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    assert two.polled_at == []
+
+
+def test_a_slow_poll_skips_what_it_missed(sim: Simulation) -> None:
+    """P7: after a long poll the next one is on the grid; missed ones are not bunched."""
+    sensor = Sensor("sensor")
+    sensor.durations = [0.0, 2.5, 0.0]
+    booted(sim, sensor)
+    sim.advance(5.5)
+    assert sensor.polled_at == [0.0, 1.0, 4.0, 5.0]
+
+
+def test_all_readings_of_one_poll_change_together(sim: Simulation) -> None:
+    """P4: an effect on two readings of a device never sees one of them new and the other old."""
+    sensor = Sensor("sensor")
+    booted(sim, sensor)
+    sim.advance(0.5)
+    seen: list[tuple[int, int]] = []
+    effect = Effect(lambda: seen.append((sensor.a.value, sensor.b.value)))
+    sim.advance(2.0)
+    assert seen == [(1, -1), (2, -2), (3, -3)]
+    effect.dispose()
+
+
+def test_offline_and_online_again(sim: Simulation) -> None:
+    """A poll that fails puts the device offline, told once; the next success brings it back."""
+    sensor = Sensor("sensor")
+    sensor.failures = [None, OSError("no answer"), OSError("no answer"), None]
+    _, said = booted(sim, sensor)
+    sim.advance(1.5)
+    assert not sensor.online
+    assert sensor.a.sample.reason == "offline: OSError: no answer"
+    sim.advance(2.0)
+    assert sensor.online
+    assert sensor.a.value == 4
+    told = [m for m in said if isinstance(m, message.DeviceOffline | message.DeviceFailed)]
+    assert told == [message.DeviceOffline("sensor", "OSError: no answer")]
+    assert [m for m in said if isinstance(m, message.DeviceOnline)] == [
+        message.DeviceOnline("sensor"),
+        message.DeviceOnline("sensor"),
+    ]
+
+
+def test_a_bug_in_a_driver_is_told_with_its_traceback(sim: Simulation) -> None:
+    """P3: what is no I/O error is also told as DeviceFailed; the other devices go on."""
+    buggy, good = Sensor("buggy"), Sensor("good")
+    buggy.failures = [None, ValueError("oops"), ValueError("oops")]
+    runtime, said = booted(sim, buggy, good)
+    sim.advance(5.5)
+    [failed] = [m for m in said if isinstance(m, message.DeviceFailed)]
+    assert (failed.device, failed.error) == ("buggy", "ValueError: oops")
+    assert "raise failure" in failed.traceback
+    assert buggy.online
+    assert len(good.polled_at) == 6
+    assert runtime.status()["services"]["poll:bus"]["restarts"] == 0
+
+
+def test_a_poll_can_be_asked_for(sim: Simulation) -> None:
+    """A device may ask to be polled at a time beside the regular ones."""
+    sensor = Sensor("sensor", every=10.0)
+    booted(sim, sensor)
+    sim.advance(1.0)
+    sensor.poll_at(3 * 10**9)
+    sensor.poll_at(4 * 10**9)
+    sim.advance(11.0)
+    assert sensor.polled_at == [0.0, 4.0, 10.0]
+
+
+def test_asking_outside_of_a_runtime_does_nothing() -> None:
+    """Before the boot nothing polls, and asking is harmless."""
+    sensor = Sensor("sensor")
+    sensor.poll_at(0)
+    assert sensor.polled_at == []
+
+
+def test_asking_from_within_a_poll(sim: Simulation) -> None:
+    """A driver that asks in its own poll to be polled soon is polled then."""
+
+    class Eager(Sensor):
+        def poll(self) -> None:
+            super().poll()
+            if len(self.polled_at) == 1:
+                self.poll_at(self.clock.monotonic_ns() + 25 * 10**7)
+
+    sensor = Eager("sensor", every=1.0)
+    booted(sim, sensor)
+    sim.advance(1.5)
+    assert sensor.polled_at == [0.0, 0.25, 1.0]
+
+
+def test_no_poll_after_the_shutdown(sim: Simulation) -> None:
+    """P5: a detached device is not polled."""
+    sensor = Sensor("sensor")
+    runtime, _ = booted(sim, sensor)
+    sim.advance(2.5)
+    runtime.shutdown()
+    sim.advance(10.0)
+    assert sensor.polled_at == [0.0, 1.0, 2.0]
