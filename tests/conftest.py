@@ -11,6 +11,7 @@ import pytest
 
 _PATIENCE_S = 5.0
 _OURS = ("edgekernel", "svc:", "stop:")
+_ANY_RUNTIMES = (":dispatcher", ":runtime", ":shutdown", ":signal")
 _LISTENING = "0A"  # the state of a TCP socket in /proc/net/tcp
 
 
@@ -19,7 +20,11 @@ def _threads() -> set[threading.Thread]:
         thread
         for thread in threading.enumerate()
         if thread is not threading.current_thread()
-        and (not thread.daemon or thread.name.startswith(_OURS) or ":dispatcher" in thread.name)
+        and (
+            not thread.daemon
+            or thread.name.startswith(_OURS)
+            or thread.name.endswith(_ANY_RUNTIMES)
+        )
     }
 
 

@@ -121,6 +121,7 @@ def parse_document(raw: dict[str, Any], file: str) -> NodeDocument:
         document = NodeDocument.model_validate(raw)
     except ValidationError as error:
         problems += [f"{file}: {key}: {_text(key, text)}" for key, text in explain(error, [])]
+        raise ConfigError(*problems) from None
     if problems:
         raise ConfigError(*problems)
     return document

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from edgekernel import Clock, SystemClock
-from edgekernel.core.clock import SimulationStopped
 
 LONG_S = 10.0
 
@@ -126,11 +125,6 @@ def test_primitives(clock: Clock) -> None:
     with condition:
         assert not condition.wait(timeout=0.01)
         condition.notify_all()
-
-
-def test_the_end_of_a_simulation_is_no_error_to_be_caught() -> None:
-    """P10: what unwinds a fiber passes `except Exception`."""
-    assert not issubclass(SimulationStopped, Exception)
 
 
 def test_the_core_loads_nothing_heavy() -> None:
