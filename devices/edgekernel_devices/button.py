@@ -7,7 +7,6 @@ from annotated_types import Ge, Le
 from edgekernel import Device, Message, reading
 from edgekernel.hal import DigitalInput, Edge, Pull
 
-
 _ON_ITS_WAY_NS = 50_000_000  # longer than an edge takes from the kernel to here
 
 
@@ -88,6 +87,8 @@ class Button(Device):
             if pressed == self._now:
                 self._missed_edge = False
                 self._settle(now_ns)
+                if self._now != self._settled:  # such as an edge before anything polled
+                    self.poll_at(self._since_ns + self._debounce_ns)
             elif self._missed_edge:
                 self._change(pressed, now_ns)
             else:

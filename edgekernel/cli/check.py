@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from edgekernel.core.device import Device
 from edgekernel.core.errors import BootError, ConfigError
 from edgekernel.core.runtime import Runtime
 from edgekernel.hal.address import LineAddress
+from edgekernel.node.assemble import assemble
 from edgekernel.node.plan import Address, Plan, PlannedDevice, make_plan
 
 
@@ -55,9 +57,15 @@ def check(node: Path, as_json: bool) -> None:
 
 def _assemble(plan: Plan) -> Runtime:
     """Make all parts, on the simulated board so that nothing real is opened."""
-    from edgekernel.node.simulate import assemble_simulated
+    clock = SystemClock()
+    if plan.document.sim.world is not None and find_spec("greenlet") is not None:
+        from edgekernel.node.simulate import assemble_simulated
 
-    runtime, _ = assemble_simulated(plan, SystemClock(), Runtime)
+        runtime = assemble_simulated(plan, clock, Runtime)[0]
+    else:  # a board in the field needs no extra for simulation to check its file
+        from edgekernel.backends.sim import SimBackend
+
+        runtime = assemble(plan, SimBackend(clock), clock, Runtime)
     try:
         runtime.resolve()
     except BootError as error:

@@ -55,7 +55,13 @@ class _Link:
     help="File with the password; or set EDGEKERNEL_PASSWORD.",
 )
 @click.option("--prefix", default="edge", envvar="EDGEKERNEL_PREFIX", show_default=True)
-@click.option("--timeout", default=5.0, show_default=True, help="Seconds to wait for an answer.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, 1e6, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Seconds to wait for an answer.",
+)
 @click.pass_context
 def ctl(
     context: click.Context,
@@ -80,7 +86,10 @@ def ctl(
     """
     password = os.environ.get("EDGEKERNEL_PASSWORD", "")
     if password_file is not None:
-        password = password_file.read_text(encoding="utf-8").rstrip("\n")
+        try:
+            password = password_file.read_text(encoding="utf-8").rstrip("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            fail(Exit.REFUSED, [f"{password_file}: cannot be read: {error}"])
     try:
         settings = Settings(
             host=host, port=port, username=username, password=password, prefix=prefix

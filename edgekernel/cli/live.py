@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import sys
 from collections import deque
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -78,10 +80,14 @@ class EventLines:
         self._subscription.cancel()
 
     def _print(self, event: Event) -> None:
-        if self._as_json:
-            click.echo(json.dumps(as_dict(event), ensure_ascii=False, default=str))
-        else:
-            click.echo(describe(event))
+        try:
+            if self._as_json:
+                click.echo(json.dumps(as_dict(event), ensure_ascii=False, default=str))
+            else:
+                click.echo(describe(event))
+        except BrokenPipeError:  # who was reading has left; the node goes on
+            self._subscription.cancel()
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until the end)
 
 
 def as_dict(event: Event) -> dict[str, Any]:

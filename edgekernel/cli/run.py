@@ -7,6 +7,7 @@ import shutil
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,7 @@ class _Wanted:
 @click.option("--broker", is_flag=True, help="Start an MQTT broker on this computer for the run.")
 @click.option("--live", is_flag=True, help="Show the node in the terminal while it runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON.")
-@click.option("--for", "seconds", type=click.FloatRange(min=0), help="Stop after SECONDS.")
+@click.option("--for", "seconds", type=click.FloatRange(0, 1e9), help="Stop after SECONDS.")
 def run(
     node: Path, simulated: bool, broker: bool, live: bool, as_json: bool, seconds: float | None
 ) -> None:
@@ -126,7 +127,8 @@ def _live(
             out.print("\n".join(_hints(plan, embedded, wanted)))
     with view:
         if wanted.seconds is not None:
-            _stop_after(runtime, wanted.seconds)
+            stop = partial(_stop_after, runtime, wanted.seconds)
+            runtime.subscribe(message.RuntimeBooted, lambda event: stop())
         runtime.run()
     services = runtime.services
     if any(services[name].critical for name in critical if name in services):

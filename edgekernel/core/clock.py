@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Protocol
 
-from edgekernel.core.errors import EdgekernelError
-
 NANOSECONDS = 1_000_000_000
 
 
@@ -167,7 +165,3 @@ class SystemClock:
     def Thread(self, target: Callable[[], object], name: str) -> ThreadLike:
         """Make a daemon `threading.Thread` that is not started yet."""
         return threading.Thread(target=target, name=name, daemon=True)
-
-
-class SimulationStopped(EdgekernelError, BaseException):
-    """Unwinds a fiber whose simulated clock is closed; never caught by `except Exception`."""

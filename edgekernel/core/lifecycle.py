@@ -220,7 +220,9 @@ class Lifecycle:
                 if len(found) == 1:
                     setattr(role, needed.name, found[0])
                     continue
-                which = f"several fit: {', '.join(d.id for d in found)}" if found else "none fits"
+                which = (
+                    f"several fit: {', '.join(d.id for d in found)}" if found else "there is none"
+                )
                 failures.append(
                     ConfigError(f"{role.name}.{needed.name}: requires a {needed}, but {which}")
                 )

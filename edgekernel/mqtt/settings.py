@@ -75,7 +75,7 @@ class Settings:
             f"mqtt.host: {self.host!r} is no host name or address": _is_host(self.host),
             f"mqtt.port: {self.port} is not from 1 to 65535": 0 < self.port < 65536,
             "mqtt.password: a password needs mqtt.username": self.username or not self.password,
-            f"mqtt.keepalive_s: {self.keepalive_s} is not from 1 to 65535": (
+            f"mqtt.keepalive: {self.keepalive_s} s is not from 1 to 65535": (
                 0 < self.keepalive_s < 65536
             ),
             "mqtt.reconnect_min_s: must be above 0 and not above mqtt.reconnect_max_s": (

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.node.problems import did_you_mean, explain
@@ -30,6 +30,12 @@ Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400)]
 """Seconds, more than 0 and at most a day; in the file a number or a text such as "2s"."""
 
 
+def _module(name: str) -> str:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ValueError('an app is the name of a Python module, such as "greenhouse.app"')
+    return name
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -39,7 +45,7 @@ class NodeTable(_Table):
 
     name: str = Field(pattern=SEGMENT)
     board: str
-    app: str | None = None
+    app: Annotated[str, AfterValidator(_module)] | None = None
 
 
 class DeviceTable(_Table):
@@ -84,6 +90,13 @@ class NodeDocument(_Table):
     sim: SimTable = Field(default_factory=SimTable)
 
 
+_TAKEN = {
+    "mqtt": "the MQTT interface",
+    "sim": "the simulated surroundings",
+    "world": "the simulated world",
+}
+"""Names of parts that the node itself may add."""
+
 _TABLES: dict[str, type[BaseModel]] = {
     "node": NodeTable,
     "devices": DeviceTable,
@@ -112,10 +125,16 @@ def load_document(path: Path) -> NodeDocument:
 def parse_document(raw: dict[str, Any], file: str) -> NodeDocument:
     """Validate the content of a node file; `file` names it in mistakes."""
     devices = raw.get("devices")
+    ids = devices if isinstance(devices, dict) else ()
     problems = [
         f"{file}: devices.{id}: a device id is 1 to 64 characters of a-z, 0-9 and -"
-        for id in (devices if isinstance(devices, dict) else ())
+        for id in ids
         if not re.fullmatch(SEGMENT, id)
+    ]
+    problems += [
+        f'{file}: devices.{id}: the name "{id}" is taken by {_TAKEN[id]}; name the device otherwise'
+        for id in ids
+        if id in _TAKEN
     ]
     try:
         document = NodeDocument.model_validate(raw)
@@ -128,7 +147,9 @@ def parse_document(raw: dict[str, Any], file: str) -> NodeDocument:
 
 
 def _text(key: str, text: str) -> str:
-    """Name the known keys of the table in which an unknown key was found."""
+    """Say what is a table, and name the known keys of the one that an unknown key was found in."""
+    if key in _TABLES:
+        return text.replace("this key", "this table")
     if not text.startswith("unknown key"):
         return text
     table, _, last = key.rpartition(".")

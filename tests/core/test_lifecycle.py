@@ -285,8 +285,8 @@ class TestBoot:
         with pytest.raises(BootError) as caught:
             runtime.boot()
         assert leaves(caught.value) == [
-            "needy.fan: requires a Fan, but none fits",
-            "needy.hall: requires a Lamp with id 'hall', but none fits",
+            "needy.fan: requires a Fan, but there is none",
+            "needy.hall: requires a Lamp with id 'hall', but there is none",
             "needy.any_lamp: requires a Lamp, but several fit: l1, l2",
         ]
         assert steps.all == []
