@@ -3,17 +3,21 @@
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.component import command, computed, effect, on, requires
+from edgekernel.core.computed import Computed
+from edgekernel.core.context import Context
 from edgekernel.core.device import Device
+from edgekernel.core.effect import Effect
+from edgekernel.core.graph import untracked
 from edgekernel.core.interface import Interface
 from edgekernel.core.messages import Event, Message, Severity
 from edgekernel.core.output import Output, output
 from edgekernel.core.process import Process
 from edgekernel.core.reading import Reading, reading
-from edgekernel.core.runtime import VERSION as __version__
-from edgekernel.core.runtime import Context, Runtime, SignalRuntime, ThreadedRuntime
+from edgekernel.core.runtime import Runtime, SignalRuntime, ThreadedRuntime
 from edgekernel.core.sample import Quality, Sample
 from edgekernel.core.service import Service
-from edgekernel.core.signals import Computed, Effect, Signal, batch, untracked
+from edgekernel.core.signals import Signal, batch
+from edgekernel.core.version import VERSION as __version__
 
 __all__ = [
     "Clock",

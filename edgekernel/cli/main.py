@@ -6,7 +6,7 @@ import importlib
 
 import click
 
-from edgekernel.core.runtime import VERSION
+from edgekernel.core.version import VERSION
 
 _COMMANDS = {
     "boards": ("edgekernel.cli.listing", "List the installed boards."),

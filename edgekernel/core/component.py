@@ -10,13 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import Any, TypeVar, cast, overload
 
+from edgekernel.core.computed import Computed
+from edgekernel.core.effect import Effect
 from edgekernel.core.messages import Message
-from edgekernel.core.signals import Computed, Effect
-
-if TYPE_CHECKING:
-    from edgekernel.core.runtime import Context
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -121,13 +119,10 @@ def notes(cls: type) -> Iterator[tuple[str, Note]]:
 
 def requirements(cls: type) -> list[Requirement]:
     """Return what a class requires."""
-    found = {
-        name: value
-        for base in reversed(cls.__mro__)
-        for name, value in vars(base).items()
-        if isinstance(value, Requirement)
-    }
-    return list(found.values())
+    found: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        found.update(vars(base))
+    return [value for value in found.values() if isinstance(value, Requirement)]
 
 
 def handlers(instance: object) -> Iterator[tuple[type[Message], Callable[[Any], object]]]:
@@ -141,7 +136,7 @@ def handlers(instance: object) -> Iterator[tuple[type[Message], Callable[[Any], 
 class Activation:
     """The live side of a component: what was made of its notes, until it is taken down."""
 
-    def __init__(self, instance: Any, context: Context) -> None:
+    def __init__(self, instance: Any) -> None:
         """Make the computeds and run the effects of an instance, in definition order."""
         self._instance = instance
         self._computeds: dict[str, Computed[Any]] = {}
@@ -168,6 +163,11 @@ class Activation:
 
 
 def _mark(method: F, note: Note) -> F:
-    earlier = tuple(n for n in getattr(method, _NOTE, ()) if type(n) is not type(note))
+    """Leave a note on a function: one of each kind, the last one counts; `on` adds up."""
+    earlier = tuple(
+        other
+        for other in getattr(method, _NOTE, ())
+        if (other != note if isinstance(note, OnNote) else type(other) is not type(note))
+    )
     setattr(method, _NOTE, (*earlier, note))
     return method

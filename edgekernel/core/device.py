@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
+from edgekernel.core.context import Context
 from edgekernel.core.errors import EdgekernelError, LifecycleError
 from edgekernel.core.output import Output, OutputDeclaration
 from edgekernel.core.reading import Reading, ReadingDeclaration
-
-if TYPE_CHECKING:
-    from edgekernel.core.runtime import Context
 
 D = TypeVar("D")
 

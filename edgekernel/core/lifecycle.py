@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edgekernel.core import message
 from edgekernel.core.clock import EventLike, ThreadLike
 from edgekernel.core.component import Activation, handlers, requirements
+from edgekernel.core.context import Context, Host
 from edgekernel.core.device import Device
 from edgekernel.core.errors import BootError, ConfigError, LifecycleError, TurnTimeoutError
 from edgekernel.core.interface import Interface
@@ -20,9 +21,8 @@ from edgekernel.core.role import Role
 from edgekernel.core.routes import Rank, Route
 from edgekernel.core.service import Service
 from edgekernel.core.supervisor import Supervised
-
-if TYPE_CHECKING:
-    from edgekernel.core.runtime import Runtime
+from edgekernel.core.turns import current_queue
+from edgekernel.core.version import VERSION
 
 Part = Device | Process | Interface | Service
 
@@ -49,9 +49,7 @@ class State(StrEnum):
 class _Live:
     """The presence of one role in the runtime: its routes, commands, effects."""
 
-    def __init__(self, runtime: Runtime, role: Role) -> None:
-        from edgekernel.core.runtime import Context
-
+    def __init__(self, runtime: Host, role: Role) -> None:
         self.role = role
         self.context = Context(runtime, role.name)
         self._runtime = runtime
@@ -65,7 +63,7 @@ class _Live:
         self._runtime.turns.call(self._enter, f"start of {self.role.name}")
 
     def _enter(self) -> None:
-        self._activation = Activation(self.role, self.context)
+        self._activation = Activation(self.role)
         role, context = self.role, self.context
         if type(role).handle_event is not Role.handle_event:
             self._route(Message, "handle_event", lambda event: role.handle_event(context, event))
@@ -97,7 +95,7 @@ class _Live:
 class Lifecycle:
     """The parts of a runtime, started in order and stopped in reverse."""
 
-    def __init__(self, runtime: Runtime, shutdown_limit_s: float) -> None:
+    def __init__(self, runtime: Host, shutdown_limit_s: float) -> None:
         self._runtime = runtime
         self._limit_s = shutdown_limit_s
         self._lock = runtime.clock.Lock()
@@ -176,8 +174,6 @@ class Lifecycle:
                 device.detach()
 
     def _boot(self) -> None:
-        from edgekernel.core.runtime import VERSION
-
         emit = self._runtime.emit
         self._add_pollers()
         self.resolve()
@@ -229,8 +225,6 @@ class Lifecycle:
         self._raise(failures)
 
     def _attach_devices(self) -> None:
-        from edgekernel.core.runtime import Context
-
         failures: list[Exception] = []
         for device in self.devices.values():
             if self.state is not State.BOOTING:
@@ -264,7 +258,7 @@ class Lifecycle:
             live = _Live(self._runtime, role)
             role.attach(live.context)
             self._live.append(live)  # from here on the shutdown calls stop and detach
-            role.start(live.context)
+            self._runtime.turns.within(role.start, live.context)
             if self.state is not State.BOOTING:
                 return  # shut down meanwhile, perhaps by itself
             live.enter()
@@ -304,8 +298,6 @@ class Lifecycle:
 
     def _called_by_a_part(self) -> bool:
         """Say whether the caller is a handler, a service or in the boot: nobody waits for those."""
-        from edgekernel.core.turns import current_queue
-
         turns, flow = self._runtime.turns, self._runtime.clock.flow()
         return turns.inside() or current_queue.get() is turns or self._boot_flow == flow
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from edgekernel.core.errors import EdgekernelError, UnavailableError
+from edgekernel.core.errors import UnavailableError
 from edgekernel.core.reading import Reading
 from edgekernel.core.signals import Signal, batch
 from edgekernel.core.values import ValueType
@@ -82,9 +82,9 @@ class Output(Generic[T]):
                     raise UnavailableError(f"{self.label}: not set to {value!r}: {self._held}")
                 self.readback.update(self._drive(value))
                 self._setpoint.set(value)
-            except (OSError, EdgekernelError) as error:
-                if isinstance(error, UnavailableError):
-                    raise
+            except UnavailableError:
+                raise
+            except Exception as error:
                 self.readback.fail(f"the driver failed: {error}")
                 raise UnavailableError(f"{self.label}: not set to {value!r}: {error}") from error
             finally:

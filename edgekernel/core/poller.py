@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import traceback
 from functools import partial
-from typing import TYPE_CHECKING
 
 from edgekernel.core import message
 from edgekernel.core.clock import NANOSECONDS
+from edgekernel.core.context import Context
 from edgekernel.core.device import Device
 from edgekernel.core.service import Service
 from edgekernel.core.signals import batch
-
-if TYPE_CHECKING:
-    from edgekernel.core.runtime import Context
 
 
 class Poller(Service):

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from edgekernel.core.context import Context
 from edgekernel.core.errors import LifecycleError
 from edgekernel.core.messages import Event
-
-if TYPE_CHECKING:
-    from edgekernel.core.runtime import Context
 
 
 class Role:

@@ -27,30 +27,7 @@ from edgekernel.core.turns import TurnQueue
 M = TypeVar("M", bound=Message)
 R = TypeVar("R", bound="Runtime")
 
-VERSION = "0.1.0"
 _KEPT_ERRORS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a part may use of its runtime; `source` is the part's name on what it emits."""
-
-    runtime: Runtime
-    source: str
-
-    @property
-    def clock(self) -> Clock:
-        """The runtime's clock: wait on it, never on `time`."""
-        return self.runtime.clock
-
-    @property
-    def devices(self) -> Mapping[str, Device]:
-        """The devices by id."""
-        return self.runtime.devices
-
-    def emit(self, message: Message) -> None:
-        """Say that something has happened; see `Runtime.emit`."""
-        self.runtime.emit(message, source=self.source)
 
 
 @dataclass(frozen=True, slots=True)

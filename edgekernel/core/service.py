@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from edgekernel.core.clock import NANOSECONDS
+from edgekernel.core.context import Context
 from edgekernel.core.role import Role
-
-if TYPE_CHECKING:
-    from edgekernel.core.runtime import Context
 
 RestartPolicy = Literal["no", "on-failure", "always"]
 

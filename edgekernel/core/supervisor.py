@@ -6,14 +6,12 @@ import random
 import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edgekernel.core import message
 from edgekernel.core.clock import NANOSECONDS, EventLike, ThreadLike
+from edgekernel.core.context import Context
 from edgekernel.core.service import Service
-
-if TYPE_CHECKING:
-    from edgekernel.core.runtime import Context
 
 Failure = Exception | SystemExit
 """What ends a run of a service: a thread that exits without a word would be a silent failure."""

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
 
 from edgekernel.core import message
+from edgekernel.core.context import Context
 from edgekernel.core.device import Device
+from edgekernel.core.effect import Effect
 from edgekernel.core.errors import ConfigError, TurnTimeoutError
 from edgekernel.core.messages import Event
-from edgekernel.core.signals import Effect
 from edgekernel.mqtt.client import MqttClient, Will
 from edgekernel.mqtt.encoding import event_payload, state_payload, status_payload
 from edgekernel.mqtt.messages import (
@@ -27,9 +27,6 @@ from edgekernel.mqtt.outgoing import Outgoing, Publication
 from edgekernel.mqtt.requests import Requests
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.topics import Topics, segment
-
-if TYPE_CHECKING:
-    from edgekernel.core.runtime import Context
 
 _FLUSH_S = 1.5
 _CLOSE_S = 2.0

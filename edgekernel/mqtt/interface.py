@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edgekernel.core import message
+from edgekernel.core.context import Context
 from edgekernel.core.interface import Interface
 from edgekernel.core.messages import Event
 from edgekernel.mqtt.bridge import Bridge
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.topics import Topics
-
-if TYPE_CHECKING:
-    from edgekernel.core.runtime import Context
 
 
 class MqttInterface(Interface):

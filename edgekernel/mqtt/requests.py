@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edgekernel.core import message
 from edgekernel.core.commands import nearest
+from edgekernel.core.context import Context
 from edgekernel.core.errors import (
     ConfigError,
     LifecycleError,
@@ -29,9 +30,6 @@ from edgekernel.mqtt.payloads import (
     result_payload,
 )
 from edgekernel.mqtt.topics import Target, Topics, segment
-
-if TYPE_CHECKING:
-    from edgekernel.core.runtime import Context
 
 PRINCIPAL = "mqtt"
 """Who asks, for the authorizer: MQTT 3.1.1 does not say which client a message comes from."""

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 from edgekernel.backends.sim import SimBackend
 from edgekernel.core.commands import nearest
 from edgekernel.core.component import command
+from edgekernel.core.context import Context
 from edgekernel.core.errors import InvalidValueError, UnknownTargetError
 from edgekernel.core.process import Process
-from edgekernel.core.runtime import Context
 from edgekernel.core.service import Service
 
 

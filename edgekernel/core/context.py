@@ -1,0 +1,72 @@
+"""The runtime as its parts see it: the Host, and the Context that each part is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from edgekernel.core.clock import Clock
+from edgekernel.core.commands import CommandTable
+from edgekernel.core.messages import Message
+from edgekernel.core.routes import RoutingTable
+from edgekernel.core.turns import TurnQueue
+
+
+class Host(Protocol):
+    """What a Runtime offers to its parts."""
+
+    name: str
+    clock: Clock
+    turns: TurnQueue
+    routes: RoutingTable
+    commands: CommandTable
+
+    @property
+    def devices(self) -> Mapping[str, Any]:
+        """The devices by id."""
+        ...
+
+    def emit(self, payload: Message, source: str = "") -> None:
+        """Give a message its place in the order and take it to its handlers."""
+        ...
+
+    def invoke(
+        self,
+        name: str,
+        args: Mapping[str, Any] | None = None,
+        principal: str = "",
+        timeout: float | None = 30.0,
+    ) -> Any:
+        """Carry out a command as a turn and return its result."""
+        ...
+
+    def shutdown(self, reason: str = "requested") -> None:
+        """Make the outputs safe, then stop everything."""
+        ...
+
+    def status(self) -> dict[str, Any]:
+        """Return the state of the runtime and of every part."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a part may use of its runtime; `source` is the part's name on what it emits."""
+
+    runtime: Host
+    source: str
+
+    @property
+    def clock(self) -> Clock:
+        """The runtime's clock: wait on it, never on `time`."""
+        return self.runtime.clock
+
+    @property
+    def devices(self) -> Mapping[str, Any]:
+        """The devices by id."""
+        return self.runtime.devices
+
+    def emit(self, message: Message) -> None:
+        """Say that something has happened; see `Runtime.emit`."""
+        self.runtime.emit(message, source=self.source)
