@@ -117,7 +117,7 @@ class Computed(Derived, Generic[T]):
             raise _TooDeep(self)
         if depth > 0:
             return self._settle(depth)
-        first = [self]  # the last of them is needed by the one before it
+        first: list[Computed[Any]] = [self]  # the last of them is needed by the one before it
         while True:
             try:
                 latest = first[-1]._settle(depth)

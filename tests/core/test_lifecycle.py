@@ -460,7 +460,7 @@ class TestHandlersWithinTheirTime:
                     wrong.append(f"{self.name}: stop during a handler")
                 self.live = False
 
-        parts = [
+        parts: list[Any] = [
             type(f"Strict{role.__name__}", (Strict, role), {"name": role.__name__.lower()})()
             for role in (Process, Interface, Service)
         ]

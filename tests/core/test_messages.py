@@ -37,7 +37,7 @@ def test_is_a_frozen_slotted_dataclass() -> None:
     with pytest.raises(FrozenInstanceError):
         overheated.device = "hall"  # type: ignore[misc]
     with pytest.raises(FrozenInstanceError):
-        del overheated.device
+        del overheated.device  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises((FrozenInstanceError, AttributeError, TypeError)):
         overheated.colour = "red"
     assert not hasattr(overheated, "__dict__")

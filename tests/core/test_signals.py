@@ -1091,6 +1091,8 @@ class TestMemory:
         """P4: making, using and dropping computeds and effects for ever keeps none of them."""
         signal = Signal(1)
         alive: weakref.WeakSet[object] = weakref.WeakSet()
+        double: Computed[int] | None
+        effect: Effect | None
         for n in range(100_000):
             double = Computed(lambda: signal.get() * 2)
             double.get()
@@ -1099,7 +1101,7 @@ class TestMemory:
                 effect = Effect(double.get)
                 alive.add(effect)
                 effect.dispose()
-        del double, effect
+        double = effect = None
         gc.collect()
         assert len(alive) == 0
 
