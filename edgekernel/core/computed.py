@@ -149,7 +149,8 @@ class Computed(Derived, Generic[T]):
         """Say whether it is up to date without a look at its sources."""
         if self._function is None:
             return True
-        clean = self._observers and self._mark == CLEAN and not changes.open
+        # The batches first: one that closes in between has marked what it changed by then.
+        clean = not changes.open and self._observers and self._mark == CLEAN
         return bool(clean) or self._checked_at == changes.writes
 
     def _fresh(self, depth: int) -> bool:
@@ -162,7 +163,8 @@ class Computed(Derived, Generic[T]):
             return False
         with guard:
             if self._observers:
-                self._mark = self._outdated()
+                # Lower it only: who raises a mark has to reach those behind it as well.
+                self._mark = min(self._mark, self._outdated())
             if writes == changes.writes:
                 self._mark = CLEAN
                 self._checked_at = writes

@@ -139,14 +139,18 @@ class Reacting(Consumer):
 def observe(source: Source, consumer: Consumer) -> None:
     """Make `consumer` hear of changes of `source`, and what is behind it; under the guard."""
     work = [(source, consumer)]
+    joining: list[Derived] = []
     while work:
         source, consumer = work.pop()
         first = not source._observers
         source._observers[consumer] = None
         if first and isinstance(source, Derived):
-            fresh = source._checked_at == changes.writes
-            source._mark = CLEAN if fresh else max(source._mark, CHECK)
+            joining.append(source)
             work.extend((behind, source) for behind in source._sources)
+    # All or none: nothing CLEAN may observe what is not.
+    fresh = all(source._checked_at == changes.writes for source in joining)
+    for source in joining:
+        source._mark = CLEAN if fresh else max(source._mark, CHECK)
 
 
 def unobserve(source: Source, consumer: Consumer) -> None:
@@ -156,8 +160,8 @@ def unobserve(source: Source, consumer: Consumer) -> None:
         source, consumer = work.pop()
         source._observers.pop(consumer, None)
         if not source._observers and isinstance(source, Derived):
-            fresh = source._mark == CLEAN and not changes.open
-            source._checked_at = changes.writes if fresh else -1
+            if source._mark == CLEAN and not changes.open:
+                source._checked_at = changes.writes
             work.extend((behind, source) for behind in source._sources)
 
 

@@ -59,6 +59,7 @@ class _Batch:
         with guard:
             self.closed = True
             changes.open.pop(self, None)
+            changes.writes += 1  # whoever is checking now has to look again
             for source, version in restored.items():
                 if source._version == version:
                     accept(source, self.before[source][1])
@@ -141,6 +142,8 @@ class Signal(Source, Generic[T]):
             with guard:
                 if self._version != version:
                     continue  # another thread was faster: compare with its value
+                if opened is not None and opened.closed:
+                    continue  # by its owner, just now
                 if opened is not None:
                     opened.before.setdefault(self, (old, version))
                     changes.open[opened] = None

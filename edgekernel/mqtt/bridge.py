@@ -50,6 +50,7 @@ class Bridge:
         self._requests = Requests(ctx, topics, self._outgoing.reply)
         self._states: dict[str, Effect] = {}
         self._connections = 0
+        self._linked = False  # whether a link is wanted
         self.client = MqttClient(
             settings,
             self,
@@ -58,22 +59,31 @@ class Bridge:
             will=Will(topics.status, self._status("offline", None, "connection lost")),
         )
 
-    def start(self) -> None:
-        """Watch the devices and begin to connect."""
+    def watch(self) -> None:
+        """Watch the devices: their states are ready for the moment the link is up."""
         self._ctx.runtime.turns.within(self._watch_devices)
+
+    def connect(self) -> None:
+        """Begin to connect; from the first connection on requests are served."""
+        self._linked = True
         self.client.start()
 
     def stop(self, reason: str) -> None:
         """Publish the final states, then the status, and disconnect; each within its limit."""
-        with suppress(TurnTimeoutError):  # a turn hangs: what was published last stands
-            self._ctx.runtime.turns.call(self._refresh_all, "mqtt: final states", _FLUSH_S)
+        if self._linked:
+            self._say_goodbye(reason)
         for effect in self._states.values():
             effect.dispose()
+
+    def _say_goodbye(self, reason: str) -> None:
+        with suppress(TurnTimeoutError):  # a turn hangs: what was published last stands
+            self._ctx.runtime.turns.call(self._refresh_all, "mqtt: final states", _FLUSH_S)
         self._outgoing.flush(_FLUSH_S)
         now = self._ctx.clock.now_utc()
         self._outgoing.retain(self._topics.status, self._status("offline", now, reason))
         self._outgoing.flush(_FLUSH_S)
         self._outgoing.close()
+        self._linked = False
         self.client.close(_CLOSE_S)
 
     def counters(self) -> dict[str, int]:
@@ -110,7 +120,8 @@ class Bridge:
     def disconnected(self, reason: str) -> None:
         """Hold everything back until the link is up again."""
         self._outgoing.close()
-        self._ctx.emit(MqttDisconnected(self._broker, reason))
+        if self._linked:  # else it was closed by us
+            self._ctx.emit(MqttDisconnected(self._broker, reason))
 
     def problem(self, text: str) -> None:
         """Tell why the link does not work."""

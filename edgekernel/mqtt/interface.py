@@ -42,20 +42,22 @@ class MqttInterface(Interface):
         return link | (self._bridge.counters() if self._bridge else {})
 
     def start(self, ctx: Context) -> None:
-        """Begin to connect, and publish the state of every device from now on.
+        """Watch the devices; the link is made when the runtime has booted.
 
-        Raises ConfigError for names that no topic can hold; an unreachable broker is no error.
+        Requests come only then, so that none is served by half a node. Raises ConfigError for names that no topic can hold; an unreachable broker is no error.
         """
         topics = Topics(self.settings.prefix, self._node or ctx.runtime.name)
         self._bridge = Bridge(ctx, self.settings, topics, self._max_events)
-        self._bridge.start()
+        self._bridge.watch()
 
     def handle_event(self, ctx: Context, evt: Event) -> None:
         """Publish the event; note what it says about devices and the shutdown."""
         if self._bridge is None:
             return
         payload = evt.payload
-        if isinstance(payload, message.RuntimeShuttingDown):
+        if isinstance(payload, message.RuntimeBooted):
+            self._bridge.connect()
+        elif isinstance(payload, message.RuntimeShuttingDown):
             self._stop_reason = payload.reason
         elif isinstance(payload, message.DeviceOnline | message.DeviceOffline):
             self._bridge.refresh(payload.device)

