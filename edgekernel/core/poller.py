@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import traceback
 from functools import partial
 
@@ -25,6 +26,7 @@ class Poller(Service):
         self._devices = devices
         self._due_ns: dict[Device, int] = {}
         self._asked_ns: dict[Device, int] = {}
+        self._lock = threading.Lock()  # around what devices ask for, from any thread
 
     def start(self, ctx: Context) -> None:
         """Begin with a poll of every device."""
@@ -37,10 +39,7 @@ class Poller(Service):
         """Poll the devices that are due."""
         now = ctx.clock.monotonic_ns()
         for device, due in self._due_ns.items():
-            asked = self._asked_ns.get(device)
-            if asked is not None and asked <= now:
-                del self._asked_ns[device]
-            elif due > now:
+            if not self._take_asked(device, now) and due > now:
                 continue
             self._poll(ctx, device)
             if due <= now:
@@ -52,11 +51,20 @@ class Poller(Service):
 
     def woken(self, deadline_ns: int) -> int:
         """Return when the next device is due, or has asked to be polled."""
-        return min((*self._due_ns.values(), *self._asked_ns.values()))
+        with self._lock:
+            return min((*self._due_ns.values(), *self._asked_ns.values()))
 
     def _ask(self, device: Device, monotonic_ns: int) -> None:
-        self._asked_ns[device] = monotonic_ns
+        with self._lock:
+            self._asked_ns[device] = monotonic_ns
         self.wake()
+
+    def _take_asked(self, device: Device, now_ns: int) -> bool:
+        with self._lock:
+            asked = device in self._asked_ns and self._asked_ns[device] <= now_ns
+            if asked:
+                del self._asked_ns[device]
+        return asked
 
     @staticmethod
     def _poll(ctx: Context, device: Device) -> None:

@@ -121,7 +121,8 @@ class Runtime:
 
     def register(self, part: Device | Process | Interface | Service) -> None:
         """Add a part by its class."""
-        self._lifecycle.add(part, part.id if isinstance(part, Device) else part.name)
+        name = part.id if isinstance(part, Device) else getattr(part, "name", "")
+        self._lifecycle.add(part, name)
 
     def resolve(self) -> None:
         """Fill in what the parts require of one another, as `boot` does first.

@@ -135,7 +135,7 @@ class Signal(Source, Generic[T]):
         If another thread is running turns, the effects run there and this returns at once.
         """
         while True:
-            old, version = self._versioned()
+            version, old = self._version, self._value
             if not self._differs(old, value):
                 return
             opened = _current_batch()
