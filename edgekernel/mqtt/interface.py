@@ -44,7 +44,8 @@ class MqttInterface(Interface):
     def start(self, ctx: Context) -> None:
         """Watch the devices; the link is made when the runtime has booted.
 
-        Requests come only then, so that none is served by half a node. Raises ConfigError for names that no topic can hold; an unreachable broker is no error.
+        Requests come only then, so that none is served by half a node. Raises ConfigError for
+        names that no topic can hold; an unreachable broker is no error.
         """
         topics = Topics(self.settings.prefix, self._node or ctx.runtime.name)
         self._bridge = Bridge(ctx, self.settings, topics, self._max_events)
