@@ -12,6 +12,7 @@ from edgekernel.core.context import Context
 from edgekernel.core.errors import EdgekernelError, LifecycleError
 from edgekernel.core.output import Output, OutputDeclaration
 from edgekernel.core.reading import Reading, ReadingDeclaration
+from edgekernel.core.signals import batch
 
 D = TypeVar("D")
 
@@ -114,6 +115,8 @@ class Device:
                 output.release()
         except Exception as error:
             ctx.emit(message.DeviceFailed(self.id, _text(error), traceback.format_exc()))
+            for output in self.outputs.values():
+                output.let_go()
             self._let_go()
             self._context = None
             raise
@@ -126,11 +129,12 @@ class Device:
         Every output is tried; what fails is raised together at the end.
         """
         errors: list[Exception] = []
-        for output in self.outputs.values():
-            try:
-                output.hold_safe(reason)
-            except EdgekernelError as error:
-                errors.append(error)
+        with batch():  # every output first, then what depends on them
+            for output in self.outputs.values():
+                try:
+                    output.hold_safe(reason)
+                except EdgekernelError as error:
+                    errors.append(error)
         if errors:
             raise ExceptionGroup(f"{self.id}: outputs that could not be made safe", errors)
 
@@ -143,6 +147,8 @@ class Device:
             self.hold_safe("the device is detached")
         except ExceptionGroup as error:
             ctx.emit(message.DeviceFailed(self.id, _text(error), traceback.format_exc()))
+        for output in self.outputs.values():
+            output.let_go()
         self._let_go()
         self._online = False  # told by DeviceDetached: nothing has gone wrong
         for reading in self.readings.values():

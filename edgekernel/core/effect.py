@@ -34,8 +34,8 @@ class Effect(Reacting):
     """
 
     __slots__ = (
-        "__weakref__", "_cleanup", "_disposed", "_function", "_held", "_number", "_on_error",
-        "_owned", "_turns", "name",
+        "__weakref__", "_cleanup", "_disposed", "_fallbacks", "_function", "_held", "_number",
+        "_on_error", "_owned", "_turns", "name",
     )  # fmt: skip
 
     _numbers = count()
@@ -55,13 +55,11 @@ class Effect(Reacting):
         effect still depends on what it had read.
         """
         super().__init__()
-        owner = current.get()
-        while owner is not None and not isinstance(owner.consumer, Effect):
-            owner = owner.outer
-        parent = cast("Effect | None", owner.consumer if owner else None)
+        parent = running_effect()
         self._function = function
         self._on_error = on_error
         self._cleanup: Callable[[], object] | None = None
+        self._fallbacks: dict[Callable[[], object], None] = {}
         self._owned: list[Effect] = []
         self._number = next(self._numbers)
         self._disposed = False
@@ -82,6 +80,10 @@ class Effect(Reacting):
             self._step()
         else:
             self._turns.submit(_EffectTurn(self))
+
+    def when_failed(self, fallback: Callable[[], object]) -> None:
+        """Call `fallback` if this effect fails, now or in a later run; once for each run."""
+        self._fallbacks[fallback] = None
 
     def dispose(self) -> None:
         """Never run it again; clean up. What it owns goes with it."""
@@ -160,6 +162,11 @@ class Effect(Reacting):
                 self._failed(error)
 
     def _failed(self, error: Exception) -> None:
+        for fallback in list(self._fallbacks):
+            try:
+                fallback()
+            except Exception as another:
+                self._turns.failed(f"effect {self.name}: fallback", another)
         if self._on_error is not None:
             try:
                 self._on_error(error)
@@ -170,6 +177,14 @@ class Effect(Reacting):
 
     def __repr__(self) -> str:
         return f"<Effect {self.name}>"
+
+
+def running_effect() -> Effect | None:
+    """Return the effect whose function runs here, if one does."""
+    tracker = current.get()
+    while tracker is not None and not isinstance(tracker.consumer, Effect):
+        tracker = tracker.outer
+    return cast("Effect | None", tracker.consumer) if tracker is not None else None
 
 
 class _EffectTurn(Turn):

@@ -16,7 +16,8 @@
         ├── UnknownTargetError (LookupError)   no such device, output, component or command
         ├── InvalidValueError (ValueError)     wrong type, out of range, malformed
         ├── ForbiddenError (PermissionError)   a role is needed and was not shown
-        ├── UnavailableError                   right now not possible: stopping, offline
+        ├── UnavailableError                   right now not possible: offline, driver failed
+        │   └── HeldSafeError                  the output is held at its safe value
         └── TurnTimeoutError (TimeoutError)    not done within its time limit
 
 A refusal carries `code`, a stable word for machines, beside its text for people.
@@ -111,9 +112,13 @@ class ForbiddenError(RefusedError, PermissionError):
 
 
 class UnavailableError(RefusedError):
-    """Not possible right now: the node is stopping, the device is offline."""
+    """Not possible right now: the device is offline, its driver failed, a write hangs."""
 
     code = "unavailable"
+
+
+class HeldSafeError(UnavailableError):
+    """The output is held at its safe value: the node is stopping, or nothing is attached."""
 
 
 class TurnTimeoutError(RefusedError, TimeoutError):

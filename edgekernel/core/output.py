@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from edgekernel.core.errors import UnavailableError
+from edgekernel.core.effect import running_effect
+from edgekernel.core.errors import HeldSafeError, UnavailableError
 from edgekernel.core.reading import Reading
 from edgekernel.core.signals import Signal, batch
 from edgekernel.core.values import ValueType
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 T = TypeVar("T", bound=bool | int | float | str)
 D = TypeVar("D", bound=Callable[..., Any])
 
-_WRITE_LIMIT_S = 5.0
+_WRITE_LIMIT_S = 1.5
+"""How long a write waits for one before it; less than a shutdown gives the safe state."""
+_NOT_ATTACHED = "the device is not attached"
+_ATTEMPTS = 3
+"""How often the safe value is tried when the driver fails."""
 
 
 class Output(Generic[T]):
@@ -35,11 +40,12 @@ class Output(Generic[T]):
         self._setpoint: Signal[T | None] = Signal(None, name=f"{self.label}.setpoint")
         self.readback = Reading(f"{self.label}.readback", self.values, device.now_ns)
         self._lock = device.clock.Lock()  # keeps driver writes and what is noted of them in order
-        self._held = "the device is not attached"
+        self._held = _NOT_ATTACHED
+        self._safe_now = True  # nothing has been driven that is not the safe value
 
     @property
     def setpoint(self) -> T | None:
-        """What was asked for last; None before anything was."""
+        """What was asked for last and driven; None before anything was."""
         return self._setpoint.get()
 
     @property
@@ -54,34 +60,63 @@ class Output(Generic[T]):
     def set(self, value: T) -> None:
         """Drive the output. Setting what is already set drives it again: harmless, and heals.
 
-        Raises InvalidValueError for a value that is not allowed and UnavailableError while the
-        device is not attached, the node is stopping, or the driver fails.
+        Raises InvalidValueError for a value that is not allowed, HeldSafeError while it is held
+        (the node is stopping, the device is not attached), and UnavailableError if the driver
+        fails. Set by an effect, it falls to its safe value when that effect fails.
         """
-        self._write(self.values.parse(value), force=False)
+        effect = running_effect()
+        if effect is not None:
+            effect.when_failed(self._fall_back)
+        self._write(self.values.parse(value))
 
     def release(self) -> None:
         """Let `set` drive the output, beginning with its safe value."""
         self._lock = self._device.clock.Lock()
         self._held = ""
         if self.safe is not None:
-            self._write(self.safe, force=True)
+            self._write(self.safe)
 
     def hold_safe(self, reason: str) -> None:
-        """Drive the safe value and refuse every later `set`, with the reason."""
-        attached = not self._held
-        self._held = reason
-        if attached and self.safe is not None:
-            self._write(self.safe, force=True)
+        """Drive the safe value and refuse every later `set`, with the reason.
 
-    def _write(self, value: T, *, force: bool) -> None:
+        Called again it tries again if the safe value could not be driven before.
+        """
+        first = not self._held
+        self._held = self._held or reason
+        if first or not self._safe_now:
+            self._make_safe()
+
+    def let_go(self) -> None:
+        """Refuse every later `set` without driving anything: the device is not there."""
+        self._held = _NOT_ATTACHED
+        self._safe_now = True
+
+    def _fall_back(self) -> None:
+        """What drives it has failed: to the safe value, from which it may be set again."""
+        if not self._safe_now and not self._held:
+            self._make_safe()
+
+    def _make_safe(self) -> None:
+        if self.safe is None:
+            return
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._write(self.safe, hold=True)
+                return
+            except UnavailableError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+
+    def _write(self, value: T, *, hold: bool = False) -> None:
         with batch():  # what depends on it runs after the lock is released
             if not self._lock.acquire(timeout=_WRITE_LIMIT_S):
                 raise UnavailableError(f"{self.label}: a write before this one hangs")
             try:
-                if self._held and not force:
-                    raise UnavailableError(f"{self.label}: not set to {value!r}: {self._held}")
-                self.readback.update(self._drive(value))
-                self._setpoint.set(value)
+                if self._held and not hold:
+                    raise HeldSafeError(f"{self.label}: not set to {value!r}: {self._held}")
+                self._drive_now(value)
+                if self._held and self.safe is not None and value != self.safe:
+                    self._drive_now(self.safe)  # it was held while the driver was at work
             except UnavailableError:
                 raise
             except Exception as error:
@@ -89,6 +124,12 @@ class Output(Generic[T]):
                 raise UnavailableError(f"{self.label}: not set to {value!r}: {error}") from error
             finally:
                 self._lock.release()
+
+    def _drive_now(self, value: T) -> None:
+        self._safe_now = False  # until the driver has said otherwise
+        self.readback.update(self._drive(value))
+        self._setpoint.set(value)
+        self._safe_now = self.safe is None or value == self.safe
 
     def __repr__(self) -> str:
         return f"<Output {self.label} setpoint={self._setpoint.peek()!r}>"

@@ -160,7 +160,8 @@ def test_hold_safe_tries_every_output(make_runtime: MakeRuntime) -> None:
     two.steps.clear()
     with pytest.raises(ExceptionGroup, match="heater: outputs that could not be made safe") as e:
         two.hold_safe("test")
-    assert two.steps == ["drive False", "light False", "bell False"]
+    tries = 3
+    assert two.steps == ["drive False"] * tries + ["light False"] + ["bell False"] * tries
     assert len(e.value.exceptions) == 2
     two.failing.clear()
 

@@ -10,8 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekernel import Device, Effect, Quality, Runtime, output
-from edgekernel.core.errors import BadReadingError, InvalidValueError, UnavailableError
+from edgekernel import Device, Effect, Quality, Runtime, Signal, output
+from edgekernel.core.errors import (
+    BadReadingError,
+    BootError,
+    HeldSafeError,
+    InvalidValueError,
+    UnavailableError,
+)
 
 LONG_S = 10.0
 
@@ -118,7 +124,7 @@ def test_not_after_the_device_is_detached(make_runtime: MakeRuntime) -> None:
     runtime.boot()
     device.level.set(40)
     runtime.shutdown()
-    with pytest.raises(UnavailableError, match="the device is detached"):
+    with pytest.raises(UnavailableError, match="the device is not attached"):
         device.level.set(50)
     assert device.driven == [0, 40, 0]
 
@@ -243,3 +249,87 @@ def test_an_output_without_a_driver_is_a_mistake() -> None:
 
     with pytest.raises(TypeError, match=r"Forgotten\.power: no @power\.drive method"):
         Forgotten("x").outputs  # noqa: B018 (reading it is the test)
+
+
+def test_a_safe_write_that_fails_is_tried_again(dimmer: Dimmer, make_runtime: MakeRuntime) -> None:
+    """P8: one failing write does not leave the output on: the safe value is tried again."""
+    dimmer.level.set(40)
+    failures = [OSError("once"), OSError("twice")]
+
+    def drive(value: int) -> int:
+        if failures:
+            raise failures.pop()
+        dimmer.driven.append(value)
+        return value
+
+    dimmer.level._drive = drive
+    dimmer.level.hold_safe("test")
+    assert dimmer.driven[-1] == 0
+    assert dimmer.level.value == 0
+
+
+def test_what_could_not_be_made_safe_is_tried_at_the_next_call(dimmer: Dimmer) -> None:
+    """P8: a hold that failed is not taken for done: detaching tries again."""
+    dimmer.level.set(40)
+    dimmer.failure = OSError("gone")
+    with pytest.raises(UnavailableError, match="gone"):
+        dimmer.level.hold_safe("test")
+    dimmer.failure = None
+    dimmer.detach()
+    assert dimmer.driven[-1] == 0
+
+
+def test_a_set_in_progress_when_it_is_held_ends_safe(dimmer: Dimmer) -> None:
+    """P8: a driver that is still at work when the output is held drives the safe value last."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def drive(value: int) -> int:
+        if value:
+            begun.set()
+            go_on.wait(LONG_S)
+        dimmer.driven.append(value)
+        return value
+
+    dimmer.level._drive = drive
+    setting = threading.Thread(target=dimmer.level.set, args=(40,))
+    setting.start()
+    begun.wait(LONG_S)
+    with pytest.raises(UnavailableError, match="a write before this one hangs"):
+        dimmer.level.hold_safe("test")
+    go_on.set()
+    setting.join(LONG_S)
+    assert dimmer.driven[-2:] == [40, 0]
+    assert dimmer.level.value == 0
+
+
+def test_an_effect_that_fails_takes_its_outputs_to_safe(dimmer: Dimmer) -> None:
+    """P8: an output falls to its safe value when the effect that drives it fails, and comes back
+    when that works again."""
+    wanted = Signal(40)
+    effect = Effect(lambda: dimmer.level.set(100 // (100 // wanted.get())), on_error=lambda e: None)
+    assert dimmer.level.value > 0
+    wanted.set(0)
+    assert dimmer.level.value == 0
+    wanted.set(50)
+    assert dimmer.level.value == 50
+    effect.dispose()
+
+
+def test_a_device_that_did_not_attach_takes_no_set(make_runtime: MakeRuntime) -> None:
+    """P8: after an attach that failed half-way nothing drives the device."""
+
+    class Broken(Dimmer):
+        late = output(bool, safe=False)
+
+        @late.drive
+        def drive_late(self, value: bool) -> bool:
+            raise OSError("no answer")
+
+    runtime, device = make_runtime(), Broken()
+    runtime.register(device)
+    with pytest.raises(BootError):
+        runtime.boot()
+    device.driven.clear()
+    with pytest.raises(HeldSafeError, match="not attached"):
+        device.level.set(40)
+    assert device.driven == []
