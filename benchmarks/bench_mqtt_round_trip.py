@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -76,6 +77,11 @@ def start_broker(folder: str, nodelay: bool) -> tuple[subprocess.Popen[bytes], i
     sys.exit("mosquitto did not start")
 
 
+def no_delay(client: paho.Client, userdata: Any, sock: Any) -> None:
+    """Send small packets at once."""
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
 class Client:
     """Asks one node, one request after the other."""
 
@@ -83,9 +89,7 @@ class Client:
         self._prefix = prefix
         self._arrived = threading.Event()
         self._client = paho.Client(CallbackAPIVersion.VERSION2)
-        self._client.on_socket_open = lambda c, u, s: s.setsockopt(
-            socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
-        )
+        self._client.on_socket_open = no_delay
         self._client.on_message = lambda *_: self._arrived.set()
         self._client.connect(HOST, port)
         self._client.subscribe([(f"{prefix}/n1/reply/me", 1), (f"{prefix}/n1/status", 1)])

@@ -7,6 +7,15 @@ from edgekernel.core.computed import Computed
 from edgekernel.core.context import Context
 from edgekernel.core.device import Device
 from edgekernel.core.effect import Effect
+from edgekernel.core.errors import (
+    BadReadingError,
+    BootError,
+    ConfigError,
+    EdgekernelError,
+    InvalidValueError,
+    RefusedError,
+    UnavailableError,
+)
 from edgekernel.core.graph import untracked
 from edgekernel.core.interface import Interface
 from edgekernel.core.messages import Event, Message, Severity
@@ -20,18 +29,24 @@ from edgekernel.core.signals import Signal, batch
 from edgekernel.core.version import VERSION as __version__
 
 __all__ = [
+    "BadReadingError",
+    "BootError",
     "Clock",
     "Computed",
+    "ConfigError",
     "Context",
     "Device",
+    "EdgekernelError",
     "Effect",
     "Event",
     "Interface",
+    "InvalidValueError",
     "Message",
     "Output",
     "Process",
     "Quality",
     "Reading",
+    "RefusedError",
     "Runtime",
     "Sample",
     "Service",
@@ -40,6 +55,7 @@ __all__ = [
     "SignalRuntime",
     "SystemClock",
     "ThreadedRuntime",
+    "UnavailableError",
     "__version__",
     "batch",
     "command",

@@ -67,6 +67,10 @@ class CommandTable:
         for name in names:
             self._commands.pop(name, None)
 
+    def has(self, name: str) -> bool:
+        """Say whether a command is there."""
+        return name in self._commands
+
     def all(self) -> list[Command]:
         """Return the commands, by name."""
         return [self._commands[name] for name in sorted(self._commands)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import count
 from typing import cast
 
@@ -23,6 +25,19 @@ from edgekernel.core.graph import (
 from edgekernel.core.turns import Turn, TurnQueue, current_queue
 
 _standalone = TurnQueue()
+
+
+_made: ContextVar[list[Effect] | None] = ContextVar("edgekernel_made", default=None)
+
+
+@contextmanager
+def collecting(made: list[Effect]) -> Iterator[None]:
+    """Append to `made` the effects that are made inside and belong to no other effect."""
+    token = _made.set(made)
+    try:
+        yield
+    finally:
+        _made.reset(token)
 
 
 class Effect(Reacting):
@@ -66,8 +81,9 @@ class Effect(Reacting):
         self._held = False  # its next turn was cut: it waits for a change
         self._turns: TurnQueue = parent._turns if parent else current_queue.get() or _standalone
         self.name = name or getattr(function, "__qualname__", "effect")
-        if parent is not None:
-            parent._owned.append(self)
+        siblings = _made.get() if parent is None else parent._owned
+        if siblings is not None:
+            siblings.append(self)
         if not lazy:
             self.run()
 

@@ -25,7 +25,18 @@ A refusal carries `code`, a stable word for machines, beside its text for people
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
+
+
+def describe(error: BaseException) -> tuple[str, str]:
+    """Return an error as one line and as its traceback, even one whose text cannot be made."""
+    kind = type(error).__name__
+    try:
+        return f"{kind}: {error}", "".join(traceback.format_exception(error))
+    except Exception:
+        trace = "".join(traceback.format_tb(error.__traceback__))
+        return f"{kind}: (its text cannot be made)", trace
 
 
 class EdgekernelError(Exception):

@@ -12,6 +12,7 @@ from edgekernel.core.clock import EventLike, ThreadLike
 from edgekernel.core.component import Activation, handlers, requirements
 from edgekernel.core.context import Context, Host
 from edgekernel.core.device import Device
+from edgekernel.core.effect import Effect, collecting
 from edgekernel.core.errors import BootError, ConfigError, LifecycleError, TurnTimeoutError
 from edgekernel.core.interface import Interface
 from edgekernel.core.messages import Event, Message
@@ -57,6 +58,15 @@ class _Live:
         self._routes: list[Route] = []
         self._commands: list[str] = []
         self._activation: Activation | None = None
+        self._made: list[Effect] = []
+
+    def begin(self) -> None:
+        """Start the role; effects that it makes in `start` end with it."""
+        self._runtime.turns.within(self._begin)
+
+    def _begin(self) -> None:
+        with collecting(self._made):
+            self.role.start(self.context)
 
     def enter(self) -> None:
         """Let handlers, effects and commands be called from now on."""
@@ -90,6 +100,9 @@ class _Live:
         if self._activation is not None:
             self._activation.close()
             self._activation = None
+        for effect in reversed(self._made):
+            effect.dispose()
+        self._made = []
 
 
 class Lifecycle:
@@ -144,15 +157,21 @@ class Lifecycle:
     def boot(self) -> None:
         """Start everything, or nothing."""
         with self._lock:
-            if self.state in (State.RUNNING, State.BOOTING):
+            flow = self._runtime.clock.flow()
+            elsewhere = self.state is State.BOOTING and self._boot_flow != flow
+            if not elsewhere and self.state in (State.RUNNING, State.BOOTING):
                 return
-            if self.state is not State.CREATED:
+            if not elsewhere and self.state is not State.CREATED:
                 raise LifecycleError(
                     f"{self._runtime.name}: the runtime is {self.state}; a runtime boots once. "
                     "Make a new one."
                 )
-            self.state = State.BOOTING
-            self._boot_flow = self._runtime.clock.flow()
+            if not elsewhere:
+                self.state = State.BOOTING
+                self._boot_flow = flow
+        if elsewhere:
+            self._wait_for_boot()
+            return
         try:
             self._boot()
         except BaseException:
@@ -162,6 +181,11 @@ class Lifecycle:
         finally:
             self._boot_flow = None
             self._booted.set()
+
+    def _wait_for_boot(self) -> None:
+        self._booted.wait()
+        if self.state is not State.RUNNING:
+            raise LifecycleError(f"{self._runtime.name}: the boot in another thread has failed")
 
     def _roll_back(self) -> None:
         with self._lock:
@@ -197,6 +221,8 @@ class Lifecycle:
     def _add_pollers(self) -> None:
         groups: dict[str, list[Device]] = {}
         for device in self.devices.values():
+            if device.polled and not device.every > 0:
+                raise ConfigError(f"{device.id}: every is {device.every} s; it must be above 0")
             if device.polled:
                 groups.setdefault(device.poll_group, []).append(device)
         for group, devices in groups.items():
@@ -258,7 +284,7 @@ class Lifecycle:
             live = _Live(self._runtime, role)
             role.attach(live.context)
             self._live.append(live)  # from here on the shutdown calls stop and detach
-            self._runtime.turns.within(role.start, live.context)
+            live.begin()
             if self.state is not State.BOOTING:
                 return  # shut down meanwhile, perhaps by itself
             live.enter()
@@ -273,7 +299,12 @@ class Lifecycle:
             live = _Live(self._runtime, service)
             service.attach(live.context)
             self._supervised[service.name] = Supervised(
-                service, live.context, enter=live.enter, leave=live.leave, halt=self.shutdown
+                service,
+                live.context,
+                begin=live.begin,
+                enter=live.enter,
+                leave=live.leave,
+                halt=self.shutdown,
             )
 
         return prepare

@@ -97,15 +97,8 @@ class Output(Generic[T]):
             self._make_safe()
 
     def _make_safe(self) -> None:
-        if self.safe is None:
-            return
-        for attempt in range(_ATTEMPTS):
-            try:
-                self._write(self.safe, hold=True)
-                return
-            except UnavailableError:
-                if attempt == _ATTEMPTS - 1:
-                    raise
+        if self.safe is not None:
+            self._write(self.safe, hold=True)
 
     def _write(self, value: T, *, hold: bool = False) -> None:
         with batch():  # what depends on it runs after the lock is released
@@ -114,16 +107,22 @@ class Output(Generic[T]):
             try:
                 if self._held and not hold:
                     raise HeldSafeError(f"{self.label}: not set to {value!r}: {self._held}")
-                self._drive_now(value)
+                self._try_to_drive(value, _ATTEMPTS if hold else 1)
                 if self._held and self.safe is not None and value != self.safe:
-                    self._drive_now(self.safe)  # it was held while the driver was at work
-            except UnavailableError:
-                raise
-            except Exception as error:
-                self.readback.fail(f"the driver failed: {error}")
-                raise UnavailableError(f"{self.label}: not set to {value!r}: {error}") from error
+                    self._try_to_drive(self.safe, _ATTEMPTS)  # held while the driver was at work
             finally:
                 self._lock.release()
+
+    def _try_to_drive(self, value: T, attempts: int) -> None:
+        for left in reversed(range(attempts)):
+            try:
+                self._drive_now(value)
+                return
+            except Exception as error:
+                if left:
+                    continue
+                self.readback.fail(f"the driver failed: {error}")
+                raise UnavailableError(f"{self.label}: not set to {value!r}: {error}") from error
 
     def _drive_now(self, value: T) -> None:
         self._safe_now = False  # until the driver has said otherwise

@@ -72,7 +72,7 @@ class Reading(Generic[T]):
         if self.values.contains(value):
             self._store(Sample(value, Quality.GOOD, self._now_ns()))
         else:
-            reason = f"out of range: {value!r} is not {self.values.allowed}"
+            reason = f"{value!r} is not {self.values.allowed}"
             self._store(Sample(value, Quality.BAD, self._now_ns(), reason))
 
     def fail(self, reason: str) -> None:

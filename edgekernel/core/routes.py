@@ -9,8 +9,9 @@ from enum import IntEnum
 from itertools import count
 from typing import Protocol
 
+from edgekernel.core.clock import Clock
 from edgekernel.core.messages import Event, Message
-from edgekernel.core.turns import PrintingObserver, Turn
+from edgekernel.core.turns import Turn
 
 
 class Rank(IntEnum):
@@ -90,23 +91,31 @@ class EventHandling(Protocol):
 
     routes: RoutingTable
 
-    def handler_failed(self, route: Route, event: Event, error: Exception) -> None: ...
+    clock: Clock
+
+    def handler_failed(self, route: Route, event: Event, error: Exception | SystemExit) -> None: ...
     def next_seq(self) -> int: ...
 
 
 class EventTurn(Turn):
     """Takes one event to its handlers, one after the other; a failing one harms no other."""
 
-    __slots__ = ("_handling", "_route", "event")
+    __slots__ = ("_handling", "_longest_ns", "_route", "_slowest", "event")
 
     def __init__(self, handling: EventHandling, event: Event) -> None:
         self._handling = handling
         self._route: Route | None = None
+        self._slowest: Route | None = None
+        self._longest_ns = -1
         self.event = event
 
     @property
     def label(self) -> str:
         return self.event.payload.name
+
+    @property
+    def slowest(self) -> str:
+        return f"{self._slowest.label} ({self.label})" if self._slowest else self.label
 
     @property
     def running(self) -> str:
@@ -119,19 +128,15 @@ class EventTurn(Turn):
 
     def run(self) -> None:
         handling = self._handling
-        table = handling.routes
+        table, now_ns = handling.routes, handling.clock.monotonic_ns
         routes = table.find(type(self.event.payload))
         for route in routes:
             if routes is not table.find(type(self.event.payload)) and not table.has(route):
                 continue  # taken out by a handler before it
-            self._route = route
+            self._route, begin = route, now_ns()
             try:
                 route.call(self.event)
-            except Exception as error:
-                self._failed(route, error)
-
-    def _failed(self, route: Route, error: Exception) -> None:
-        try:
-            self._handling.handler_failed(route, self.event, error)
-        except Exception as another:  # such as an error whose text cannot be made
-            PrintingObserver().turn_failed(route.label, another)
+            except (Exception, SystemExit) as error:
+                handling.handler_failed(route, self.event, error)
+            if (took := now_ns() - begin) > self._longest_ns:
+                self._slowest, self._longest_ns = route, took

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.commands import Authorizer, Binder, CommandTable, bind_by_name
 from edgekernel.core.device import Device
-from edgekernel.core.errors import LifecycleError, UnavailableError
+from edgekernel.core.errors import HeldSafeError, LifecycleError, UnavailableError, describe
 from edgekernel.core.interface import Interface
 from edgekernel.core.lifecycle import Lifecycle, State
 from edgekernel.core.messages import Event, Message, Severity
@@ -73,8 +72,9 @@ class Runtime:
         """Make a runtime with no parts.
 
         `binder` checks command arguments; without an `authorizer` every command that needs a
-        role is refused. A handler longer than `slow_turn_s` is reported. `shutdown` takes at
-        most `shutdown_limit_s` seconds, whatever hangs.
+        role is refused. A handler longer than `slow_turn_s` is reported. `shutdown` comes back
+        within `shutdown_limit_s` + 4 seconds, whatever hangs: the safe values come first, then
+        each part gets a share of the time, 0.05 s at least.
         """
         self.name = name
         self.clock: Clock = clock or SystemClock()
@@ -85,6 +85,7 @@ class Runtime:
         )
         self.errors: deque[ErrorRecord] = deque(maxlen=_KEPT_ERRORS)
         self.error_count = 0
+        self.held_back = 0
         self._seq = 0
         self._lifecycle = Lifecycle(self, shutdown_limit_s)
 
@@ -147,15 +148,23 @@ class Runtime:
         self._lifecycle.shutdown(reason)
 
     def run(self) -> None:
-        """Boot and wait until something shuts the runtime down."""
+        """Boot and wait until something shuts the runtime down; Ctrl-C does."""
         self.boot()
-        self._lifecycle.stopped.wait()
+        self._wait()
+
+    def _wait(self) -> None:
+        try:
+            self._lifecycle.stopped.wait()
+        except BaseException as error:
+            self.shutdown(type(error).__name__)
+            raise
 
     def emit(self, payload: Message, source: str = "") -> None:
         """Give a message its place in the order and take it to its handlers.
 
         Returns after the handlers have run, unless turns are being run already: then it returns
-        at once and they run in their turn. See `edgekernel.core.turns`.
+        at once and they run in their turn. A chain of 1000 messages, each emitted while the one
+        before it is handled, counts as a feedback loop and is cut. See `edgekernel.core.turns`.
         """
         self.turns.submit(self._turn(payload, source))
 
@@ -176,13 +185,20 @@ class Runtime:
     ) -> Any:
         """Carry out the command `component.command` as a turn and return its result.
 
-        `timeout` is in seconds. Raises RefusedError (unknown, invalid, forbidden, timeout), or
-        what the command itself raises.
+        `timeout` is in seconds; a command still at work then goes on, and its result is dropped.
+        Raises RefusedError (unknown, invalid, forbidden, unavailable, timeout), LifecycleError
+        unless the runtime is running, or what the command itself raises.
         """
         if self.state is not State.RUNNING:
             raise LifecycleError(f"{name}: the runtime is {self.state}; commands need it running")
         call = self.commands.prepare(name, args or {}, principal)
-        result = self.turns.call(call, f"command {name}", timeout)
+
+        def carry_out() -> Any:
+            if not self.commands.has(name):  # its component has stopped while it waited
+                raise UnavailableError(f"{name}: its component has stopped")
+            return call()
+
+        result = self.turns.call(carry_out, f"command {name}", timeout)
         self.emit(message.CommandInvoked(name, principal))
         return result
 
@@ -196,6 +212,7 @@ class Runtime:
             "waiting_turns": self.turns.depth,
             "cut_turns": self.turns.cut_turns,
             "errors": self.error_count,
+            "held_back": self.held_back,
             "devices": {id: {"online": device.online} for id, device in self.devices.items()},
             "services": self._lifecycle.service_status(),
         }
@@ -217,10 +234,9 @@ class Runtime:
         self._seq += 1
         return self._seq
 
-    def handler_failed(self, route: Route, event: Event, error: Exception) -> None:
+    def handler_failed(self, route: Route, event: Event, error: Exception | SystemExit) -> None:
         """Report a handler that raised, unless it was handling an error already: that is kept."""
-        trace = "".join(traceback.format_exception(error))
-        text = f"{type(error).__name__}: {error}"
+        text, trace = describe(error)
         self._keep(f"{route.label} handling {event.payload.name}", text, trace)
         if event.payload.severity >= Severity.ERROR:
             self._log(route.label, error)
@@ -235,16 +251,16 @@ class Runtime:
 
     def turn_failed(self, label: str, error: BaseException) -> None:
         """Report an effect or another turn that raised."""
-        if isinstance(error, UnavailableError) and self.state is State.STOPPING:
-            return  # an effect was refused an output that is held safe: that is the purpose
-        trace = "".join(traceback.format_exception(error))
-        text = f"{type(error).__name__}: {error}"
+        if isinstance(error, HeldSafeError) and self.state is State.STOPPING:
+            self.held_back += 1  # an effect was refused an output held safe: that is the purpose
+            return
+        text, trace = describe(error)
         self._keep(label, text, trace)
         self.emit(message.EffectError(label, text, trace))
 
     def turn_was_slow(self, label: str, seconds: float) -> None:
         """Report a turn that kept others waiting."""
-        if label != message.SlowTurn.name:  # a slow handler of the report itself
+        if not label.endswith(f"({message.SlowTurn.name})"):  # a slow handler of the report
             self.emit(message.SlowTurn(label, seconds))
 
     def feedback_cut(self, members: Sequence[str], cut: str) -> None:
@@ -262,7 +278,7 @@ class Runtime:
         self.errors.append(ErrorRecord(self.clock.time_ns(), where, text, trace))
 
     @staticmethod
-    def _log(where: str, error: Exception) -> None:
+    def _log(where: str, error: BaseException) -> None:
         import logging  # costs 12 ms: only where something has gone wrong
 
         logging.getLogger("edgekernel").error(
@@ -293,9 +309,9 @@ class ThreadedRuntime(Runtime):
             raise failure[0]
 
     def run(self) -> None:
-        """Start, and block until something shuts the runtime down."""
+        """Start, and block until something shuts the runtime down; Ctrl-C does."""
         self.start()
-        self._lifecycle.stopped.wait()
+        self._wait()
 
 
 class SignalRuntime(Runtime):
@@ -317,14 +333,29 @@ class SignalRuntime(Runtime):
             signal.SIGUSR2,
         )
         earlier = {n: signal.signal(n, lambda number, _: arrived.put(number)) for n in numbers}
+        failures: list[BaseException] = []
+
+        def live() -> None:
+            try:
+                self.boot()
+            except BaseException as error:
+                failures.append(error)
+                arrived.put(None)
+
+        stopping = False
         try:
-            self.boot()
             self._lifecycle.when_stopped(lambda: arrived.put(None))
+            booting = self.clock.Thread(live, f"{self.name}:boot")  # so that signals are served
+            booting.start()
             while (number := arrived.get()) is not None:
+                stopping = stopping or number in (signal.SIGINT, signal.SIGTERM)
                 self._serve(number)
+            booting.join(1.0)
         finally:
             for n, handler in earlier.items():
                 signal.signal(n, handler)
+        if failures and not (stopping and isinstance(failures[0], LifecycleError)):
+            raise failures[0]
 
     def _serve(self, number: int) -> None:
         if number in (signal.SIGINT, signal.SIGTERM):
@@ -332,7 +363,7 @@ class SignalRuntime(Runtime):
                 lambda: self.shutdown(signal.Signals(number).name), f"{self.name}:signal"
             ).start()
         elif number == signal.SIGHUP:
-            self.emit(message.SystemReload())
+            self.turns.submit_elsewhere(self._turn(message.SystemReload()))
         else:
             action = "user1" if number == signal.SIGUSR1 else "user2"
-            self.emit(message.SystemSignal(number, action))
+            self.turns.submit_elsewhere(self._turn(message.SystemSignal(number, action)))

@@ -25,23 +25,25 @@ class Supervised:
         service: Service,
         context: Context,
         *,
+        begin: Callable[[], object],
         enter: Callable[[], object],
         leave: Callable[[], object],
         halt: Callable[[str], object],
     ) -> None:
         """Supervise `service`.
 
-        `enter` and `leave` make its handlers and effects live and take them down, around each
-        run; `halt` is called with the cause when a critical service fails.
+        `begin` calls its `start`; `enter` and `leave` make its handlers and effects live and take
+        them down, around each run; `halt` is called with the cause when a critical service fails.
         """
         self.service = service
         self._context = context
-        self._enter, self._leave, self._halt = enter, leave, halt
+        self._begin, self._enter, self._leave, self._halt = begin, enter, leave, halt
         self._cancelled = False
         self._wake: EventLike = context.clock.Event()
         self._thread: ThreadLike | None = None
         self._restarts: deque[int] = deque()
-        self._jitter = random.Random(service.name)
+        # The same in every run of a simulation, and another for every node of a fleet.
+        self._jitter = random.Random(f"{context.runtime.name}/{service.name}")
         self.ticks = self.missed = self.attempts = 0
         self.last_tick_ns: int | None = None
         self.lateness_s = 0.0
@@ -99,7 +101,7 @@ class Supervised:
         failure: Failure | None = None
         step = "start"
         try:
-            service.start(ctx)
+            self._begin()
             self._enter()
             self.running = True
             ctx.emit(message.ServiceStarted(service.name))

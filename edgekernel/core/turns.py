@@ -2,9 +2,9 @@
 
 A *turn* is one handler round or one effect, run to completion. Turns of one queue run one at a
 time, in the order in which they were submitted. Whoever submits while nobody runs turns becomes
-the runner, in its own thread, and comes back when its own turn and what that turn caused have
-run; what others have submitted meanwhile goes to the dispatcher thread. Whoever submits while
-somebody runs turns returns at once. No lock is held while a turn runs.
+the runner, in its own thread: it runs its own turn and what that turn causes, up to the first
+turn that somebody else has submitted meanwhile; from there on the dispatcher thread goes on.
+Whoever submits while somebody runs turns returns at once. No lock is held while a turn runs.
 """
 
 from __future__ import annotations
@@ -44,6 +44,11 @@ class Turn(ABC):
     @abstractmethod
     def label(self) -> str:
         """What this turn is called in reports."""
+
+    @property
+    def slowest(self) -> str:
+        """Which part of this turn took the longest, for reports."""
+        return self.label
 
     @property
     def running(self) -> str:
@@ -193,6 +198,24 @@ class TurnQueue:
             # A context of its own: what is tracked or batched by who submits ends here.
             self.within(self._drain, flow, self._dispatcher_name is None)
 
+    def submit_elsewhere(self, *turns: Turn) -> None:
+        """Queue turns for the dispatcher thread and return at once, whoever runs turns.
+
+        For threads that must not be kept, such as a network's. After `close`, and on a queue
+        without a dispatcher, it is `submit`.
+        """
+        with self._lock:
+            here = self._dispatcher_name is None or self._closed
+            idle = not here and self._runner is None
+            if idle:
+                self._runner = self
+            if not here:
+                self._append(turns, None, self)
+        if here:
+            self.submit(*turns)
+        elif idle:
+            self._hand_over()
+
     def submit_apart(self, turn: Turn) -> None:
         """Queue, during a turn, one that has no cause, such as a report; but none of a report."""
         with self._lock:
@@ -216,15 +239,19 @@ class TurnQueue:
     ) -> Any:
         """Run `function` as a turn and return its result, waiting for its place.
 
-        Inside a turn it runs at once, as part of that turn. Raises what the function raises,
-        and TurnTimeoutError when it was not done within `timeout_s` seconds: not begun, it
-        never runs; begun, it goes on and its result is dropped.
+        Inside a turn it runs at once, as part of that turn, without a limit. Raises what the
+        function raises, and TurnTimeoutError when it was not done within `timeout_s` seconds:
+        not begun, it never runs; begun, it goes on in the dispatcher thread and its result is
+        dropped.
         """
         if self.inside():
             return function()
         done = self._clock.Event()
         turn = CallTurn(function, label, done.set)
-        self.submit(turn)
+        if timeout_s is None:
+            self.submit(turn)
+        else:
+            self.submit_elsewhere(turn)
         if not done.wait(timeout_s):
             turn.abandoned = True
             raise TurnTimeoutError(f"{label}: not done within {timeout_s} s")
@@ -237,7 +264,7 @@ class TurnQueue:
         if self.inside():
             return False
         done = self._clock.Event()
-        self.submit(CallTurn(lambda: None, "wait_idle", done.set))
+        self.submit_elsewhere(CallTurn(lambda: None, "wait_idle", done.set))
         return done.wait(timeout_s)
 
     def close(self) -> None:
@@ -284,7 +311,7 @@ class TurnQueue:
             self._report(self._observer.turn_failed, turn.label, error)
         took = self._clock.monotonic_ns() - begin
         if took > self._slow_ns:
-            self._report(self._observer.turn_was_slow, turn.label, took / 1e9)
+            self._report(self._observer.turn_was_slow, turn.slowest, took / 1e9)
 
     @staticmethod
     def _report(tell: Callable[..., object], *facts: object) -> None:

@@ -34,7 +34,9 @@ class ValueType(Generic[T]):
         return value
 
     def contains(self, value: T) -> bool:
-        """Say whether the value is inside the range; what is not finite never is."""
+        """Say whether the value is of the type and inside the range, and finite."""
+        if not self._is_of_type(value):
+            return False
         if not isinstance(value, int | float):
             return True
         if self.range is None:
@@ -48,6 +50,11 @@ class ValueType(Generic[T]):
         words = {bool: "on or off", int: "an integer", float: "a number", str: "a text"}
         limits = f" from {self.range[0]:g} to {self.range[1]:g}" if self.range else ""
         return f"{words[self.type]}{limits}{' ' + self.unit if limits and self.unit else ''}"
+
+    def _is_of_type(self, value: object) -> bool:
+        if isinstance(value, bool):
+            return self.type is bool
+        return isinstance(value, int | float if self.type is float else self.type)
 
     def _convert(self, raw: object) -> T | None:
         if self.type is bool:

@@ -56,7 +56,7 @@ def test_only_what_is_in_range_is_good(value: float) -> None:
         assert temperature.value == value
     else:
         assert temperature.quality is Quality.BAD
-        with pytest.raises(BadReadingError, match="out of range"):
+        with pytest.raises(BadReadingError, match="is not a number from -40 to 85"):
             temperature.get()
 
 
