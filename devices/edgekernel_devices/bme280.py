@@ -250,6 +250,7 @@ class BME280(Device):
         oversampling: Literal[1, 2, 4, 8, 16] = 1,
     ) -> None:
         super().__init__(id)
+        self.poll_group = bus.name
         self._bus = bus
         self._address = address
         self._where = f"{bus.name} address {address:#04x}"

@@ -35,6 +35,7 @@ __all__ = [
     "SlowTurn",
     "SystemReload",
     "SystemSignal",
+    "TurnsDropped",
 ]
 
 
@@ -248,6 +249,13 @@ class CommandRefused(Message):
     principal: str
     code: str
     error: str
+
+
+class TurnsDropped(Message):
+    """The turn queue is full: `dropped` messages and effects were dropped so far."""
+
+    severity = Severity.CRITICAL
+    dropped: int
 
 
 class SystemReload(Message):

@@ -211,6 +211,7 @@ class Runtime:
             "events": self._seq,
             "waiting_turns": self.turns.depth,
             "cut_turns": self.turns.cut_turns,
+            "dropped_turns": self.turns.dropped_turns,
             "errors": self.error_count,
             "held_back": self.held_back,
             "devices": {id: {"online": device.online} for id, device in self.devices.items()},
@@ -267,6 +268,11 @@ class Runtime:
         """Report a feedback loop, from outside of it."""
         self._keep("feedback loop", " -> ".join(members), "")
         self.turns.submit_apart(self._turn(message.FeedbackLoop(tuple(members), cut)))
+
+    def turns_dropped(self, dropped: int) -> None:
+        """Report that the turn queue is full, once per spell."""
+        self._keep("turn queue", f"full: {dropped} turns dropped so far", "")
+        self.turns.submit_apart(self._turn(message.TurnsDropped(dropped)))
 
     def _turn(self, payload: Message, source: str = "") -> EventTurn:
         clock = self.clock

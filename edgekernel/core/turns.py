@@ -21,6 +21,8 @@ from edgekernel.core.errors import TurnTimeoutError
 
 R = TypeVar("R")
 
+MAX_WAITING = 100_000
+"""Turns that may wait in a queue; of others' turns beyond that the newest are dropped."""
 MAX_DEPTH = 1000
 """Turns that may cause one another in a row before they count as a feedback loop."""
 
@@ -108,6 +110,7 @@ class TurnObserver(Protocol):
     def turn_failed(self, label: str, error: BaseException) -> None: ...
     def turn_was_slow(self, label: str, seconds: float) -> None: ...
     def feedback_cut(self, members: Sequence[str], cut: str) -> None: ...
+    def turns_dropped(self, dropped: int) -> None: ...
 
 
 class PrintingObserver:
@@ -124,6 +127,10 @@ class PrintingObserver:
     def feedback_cut(self, members: Sequence[str], cut: str) -> None:
         """Log the members of the loop."""
         self._log().error("feedback loop cut at %s: %s", cut, " -> ".join(members))
+
+    def turns_dropped(self, dropped: int) -> None:
+        """Log how many."""
+        self._log().error("the turn queue is full: %d turns dropped so far", dropped)
 
     @staticmethod
     def _log() -> Any:
@@ -162,6 +169,8 @@ class TurnQueue:
         self._context = Context()
         self._context.run(current_queue.set, self)
         self.cut_turns = 0
+        self.dropped_turns = 0
+        self._full = False  # told once per spell, counted always
 
     @property
     def depth(self) -> int:
@@ -182,7 +191,10 @@ class TurnQueue:
         with self._lock:
             nested = self._runner is not None and self._runner == flow
             parent = self._current if nested else None
-            if parent is not None and parent.depth >= MAX_DEPTH:
+            told = self._drop(turns) if self._is_full(nested) else None
+            if told is not None:
+                parent = None
+            elif parent is not None and parent.depth >= MAX_DEPTH:
                 self.cut_turns += len(turns)
             else:
                 self._append(turns, parent, flow)
@@ -190,10 +202,15 @@ class TurnQueue:
                     return
                 self._runner = flow
                 parent = None
-        if parent is not None:
+        if told is not None or parent is not None:
             for turn in turns:
                 turn.cut()
+        if told:
+            self._report(self._observer.turns_dropped, self.dropped_turns)
+        elif parent is not None:
             self._report_feedback(parent, turns[0])
+        elif told is not None:
+            return
         else:
             # A context of its own: what is tracked or batched by who submits ends here.
             self.within(self._drain, flow, self._dispatcher_name is None)
@@ -272,6 +289,18 @@ class TurnQueue:
         with self._lock:
             self._closed = True
         self._handed_over.set()
+
+    def _is_full(self, nested: bool) -> bool:
+        """Say whether there is room for others' turns; what a turn causes always has some."""
+        waiting = len(self._waiting)
+        self._full = self._full and waiting > MAX_WAITING // 2
+        return not nested and waiting >= MAX_WAITING
+
+    def _drop(self, turns: Sequence[Turn]) -> bool:
+        """Count turns that are dropped; return whether that is to be told."""
+        self.dropped_turns += len(turns)
+        first, self._full = not self._full, True
+        return first
 
     def _append(self, turns: Sequence[Turn], parent: Turn | None, flow: object) -> None:
         depth = 0 if parent is None else parent.depth + 1

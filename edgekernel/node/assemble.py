@@ -68,9 +68,6 @@ def _make(plan: Plan, planned: PlannedDevice, backend: Backend) -> Device:
         device = planned.driver(planned.id, **arguments)
     except ValueError as error:
         raise ConfigError(f"{plan.path.name}: devices.{planned.id}: {error}") from error
-    for address in planned.addresses.values():
-        if isinstance(address, BusAddress):
-            device.poll_group = address.name
     if planned.every_s is not None:
         device.every = planned.every_s
     return device

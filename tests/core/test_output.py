@@ -333,3 +333,12 @@ def test_a_device_that_did_not_attach_takes_no_set(make_runtime: MakeRuntime) ->
     with pytest.raises(HeldSafeError, match="not attached"):
         device.level.set(40)
     assert device.driven == []
+
+
+def test_only_a_driver_is_tried_again_not_a_hanging_write(dimmer: Dimmer) -> None:
+    """P8: an error of the driver's own kind is a failed write too, told by the readback."""
+    dimmer.failure = UnavailableError("the driver says so")
+    with pytest.raises(UnavailableError, match="the driver says so"):
+        dimmer.level.set(40)
+    assert dimmer.level.readback.quality is Quality.BAD
+    dimmer.failure = None
