@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from edgekernel import Runtime
 from edgekernel.cli import main
+from edgekernel.node import make_plan
+from edgekernel.node.simulate import assemble_simulated
+from edgekernel.sim import SimClock
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -47,3 +52,28 @@ def test_the_commands_of_the_readme_exist() -> None:
     assert shown == {"check", "run", "ctl", "boards", "devices"}
     for name in shown:
         assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0
+
+
+def test_the_fan_is_safe_without_its_sensor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the README says of a failing sensor: the fan goes to its safe value, and comes back."""
+    (tmp_path / "shed.toml").write_text(block("toml", "[devices.fan]"))
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(block("python", "class Cooling"), "README.md", "exec"), names)  # noqa: S102 (as above)
+    with SimClock() as clock:
+        runtime, bench = assemble_simulated(make_plan(Path("shed.toml")), clock, Runtime)
+        names["setup"](runtime)
+        with runtime:
+            chip = bench.chip("room")
+            chip.temperature_c = 31.0
+            clock.advance(10)
+            assert bench.is_on("fan")
+            answer = chip.read
+            monkeypatch.setattr(chip, "read", bytes)  # no BME280 any more
+            clock.advance(10)
+            assert not bench.is_on("fan")
+            monkeypatch.setattr(chip, "read", answer)
+            clock.advance(10)
+            assert bench.is_on("fan")
