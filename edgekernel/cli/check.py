@@ -29,11 +29,7 @@ def check(node: Path, as_json: bool) -> None:
     """
     try:
         plan = make_plan(node)
-        runtime = _assemble(plan)
-        if plan.document.mqtt is not None:
-            from edgekernel.mqtt import Settings
-
-            Settings.of(plan)
+        runtime = _check_parts(plan)
     except ImportError as error:  # an extra that is not installed says which
         fail(Exit.REFUSED, [str(error)])
     except ConfigError as error:
@@ -53,6 +49,25 @@ def check(node: Path, as_json: bool) -> None:
     out.print(
         f"\n{plan.name}: {node.name} is right: {len(plan.devices)} devices on {plan.board.name}"
     )
+
+
+def _check_parts(plan: Plan) -> Runtime:
+    """Make all parts and the settings of the link; raise ConfigError with the mistakes of both."""
+    problems: list[str] = []
+    if plan.document.mqtt is not None:
+        from edgekernel.mqtt import Settings
+
+        try:
+            Settings.of(plan)
+        except ConfigError as error:
+            problems += error.problems
+    try:
+        runtime = _assemble(plan)
+    except ConfigError as error:
+        raise ConfigError(*error.problems, *problems) from error
+    if problems:
+        raise ConfigError(*problems)
+    return runtime
 
 
 def _assemble(plan: Plan) -> Runtime:

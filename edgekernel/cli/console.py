@@ -21,8 +21,9 @@ class Exit(IntEnum):
     FAILED = 4
 
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# What is printed comes from files, drivers and other computers: it is text and never markup.
+out = Console(highlight=False, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def fail(code: Exit, problems: Iterable[str]) -> NoReturn:
@@ -30,6 +31,15 @@ def fail(code: Exit, problems: Iterable[str]) -> NoReturn:
     for problem in problems:
         click.echo(problem, err=True)
     raise click.exceptions.Exit(code)
+
+
+def fail_with(exit: Exit, code: str, problems: Iterable[str], as_json: bool) -> NoReturn:
+    """Print problems on standard error or, as JSON, with their code on standard output; end."""
+    if not as_json:
+        fail(exit, problems)
+    error = {"code": code, "message": "\n".join(problems)}
+    click.echo(json.dumps({"ok": False, "error": error}, ensure_ascii=False))
+    raise click.exceptions.Exit(exit)
 
 
 def print_json(value: Any) -> None:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.text import Text
 
-from edgekernel.cli.console import Exit, err, fail, out, print_json, show, table
+from edgekernel.cli.console import Exit, err, fail, fail_with, out, print_json, show, table
 from edgekernel.core.errors import ConfigError
-from edgekernel.mqtt.remote import NoAnswerError, Remote, RequestRefusedError, check_node_name
+from edgekernel.mqtt.remote import (
+    QUIET_S,
+    NoAnswerError,
+    Remote,
+    RequestRefusedError,
+    check_node_name,
+)
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.topics import segment
 
@@ -28,19 +36,20 @@ class _Link:
         self.timeout_s = timeout_s
 
     @contextmanager
-    def open(self, *filters: str, node: str = "") -> Iterator[Remote]:
-        """Connect for one subcommand; every failure ends it with a line and an exit code."""
+    def open(self, *filters: str, node: str = "", as_json: bool = False) -> Iterator[Remote]:
+        """Connect for one subcommand; every failure ends it with its reason and an exit code."""
         try:
             if node:
                 check_node_name(self.settings.prefix, node)
             with Remote(self.settings, filters, self.timeout_s) as remote:
                 yield remote
         except ConfigError as error:
-            fail(Exit.REFUSED, error.problems)
+            fail_with(Exit.REFUSED, "invalid", error.problems, as_json)
         except NoAnswerError as error:
-            fail(Exit.NO_ANSWER, [str(error)])
+            fail_with(Exit.NO_ANSWER, "no_answer", [str(error)], as_json)
         except RequestRefusedError as error:
-            fail(Exit.REFUSED, [f"refused ({error.code}): {error}"])
+            text = str(error) if as_json else f"refused ({error.code}): {error}"
+            fail_with(Exit.REFUSED, error.code, [text], as_json)
         except KeyboardInterrupt:
             raise click.exceptions.Exit(Exit.DONE) from None
 
@@ -95,7 +104,7 @@ def ctl(
             host=host, port=port, username=username, password=password, prefix=prefix
         )
     except ConfigError as error:
-        fail(Exit.REFUSED, error.problems)
+        fail(Exit.REFUSED, [re.sub(r"\bmqtt\.", "--", problem) for problem in error.problems])
     context.obj = _Link(settings, timeout)
 
 
@@ -104,7 +113,7 @@ def ctl(
 @click.pass_obj
 def nodes(link: _Link, as_json: bool) -> None:
     """List the nodes that the broker knows, online or not."""
-    with link.open("+/status") as remote:
+    with link.open("+/status", as_json=as_json) as remote:
         found = remote.retained()
     rows = [
         {"name": topic.partition("/")[0], **status}
@@ -117,7 +126,7 @@ def nodes(link: _Link, as_json: bool) -> None:
     listing = table("", "node", "state", "since", "cause")
     for row in rows:
         colour = "green" if row.get("state") == "online" else "red"
-        state = f"[{colour}]{row.get('state')}[/]"
+        state = Text(str(row.get("state")), style=colour)
         listing.add_row(
             row["name"], state, str(row.get("since") or "-"), str(row.get("cause") or "-")
         )
@@ -131,7 +140,9 @@ def nodes(link: _Link, as_json: bool) -> None:
 @click.pass_obj
 def get(link: _Link, node: str, device: str | None, as_json: bool) -> None:
     """Print the state of NODE, or of one DEVICE of it."""
-    with link.open(f"{node}/state/{device or '+'}", f"{node}/status", node=node) as remote:
+    with link.open(
+        f"{node}/state/{device or '+'}", f"{node}/status", node=node, as_json=as_json
+    ) as remote:
         found = remote.retained()
     states = {
         topic.rpartition("/")[2]: state
@@ -140,7 +151,8 @@ def get(link: _Link, node: str, device: str | None, as_json: bool) -> None:
     }
     if not states:
         what = f"device {device!r} of {node}" if device else f"node {node!r}"
-        fail(Exit.NO_ANSWER, [f"the broker knows no {what}; see `edgekernel ctl nodes`"])
+        text = f"the broker knows no {what}; see `edgekernel ctl nodes`"
+        fail_with(Exit.NO_ANSWER, "no_answer", [text], as_json)
     if as_json:
         print_json(states)
         return
@@ -160,9 +172,16 @@ def get(link: _Link, node: str, device: str | None, as_json: bool) -> None:
 def watch(link: _Link, node: str, as_json: bool) -> None:
     """Print what happens on NODE until Ctrl-C: its status, states and events."""
     filters = (f"{node}/status", f"{node}/state/+", f"{node}/event/+")
-    with link.open(*filters, node=node) as remote:
+    with link.open(*filters, node=node, as_json=as_json) as remote:
         if not as_json:
             err.print(f"watching {node}; Ctrl-C ends", style="dim")
+        known = False
+        for topic, payload in remote.messages(QUIET_S):
+            known = True
+            _print_message(topic.partition("/")[2], payload, as_json)
+        if not known:
+            text = f"no node {node!r} is known yet; waiting for it (see `edgekernel ctl nodes`)"
+            err.print(text, soft_wrap=True)
         for topic, payload in remote.messages(None):
             _print_message(topic.partition("/")[2], payload, as_json)
 
@@ -178,7 +197,7 @@ def set_(link: _Link, node: str, output: str, value: str, as_json: bool) -> None
     device, _, name = output.replace(".", "/").partition("/")
     if not name:
         raise click.UsageError("name the output as device/output, such as heater/power")
-    with link.open(f"{node}/reply/+", node=node) as remote:
+    with link.open(f"{node}/reply/+", node=node, as_json=as_json) as remote:
         result = remote.request(node, _topic("set", device, name), {"value": _parsed(value)})
     _print_result(result, as_json)
 
@@ -200,7 +219,7 @@ def call(link: _Link, node: str, command: str, args: tuple[str, ...], as_json: b
         if not equals:
             raise click.UsageError(f"{arg!r}: write arguments as name=value")
         given[key] = _parsed(value)
-    with link.open(f"{node}/reply/+", node=node) as remote:
+    with link.open(f"{node}/reply/+", node=node, as_json=as_json) as remote:
         result = remote.request(node, _topic("call", component, name), {"args": given})
     _print_result(result, as_json)
 
@@ -222,7 +241,7 @@ def _print_result(result: Any, as_json: bool) -> None:
     if as_json:
         print_json(result)
     else:
-        out.print("done" if result is None else json.dumps(result, ensure_ascii=False))
+        click.echo("done" if result is None else json.dumps(result, ensure_ascii=False))
 
 
 def _cells(sample: dict[str, Any]) -> tuple[str, ...]:

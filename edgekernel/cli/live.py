@@ -37,6 +37,8 @@ _COLOURS = {
 _REFRESH_HZ = 4
 _HISTORY = 40
 _EVENTS = 12
+_LEAST_FRAMED = 6
+_WIDE = 100
 
 
 class View(Protocol):
@@ -139,17 +141,31 @@ class LiveView:
 
     def _picture(self) -> RenderableType:
         runtime = self._runtime
-        devices = table("", "device", "signal", "value", "", f"last {_HISTORY} s")
+        devices = table("", "device", "signal", "value", "", f"last {self._history} s")
+        devices.columns[-1].no_wrap = True
+        devices.columns[-1].overflow = "ellipsis"
         for device in runtime.devices.values():
             self._rows(devices, device)
         uptime = int(runtime.clock.uptime())
-        title = f"{self._plan.name} · {self._plan.board.name} · {runtime.state} · {uptime} s"
-        events = Text("\n").join(self._events) if self._events else Text("nothing yet", "dim")
-        return Group(
-            Panel(devices, title=title, title_align="left", border_style="green"),
-            Panel(events, title="events", title_align="left", border_style="blue"),
-            Text("\n".join(self._hints), style="dim"),
-        )
+        where = f"{self._plan.name} · {self._plan.board.name}"
+        title = f"{where} · {runtime.state} · {uptime} s · Ctrl-C stops it"
+        hints = Text("\n".join(self._hints), style="dim")
+        above = Group(hints, _panel(devices, title, "green"))
+        used = len(out.render_lines(above, out.options))
+        return Group(above, self._last_events(out.height - used))
+
+    def _last_events(self, height: int) -> RenderableType:
+        """Return the events that fit into some lines, the newest last; framed if there is room."""
+        framed = height >= _LEAST_FRAMED
+        room = max(1, min(height - 2 if framed else height, _EVENTS))
+        events = list(self._events)[-room:] or [Text("nothing yet", "dim")]
+        text = Text("\n", no_wrap=True, overflow="ellipsis").join(events)
+        return _panel(text, "events", "blue") if framed else text
+
+    @property
+    def _history(self) -> int:
+        """How many seconds the curves show; fewer in a narrow terminal."""
+        return _HISTORY if out.width >= _WIDE else _HISTORY // 2
 
     def _rows(self, devices: Table, device: Device) -> None:
         name = Text(device.id, style="bold" if device.online else "red")
@@ -178,10 +194,14 @@ class LiveView:
             return ""
         curve = self._curves.setdefault(label, deque(maxlen=_HISTORY * _REFRESH_HZ))
         curve.append(float(value))
-        points = list(curve)[::-_REFRESH_HZ][::-1]
+        points = list(curve)[::-_REFRESH_HZ][: self._history][::-1]
         low, high = min(points), max(points)
         scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
         return "".join(_BARS[round((point - low) * scale)] for point in points)
+
+
+def _panel(content: RenderableType, title: str, colour: str) -> Panel:
+    return Panel(content, title=Text(title), title_align="left", border_style=colour)
 
 
 def _value(value: object, precision: int | None) -> str:

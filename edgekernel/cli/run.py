@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import click
 
 from edgekernel.cli.console import Exit, fail, out, show
+from edgekernel.cli.ending import Ending
 from edgekernel.cli.live import EventLines, LiveView, View
 from edgekernel.core import message
 from edgekernel.core.clock import SystemClock
 from edgekernel.core.errors import BootError, ConfigError, EdgekernelError
-from edgekernel.core.messages import Event
 from edgekernel.core.output import OutputDeclaration
 from edgekernel.core.runtime import Runtime, SignalRuntime
 from edgekernel.hal.gpio import DigitalInput
@@ -62,7 +62,7 @@ def run(
     try:
         plan = make_plan(node)
         with ExitStack() as stack:
-            embedded = stack.enter_context(_broker(plan)) if broker else None
+            embedded = _start_broker(plan, stack) if broker else None
             runtime = _make(plan, simulated)
             _connect(plan, runtime, embedded)
             wanted = _Wanted(simulated, live, as_json, seconds)
@@ -75,12 +75,14 @@ def run(
         fail(Exit.FAILED, _tree(error))
 
 
-def _broker(plan: Plan) -> EmbeddedBroker:
+def _start_broker(plan: Plan, stack: ExitStack) -> EmbeddedBroker:
+    """Start a broker until the end of `stack`, on the port of the node file if that is free."""
     from edgekernel.mqtt import EmbeddedBroker
+    from edgekernel.mqtt.broker import STANDARD_PORT
 
-    port = plan.document.mqtt.port if plan.document.mqtt else None
+    port = plan.document.mqtt.port if plan.document.mqtt else STANDARD_PORT
     try:
-        return EmbeddedBroker(port)
+        return stack.enter_context(EmbeddedBroker(prefer=port))
     except EdgekernelError as error:
         raise ConfigError(str(error)) from error
 
@@ -111,36 +113,31 @@ def _connect(plan: Plan, runtime: Runtime, embedded: EmbeddedBroker | None) -> N
 def _live(
     plan: Plan, runtime: SignalRuntime, embedded: EmbeddedBroker | None, wanted: _Wanted
 ) -> Exit:
-    causes: list[str] = []
-    runtime.subscribe(message.RuntimeShuttingDown, lambda event: causes.append(_reason(event)))
-    critical: list[str] = []
-    runtime.subscribe(
-        message.ServiceFailure,
-        lambda event: critical.append(event.payload.service),  # type: ignore[attr-defined]
-    )
+    ending = Ending(runtime)
     view: View
     if wanted.live and out.is_terminal:
-        view = LiveView(plan, runtime, _hints(plan, embedded, wanted))
+        view = LiveView(plan, runtime, _hints(plan, embedded, wanted)[1:])
     else:
         view = EventLines(runtime, as_json=wanted.as_json)
         if not wanted.as_json:
-            out.print("\n".join(_hints(plan, embedded, wanted)))
+            out.print("\n".join(_hints(plan, embedded, wanted)), soft_wrap=True)
     with view:
         if wanted.seconds is not None:
             stop = partial(_stop_after, runtime, wanted.seconds)
             runtime.subscribe(message.RuntimeBooted, lambda event: stop())
         runtime.run()
-    services = runtime.services
-    if any(services[name].critical for name in critical if name in services):
-        fail(Exit.FAILED, [f"{plan.name}: stopped: {'; '.join(causes)}"])
+    return _tell_ending(plan, ending, wanted)
+
+
+def _tell_ending(plan: Plan, ending: Ending, wanted: _Wanted) -> Exit:
+    if unsafe := ending.unsafe():
+        head = f"{plan.name}: stopped ({ending.reason}), outputs may NOT be safe:"
+        fail(Exit.FAILED, [head, *(f"  {problem}" for problem in unsafe)])
+    if ending.by_critical_service:
+        fail(Exit.FAILED, [f"{plan.name}: stopped: {ending.reason}"])
     if not wanted.as_json:
-        out.print(f"{plan.name}: stopped ({'; '.join(causes)}), outputs are safe")
+        out.print(f"{plan.name}: stopped ({ending.reason}), outputs are safe", soft_wrap=True)
     return Exit.DONE
-
-
-def _reason(event: Event) -> str:
-    payload = event.payload
-    return payload.reason if isinstance(payload, message.RuntimeShuttingDown) else payload.name
 
 
 def _stop_after(runtime: Runtime, seconds: float) -> None:

@@ -14,7 +14,8 @@ from edgekernel.core.context import Context
 from edgekernel.core.device import Device
 from edgekernel.core.effect import Effect
 from edgekernel.core.errors import ConfigError, TurnTimeoutError
-from edgekernel.core.messages import Event
+from edgekernel.core.messages import Event, Message
+from edgekernel.core.turns import CallTurn
 from edgekernel.mqtt.client import MqttClient, Will
 from edgekernel.mqtt.encoding import event_payload, state_payload, status_payload
 from edgekernel.mqtt.messages import (
@@ -115,17 +116,17 @@ class Bridge:
         now = self._ctx.clock.now_utc()
         self._outgoing.retain(self._topics.status, self._status("online", now, cause))
         self._outgoing.open()
-        self._ctx.emit(MqttConnected(self._broker))
+        self._tell(MqttConnected(self._broker))
 
     def disconnected(self, reason: str) -> None:
         """Hold everything back until the link is up again."""
         self._outgoing.close()
         if self._linked:  # else it was closed by us
-            self._ctx.emit(MqttDisconnected(self._broker, reason))
+            self._tell(MqttDisconnected(self._broker, reason))
 
     def problem(self, text: str) -> None:
         """Tell why the link does not work."""
-        self._ctx.emit(MqttProblem(self._broker, text))
+        self._tell(MqttProblem(self._broker, text))
 
     def message(self, topic: str, payload: bytes, retained: bool) -> None:
         """Take a message from the broker."""
@@ -135,7 +136,12 @@ class Bridge:
         """Report a mistake in what the network thread calls."""
         trace = "".join(traceback.format_exception(error))
         text = f"{type(error).__name__}: {error}"
-        self._ctx.emit(message.InterfaceError(self._ctx.source, where, text, trace))
+        self._tell(message.InterfaceError(self._ctx.source, where, text, trace))
+
+    def _tell(self, told: Message) -> None:
+        """Emit in the dispatcher's thread: handlers must not keep the network's from its pings."""
+        emit = partial(self._ctx.emit, told)
+        self._ctx.runtime.turns.submit_elsewhere(CallTurn(emit, f"mqtt: {told.name}"))
 
     def _watch_devices(self) -> None:
         for id, device in self._ctx.devices.items():

@@ -37,17 +37,20 @@ log_type warning
 """
 
 # Runs the broker until it ends, or until our end of the pipe on descriptor 0 closes: by `stop`,
-# or by the kernel when this process ends, however it ends.
+# or by the kernel when this process ends, however it ends. Then nobody else needs the folder.
 _GUARD = """\
 exec 3<&0
+folder=$1
+shift
 "$@" 3<&- &
 broker=$!
-(read -r _ <&3; kill "$broker") 2>/dev/null &
+(read -r _ <&3; trap "" TERM; kill "$broker"; rm -rf "$folder") 2>/dev/null &
 watcher=$!
 exec 3<&-
 wait "$broker"
 code=$?
 kill "$watcher" 2>/dev/null
+wait "$watcher"
 exit "$code"
 """
 
@@ -59,10 +62,15 @@ class EmbeddedBroker:
     which broker it is; amqtt is for trying things out, not for more.
     """
 
-    def __init__(self, port: int | None = None, *, kind: Kind | None = None) -> None:
-        """Choose a port (1883 if that is free, unless given) and a broker (what there is)."""
+    def __init__(
+        self, port: int | None = None, *, prefer: int = STANDARD_PORT, kind: Kind | None = None
+    ) -> None:
+        """Choose a port and a broker (what there is).
+
+        Unless `port` is given it is `prefer` if that is free, otherwise any free one.
+        """
         self.host = HOST
-        self.port = port or (STANDARD_PORT if _is_free(STANDARD_PORT) else _free_port())
+        self.port = port or (prefer if _is_free(prefer) else _free_port())
         self._wanted = kind
         self._kind: Kind | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
@@ -86,7 +94,7 @@ class EmbeddedBroker:
             self._kind, command = self._command(Path(self._folder.name))
             with self._said.open("wb") as said:
                 self._process = subprocess.Popen(
-                    ["/bin/sh", "-c", _GUARD, "edgekernel-broker", *command],
+                    ["/bin/sh", "-c", _GUARD, "edgekernel-broker", self._folder.name, *command],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     stderr=said,

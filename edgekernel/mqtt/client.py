@@ -11,6 +11,7 @@ import random
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -24,6 +25,9 @@ except ImportError as error:
     raise ImportError(
         "MQTT needs the package paho-mqtt: python -m pip install 'edgekernel[mqtt]'"
     ) from error
+
+_SUSPICIOUS = 3
+"""Links in a row that did not last, after which it is told."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -102,6 +106,9 @@ class MqttClient:
         self._early: set[int] = set()  # acknowledged before `publish` had returned their number
         self._told: set[str] = set()
         self._failures = 0
+        self._short_links = 0
+        self._up_since = 0.0
+        self._client_id = client_id
         self._closing = False
         self._random = random.Random()
         self.connected = False
@@ -214,20 +221,24 @@ class MqttClient:
         self._up()
 
     def _up(self) -> None:
-        self._failures = 0
         self._told.clear()
+        self._up_since = time.monotonic()
         self.connected = True
         self._observer.connected()
 
     def _lost(
         self, client: paho.Client, userdata: Any, flags: Any, reason: Any, properties: Any
     ) -> None:
+        if self.connected:
+            self._judge_link()
         self._delay_next_attempt()
         if self.connected:
             self.connected = False
             detail = str(reason)
             lost = detail in ("Unspecified error", "Normal disconnection")
             self._observer.disconnected("connection lost" if lost else detail.lower())
+            if self._short_links == _SUSPICIOUS:
+                self._tell(_contested(self._settings, self._client_id))
         elif not reason.is_failure:
             return  # closed by us before it was up
         elif not self._told:
@@ -235,6 +246,14 @@ class MqttClient:
                 f"{self._settings.broker} closed the connection without an answer; is it an "
                 "MQTT broker, and is this port without TLS?"
             )
+
+    def _judge_link(self) -> None:
+        """Begin anew with the delays only after a link that lasted, or two clients of one id
+        would throw each other off at full speed."""
+        if self._closing or time.monotonic() - self._up_since >= self._settings.stable_s:
+            self._failures = self._short_links = 0
+        else:
+            self._short_links += 1
 
     def _not_reached(self, client: paho.Client, userdata: Any) -> None:
         self._delay_next_attempt()
@@ -265,6 +284,14 @@ class MqttClient:
         # Any number does; paho only adds it to a time, but asks for an int.
         delay_s: Any = min(doubled, settings.reconnect_max_s) * self._random.uniform(0.5, 1.0)
         self._paho.reconnect_delay_set(delay_s, delay_s)
+
+
+def _contested(settings: Settings, client_id: str) -> str:
+    return (
+        f"{settings.broker} closed the connection soon after it was made, {_SUSPICIOUS} times in "
+        f"a row: another client may use the id {client_id!r}; check mqtt.client_id and the names "
+        "of the nodes"
+    )
 
 
 def _refusal(settings: Settings, reason: str) -> str:

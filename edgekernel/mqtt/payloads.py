@@ -6,15 +6,18 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 from edgekernel.core.commands import nearest
-from edgekernel.core.errors import InvalidValueError
+from edgekernel.core.errors import InvalidValueError, UnavailableError
 from edgekernel.mqtt.encoding import encode
 
 MAX_BYTES = 65_536
 _MAX_ID = 128
 _MAX_DIGITS = 20  # more than 64 bits hold
+_MAX_TTL_S = 366 * 86400
+_COMMON_KEYS = ("id", "reply_to", "issued_at", "ttl")
 
 RequestId = str | int | None
 
@@ -33,6 +36,22 @@ class Request:
 
     content: Any
     reply: ReplyAddress
+    expires: datetime | None = None
+
+    def check_fresh(self, now: datetime) -> None:
+        """Raise ExpiredError if it was to be carried out before `now`."""
+        if self.expires is not None and now > self.expires:
+            late_s = (now - self.expires).total_seconds()
+            raise ExpiredError(
+                f"expired {late_s:.1f} s ago: issued_at + ttl is {self.expires.isoformat()}, "
+                f"and it is {now.isoformat()} here"
+            )
+
+
+class ExpiredError(UnavailableError):
+    """The request came later than its client wants it to be carried out."""
+
+    code = "expired"
 
 
 class PayloadError(InvalidValueError):
@@ -46,6 +65,9 @@ class PayloadError(InvalidValueError):
 def parse_set(payload: bytes) -> Request:
     """Read `{"value": ..., "id": ..., "reply_to": ...}` or a plain value such as `on` or `21.5`.
 
+    With `issued_at` (ISO 8601) and `ttl` (seconds) it expires; either without the other says
+    nothing about that.
+
     Raises PayloadError that says what is wrong; never anything else, whatever the bytes.
     """
     text = _text(payload)
@@ -58,17 +80,20 @@ def parse_set(payload: bytes) -> Request:
         return Request(document, ReplyAddress())
     if not isinstance(document, dict):
         raise PayloadError("a list is no value: expected a text, a number, true or false")
-    reply = _reply(document, ("value", "id", "reply_to"))
+    reply = _reply(document, ("value", *_COMMON_KEYS))
+    expires = _expires(document, reply)
     if "value" not in document:
         raise PayloadError("'value' is missing", reply)
     value = document["value"]
     if not isinstance(value, str | bool | int | float):
         raise PayloadError("'value' must be a text, a number, true or false", reply)
-    return Request(value, reply)
+    return Request(value, reply, expires)
 
 
 def parse_call(payload: bytes) -> Request:
     """Read `{"args": {...}, "id": ..., "reply_to": ...}`; an empty payload has no arguments.
+
+    It expires as a set does.
 
     Raises PayloadError that says what is wrong; never anything else, whatever the bytes.
     """
@@ -78,11 +103,12 @@ def parse_call(payload: bytes) -> Request:
     document = _json(text)
     if not isinstance(document, dict):
         raise PayloadError('not an object: expected {"args": {...}} or nothing')
-    reply = _reply(document, ("args", "id", "reply_to"))
+    reply = _reply(document, ("args", *_COMMON_KEYS))
+    expires = _expires(document, reply)
     args = document.get("args", {})
     if not isinstance(args, dict):
         raise PayloadError("'args' must be an object of arguments by name", reply)
-    return Request(args, reply)
+    return Request(args, reply, expires)
 
 
 def result_payload(id: RequestId, result: object) -> bytes:
@@ -174,6 +200,32 @@ def _reply(document: dict[str, Any], known: Iterable[str]) -> ReplyAddress:
         if key not in names:
             raise PayloadError(f"unknown key {key[:64]!r}{nearest(key, names)}", reply)
     return reply
+
+
+def _expires(document: dict[str, Any], reply: ReplyAddress) -> datetime | None:
+    """Return when a request expires; raise PayloadError if it says so wrongly."""
+    issued_at, ttl_s = document.get("issued_at"), document.get("ttl")
+    begin = None if issued_at is None else _instant(issued_at, reply)
+    if ttl_s is None:
+        return None
+    if isinstance(ttl_s, bool) or not isinstance(ttl_s, int | float) or not 0 < ttl_s <= _MAX_TTL_S:
+        text = f"'ttl' must be a number of seconds above 0, and at most {_MAX_TTL_S}"
+        raise PayloadError(text, reply)
+    try:
+        return None if begin is None else begin + timedelta(seconds=ttl_s)
+    except OverflowError:
+        raise PayloadError("'issued_at' is too far in the future", reply) from None
+
+
+def _instant(text: object, reply: ReplyAddress) -> datetime:
+    try:
+        made = datetime.fromisoformat(text) if isinstance(text, str) else None
+        if made is not None and made.tzinfo is not None:
+            return made.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    example = "2026-01-31T12:00:00Z"
+    raise PayloadError(f"'issued_at' must be a time in UTC such as {example!r}", reply)
 
 
 def _if_text(topic: object) -> str | None:

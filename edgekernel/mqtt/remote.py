@@ -15,7 +15,7 @@ from edgekernel.mqtt.client import MqttClient
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.topics import Topics
 
-_QUIET_S = 0.3
+QUIET_S = 0.3
 """Retained messages come right after a subscription; a pause of this length ends them."""
 
 
@@ -86,7 +86,7 @@ class Remote:
     def retained(self) -> dict[str, Any]:
         """Return the retained JSON documents that the filters match, by topic below the prefix."""
         found: dict[str, Any] = {}
-        for topic, payload in self.messages(_QUIET_S):
+        for topic, payload in self.messages(QUIET_S):
             try:
                 found[topic] = json.loads(payload)
             except ValueError:

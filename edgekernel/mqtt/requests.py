@@ -72,7 +72,7 @@ class Requests:
         turn = CallTurn(
             lambda: self._serve(target, request, retained), f"mqtt {target.kind} {target}"
         )
-        self._ctx.runtime.turns.submit(turn)
+        self._ctx.runtime.turns.submit_elsewhere(turn)
 
     def _clears_retained(self, topic: str, payload: bytes, retained: bool) -> bool:
         """Say whether this only takes a retained request off the broker, as its refusal asks for.
@@ -114,6 +114,7 @@ class Requests:
                 )
             if isinstance(request, PayloadError):
                 raise request
+            request.check_fresh(self._ctx.clock.now_utc())
             result = self._carry_out(target, request.content)
             self._answer(reply, result_payload(reply.id, to_plain(result)))
         except RefusedError as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgekernel.core.errors import ConfigError
+from edgekernel.mqtt.topics import prefix_problem
 
 if TYPE_CHECKING:
     from edgekernel.node import Plan
@@ -18,7 +19,8 @@ class Settings:
     `client_id` is derived from prefix and node when empty. Without an acknowledged sign of life
     for 1.5 times `keepalive_s` seconds the broker publishes the last will. After a failure the
     next attempt waits `reconnect_min_s`, doubled each time up to `reconnect_max_s`, and varied
-    by half so that a fleet does not come back all at once. Raises ConfigError with every mistake.
+    by half so that a fleet does not come back all at once; a link that has been up for `stable_s`
+    begins anew. Raises ConfigError with every mistake.
     """
 
     host: str
@@ -30,6 +32,7 @@ class Settings:
     keepalive_s: int = 30
     reconnect_min_s: float = 1.0
     reconnect_max_s: float = 60.0
+    stable_s: float = 10.0
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -81,8 +84,11 @@ class Settings:
             "mqtt.reconnect_min_s: must be above 0 and not above mqtt.reconnect_max_s": (
                 0 < self.reconnect_min_s <= self.reconnect_max_s
             ),
+            "mqtt.stable_s: must be 0 or more": self.stable_s >= 0,
         }
-        return [problem for problem, fine in checks.items() if not fine]
+        wrong_prefix = prefix_problem(self.prefix)
+        problems = [problem for problem, fine in checks.items() if not fine]
+        return [*problems, wrong_prefix] if wrong_prefix else problems
 
 
 def _is_host(host: str) -> bool:

@@ -30,6 +30,17 @@ def segment(name: str) -> str:
     return made
 
 
+def prefix_problem(prefix: str) -> str:
+    """Return what is wrong with a prefix; nothing if topics can begin with it."""
+    parts = prefix.split("/")
+    if len(parts) <= _PREFIX_DEPTH and all(map(_SEGMENT.fullmatch, parts)):
+        return ""
+    return (
+        f"mqtt.prefix: {prefix!r} is not allowed; one to {_PREFIX_DEPTH} segments of a-z, 0-9 and "
+        "'-' are, with '/' between them, such as 'edge' or 'plant/line-1'"
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What an incoming request is for: an output of a device, or a command of a component."""
@@ -47,12 +58,8 @@ class Topics:
 
     def __init__(self, prefix: str, node: str) -> None:
         """Build the map; raises ConfigError for a prefix or node that no topic can hold."""
-        parts = prefix.split("/")
-        if len(parts) > _PREFIX_DEPTH or not all(map(_SEGMENT.fullmatch, parts)):
-            raise ConfigError(
-                f"mqtt.prefix {prefix!r}: one to {_PREFIX_DEPTH} segments of a-z, 0-9 and '-', "
-                "with '/' between them, such as 'edge' or 'plant/line-1'"
-            )
+        if problem := prefix_problem(prefix):
+            raise ConfigError(problem)
         if not _SEGMENT.fullmatch(node):
             raise ConfigError(
                 f"node name {node!r}: MQTT needs 1 to 64 of the characters a-z, 0-9 and '-'"

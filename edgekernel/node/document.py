@@ -36,6 +36,12 @@ def _module(name: str) -> str:
     return name
 
 
+def _keepalive(seconds: float) -> float:
+    if not 1 <= seconds <= 65535:
+        raise ValueError("a keepalive is 1 s to 65535 s")
+    return seconds
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -67,11 +73,12 @@ class MqttTable(_Table):
 
     host: str
     port: int = Field(default=1883, ge=1, le=65535)
-    prefix: str = Field(default="edge", pattern=SEGMENT)
+    prefix: str = "edge"
+    """The rule for it is in the topic map, edgekernel.mqtt.topics."""
     username: str | None = None
     password: str | None = Field(default=None, repr=False)
     password_file: str | None = None
-    keepalive: Duration = 30.0
+    keepalive: Annotated[Duration, AfterValidator(_keepalive)] = 30.0
 
 
 class SimTable(_Table):
@@ -107,8 +114,45 @@ _TABLES: dict[str, type[BaseModel]] = {
 
 def load_document(path: Path) -> NodeDocument:
     """Read and validate a node file. Raises ConfigError with every mistake found in it."""
+    return parse_document(_read(path), path.name)
+
+
+def load_valid_part(path: Path) -> tuple[NodeDocument | None, tuple[str, ...]]:
+    """Read a node file; return it without the tables that are wrong, and every mistake.
+
+    There is no document if a node cannot be without what is wrong. Raises ConfigError if the
+    file cannot be read as TOML.
+    """
+    raw = _read(path)
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_document(raw, path.name), ()
+    except ConfigError as error:
+        problems = error.problems
+    try:
+        return NodeDocument.model_validate(_without_mistakes(raw)), problems
+    except ValidationError:
+        return None, problems
+
+
+def _without_mistakes(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the content without the tables, or single devices, in which there is a mistake."""
+    kept = dict(raw)
+    try:
+        NodeDocument.model_validate(raw)
+    except ValidationError as error:
+        for detail in error.errors():
+            table, *inside = detail["loc"]
+            if table == "devices" and inside:
+                devices = kept["devices"]
+                kept["devices"] = {id: each for id, each in devices.items() if id != inside[0]}
+            else:
+                kept.pop(str(table), None)
+    return kept
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file") from None
     except IsADirectoryError:
@@ -119,7 +163,6 @@ def load_document(path: Path) -> NodeDocument:
         raise ConfigError(f"{path}: is no text in UTF-8: {error}") from None
     except (ValueError, RecursionError) as error:  # beside TOML's own: too many digits, too deep
         raise ConfigError(f"{path}: is not TOML: {error}") from None
-    return parse_document(raw, path.name)
 
 
 def parse_document(raw: dict[str, Any], file: str) -> NodeDocument:

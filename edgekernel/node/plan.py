@@ -19,7 +19,7 @@ from edgekernel.hal.gpio import DigitalInput, DigitalOutput
 from edgekernel.hal.i2c import I2CBus
 from edgekernel.hal.serial import SerialPort
 from edgekernel.node.board import Board
-from edgekernel.node.document import DeviceTable, NodeDocument, load_document
+from edgekernel.node.document import DeviceTable, NodeDocument, load_valid_part
 from edgekernel.node.packs import find_board, load_board, load_driver
 from edgekernel.node.problems import explain
 from edgekernel.node.signature import model_of
@@ -76,7 +76,16 @@ def make_plan(path: Path) -> Plan:
     Raises ConfigError with every mistake found: each names the file, the key, the value and
     what is allowed.
     """
-    return plan_document(load_document(path), path)
+    document, problems = load_valid_part(path)
+    if document is None:
+        raise ConfigError(*problems)
+    try:
+        plan = plan_document(document, path)
+    except ConfigError as error:
+        raise ConfigError(*problems, *error.problems) from None
+    if problems:
+        raise ConfigError(*problems)
+    return plan
 
 
 def plan_document(document: NodeDocument, path: Path) -> Plan:

@@ -52,7 +52,8 @@ def explain(error: ValidationError, keys: Iterable[str]) -> list[tuple[str, str]
 
 
 def show(value: Any) -> str:
-    """Return a value as it stands in a TOML file, shortened."""
+    """Return a value as it stands in a TOML file, shortened, without secrets in it."""
+    value = _without_secrets(value)
     if isinstance(value, bool):
         return str(value).lower()
     try:
@@ -62,26 +63,38 @@ def show(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def is_secret(key: object) -> bool:
+    """Say whether the value of a key must not be shown."""
+    return str(key).lower().endswith(("password", "secret", "token"))
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: "..." if is_secret(k) else _without_secrets(v) for k, v in value.items()}
+    return [_without_secrets(each) for each in value] if isinstance(value, list) else value
+
+
 def _dotted(location: tuple[int | str, ...]) -> str:
     return ".".join(str(part) for part in location)
 
 
 def _sentence(detail: ErrorDetails, known: list[str]) -> str:
-    kind, value = detail["type"], detail["input"]
+    kind = detail["type"]
+    shown = "its value" if any(map(is_secret, detail["loc"])) else show(detail["input"])
     if kind == "missing":
         return "is missing; this key is required"
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"unknown key; {did_you_mean(str(detail['loc'][-1]), known)}"
     context = detail.get("ctx", {})
     if kind == "value_error":
-        return f"{show(value)}: {context['error']}"
+        return f"{shown}: {context['error']}"
     if kind == "literal_error":
         allowed = f"{context['expected']} is allowed"
     elif kind in _WORDS:
         allowed = _WORDS[kind].format(**context)
     else:
         allowed = re.sub(r"^Input should be ", "", detail["msg"]) + " is allowed"
-    text = f"{show(value)} is not allowed; {allowed}"
+    text = f"{shown} is not allowed; {allowed}"
     if detail["loc"][-1] == "address":  # chips are known by hexadecimal addresses
         text = re.sub(r"\b\d+\b", lambda number: f"{int(number[0]):#04x}", text)
     return text

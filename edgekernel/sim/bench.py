@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from edgekernel.backends.sim import SimBackend
+from edgekernel.core.clock import EventLike, ThreadLike
 from edgekernel.core.commands import nearest
 from edgekernel.core.component import command
 from edgekernel.core.context import Context
 from edgekernel.core.errors import InvalidValueError, UnknownTargetError
 from edgekernel.core.process import Process
 from edgekernel.core.service import Service
+
+_LONGEST_PRESS_S = 3600
 
 
 class World(Protocol):
@@ -44,6 +48,14 @@ class Bench(Process):
     def __init__(self, backend: SimBackend, wiring: Mapping[str, Wiring]) -> None:
         self._backend = backend
         self._wiring = wiring
+        self._fingers: dict[str, tuple[EventLike, ThreadLike]] = {}
+
+    def stop(self, ctx: Context) -> None:
+        """Lift every finger."""
+        fingers = list(self._fingers.items())
+        for device, (_, thread) in fingers:
+            self._lift(device)
+            thread.join()
 
     def chip(self, device: str) -> Any:
         """Return the simulated chip of a device; its quantities are plain attributes."""
@@ -58,14 +70,37 @@ class Bench(Process):
         return self._backend.line(self._line(device)).level == wired.active_high
 
     @command
-    def press(self, device: str) -> None:
-        """Bring a device's input line to its active level, as a finger on a button does."""
-        self._backend.line(self._line(device)).drive(self._wired(device).active_high)
+    def press(self, device: str, seconds: float = 0.2) -> None:
+        """Bring a device's input line to its active level for `seconds`, at most an hour.
+
+        This is a finger on a button: it returns at once, and the release comes by itself.
+        """
+        if not 0 < seconds <= _LONGEST_PRESS_S:
+            raise InvalidValueError(
+                f"seconds: {seconds} is not allowed; above 0, at most {_LONGEST_PRESS_S} is"
+            )
+        clock = self.ctx.clock
+        self.hold(device)
+        lifted = clock.Event()
+        thread = clock.Thread(
+            partial(self._release_after, device, seconds, lifted), f"sim:press {device}"
+        )
+        self._fingers[device] = lifted, thread
+        thread.start()
+
+    @command
+    def hold(self, device: str) -> None:
+        """Bring a device's input line to its active level until it is released or pressed."""
+        line = self._line(device)
+        self._lift(device)
+        self._backend.line(line).drive(self._wired(device).active_high)
 
     @command
     def release(self, device: str) -> None:
         """Bring a device's input line back to its idle level."""
-        self._backend.line(self._line(device)).drive(not self._wired(device).active_high)
+        line = self._line(device)
+        self._lift(device)
+        self._backend.line(line).drive(not self._wired(device).active_high)
 
     @command
     def level(self, line: str) -> bool:
@@ -89,6 +124,16 @@ class Bench(Process):
         if type(getattr(chip, quantity)) not in (int, float, bool):
             raise InvalidValueError(f"{quantity} of {device} is no number")
         setattr(chip, quantity, type(getattr(chip, quantity))(value))
+
+    def _release_after(self, device: str, seconds: float, lifted: EventLike) -> None:
+        if not lifted.wait(seconds):
+            self.release(device)
+
+    def _lift(self, device: str) -> None:
+        """Keep a press that has not ended from releasing the line later."""
+        lifted, _ = self._fingers.pop(device, (None, None))
+        if lifted is not None:
+            lifted.set()
 
     def _wired(self, device: str) -> Wiring:
         if device not in self._wiring:

@@ -49,6 +49,10 @@ class Control(Process):
         return {"minutes": minutes}
 
     @command
+    def both(self) -> list[bool]:
+        return [True, False]
+
+    @command
     def nothing(self) -> None:
         """Return nothing."""
 

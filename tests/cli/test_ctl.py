@@ -63,6 +63,15 @@ def printed(result: Result) -> Any:
     return json.loads(result.stdout)
 
 
+def as_json(result: Result, exit_code: int) -> dict[str, str]:
+    """Return the error that a subcommand has printed as JSON, and nothing else."""
+    assert (result.exit_code, result.stderr) == (exit_code, "")
+    document = json.loads(result.stdout)
+    assert document["ok"] is False
+    error: dict[str, str] = document["error"]
+    return error
+
+
 def test_nodes(ctl: Ctl) -> None:
     """`nodes` lists the node with its state, for people and as a JSON array."""
     result = ctl("nodes")
@@ -70,6 +79,25 @@ def test_nodes(ctl: Ctl) -> None:
     assert any(line.split()[:2] == ["bench-1", "online"] for line in result.stdout.splitlines())
     (row,) = printed(ctl("nodes", "--json"))
     assert (row["name"], row["state"]) == ("bench-1", "online")
+
+
+def test_text_of_others_is_no_markup(ctl: Ctl, broker: Mosquitto) -> None:
+    """What a node says is printed as it is, whatever brackets and colons are in it."""
+    with watching(broker.port, "edge/ghost/#") as client:
+        status = {"state": "[bold]odd", "cause": "[/dev/i2c-1] :smile: is gone"}
+        client.publish("edge/ghost/status", status, retain=True)
+        client.publish("edge/ghost/state/x", {"s": {"value": "[/]", "reason": "[a]"}}, retain=True)
+        try:
+            listed = ctl("nodes").stdout
+            state = ctl("get", "ghost").stdout
+        finally:
+            for topic in ("status", "state/x"):
+                client.publish(f"edge/ghost/{topic}", b"", retain=True)
+    assert "[bold]odd" in listed
+    assert "[/dev/i2c-1] :smile: is gone" in listed
+    assert "[/]" in state
+    assert "[a]" in state
+    assert ctl("call", "bench-1", "control.both").stdout == "[true, false]\n"
 
 
 def test_nodes_elsewhere(ctl: Ctl) -> None:
@@ -127,7 +155,7 @@ def test_watch(node: Agent, broker: Mosquitto, start: Callable[..., Agent], ctl:
     event = json.loads(watcher.until("button.pressed"))
     assert event["topic"].startswith("event/")
     assert event["payload"]["fields"] == {"device": "door"}
-    ctl("call", "bench-1", "sim.release", "device=door")
+    watcher.until("button.released")
     code, _, err = watcher.end(signal.SIGINT)
     assert (code, err) == (0, "")
 
@@ -141,6 +169,29 @@ def test_watch_as_text(broker: Mosquitto, start: Callable[..., Agent], ctl: Ctl)
     ctl("set", "bench-1", "fan/power", "off")
     code, _, _ = watcher.end(signal.SIGINT)
     assert code == 0
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_watch_unknown(broker: Mosquitto, start: Callable[..., Agent], options: list[str]) -> None:
+    """`watch` of a node that nobody has seen yet says so, and shows it when it comes."""
+    watcher = start("ctl", "--port", str(broker.port), "watch", "bench-9", *options)
+    assert watcher.process.stderr is not None
+    said = watcher.process.stderr.readline()
+    if not options:
+        said = watcher.process.stderr.readline()
+    assert said.startswith("no node 'bench-9' is known yet; waiting for it")
+    with watching(broker.port, "edge/bench-9/#") as client:
+        client.publish("edge/bench-9/status", {"state": "online"})
+    watcher.until("online")
+    code, _, err = watcher.end(signal.SIGINT)
+    assert (code, err) == (0, "")
+
+
+def test_wrong_prefix() -> None:
+    """A prefix that no topic can have is told by its option before anything is connected."""
+    result = at(free_port(), "--prefix", "Bad/+", "nodes")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("--prefix: 'Bad/+' is not allowed; one to 3 segments")
 
 
 @pytest.mark.parametrize(
@@ -160,13 +211,14 @@ def test_watch_as_text(broker: Mosquitto, start: Callable[..., Agent], ctl: Ctl)
     ],
 )
 def test_refused(ctl: Ctl, args: list[str], said: str) -> None:
-    """What the node refuses ends with exit 1 and the node's reason, in one line."""
-    for options in ([], ["--json"]):
-        result = ctl(*args, *options)
-        assert (result.exit_code, result.stdout) == (1, "")
-        assert said in result.stderr
-        assert "Traceback" not in result.stderr
-        assert len(result.stderr.splitlines()) == 1
+    """What the node refuses ends with exit 1 and the node's reason, in one line or as JSON."""
+    result = ctl(*args)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    error = as_json(ctl(*args, "--json"), 1)
+    assert said in f"refused ({error['code']}): {error['message']}"
 
 
 @pytest.mark.parametrize(
@@ -183,6 +235,9 @@ def test_nobody_answers(ctl: Ctl, args: list[str]) -> None:
     result = ctl(*args)
     assert (result.exit_code, result.stdout) == (3, "")
     assert "`edgekernel ctl nodes`" in result.stderr
+    error = as_json(ctl(*args, "--json"), 3)
+    assert error["code"] == "no_answer"
+    assert "`edgekernel ctl nodes`" in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -202,6 +257,9 @@ def test_no_broker(args: list[str]) -> None:
     result = at(port, "--timeout", "2", *args)
     assert (result.exit_code, result.stdout) == (3, "")
     assert f"127.0.0.1:{port}" in result.stderr
+    error = as_json(at(port, "--timeout", "2", *args, "--json"), 3)
+    assert error["code"] == "no_answer"
+    assert f"127.0.0.1:{port}" in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -249,7 +307,7 @@ def test_password(tmp_path: Path) -> None:
         assert printed(CliRunner().invoke(main, [*options, "nodes", "--json"], env=env)) == []
         env = {"EDGEKERNEL_PASSWORD": "wrong-secret"}
         result = CliRunner().invoke(main, [*options, "nodes", "--json"], env=env)
-        assert (result.exit_code, result.stdout) == (3, "")
-        assert "secret" not in result.stderr
+        assert "check mqtt.username and mqtt.password" in as_json(result, 3)["message"]
+        assert "secret" not in result.output
     finally:
         broker.stop()

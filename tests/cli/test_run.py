@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
-from tests.brokers import free_port
+from edgekernel.cli import main
+from tests.brokers import HOST, free_port
 from tests.cli.conftest import LIMIT_S, Agent, Write, command
 from tests.greenhouse import greenhouse_on
 
@@ -153,3 +157,90 @@ def test_critical_service_that_fails(write: Write, tmp_path: Path) -> None:
     )
     names = [event["name"] for event in events(done.stdout)]
     assert names[-1] == "runtime.shutdown"
+
+
+def test_broker_beside_another(write: Write) -> None:
+    """With --broker a port that somebody has is no obstacle: another one is taken, and told."""
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        node = write(f'[mqtt]\nhost = "broker.invalid"\nport = {port}\n')
+        done = run(node, "--sim", "--broker", "--for", "0.5")
+    assert (done.returncode, done.stderr) == (0, "")
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("MQTT broker: ")]
+    other = int(line.rpartition(":")[2])
+    assert other != port
+    assert f" ctl --port {other} watch bench-1" in done.stdout
+    assert "mqtt.connected" in done.stdout
+
+
+def test_broker_on_the_port_of_the_node(write: Write) -> None:
+    """With --broker the port of the node file is taken if it is free."""
+    port = free_port()
+    node = write(f'[mqtt]\nhost = "broker.invalid"\nport = {port}\n')
+    done = run(node, "--sim", "--broker", "--for", "0.1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f" on {HOST}:{port}\n" in done.stdout
+
+
+def test_broker_that_does_not_start(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that cannot be started ends the run with a line, exit 1."""
+    monkeypatch.setattr(sys, "setswitchinterval", lambda seconds: None)
+    with socket.create_server((HOST, 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setattr("edgekernel.mqtt.broker._free_port", lambda: port)
+        node = write(f'[mqtt]\nhost = "{HOST}"\nport = {port}\n')
+        args = ["run", str(node), "--sim", "--broker"]
+        result = CliRunner().invoke(main, args, catch_exceptions=False)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"port {port} of {HOST} is in use; is a broker running already?\n"
+
+
+UNSAFE = """
+from edgekernel import Device, output
+
+class Valve(Device):
+    times = 0
+    power = output(bool, safe=False)
+
+    @power.drive
+    def _switch(self, on):
+        self.times += 1
+        if self.times > 1:
+            raise OSError("the relay board [/dev/i2c-1] is gone")
+        return on
+
+def setup(runtime):
+    runtime.register(Valve("valve"))
+"""
+
+HANGING = """
+import threading
+from edgekernel import message
+
+def setup(runtime):
+    runtime.subscribe(message.RuntimeShuttingDown, lambda event: threading.Event().wait())
+"""
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_output_that_is_not_safe(write: Write, tmp_path: Path, options: list[str]) -> None:
+    """An output that could not be brought to its safe value is told by name, exit 4."""
+    node = write()
+    (tmp_path / "bench_app.py").write_text(UNSAFE)
+    done = run(node, "--sim", "--for", "0.1", *options)
+    assert done.returncode == 4
+    assert "outputs are safe" not in done.stdout
+    head, *lines = done.stderr.splitlines()
+    assert head == "bench-1: stopped (--for 0.1), outputs may NOT be safe:"
+    assert lines[0].startswith("  safe state of valve: ")
+    assert not [line for line in lines if "fan" in line]
+
+
+def test_shutdown_that_nobody_could_follow(write: Write, tmp_path: Path) -> None:
+    """When a handler hangs in the shutdown nothing is claimed about the outputs, exit 4."""
+    node = write()
+    (tmp_path / "bench_app.py").write_text(HANGING)
+    done = run(node, "--sim", "--for", "0.1")
+    assert done.returncode == 4
+    assert "outputs are safe" not in done.stdout
+    assert "a handler hangs" in done.stderr

@@ -98,7 +98,7 @@ def test_the_main_job(agent: Agent, broker: Mosquitto, client: Watcher) -> None:
 
     # The button is pressed: the event comes, and the application reacts.
     client.forget()
-    assert ask(client, "call/sim/press", {"args": {"device": "airing"}})["ok"]
+    assert ask(client, "call/sim/hold", {"args": {"device": "airing"}})["ok"]
     client.wait_for(lambda r: r.topic == f"{BASE}/event/button-pressed", "button pressed")
     client.wait_for(state("airing", lambda s: s["pressed"]["value"] is True), "pressed")
     client.wait_for(state("vent", lambda s: s["power"]["value"] is True), "airing opens the vent")

@@ -128,10 +128,8 @@ def test_day_is_the_same_twice() -> None:
     for _ in range(2):
         with greenhouse() as house:
             house.clock.advance(20_000)
-            house.runtime.invoke("sim.press", {"device": "airing"})
-            house.clock.advance(0.3)
-            house.runtime.invoke("sim.release", {"device": "airing"})
-            house.clock.advance(10_000)
+            house.runtime.invoke("sim.press", {"device": "airing", "seconds": 0.3})
+            house.clock.advance(10_000.3)
             house.runtime.invoke("climate.set_target", {"celsius": 24.5})
             house.clock.advance(DAY_S - 30_000.3)
         logs.append(house.log)
@@ -145,11 +143,11 @@ def test_button_toggles_airing() -> None:
         house.clock.advance(WARM_UP_S)
         for expected in (True, False, True, False):
             for _ in range(5):  # contacts bounce for some milliseconds
-                house.bench.press("airing")
+                house.bench.hold("airing")
                 house.clock.advance(0.001)
                 house.bench.release("airing")
                 house.clock.advance(0.001)
-            house.bench.press("airing")
+            house.bench.hold("airing")
             house.clock.advance(0.2)
             assert house.bench.is_on("vent") is expected
             house.bench.release("airing")

@@ -62,6 +62,17 @@ class Room(Process):
 
     name = "room_control"
 
+    def __init__(self) -> None:
+        self.lingers = threading.Event()
+        self.may_leave = threading.Event()
+
+    @command
+    def linger(self) -> str:
+        """Wait to be let go; return the name of the thread."""
+        self.lingers.set()
+        assert self.may_leave.wait(LIMIT_S)
+        return threading.current_thread().name
+
     @command
     def boost(self, minutes: int = 10) -> Boosted:
         return Boosted(minutes, Mode.ECO)
@@ -114,6 +125,7 @@ class Node:
         self.seen = seen
         self.lamp = Lamp("lamp")
         self.heater = Heater("heater")
+        self.room = Room()
 
 
 def settings(port: int, **others: Any) -> Settings:
@@ -135,7 +147,7 @@ def node(
     runtime = Runtime(name="n1", authorizer=authorizer)
     interface = MqttInterface(settings(port, **others), max_events=max_events)
     made = Node(runtime, interface, Seen(runtime))
-    for part in (made.lamp, made.heater, Room(), interface):
+    for part in (made.lamp, made.heater, made.room, interface):
         runtime.register(part)
     with runtime:
         if wait:

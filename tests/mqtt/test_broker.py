@@ -79,8 +79,8 @@ def test_it_listens_on_the_loopback_only(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_ends_when_its_parent_is_killed(kind: Kind) -> None:
-    """No broker stays behind, however the agent ends."""
+def test_it_ends_when_its_parent_is_killed(kind: Kind, tmp_path: Path) -> None:
+    """No broker and no file stays behind, however the agent ends."""
     program = (
         "import sys, time\n"
         "from edgekernel.mqtt import EmbeddedBroker\n"
@@ -91,17 +91,21 @@ def test_it_ends_when_its_parent_is_killed(kind: Kind) -> None:
     )
     port = free_port()
     parent = subprocess.Popen(
-        [sys.executable, "-c", program, str(port), kind], stdout=subprocess.PIPE
+        [sys.executable, "-c", program, str(port), kind],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
     )
     assert parent.stdout is not None
     assert parent.stdout.readline() == b"up\n"
+    assert list(tmp_path.iterdir())
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait(LIMIT_S)
     parent.stdout.close()
     end = time.monotonic() + LIMIT_S
-    while accepts(port) and time.monotonic() < end:
+    while (accepts(port) or list(tmp_path.iterdir())) and time.monotonic() < end:
         time.sleep(0.02)  # another process: there is nothing to wait on
     assert not accepts(port)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_port_is_the_standard_one_or_a_free_one() -> None:

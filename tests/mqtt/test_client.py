@@ -241,3 +241,26 @@ def test_closing_is_quick_without_a_broker() -> None:
     ):
         observer.wait("problem: ")
         assert client.close(LIMIT_S)
+
+
+def test_two_clients_of_one_id_are_told(broker: Mosquitto) -> None:
+    """Clients that throw each other off are told what may be wrong, once."""
+    with linked(settings(broker.port)) as (_, one), linked(settings(broker.port)) as (_, two):
+        one.wait("disconnected", 3)
+        text = one.wait("problem: ")
+        assert "another client may use the id 'c1'; check mqtt.client_id" in text
+        one.wait("disconnected", 5)
+        two.wait("problem: ")
+        assert len(one.all("problem")) == 1
+
+
+def test_a_link_that_lasted_is_no_suspect(broker: Mosquitto, watcher: Watcher) -> None:
+    """Losses after links that were up for `stable_s` say nothing about other clients."""
+    with linked(settings(broker.port, stable_s=0)) as (_, observer):
+        for count in range(1, 5):
+            observer.wait("connected", count)
+            broker.kill()
+            observer.wait("disconnected", count)
+            broker.start()
+        observer.wait("connected", 5)
+        assert not [text for text in observer.said if "another client" in text]

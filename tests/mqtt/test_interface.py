@@ -13,7 +13,7 @@ import pytest
 
 from edgekernel import Runtime
 from edgekernel.core.errors import BootError, ConfigError
-from edgekernel.mqtt import MqttInterface
+from edgekernel.mqtt import MqttConnected, MqttDisconnected, MqttInterface, MqttProblem
 from tests.brokers import LIMIT_S, Mosquitto, Watcher, free_port, watching
 from tests.mqtt.parts import Lamp, Seen, Tick, node, settings
 
@@ -35,6 +35,21 @@ def test_status_and_states_are_retained(broker: Mosquitto, watcher: Watcher) -> 
             assert late.on("edge/n1/state/heater", online=True).retained
         assert n1.interface.connected
         assert n1.interface.status()["broker"] == f"127.0.0.1:{broker.port}"
+
+
+def test_handlers_of_the_link_do_not_run_in_its_thread(broker: Mosquitto) -> None:
+    """What happens on the link is handled elsewhere: a slow handler keeps no ping waiting."""
+    threads: list[str] = []
+    with node(broker.port) as n1:
+        for kind in (MqttConnected, MqttDisconnected, MqttProblem):
+            n1.runtime.subscribe(kind, lambda _: threads.append(threading.current_thread().name))
+        broker.kill()
+        n1.seen.wait("mqtt.problem")
+        broker.start()
+        n1.seen.wait("mqtt.connected", 2)
+        assert n1.runtime.turns.wait_idle(LIMIT_S)
+    assert len(threads) >= 3
+    assert not [name for name in threads if "paho" in name]
 
 
 def test_every_change_is_published(broker: Mosquitto, watcher: Watcher) -> None:

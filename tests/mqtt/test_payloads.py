@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 
 from edgekernel.mqtt.payloads import (
     MAX_BYTES,
+    ExpiredError,
     PayloadError,
     ReplyAddress,
     Request,
@@ -142,3 +146,60 @@ def test_replies_have_the_form_of_the_topic_map() -> None:
     assert json.loads(result_payload(7, {"a": [1]})) == done
     refused = {"id": "x", "ok": False, "error": {"code": "unknown", "message": "no lamp"}}
     assert json.loads(error_payload("x", "unknown", "no lamp")) == refused
+
+
+@pytest.mark.parametrize("parse", [parse_set, parse_call])
+@pytest.mark.parametrize(
+    ("issued_at", "ttl", "expires"),
+    [
+        ("2026-01-31T12:00:00Z", 5, "2026-01-31T12:00:05+00:00"),
+        ("2026-01-31T13:00:00.5+01:00", 0.5, "2026-01-31T12:00:01+00:00"),
+        ("2026-01-31T12:00:00Z", None, None),
+        (None, 5, None),
+    ],
+)
+def test_a_request_expires(
+    parse: Callable[[bytes], Request], issued_at: str | None, ttl: float | None, expires: str | None
+) -> None:
+    """A request expires `ttl` seconds after `issued_at`; with one of them only, it does not."""
+    key = "value" if parse is parse_set else "args"
+    document: dict[str, object] = {
+        key: {} if key == "args" else 1,
+        "issued_at": issued_at,
+        "ttl": ttl,
+    }
+    made = parse(json.dumps(document).encode())
+    assert made.expires == (expires and datetime.fromisoformat(expires))
+
+
+def test_a_request_is_fresh_until_it_expires() -> None:
+    """At the end of its time a request is still good, after it an error says by how much."""
+    end = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    request = Request(1, NOBODY, end)
+    request.check_fresh(end)
+    with pytest.raises(ExpiredError, match=r"expired 3\.0 s ago"):
+        request.check_fresh(end + timedelta(seconds=3))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("issued_at", each) for each in (5, "noon", "2026-01-31T12:00:00", "", True)),
+        *(("ttl", each) for each in ("5", True, 0, -1, 1e12, [5])),
+    ],
+)
+def test_a_wrong_time_is_invalid(field: str, value: object) -> None:
+    """What is no time or no length of time is refused, with the key, and answered."""
+    document = {"value": 1, "id": 7, field: value}
+    with pytest.raises(PayloadError, match=f"'{field}' must be") as caught:
+        parse_set(json.dumps(document).encode())
+    assert caught.value.reply.id == 7
+
+
+@given(st.text(), st.floats() | st.integers())
+def test_no_time_raises_anything_else(issued_at: str, ttl: float) -> None:
+    """Whatever a client writes as times, it is a request or a PayloadError."""
+    for instant in (issued_at, "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00"):
+        document: dict[str, object] = {"value": 1, "issued_at": instant, "ttl": ttl}
+        with suppress(PayloadError):
+            parse_set(json.dumps(document).encode())

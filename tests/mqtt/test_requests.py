@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -226,6 +227,41 @@ def test_too_many_waiting_requests_are_turned_away(n1: Node, watcher: Watcher) -
     assert ask(watcher, "set/lamp/power", id=9999, value="off")["ok"] is True
     assert len(n1.seen.of("command.refused")) == 1
     assert n1.interface.status()["requests_turned_away"] == 10
+
+
+def test_a_command_that_takes_long_does_not_keep_the_link(n1: Node, watcher: Watcher) -> None:
+    """While a command waits the network thread goes on taking messages and sending answers."""
+    slow = {"id": "slow", "reply_to": REPLY}
+    watcher.publish("edge/n1/call/room-control/linger", slow)
+    assert n1.room.lingers.wait(LIMIT_S)
+    try:
+        for number in range(MAX_WAITING + 1):
+            body = {"value": "on", "id": number, "reply_to": REPLY}
+            watcher.publish("edge/n1/set/lamp/power", body)
+        reply = watcher.on(REPLY, id=MAX_WAITING).document
+        assert reply["error"]["code"] == "unavailable"
+    finally:
+        n1.room.may_leave.set()
+    assert "paho" not in watcher.on(REPLY, id="slow").document["result"]
+
+
+@pytest.mark.parametrize(
+    ("topic", "body"),
+    [("set/lamp/power", {"value": "on"}), ("call/room-control/boost", {"args": {}})],
+)
+def test_a_request_that_comes_too_late_is_refused(
+    n1: Node, watcher: Watcher, topic: str, body: dict[str, Any]
+) -> None:
+    """A request is carried out until it expires, and refused as expired after that."""
+    now = datetime.now(UTC)
+    late = (now - timedelta(hours=1)).isoformat()
+    error = ask(watcher, topic, id=1, **body, issued_at=late, ttl=60)["error"]
+    assert error["code"] == "expired"
+    assert "issued_at + ttl" in error["message"]
+    assert n1.seen.wait("command.refused")["code"] == "expired"
+    assert n1.lamp.power.get() is False
+    assert not n1.seen.of("command.invoked")
+    assert ask(watcher, topic, id=2, **body, issued_at=now.isoformat(), ttl=3600)["ok"] is True
 
 
 def test_what_was_not_subscribed_is_ignored(n1: Node) -> None:

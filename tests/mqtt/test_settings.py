@@ -25,8 +25,11 @@ def test_a_host_that_no_resolver_takes_is_refused(host: str) -> None:
 def test_every_mistake_is_named() -> None:
     """All wrong settings are told at once, by their names in the node file."""
     with pytest.raises(ConfigError) as caught:
-        Settings("h", port=0, password="x", keepalive_s=0, reconnect_min_s=0)
-    named = ("mqtt.port", "mqtt.password", "mqtt.keepalive:", "mqtt.reconnect_min_s")
-    assert len(caught.value.problems) == 4
+        Settings(
+            "h", 0, password="x", keepalive_s=0, reconnect_min_s=0, stable_s=-1, prefix="a/b/c/d"
+        )
+    named = ["mqtt.port", "mqtt.password", "mqtt.keepalive:", "mqtt.reconnect_min_s"]
+    named += ["mqtt.stable_s", "mqtt.prefix"]
+    assert len(caught.value.problems) == len(named)
     assert all(p.startswith(n) for p, n in zip(caught.value.problems, named, strict=True))
     assert "'x'" not in str(caught.value)

@@ -139,3 +139,26 @@ def test_secret_stays_secret(node_file: Callable[..., Path]) -> None:
     assert result.exit_code == 1
     assert "mqtt.username" in result.stderr
     assert "hush" not in result.output
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[mqtt]\nhost = "h"\npassword = ["hush-hush"]\n',
+        '[mqtt]\nhost = "h"\npassword = { text = "hush-hush" }\n',
+        '[[mqtt]]\nhost = "h"\npassword = "hush-hush"\n',
+        '[devices]\nfan = [{ api_token = "hush-hush" }]\n',
+    ],
+)
+def test_wrong_secret_stays_secret(node_file: Callable[..., Path], text: str) -> None:
+    """A secret of the wrong type, or in a place of the wrong type, is told but not shown."""
+    result = check(node_file(text))
+    assert result.exit_code == 1
+    assert "is not allowed" in result.stderr
+    assert "hush" not in result.output
+
+
+def test_prefix_of_several_segments(node_file: Callable[..., Path]) -> None:
+    """A prefix that topics can have is right in the node file."""
+    result = check(node_file('[mqtt]\nhost = "h"\nprefix = "plant/line-1"\nkeepalive = "1s"\n'))
+    assert (result.exit_code, result.stderr) == (0, "")

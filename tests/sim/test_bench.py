@@ -82,16 +82,58 @@ def test_meter(node: Node) -> None:
     ("button", "line", "pressed"), [("door", "GPIO27", False), ("gate", "GPIO22", True)]
 )
 def test_finger(node: Node, button: str, line: str, pressed: bool) -> None:
-    """A press brings the line to the active level of that button, a release back."""
+    """A hold brings the line to the active level of that button, a release back."""
     node.clock.advance(1)
     assert node.device(button).pressed.value is False
-    node.bench.press(button)
+    node.bench.hold(button)
     assert node.bench.level(line) is pressed
     node.clock.advance(1)
     assert node.device(button).pressed.value is True
     node.bench.release(button)
     node.clock.advance(1)
     assert (node.device(button).pressed.value, node.bench.level(line)) == (False, not pressed)
+
+
+def test_press_ends_by_itself(node: Node) -> None:
+    """A press lasts as long as it says, and can be repeated."""
+    for _ in range(2):
+        node.bench.press("door", 0.5)
+        node.clock.advance(0.4)
+        assert node.device("door").pressed.value is True
+        node.clock.advance(0.2)
+        assert node.device("door").pressed.value is False
+
+
+def test_press_gives_way(node: Node) -> None:
+    """What a finger does later counts: the end of an earlier press does not release the line."""
+    node.bench.press("door", 0.5)
+    node.bench.hold("door")
+    node.clock.advance(1)
+    assert node.bench.is_on("door")
+    node.bench.press("door", 0.5)
+    node.clock.advance(0.3)
+    node.bench.press("door", 0.5)
+    node.clock.advance(0.3)
+    assert node.bench.is_on("door")
+    node.bench.release("door")
+    node.clock.advance(1)
+    assert not node.bench.is_on("door")
+
+
+def test_press_ends_with_the_node(node: Node) -> None:
+    """A press that would go on for long does not keep the node from stopping."""
+    node.bench.press("door", 3000)
+    before = node.clock.monotonic()
+    node.runtime.shutdown()
+    assert node.clock.monotonic() - before < 1
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), 3601])
+def test_press_has_a_length(node: Node, seconds: float) -> None:
+    """A press without a sensible length is refused and presses nothing."""
+    with pytest.raises(InvalidValueError, match="seconds: "):
+        node.bench.press("door", seconds)
+    assert not node.bench.is_on("door")
 
 
 def test_wire(node: Node) -> None:
@@ -111,7 +153,7 @@ def test_quantity(node: Node) -> None:
 
 def test_from_outside(node: Node) -> None:
     """Hands and meters are commands of the component `sim`, for every surface."""
-    node.runtime.invoke("sim.press", {"device": "door"})
+    node.runtime.invoke("sim.hold", {"device": "door"})
     assert node.runtime.invoke("sim.level", {"line": "GPIO27"}) is False
     node.runtime.invoke(
         "sim.set_quantity", {"device": "room", "quantity": "pressure_hpa", "value": 990}
@@ -126,6 +168,7 @@ def test_from_outside(node: Node) -> None:
     [
         ("press", ("dor",), UnknownTargetError, "no device 'dor'; did you mean 'door'?"),
         ("press", ("room",), UnknownTargetError, "room has 0 lines; name a line instead"),
+        ("release", ("dor",), UnknownTargetError, "no device 'dor'"),
         ("press", ("fan",), LifecycleError, "GPIO17 is an output: the outside cannot drive it"),
         ("is_on", ("room",), UnknownTargetError, "room has 0 lines"),
         ("level", ("PIN17",), UnknownTargetError, "no line 'PIN17' on the simulated board"),

@@ -1,0 +1,60 @@
+"""`edgekernel run --live`: the picture of a node in a terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.brokers import free_port
+from tests.cli.conftest import LIMIT_S, command
+from tests.greenhouse import greenhouse_on
+
+_LEFT = "\x1b[?1049l"  # the terminal is as before again
+
+
+def pictures(node: Path, columns: int, lines: int) -> str:
+    """Return what a run on a terminal of a size has drawn, without control sequences."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    env = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "NO_COLOR")}
+    process = subprocess.Popen(
+        command("run", node, "--sim", "--broker", "--live", "--for", "1.5"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=env | {"TERM": "xterm-256color"},
+    )
+    os.close(theirs)
+    said = b""
+    with suppress(OSError), os.fdopen(ours, "rb", 0) as terminal:  # EIO is its end
+        while chunk := terminal.read(65536):
+            said += chunk
+    assert process.wait(LIMIT_S) == 0, said
+    drawn = said.decode().partition(_LEFT)[0]
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn)
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (130, 46), (80, 12)])
+def test_what_to_do_next_is_visible(tmp_path: Path, columns: int, lines: int) -> None:
+    """In a terminal of any usual size the hints are seen in full."""
+    drawn = " ".join(pictures(greenhouse_on(free_port(), tmp_path), columns, lines).split())
+    for hint in ("Ctrl-C stops it", "MQTT broker: ", " watch greenhouse-1", "set greenhouse-1 "):
+        assert hint in drawn
+    assert " sim.press device=airing" in drawn
+
+
+def test_last_events_are_visible(tmp_path: Path) -> None:
+    """A terminal of 80 x 24 shows all devices and at least the newest event."""
+    drawn = pictures(greenhouse_on(free_port(), tmp_path), 80, 24)
+    last_picture = drawn.rpartition("MQTT broker: ")[2]
+    assert "satellites" in last_picture
+    assert re.search(r"\d\d:\d\d:\d\d  [a-z]+\.[a-z]+", last_picture)
