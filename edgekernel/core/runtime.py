@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -27,6 +27,8 @@ M = TypeVar("M", bound=Message)
 R = TypeVar("R", bound="Runtime")
 
 _KEPT_ERRORS = 200
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_STOPPED = 0  # no signal has this number
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,39 +331,45 @@ class SignalRuntime(Runtime):
     """
 
     def run(self) -> None:
-        """Boot, then serve signals until the shutdown is complete."""
-        arrived: SimpleQueue[int | None] = SimpleQueue()  # its put is safe in a signal handler
-        numbers = (
-            signal.SIGINT,
-            signal.SIGTERM,
-            signal.SIGHUP,
-            signal.SIGUSR1,
-            signal.SIGUSR2,
-        )
-        earlier = {n: signal.signal(n, lambda number, _: arrived.put(number)) for n in numbers}
+        """Boot, and serve signals from the first moment until the shutdown is complete."""
+        arrived, told = os.pipe()
+        os.set_blocking(told, False)
+        # A handler alone may run too late: the interpreter runs it when this thread wakes, and a
+        # signal that comes just before it goes to sleep does not wake it. A byte in a pipe does.
+        earlier = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
+        before = signal.set_wakeup_fd(told)
         failures: list[BaseException] = []
+        try:
+            self._serve_until_stopped(arrived, told, failures)
+        finally:
+            signal.set_wakeup_fd(before)
+            for number, handler in earlier.items():
+                signal.signal(number, handler)
+            os.close(arrived)
+            os.close(told)
+        if failures:
+            raise failures[0]
 
-        def live() -> None:
+    def _serve_until_stopped(self, arrived: int, told: int, failures: list[BaseException]) -> None:
+        stopping = False
+
+        def live() -> None:  # on a thread of its own, so that signals are served meanwhile
             try:
                 self.boot()
             except BaseException as error:
-                failures.append(error)
-                arrived.put(None)
+                if not (stopping and isinstance(error, LifecycleError)):
+                    failures.append(error)
 
-        stopping = False
-        try:
-            self._lifecycle.when_stopped(lambda: arrived.put(None))
-            booting = self.clock.Thread(live, f"{self.name}:boot")  # so that signals are served
-            booting.start()
-            while (number := arrived.get()) is not None:
+        booting = self.clock.Thread(live, f"{self.name}:boot")
+        booting.start()
+        self._lifecycle.when_stopped(lambda: os.write(told, bytes([_STOPPED])))
+        while True:
+            for number in os.read(arrived, 64):
+                if number == _STOPPED:
+                    booting.join(1.0)  # it has yet to say why it failed
+                    return
                 stopping = stopping or number in (signal.SIGINT, signal.SIGTERM)
                 self._serve(number)
-            booting.join(1.0)
-        finally:
-            for n, handler in earlier.items():
-                signal.signal(n, handler)
-        if failures and not (stopping and isinstance(failures[0], LifecycleError)):
-            raise failures[0]
 
     def _serve(self, number: int) -> None:
         if number in (signal.SIGINT, signal.SIGTERM):
