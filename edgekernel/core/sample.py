@@ -20,9 +20,10 @@ class Quality(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sample(Generic[T]):
-    """A value with quality, the wall time at which it was obtained, and the reason if not GOOD.
+    """A value with quality, the wall time at which this was reported, and the reason if not GOOD.
 
-    `value` is None while there has never been one; with BAD it is the last one known.
+    `value` is None while there has never been one; with BAD it is the last one known, and the
+    time is that of the failure.
     """
 
     value: T | None
@@ -32,7 +33,7 @@ class Sample(Generic[T]):
 
     @property
     def time(self) -> datetime:
-        """When the value was obtained, timezone-aware, in UTC."""
+        """When this was reported, timezone-aware, in UTC."""
         return datetime.fromtimestamp(self.time_ns / 1e9, UTC)
 
     def says_the_same(self, other: Sample[T]) -> bool:
