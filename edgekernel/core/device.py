@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterator
 from typing import ClassVar, TypeVar
 
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.context import Context
-from edgekernel.core.errors import EdgekernelError, LifecycleError
+from edgekernel.core.errors import EdgekernelError, LifecycleError, describe
 from edgekernel.core.output import Output, OutputDeclaration
 from edgekernel.core.reading import Reading, ReadingDeclaration
 from edgekernel.core.signals import batch
@@ -114,7 +113,7 @@ class Device:
             for output in self.outputs.values():
                 output.release()
         except Exception as error:
-            ctx.emit(message.DeviceFailed(self.id, _text(error), traceback.format_exc()))
+            ctx.emit(message.DeviceFailed(self.id, *describe(error)))
             for output in self.outputs.values():
                 output.let_go()
             self._let_go()
@@ -146,7 +145,7 @@ class Device:
         try:
             self.hold_safe("the device is detached")
         except ExceptionGroup as error:
-            ctx.emit(message.DeviceFailed(self.id, _text(error), traceback.format_exc()))
+            ctx.emit(message.DeviceFailed(self.id, *describe(error)))
         for output in self.outputs.values():
             output.let_go()
         self._let_go()
@@ -174,7 +173,7 @@ class Device:
         try:
             self.disconnect()
         except Exception as error:
-            self.ctx.emit(message.DeviceFailed(self.id, _text(error), traceback.format_exc()))
+            self.ctx.emit(message.DeviceFailed(self.id, *describe(error)))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id}>"
@@ -185,7 +184,3 @@ def _declared(cls: type, declaration: type[D]) -> Iterator[str]:
     for base in reversed(cls.__mro__):
         found.update((n, isinstance(v, declaration)) for n, v in vars(base).items())
     return (name for name, wanted in found.items() if wanted)
-
-
-def _text(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -13,7 +13,13 @@ from edgekernel.core.component import Activation, handlers, requirements
 from edgekernel.core.context import Context, Host
 from edgekernel.core.device import Device
 from edgekernel.core.effect import Effect, collecting
-from edgekernel.core.errors import BootError, ConfigError, LifecycleError, TurnTimeoutError
+from edgekernel.core.errors import (
+    BootError,
+    ConfigError,
+    LifecycleError,
+    TurnTimeoutError,
+    describe,
+)
 from edgekernel.core.interface import Interface
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.poller import Poller
@@ -425,7 +431,7 @@ class Lifecycle:
         try:
             self._runtime.turns.within(step)
         except Exception as error:
-            self._passed_over(name, f"{type(error).__name__}: {error}")
+            self._passed_over(name, describe(error)[0])
 
     def _passed_over(self, step: str, error: str) -> None:
         told = message.ShutdownStepFailed(step, error)

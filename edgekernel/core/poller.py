@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from functools import partial
 
 from edgekernel.core import message
 from edgekernel.core.clock import NANOSECONDS
 from edgekernel.core.context import Context
 from edgekernel.core.device import Device
+from edgekernel.core.errors import describe
 from edgekernel.core.service import Service
 from edgekernel.core.signals import batch
 
@@ -74,9 +74,9 @@ class Poller(Service):
             with batch():
                 device.poll()
         except Exception as error:
-            text = f"{type(error).__name__}: {error}"
+            text, trace = describe(error)
             if device.online and not isinstance(error, OSError):  # a mistake in the driver
-                ctx.emit(message.DeviceFailed(device.id, text, traceback.format_exc()))
+                ctx.emit(message.DeviceFailed(device.id, text, trace))
             with batch():
                 device.set_offline(text)
         else:

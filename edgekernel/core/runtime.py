@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
@@ -22,9 +22,6 @@ from edgekernel.core.process import Process
 from edgekernel.core.routes import EventTurn, Rank, Route, RoutingTable
 from edgekernel.core.service import Service
 from edgekernel.core.turns import TurnQueue
-
-M = TypeVar("M", bound=Message)
-R = TypeVar("R", bound="Runtime")
 
 _KEPT_ERRORS = 200
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from edgekernel.core import message
 from edgekernel.core.clock import NANOSECONDS, EventLike, ThreadLike
 from edgekernel.core.context import Context
+from edgekernel.core.errors import describe
 from edgekernel.core.service import Service
 
 Failure = Exception | SystemExit
@@ -175,7 +175,7 @@ class Supervised:
         return delay_s
 
     def _give_up(self, error: Failure | None) -> None:
-        text = f"{type(error).__name__}: {error}" if error else "it keeps ending"
+        text = describe(error)[0] if error else "it keeps ending"
         self._context.emit(message.ServiceFailure(self.service.name, text))
         if self.service.critical:
             self._halt(f"critical service {self.service.name} failed: {text}")
@@ -191,9 +191,6 @@ class Supervised:
         return True
 
     def _report(self, step: str, error: Failure) -> None:
-        self.last_error = f"{type(error).__name__}: {error}"
-        self._context.emit(
-            message.ServiceError(
-                self.service.name, step, self.last_error, "".join(traceback.format_exception(error))
-            )
-        )
+        self.last_error, trace = describe(error)
+        told = message.ServiceError(self.service.name, step, self.last_error, trace)
+        self._context.emit(told)

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context, ContextVar
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from edgekernel.core.clock import Clock, SystemClock, ThreadLike
@@ -191,29 +192,24 @@ class TurnQueue:
         with self._lock:
             nested = self._runner is not None and self._runner == flow
             parent = self._current if nested else None
-            told = self._drop(turns) if self._is_full(nested) else None
-            if told is not None:
-                parent = None
+            refusal: Callable[[], object] | None = None
+            if self._is_full(nested):
+                refusal = self._drop(turns)
             elif parent is not None and parent.depth >= MAX_DEPTH:
                 self.cut_turns += len(turns)
+                refusal = partial(self._report_feedback, parent, turns[0])
             else:
                 self._append(turns, parent, flow)
                 if self._runner is not None:
                     return
                 self._runner = flow
-                parent = None
-        if told is not None or parent is not None:
-            for turn in turns:
-                turn.cut()
-        if told:
-            self._report(self._observer.turns_dropped, self.dropped_turns)
-        elif parent is not None:
-            self._report_feedback(parent, turns[0])
-        elif told is not None:
-            return
-        else:
+        if refusal is None:
             # A context of its own: what is tracked or batched by who submits ends here.
             self.within(self._drain, flow, self._dispatcher_name is None)
+            return
+        for turn in turns:
+            turn.cut()
+        refusal()
 
     def submit_elsewhere(self, *turns: Turn) -> None:
         """Queue turns for the dispatcher thread and return at once, whoever runs turns.
@@ -296,11 +292,13 @@ class TurnQueue:
         self._full = self._full and waiting > MAX_WAITING // 2
         return not nested and waiting >= MAX_WAITING
 
-    def _drop(self, turns: Sequence[Turn]) -> bool:
-        """Count turns that are dropped; return whether that is to be told."""
+    def _drop(self, turns: Sequence[Turn]) -> Callable[[], object]:
+        """Count turns that are dropped; return what tells of it, once per spell."""
         self.dropped_turns += len(turns)
         first, self._full = not self._full, True
-        return first
+        if not first:
+            return lambda: None
+        return lambda: self._report(self._observer.turns_dropped, self.dropped_turns)
 
     def _append(self, turns: Sequence[Turn], parent: Turn | None, flow: object) -> None:
         depth = 0 if parent is None else parent.depth + 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,7 +12,7 @@ from edgekernel.core import message
 from edgekernel.core.context import Context
 from edgekernel.core.device import Device
 from edgekernel.core.effect import Effect
-from edgekernel.core.errors import ConfigError, TurnTimeoutError
+from edgekernel.core.errors import ConfigError, TurnTimeoutError, describe
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.turns import CallTurn
 from edgekernel.mqtt.client import MqttClient, Will
@@ -134,9 +133,7 @@ class Bridge:
 
     def failed(self, where: str, error: Exception) -> None:
         """Report a mistake in what the network thread calls."""
-        trace = "".join(traceback.format_exception(error))
-        text = f"{type(error).__name__}: {error}"
-        self._tell(message.InterfaceError(self._ctx.source, where, text, trace))
+        self._tell(message.InterfaceError(self._ctx.source, where, *describe(error)))
 
     def _tell(self, told: Message) -> None:
         """Emit in the dispatcher's thread: handlers must not keep the network's from its pings."""

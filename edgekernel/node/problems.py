@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
+
+from edgekernel.core.commands import nearest
 
 _WORDS = {
     "bool_type": "true or false is allowed",
@@ -35,11 +36,7 @@ _WORDS = {
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """Return the nearest known name as a question, or what there is."""
-    names = sorted(known)
-    close = get_close_matches(wrong, names, n=1, cutoff=0.6)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return f"there are: {', '.join(names)}" if names else "there are none"
+    return nearest(wrong, sorted(known)).removeprefix("; ")
 
 
 def explain(error: ValidationError, keys: Iterable[str]) -> list[tuple[str, str]]:
