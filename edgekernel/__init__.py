@@ -2,7 +2,7 @@
 
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
-from edgekernel.core.component import command, computed, effect, on, requires
+from edgekernel.core.component import requires
 from edgekernel.core.computed import Computed
 from edgekernel.core.context import Context
 from edgekernel.core.device import Device
@@ -18,6 +18,7 @@ from edgekernel.core.errors import (
 )
 from edgekernel.core.graph import untracked
 from edgekernel.core.interface import Interface
+from edgekernel.core.markers import command, computed, effect, on
 from edgekernel.core.messages import Event, Message, Severity
 from edgekernel.core.output import Output, output
 from edgekernel.core.process import Process

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from edgekernel.core.component import CommandNote, notes
 from edgekernel.core.errors import ForbiddenError, InvalidValueError, UnknownTargetError
+from edgekernel.core.markers import CommandNote, notes
 
 Binder = Callable[[Callable[..., Any], Mapping[str, Any]], Callable[[], Any]]
 """Checks arguments against a method's signature and returns the call, ready to make."""
