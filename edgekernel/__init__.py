@@ -27,6 +27,7 @@ from edgekernel.core.runtime import Runtime, SignalRuntime, ThreadedRuntime
 from edgekernel.core.sample import Quality, Sample
 from edgekernel.core.service import Service
 from edgekernel.core.signals import Signal, batch
+from edgekernel.core.state import StateStore
 from edgekernel.core.version import VERSION as __version__
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "Severity",
     "Signal",
     "SignalRuntime",
+    "StateStore",
     "SystemClock",
     "ThreadedRuntime",
     "UnavailableError",

@@ -6,6 +6,8 @@
     ├── LifecycleError (RuntimeError)   called at the wrong moment
     ├── ReactiveError (RuntimeError)    misuse of the signal graph
     │   └── CycleError                  a computed that needs itself
+    ├── StateError (ValueError)         a path or a value that the state store cannot keep
+    │   └── StateConflictError (TypeError)     a path that leads through a value
     ├── BoundaryError (OSError)         what a driver meets at a boundary
     │   ├── ClosedError                 your code has closed it, or not yet opened it
     │   ├── BrokenError                 the world broke it: unplugged, no answer, I/O error
@@ -72,6 +74,14 @@ class ReactiveError(EdgekernelError, RuntimeError):
 
 class CycleError(ReactiveError):
     """A computed needs its own value; the text names the members of the cycle."""
+
+
+class StateError(EdgekernelError, ValueError):
+    """The state store cannot keep it: a malformed path, or a value that cannot be copied."""
+
+
+class StateConflictError(StateError, TypeError):
+    """A path leads through a value; the text names both paths."""
 
 
 class BoundaryError(EdgekernelError, OSError):
