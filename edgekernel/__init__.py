@@ -2,7 +2,6 @@
 
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
-from edgekernel.core.component import requires
 from edgekernel.core.computed import Computed
 from edgekernel.core.context import Context
 from edgekernel.core.device import Device
@@ -17,8 +16,20 @@ from edgekernel.core.errors import (
     UnavailableError,
 )
 from edgekernel.core.graph import untracked
+from edgekernel.core.injection import prop, requires
 from edgekernel.core.interface import Interface
-from edgekernel.core.markers import command, computed, effect, on
+from edgekernel.core.markers import (
+    command,
+    component,
+    computed,
+    effect,
+    expose,
+    kind,
+    lifecycle,
+    on,
+    provides,
+    skill,
+)
 from edgekernel.core.messages import Event, Message, Severity
 from edgekernel.core.output import Output, output
 from edgekernel.core.process import Process
@@ -62,12 +73,19 @@ __all__ = [
     "__version__",
     "batch",
     "command",
+    "component",
     "computed",
     "effect",
+    "expose",
+    "kind",
+    "lifecycle",
     "message",
     "on",
     "output",
+    "prop",
+    "provides",
     "reading",
     "requires",
+    "skill",
     "untracked",
 ]

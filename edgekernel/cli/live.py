@@ -148,7 +148,7 @@ class LiveView:
             self._rows(devices, device)
         uptime = int(runtime.clock.uptime())
         where = f"{self._plan.name} · {self._plan.board.name}"
-        title = f"{where} · {runtime.state} · {uptime} s · Ctrl-C stops it"
+        title = f"{where} · {runtime.phase} · {uptime} s · Ctrl-C stops it"
         hints = Text("\n".join(self._hints), style="dim")
         above = Group(hints, _panel(devices, title, "green"))
         used = len(out.render_lines(above, out.options))

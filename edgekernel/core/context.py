@@ -9,7 +9,9 @@ from typing import Any, Protocol
 from edgekernel.core.clock import Clock
 from edgekernel.core.commands import CommandTable
 from edgekernel.core.messages import Message
+from edgekernel.core.registry import Registry
 from edgekernel.core.routes import RoutingTable
+from edgekernel.core.state import StateStore
 from edgekernel.core.turns import TurnQueue
 
 
@@ -21,6 +23,8 @@ class Host(Protocol):
     turns: TurnQueue
     routes: RoutingTable
     commands: CommandTable
+    registry: Registry
+    state: StateStore
 
     @property
     def devices(self) -> Mapping[str, Any]:
@@ -39,6 +43,12 @@ class Host(Protocol):
         timeout: float | None = 30.0,
     ) -> Any:
         """Carry out a command as a turn and return its result."""
+        ...
+
+    def spawn(
+        self, parent: str, part: Any, name: str, properties: Mapping[str, object] | None
+    ) -> Any:
+        """Add a child of a part; see `Context.spawn`."""
         ...
 
     def shutdown(self, reason: str = "requested") -> None:
@@ -67,6 +77,27 @@ class Context:
         """The devices by id."""
         return self.runtime.devices
 
+    @property
+    def state(self) -> StateStore:
+        """The runtime's coordination state, by dot paths."""
+        return self.runtime.state
+
+    @property
+    def registry(self) -> Registry:
+        """Who provides what."""
+        return self.runtime.registry
+
     def emit(self, message: Message) -> None:
         """Say that something has happened; see `Runtime.emit`."""
         self.runtime.emit(message, source=self.source)
+
+    def spawn(
+        self, part: Any, name: str = "", properties: Mapping[str, object] | None = None
+    ) -> Any:
+        """Add a child: a part (instance or class) that is stopped when this part is.
+
+        Returns it when it has started; inside a handler, effect or command it returns at once
+        and the child is started beside it. A child of that name that this part has already is
+        returned as it is. See `Runtime.hot_add` for what is raised.
+        """
+        return self.runtime.spawn(self.source, part, name, properties)

@@ -5,8 +5,14 @@ from __future__ import annotations
 from edgekernel.core.messages import Message, Severity
 
 __all__ = [
+    "CommandDone",
     "CommandInvoked",
     "CommandRefused",
+    "ComponentFailed",
+    "ComponentStarted",
+    "ComponentStopped",
+    "ComponentWaiting",
+    "DeadLetter",
     "DeviceAttached",
     "DeviceDetached",
     "DeviceFailed",
@@ -15,24 +21,36 @@ __all__ = [
     "EffectError",
     "EventSubscriberError",
     "FeedbackLoop",
+    "HealthChanged",
+    "HotAdded",
+    "HotChangeFailed",
+    "HotRemoved",
+    "HotUpdateFailed",
+    "HotUpdated",
     "InterfaceError",
     "InterfaceStarted",
     "InterfaceStopped",
+    "PartRetry",
     "ProcessError",
     "ProcessStarted",
     "ProcessStopped",
     "RuntimeBooted",
     "RuntimeBooting",
+    "RuntimeDegraded",
+    "RuntimeDraining",
+    "RuntimeRecovered",
     "RuntimeShutdown",
     "RuntimeShuttingDown",
     "ServiceError",
     "ServiceFailure",
+    "ServiceHung",
     "ServiceOverrun",
     "ServiceRestart",
     "ServiceStarted",
     "ServiceStopped",
     "ShutdownStepFailed",
     "SlowTurn",
+    "SupervisorEscalated",
     "SystemReload",
     "SystemSignal",
     "TurnsDropped",
@@ -49,6 +67,23 @@ class RuntimeBooted(Message):
     """Every device, process and interface has started."""
 
     version: str
+
+
+class RuntimeDegraded(Message):
+    """The runtime goes on without these parts and tries them again from time to time."""
+
+    severity = Severity.WARNING
+    parts: tuple[str, ...]
+
+
+class RuntimeRecovered(Message):
+    """Every part that the runtime had gone on without works."""
+
+
+class RuntimeDraining(Message):
+    """The runtime finishes what it has begun and takes on nothing new."""
+
+    reason: str
 
 
 class RuntimeShuttingDown(Message):
@@ -69,6 +104,87 @@ class ShutdownStepFailed(Message):
 
     severity = Severity.ERROR
     step: str
+    error: str
+
+
+class ComponentStarted(Message):
+    """The component is active: its effects run and its commands are there."""
+
+    component: str
+
+
+class ComponentStopped(Message):
+    """The component is not active any more."""
+
+    component: str
+
+
+class ComponentFailed(Message):
+    """The component raised while it was started, stopped or asked for its health."""
+
+    severity = Severity.ERROR
+    component: str
+    error: str
+    traceback: str
+
+
+class ComponentWaiting(Message):
+    """The component starts as soon as what it requires is there; `missing` names it."""
+
+    severity = Severity.WARNING
+    component: str
+    missing: tuple[str, ...]
+
+
+class PartRetry(Message):
+    """A part that failed will be started again after `delay_s` seconds."""
+
+    severity = Severity.WARNING
+    part: str
+    attempt: int
+    delay_s: float
+
+
+class HealthChanged(Message):
+    """A part says that it is healthy, or that it is not and why."""
+
+    part: str
+    healthy: bool
+    reason: str
+
+
+class HotAdded(Message):
+    """A part was added to the running runtime."""
+
+    part: str
+
+
+class HotRemoved(Message):
+    """A part was removed from the running runtime; nothing of it is left."""
+
+    part: str
+
+
+class HotUpdated(Message):
+    """A part was replaced in the running runtime; the new one has the state of the old one."""
+
+    part: str
+
+
+class HotChangeFailed(Message):
+    """A hot change that a part has asked for inside a turn was not made."""
+
+    severity = Severity.ERROR
+    change: str
+    error: str
+    traceback: str
+
+
+class HotUpdateFailed(Message):
+    """A part was not replaced: the new one failed, and the old one is active as before."""
+
+    severity = Severity.ERROR
+    part: str
     error: str
 
 
@@ -198,6 +314,23 @@ class ServiceOverrun(Message):
     missed: int
 
 
+class ServiceHung(Message):
+    """A tick of the service has not come back for `seconds`."""
+
+    severity = Severity.ERROR
+    service: str
+    seconds: float
+
+
+class SupervisorEscalated(Message):
+    """The supervisor could not keep `child` running and hands the failure on."""
+
+    severity = Severity.CRITICAL
+    supervisor: str
+    child: str
+    error: str
+
+
 class EventSubscriberError(Message):
     """A subscriber raised."""
 
@@ -248,6 +381,25 @@ class CommandRefused(Message):
     target: str
     principal: str
     code: str
+    error: str
+
+
+class CommandDone(Message):
+    """A command has ended after `duration_s` seconds; `error` is empty if it is `ok`."""
+
+    command: str
+    principal: str
+    ok: bool
+    error: str
+    duration_s: float
+
+
+class DeadLetter(Message):
+    """What was meant for `target` could not be delivered and was put aside."""
+
+    severity = Severity.WARNING
+    target: str
+    reason: str
     error: str
 
 

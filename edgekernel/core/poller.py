@@ -6,12 +6,14 @@ import threading
 from functools import partial
 
 from edgekernel.core import message
-from edgekernel.core.clock import NANOSECONDS
+from edgekernel.core.clock import NANOSECONDS, EventLike
 from edgekernel.core.context import Context
 from edgekernel.core.device import Device
 from edgekernel.core.errors import describe
 from edgekernel.core.service import Service
 from edgekernel.core.signals import batch
+
+_LONG_NS = 3600 * NANOSECONDS
 
 
 class Poller(Service):
@@ -23,25 +25,51 @@ class Poller(Service):
 
     def __init__(self, group: str, devices: list[Device]) -> None:
         self.name = f"poll:{group}"
-        self._devices = devices
+        self.group = group
+        self._devices = tuple(devices)
         self._due_ns: dict[Device, int] = {}
         self._asked_ns: dict[Device, int] = {}
+        self._busy_with: Device | None = None
+        self._polled: EventLike | None = None  # set when that poll has ended
         self._lock = threading.Lock()  # around what devices ask for, from any thread
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """The devices that are polled here."""
+        return self._devices
+
+    def add(self, device: Device) -> None:
+        """Poll one more device, from now on."""
+        with self._lock:
+            self._devices = (*self._devices, device)
+        device.asks(partial(self._ask, device))
+        device.poll_at(0)
+
+    def remove(self, device: Device, limit_s: float = 1.5) -> None:
+        """Poll a device no more; wait for a poll of it that goes on, but not for ever."""
+        with self._lock:
+            self._devices = tuple(each for each in self._devices if each is not device)
+            self._asked_ns.pop(device, None)
+            self._due_ns.pop(device, None)
+            polled = self._polled if self._busy_with is device else None
+        if polled is not None:
+            polled.wait(limit_s)
 
     def start(self, ctx: Context) -> None:
         """Begin with a poll of every device."""
-        now = ctx.clock.monotonic_ns()
-        self._due_ns = dict.fromkeys(self._devices, now)
+        self._due_ns = dict.fromkeys(self._devices, ctx.clock.monotonic_ns())
         for device in self._devices:
             device.asks(partial(self._ask, device))
 
     def tick(self, ctx: Context) -> None:
         """Poll the devices that are due."""
         now = ctx.clock.monotonic_ns()
-        for device, due in self._due_ns.items():
-            if not self._take_asked(device, now) and due > now:
+        for device in self._devices:
+            due = self._due_ns.setdefault(device, now)
+            if (not self._take_asked(device, now) and due > now) or not self._take_up(ctx, device):
                 continue
             self._poll(ctx, device)
+            self._put_down()
             if due <= now:
                 self._due_ns[device] = _after(due, device.every, ctx.clock.monotonic_ns())
 
@@ -52,7 +80,8 @@ class Poller(Service):
     def woken(self, deadline_ns: int) -> int:
         """Return when the next device is due, or has asked to be polled."""
         with self._lock:
-            return min((*self._due_ns.values(), *self._asked_ns.values()))
+            due = [self._due_ns[each] for each in self._devices if each in self._due_ns]
+            return min((*due, *self._asked_ns.values()), default=deadline_ns + _LONG_NS)
 
     def _ask(self, device: Device, monotonic_ns: int) -> None:
         with self._lock:
@@ -66,6 +95,18 @@ class Poller(Service):
                 del self._asked_ns[device]
         return asked
 
+    def _take_up(self, ctx: Context, device: Device) -> bool:
+        with self._lock:
+            self._busy_with = device if device in self._devices else None
+            self._polled = ctx.clock.Event()
+        return self._busy_with is not None
+
+    def _put_down(self) -> None:
+        with self._lock:
+            self._busy_with, polled = None, self._polled
+        if polled is not None:
+            polled.set()
+
     @staticmethod
     def _poll(ctx: Context, device: Device) -> None:
         if not device.attached:
@@ -74,6 +115,8 @@ class Poller(Service):
             with batch():
                 device.poll()
         except Exception as error:
+            if not device.attached:
+                return  # taken away meanwhile
             text, trace = describe(error)
             if device.online and not isinstance(error, OSError):  # a mistake in the driver
                 ctx.emit(message.DeviceFailed(device.id, text, trace))

@@ -29,7 +29,7 @@ class Route:
 
     rank: Rank
     number: int
-    message: type[Message]
+    message: type[Message] | str
     owner: str
     label: str
     call: Callable[[Event], object]
@@ -51,7 +51,7 @@ class RoutingTable:
     def add(
         self,
         rank: Rank,
-        message: type[Message],
+        message: type[Message] | str,
         owner: str,
         label: str,
         call: Callable[[Event], object],
@@ -72,7 +72,7 @@ class RoutingTable:
         found = self._cache.get(cls)
         if found is None:
             cache, routes = self._cache, self._routes
-            matching = (route for route in routes if issubclass(cls, route.message))
+            matching = (route for route in routes if _concerns(route.message, cls))
             found = tuple(sorted(matching, key=lambda route: (route.rank, route.number)))
             cache[cls] = found
         return found
@@ -84,6 +84,15 @@ class RoutingTable:
     def _replace(self, routes: tuple[Route, ...]) -> None:
         self._routes = routes
         self._cache = {}
+
+
+def _concerns(wanted: type[Message] | str, cls: type[Message]) -> bool:
+    """Say whether a handler of a class, or of a name pattern, is one of this message class."""
+    if isinstance(wanted, str):
+        from fnmatch import fnmatchcase  # loads re: only where a pattern is used
+
+        return fnmatchcase(cls.name, wanted)
+    return issubclass(cls, wanted)
 
 
 class EventHandling(Protocol):

@@ -8,20 +8,29 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.commands import Authorizer, Binder, CommandTable, bind_by_name
 from edgekernel.core.device import Device
 from edgekernel.core.errors import HeldSafeError, LifecycleError, UnavailableError, describe
+from edgekernel.core.hot import HotChanges
 from edgekernel.core.interface import Interface
-from edgekernel.core.lifecycle import Lifecycle, State
+from edgekernel.core.lifecycle import Lifecycle, Phase
+from edgekernel.core.markers import KindNote, SkillNote
 from edgekernel.core.messages import Event, Message, Severity
 from edgekernel.core.process import Process
+from edgekernel.core.registry import Registry
+from edgekernel.core.reporting import ask_health, describe_unit
 from edgekernel.core.routes import EventTurn, Rank, Route, RoutingTable
 from edgekernel.core.service import Service
+from edgekernel.core.state import StateStore
+from edgekernel.core.traits import standard_traits
 from edgekernel.core.turns import TurnQueue
+from edgekernel.core.unit import Unit, UnitState
+
+T = TypeVar("T")
 
 _KEPT_ERRORS = 200
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -78,6 +87,9 @@ class Runtime:
         self.name = name
         self.clock: Clock = clock or SystemClock()
         self.routes = RoutingTable()
+        self.registry = Registry()
+        self.state = StateStore()
+        self.traits = standard_traits()
         self.commands = CommandTable(binder, authorizer)
         self.turns = TurnQueue(
             self.clock, self, dispatcher=f"{name}:dispatcher", slow_turn_s=slow_turn_s
@@ -87,11 +99,12 @@ class Runtime:
         self.held_back = 0
         self._seq = 0
         self._lifecycle = Lifecycle(self, shutdown_limit_s)
+        self._hot = HotChanges(self, self._lifecycle)
 
     @property
-    def state(self) -> State:
+    def phase(self) -> Phase:
         """Where the runtime is between created and stopped."""
-        return self._lifecycle.state
+        return self._lifecycle.phase
 
     @property
     def devices(self) -> Mapping[str, Device]:
@@ -103,26 +116,91 @@ class Runtime:
         """The services by name."""
         return self._lifecycle.services
 
-    def attach_device(self, device: Device) -> None:
-        """Add a device; its `connect` runs at boot."""
-        self._lifecycle.add(device, device.id)
+    def attach_device(self, device: Device, *, optional: bool = False) -> None:
+        """Add a device; its `connect` runs at boot, or at once in a runtime that runs."""
+        self.register(device, optional=optional)
 
     def register_process(self, process: Process) -> None:
-        """Add a process."""
-        self._lifecycle.add(process, process.name)
+        """Add a process; to a runtime that runs, it is added at once."""
+        self.register(process)
 
     def register_interface(self, interface: Interface) -> None:
-        """Add an interface."""
-        self._lifecycle.add(interface, interface.name)
+        """Add an interface; to a runtime that runs, it is added at once."""
+        self.register(interface)
 
     def register_service(self, service: Service) -> None:
-        """Add a service; its thread starts at the end of the boot."""
-        self._lifecycle.add(service, service.name)
+        """Add a service; its thread starts at the end of the boot, or at once after it."""
+        self.register(service)
 
-    def register(self, part: Device | Process | Interface | Service) -> None:
-        """Add a part by its class."""
-        name = part.id if isinstance(part, Device) else getattr(part, "name", "")
-        self._lifecycle.add(part, name)
+    def register(
+        self,
+        part: Any,
+        name: str = "",
+        *,
+        properties: Mapping[str, object] | None = None,
+        optional: bool = False,
+    ) -> Any:
+        """Add any component, an instance or a class, before the boot or, as `hot_add`, after it.
+
+        Without a `name` it is called by its own: a device's `id`, a role's `name`, the name in
+        `@component`, or its class's in kebab-case. `properties` are those that others find it
+        by. An `optional` part that does not start leaves the runtime degraded and is tried again
+        with backoff. Returns the instance.
+        """
+        if self.phase is Phase.CREATED:
+            return self._lifecycle.add(part, name, properties=properties, optional=optional).part
+        return self.hot_add(part, name, properties=properties, optional=optional)
+
+    def instantiate(
+        self, cls: type[T], name: str, properties: Mapping[str, object] | None = None
+    ) -> T:
+        """Add one more instance of a component class, under a name of its own."""
+        made: T = self.register(cls, name, properties=properties)
+        return made
+
+    def hot_add(
+        self,
+        part: Any,
+        name: str = "",
+        *,
+        properties: Mapping[str, object] | None = None,
+        optional: bool = False,
+    ) -> Any:
+        """Add a part to the runtime as it runs; parts that were waiting for it start too.
+
+        Raises ConfigError (name taken, requirement missing), LifecycleError (not running) or
+        what kept the part from starting: then nothing of it is left. Inside a handler, effect or
+        command it returns at once, and a failure becomes the message HotChangeFailed.
+        """
+        return self._hot.add(part, name, properties=properties, optional=optional)
+
+    def hot_remove(self, name: str, *, force: bool = False) -> None:
+        """Take a part, and the children it has spawned, out of the runtime as it runs.
+
+        Afterwards nothing of it runs, is subscribed, injected or claimed. A part that others
+        cannot do without is not removed (LifecycleError names them), unless with `force`: then
+        they are stopped first, and start again when somebody else provides what they need.
+        Raises UnknownTargetError for an unknown name. Inside a turn as `hot_add`.
+        """
+        self._hot.remove(name, force=force)
+
+    def hot_update(self, part: Any) -> list[Any]:
+        """Put a new version in the place of a part: a new class, or an instance of one.
+
+        A class replaces every instance of the component of that name, each under its name and
+        with its properties; an instance replaces the part of its name. What the old one's
+        `@lifecycle.snapshot` returns is given to the new one's `@lifecycle.restore`; without
+        them, plain data in attributes that both have is carried over. All or nothing: if the
+        new version does not start, the old one stays, and what went wrong is raised. Consumers
+        see one or the other at any time. Returns the new instances. Inside a turn as `hot_add`.
+        """
+        return self._hot.update(part)
+
+    def spawn(
+        self, parent: str, part: Any, name: str, properties: Mapping[str, object] | None
+    ) -> Any:
+        """Add a child of a part; parts call `ctx.spawn`."""
+        return self._hot.spawn(parent, part, name, properties)
 
     def resolve(self) -> None:
         """Fill in what the parts require of one another, as `boot` does first.
@@ -188,8 +266,8 @@ class Runtime:
         Raises RefusedError (unknown, invalid, forbidden, unavailable, timeout), LifecycleError
         unless the runtime is running, or what the command itself raises.
         """
-        if self.state is not State.RUNNING:
-            raise LifecycleError(f"{name}: the runtime is {self.state}; commands need it running")
+        if self.phase is not Phase.RUNNING:
+            raise LifecycleError(f"{name}: the runtime is {self.phase}; commands need it running")
         call = self.commands.prepare(name, args or {}, principal)
 
         def carry_out() -> Any:
@@ -201,11 +279,28 @@ class Runtime:
         self.emit(message.CommandInvoked(name, principal))
         return result
 
+    @property
+    def kinds(self) -> dict[str, KindNote]:
+        """The data schemas that active parts bring, by name."""
+        return {each.name: each for unit in self._active() for each in unit.meta.kinds}
+
+    @property
+    def skills(self) -> dict[str, SkillNote]:
+        """The knowledge that active parts bring, by name."""
+        return {each.name: each for unit in self._active() for each in unit.meta.skills}
+
+    def _active(self) -> list[Unit]:
+        units = self._lifecycle.units.values()
+        return [unit for unit in units if unit.state is UnitState.ACTIVE]
+
     def status(self) -> dict[str, Any]:
         """Return the state of the runtime and of every part, ready for JSON."""
+        degraded = list(self._lifecycle.degraded)
+        running = self.phase is Phase.RUNNING
         return {
             "name": self.name,
-            "state": str(self.state),
+            "state": "degraded" if running and degraded else str(self.phase),
+            "degraded": degraded,
             "uptime_s": self.clock.uptime(),
             "events": self._seq,
             "waiting_turns": self.turns.depth,
@@ -215,6 +310,27 @@ class Runtime:
             "held_back": self.held_back,
             "devices": {id: {"online": device.online} for id, device in self.devices.items()},
             "services": self._lifecycle.service_status(),
+            "components": {
+                name: describe_unit(unit, self.traits, self.registry)
+                for name, unit in self._lifecycle.units.items()
+            },
+        }
+
+    def health(self, limit_s: float = 1.0) -> dict[str, Any]:
+        """Ask every active part how it is; ready for JSON.
+
+        `healthy` is True when no part is missing and none says otherwise. A part's
+        `@lifecycle.health` method runs as a turn, with `limit_s` seconds to answer.
+        """
+        parts = {unit.name: ask_health(unit, self.turns, limit_s) for unit in self._active()} | {
+            name: self._lifecycle.units[name].error for name in self._lifecycle.degraded
+        }
+        return {
+            "healthy": self.phase is Phase.RUNNING and not any(parts.values()),
+            "state": self.status()["state"],
+            "parts": {
+                name: {"healthy": not wrong, "reason": wrong} for name, wrong in parts.items()
+            },
         }
 
     def __enter__(self) -> Self:
@@ -251,7 +367,7 @@ class Runtime:
 
     def turn_failed(self, label: str, error: BaseException) -> None:
         """Report an effect or another turn that raised."""
-        if isinstance(error, HeldSafeError) and self.state is State.STOPPING:
+        if isinstance(error, HeldSafeError) and self.phase is Phase.STOPPING:
             self.held_back += 1  # an effect was refused an output held safe: that is the purpose
             return
         text, trace = describe(error)

@@ -41,6 +41,7 @@ class Supervised:
         self._cancelled = False
         self._wake: EventLike = context.clock.Event()
         self._thread: ThreadLike | None = None
+        self._flow: object = None
         self._restarts: deque[int] = deque()
         # The same in every run of a simulation, and another for every node of a fleet.
         self._jitter = random.Random(f"{context.runtime.name}/{service.name}")
@@ -72,6 +73,10 @@ class Supervised:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
+    def is_here(self) -> bool:
+        """Say whether the caller runs on this service's thread."""
+        return self._flow is not None and self._flow == self._context.clock.flow()
+
     def status(self) -> dict[str, Any]:
         """Return what an operator wants to know; times in seconds."""
         now = self._context.clock.monotonic_ns()
@@ -88,6 +93,7 @@ class Supervised:
         }
 
     def _supervise(self) -> None:
+        self._flow = self._context.clock.flow()
         while not self._cancelled:
             error = self._run_once()
             delay_s = self._after(error)

@@ -19,7 +19,8 @@ from edgekernel import (
     on,
     requires,
 )
-from edgekernel.core.component import handlers, requirements
+from edgekernel.core.component import handlers
+from edgekernel.core.injection import requirements
 from edgekernel.core.markers import CommandNote, notes
 
 MakeRuntime = Callable[..., Runtime]

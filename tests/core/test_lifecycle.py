@@ -181,12 +181,16 @@ class TestBoot:
         with pytest.raises(LifecycleError, match="boots once"):
             runtime.boot()
 
-    def test_parts_are_added_before(self, make_runtime: MakeRuntime, steps: Steps) -> None:
-        """P5: a part that comes too late is refused instead of being half alive."""
+    def test_parts_added_after_the_boot(self, make_runtime: MakeRuntime, steps: Steps) -> None:
+        """A part that comes after the boot is started at once; after the end it is refused."""
         runtime = make_runtime()
         runtime.boot()
-        with pytest.raises(LifecycleError, match="late: parts are added before boot"):
-            runtime.register(NotingProcess("late", steps))
+        runtime.register(NotingProcess("late", steps))
+        assert steps.of("start") == ["start late"]
+        runtime.shutdown()
+        with pytest.raises(LifecycleError, match="hot add of later: the runtime is stopped"):
+            runtime.register(NotingProcess("later", steps))
+        assert "later" not in runtime.status()["components"]
 
     def test_names_are_unique(self, make_runtime: MakeRuntime, steps: Steps) -> None:
         """Two parts of one name, of whatever role, and parts without one, are refused."""
@@ -200,8 +204,8 @@ class TestBoot:
             runtime.register(NotingProcess("x", steps))
         with pytest.raises(ConfigError, match="needs a name"):
             runtime.register(NotingProcess("", steps))
-        with pytest.raises(TypeError, match="is no Device"):
-            runtime.register(Named())  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="is no component"):
+            runtime.register(Named())
 
     def test_all_failing_devices_are_in_one_error(
         self, make_runtime: MakeRuntime, steps: Steps
@@ -221,7 +225,7 @@ class TestBoot:
         assert leaves(caught.value) == ["no b1", "no b2"]
         notes = [note for e in caught.value.exceptions for note in e.__notes__]
         assert notes == ["while attaching device 'b1'", "while attaching device 'b2'"]
-        assert runtime.state == "stopped"
+        assert runtime.phase == "stopped"
         assert steps.of("start") == []
         assert steps.all[-2:] == ["drive good False", "disconnect good"]
 
@@ -348,12 +352,12 @@ class TestBoot:
         def use() -> None:
             with runtime as entered:
                 assert entered is runtime
-                assert runtime.state == "running"
+                assert runtime.phase == "running"
                 raise KeyError("oops")
 
         with pytest.raises(KeyError):
             use()
-        assert runtime.state == "stopped"
+        assert runtime.phase == "stopped"
         assert [told.reason for told in stopped] == ["KeyError: 'oops'"]
         assert steps.all == ["start process", "stop process"]
 
@@ -362,7 +366,7 @@ class TestBoot:
         runtime = make_runtime()
         runtime.subscribe(message.RuntimeBooted, lambda _: runtime.shutdown("done"))
         runtime.run()
-        assert runtime.state == "stopped"
+        assert runtime.phase == "stopped"
 
 
 class TestHandlersWithinTheirTime:
@@ -483,7 +487,7 @@ class TestHandlersWithinTheirTime:
         for thread in threads:
             thread.join(LONG_S)
         assert wrong == []
-        assert runtime.state == "stopped"
+        assert runtime.phase == "stopped"
 
 
 class TestShutdown:
@@ -563,7 +567,7 @@ class TestShutdown:
 
         def stop() -> None:
             runtime.shutdown()
-            states.append(str(runtime.state))
+            states.append(str(runtime.phase))
 
         threads = [threading.Thread(target=stop) for _ in range(8)]
         for thread in threads:
@@ -586,7 +590,7 @@ class TestShutdown:
         runtime.register(Quitting("quitting", steps))
         runtime.boot()
         runtime.emit(Tick())
-        until(lambda: runtime.state == "stopped")
+        until(lambda: runtime.phase == "stopped")
         assert steps.all == ["start quitting", "handler goes on", "stop quitting"]
 
     def test_from_the_message_about_it(self, make_runtime: MakeRuntime) -> None:
@@ -597,7 +601,7 @@ class TestShutdown:
         runtime.boot()
         runtime.shutdown("once")
         assert [each.reason for each in told] == ["once"]
-        assert runtime.state == "stopped"
+        assert runtime.phase == "stopped"
 
     @pytest.mark.parametrize("step", ["start", "tick", "stop"])
     def test_from_a_service(
@@ -629,7 +633,7 @@ class TestShutdown:
         if step == "stop":
             until(lambda: runtime.status()["services"]["quitting"]["running"])
             runtime.shutdown("from outside")
-        until(lambda: runtime.state == "stopped")
+        until(lambda: runtime.phase == "stopped")
         assert steps.all[-1] == "disconnect lamp"
         assert steps.of("stop") == ["stop quitting"]
         assert [each.reason for each in told] == [f"from {step if step != 'stop' else 'outside'}"]
@@ -660,7 +664,7 @@ class TestShutdown:
         runtime.register(NotingProcess("later", steps))
         with pytest.raises((LifecycleError, BootError)):
             runtime.boot()
-        assert runtime.state == "stopped"
+        assert runtime.phase == "stopped"
         assert [each.reason for each in told] == [
             "from connect" if kind == "device" else "from start"
         ]
@@ -703,7 +707,7 @@ class TestShutdown:
         go_on.set()
         stopping.join(LONG_S)
         booting.join(LONG_S)
-        assert runtime.state == "stopped"
+        assert runtime.phase == "stopped"
         assert len(failures) == 1
         assert steps.of("start", "stop") == ["start slow", "started slow", "stop slow"]
         assert steps.all[-1] == "disconnect lamp"
@@ -735,7 +739,7 @@ class TestShutdown:
         booting.start()
         assert starting.wait(LONG_S)
         runtime.shutdown()
-        assert runtime.state == "stopped"
+        assert runtime.phase == "stopped"
         assert "disconnect lamp" in steps.all
         gate.set()
         booting.join(LONG_S)
@@ -759,7 +763,7 @@ class TestShutdown:
             for ghost in ghosts:
                 runtime.register(ghost)
             runtime.boot()
-            until(lambda runtime=runtime: runtime.state == "stopped")  # type: ignore[misc]
+            until(lambda runtime=runtime: runtime.phase == "stopped")  # type: ignore[misc]
             assert len(steps.of("start")) == len(steps.of("stop")) - steps.of("stop").count(
                 "stop quitting"
             )
@@ -810,7 +814,7 @@ class TestFailingShutdown:
         runtime.boot()
         until(lambda: all(s["running"] for s in runtime.status()["services"].values()))
         runtime.shutdown()
-        assert runtime.state == "stopped"
+        assert runtime.phase == "stopped"
         assert {each.step for each in failed} == {"detach of service bad service", "stop of bad"}
         [text] = [each.error for each in failed if each.step == "stop of bad"]
         assert "bad" in text
@@ -842,7 +846,7 @@ class TestFailingShutdown:
         runtime.register(Hanging("hanging", steps))
         runtime.boot()
         runtime.shutdown()
-        assert runtime.state == "stopped"
+        assert runtime.phase == "stopped"
         assert [each.step for each in failed] == ["stop of hanging"]
         assert steps.of("stop", "disconnect") == ["stop good", "disconnect lamp"]
 
@@ -886,7 +890,7 @@ class TestFailingShutdown:
         assert ticking.wait(LONG_S)
         until(lambda: "start good" in steps.all)
         runtime.shutdown()
-        assert runtime.state == "stopped"
+        assert runtime.phase == "stopped"
         assert len(failed) == 1
         assert "service hanging" in failed[0].step
         assert steps.of("stop", "disconnect") == ["stop good", "stop process", "disconnect lamp"]
@@ -912,7 +916,7 @@ class TestFailingShutdown:
         runtime.register(NotingProcess("process", steps))
         runtime.boot()
         runtime.shutdown()
-        assert runtime.state == "stopped"
+        assert runtime.phase == "stopped"
         assert steps.of("stop", "disconnect") == ["stop process", "stop bad", "disconnect lamp"]
 
     def test_a_handler_that_hangs_already(
@@ -938,7 +942,7 @@ class TestFailingShutdown:
         thread.start()
         assert entered.wait(LONG_S)
         runtime.shutdown()
-        assert runtime.state == "stopped"
+        assert runtime.phase == "stopped"
         assert steps.of("drive")[-1] == "drive lamp False"
         assert steps.of("stop", "disconnect") == ["stop process", "stop hanging", "disconnect lamp"]
         gate.set()
@@ -965,7 +969,7 @@ class TestFailingShutdown:
         lamp.power.set(True)
         hanging[0] = True
         runtime.shutdown()
-        assert runtime.state == "stopped"
+        assert runtime.phase == "stopped"
         assert "safe state of hanging" in [each.step for each in failed]
         assert steps.of("drive lamp")[-1] == "drive lamp False"
         assert "disconnect lamp" in steps.all

@@ -197,7 +197,7 @@ def test_boot_from_a_second_thread_waits(make_runtime: MakeRuntime) -> None:
 
     def boot_too() -> None:
         runtime.boot()
-        states.append(str(runtime.state))
+        states.append(str(runtime.phase))
 
     second = threading.Thread(target=boot_too)
     first.start()
@@ -239,8 +239,8 @@ def test_a_reading_of_another_type_is_bad() -> None:
 
 def test_registering_what_is_no_part(make_runtime: MakeRuntime) -> None:
     """Something that is no part is refused by its type."""
-    with pytest.raises(TypeError, match="is no Device"):
-        make_runtime().register(object())  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="is no component"):
+        make_runtime().register(object())
 
 
 def test_ctrl_c_in_run_makes_safe(
@@ -258,7 +258,7 @@ def test_ctrl_c_in_run_makes_safe(
     monkeypatch.setattr(runtime._lifecycle.stopped, "wait", interrupted)
     with pytest.raises(KeyboardInterrupt):
         runtime.run()
-    assert str(runtime.state) == "stopped"
+    assert str(runtime.phase) == "stopped"
     assert lamp.power.setpoint is False
 
 

@@ -742,10 +742,10 @@ class TestThreadedRuntime:
         runtime, recorder = ThreadedRuntime(shutdown_limit_s=5.0), Recorder()
         runtime.register(recorder)
         runtime.start()
-        assert runtime.state == "running"
+        assert runtime.phase == "running"
         runtime.emit(Number(1))
         runtime.shutdown()
-        assert runtime.state == "stopped"
+        assert runtime.phase == "stopped"
         assert recorder.of(Number) == [Number(1)]
 
     def test_run_blocks_until_the_shutdown(self) -> None:
@@ -797,7 +797,7 @@ class TestSignalRuntime:
 
         runtime.register(Killing())
         runtime.run()
-        assert runtime.state == "stopped"
+        assert runtime.phase == "stopped"
         assert reasons == [number.name]
         assert signal.getsignal(number) is before
 

@@ -255,7 +255,7 @@ class TestRestart:
         assert [(f.service, f.error) for f in failures] == [("working", "ValueError: always")]
         assert len([step for step in service.steps if step.startswith("start")]) == 6
         assert not status(runtime)["running"]
-        assert runtime.state == "running"
+        assert runtime.phase == "running"
 
     def test_rare_failures_use_up_no_budget(self, sim: Simulation) -> None:
         """P7: the budget counts the restarts of a stretch of time, and the delay begins anew."""
@@ -360,7 +360,7 @@ class TestCritical:
         runtime.boot()
         valve.open.set(True)
         sim.advance(20.0)
-        assert runtime.state == "stopped"
+        assert runtime.phase == "stopped"
         assert valve.driven[-1] is False
         assert failures == [message.ServiceFailure("working", "ValueError: too hot")]
         [told] = reasons
@@ -379,7 +379,7 @@ class TestCritical:
         service.failures = [ValueError("interrupted")]
         runtime.shutdown("on purpose")
         assert failures == []
-        assert runtime.state == "stopped"
+        assert runtime.phase == "stopped"
 
 
 def test_a_stop_that_raises_is_told(sim: Simulation) -> None:

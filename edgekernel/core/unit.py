@@ -1,0 +1,280 @@
+"""A unit: one component instance in a runtime, from its registration to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from enum import IntEnum, StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from edgekernel.core import message
+from edgekernel.core.component import Activation, describe_class, handlers
+from edgekernel.core.context import Context, Host
+from edgekernel.core.device import Device
+from edgekernel.core.effect import Effect, collecting
+from edgekernel.core.errors import ConfigError, TurnTimeoutError
+from edgekernel.core.injection import Injection, Requirement, inject, release
+from edgekernel.core.interface import Interface
+from edgekernel.core.markers import hook
+from edgekernel.core.messages import Message
+from edgekernel.core.process import Process
+from edgekernel.core.registry import Provider
+from edgekernel.core.role import Role
+from edgekernel.core.routes import Rank, Route
+from edgekernel.core.service import Service
+
+if TYPE_CHECKING:
+    from edgekernel.core.supervisor import Supervised
+
+LEAVE_LIMIT_S = 1.0
+
+
+class Kind(IntEnum):
+    """What a part is, in the order of starting."""
+
+    DEVICE = 0
+    COMPONENT = 1
+    PROCESS = 2
+    INTERFACE = 3
+    SERVICE = 4
+
+
+class UnitState(StrEnum):
+    """Where one part is in its life."""
+
+    REGISTERED = "registered"
+    WAITING = "waiting"
+    STARTING = "starting"
+    ACTIVE = "active"
+    FAILED = "failed"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+
+
+_KINDS: dict[type, Kind] = {
+    Device: Kind.DEVICE,
+    Process: Kind.PROCESS,
+    Interface: Kind.INTERFACE,
+    Service: Kind.SERVICE,
+}
+_RANKS = {Kind.INTERFACE: Rank.INTERFACE, Kind.SERVICE: Rank.SERVICE}
+_STARTED: dict[Kind, Callable[[str], Message]] = {
+    Kind.COMPONENT: message.ComponentStarted,
+    Kind.PROCESS: message.ProcessStarted,
+    Kind.INTERFACE: message.InterfaceStarted,
+}
+_STOPPED: dict[Kind, Callable[[str], Message]] = {
+    Kind.COMPONENT: message.ComponentStopped,
+    Kind.PROCESS: message.ProcessStopped,
+    Kind.INTERFACE: message.InterfaceStopped,
+}
+
+
+class Unit:
+    """One part with what the runtime keeps of it: its routes, commands, effects, its state."""
+
+    def __init__(
+        self,
+        host: Host,
+        part: Any,
+        name: str,
+        *,
+        properties: Mapping[str, object] | None = None,
+        optional: bool = False,
+        parent: str = "",
+    ) -> None:
+        self.part = part
+        self.name = name
+        self.parent = parent
+        self.meta = meta = describe_class(type(part))
+        self.kind = next((kind for cls, kind in _KINDS.items() if isinstance(part, cls)),
+                         Kind.COMPONENT)  # fmt: skip
+        self.optional = optional or meta.optional or bool(getattr(part, "optional", False))
+        self.depends: tuple[str, ...] = (*meta.depends, *getattr(part, "depends", ()))
+        self.requirements = [r for r in meta.requirements if r.name not in part.__dict__]
+        self.state = UnitState.REGISTERED
+        self.error = ""
+        self.attempts = 0
+        self.retry_ns: int | None = None
+        self.supervised: Supervised | None = None
+        self.context = Context(host, name)
+        self._host = host
+        self._injections: list[Injection] = []
+        self._routes: list[Route] = []
+        self._commands: list[str] = []
+        self._activation: Activation | None = None
+        self._made: list[Effect] = []
+        self.provider = Provider(
+            name, part, meta.contracts,
+            properties=self._assign(properties or {}),
+            declared=self._declared,
+            factory=getattr(part, meta.factory) if meta.factory else None,
+        )  # fmt: skip
+
+    @property
+    def is_device(self) -> bool:
+        """Whether the part is hardware."""
+        return self.kind is Kind.DEVICE
+
+    @property
+    def is_service(self) -> bool:
+        """Whether the part ticks on a thread."""
+        return self.kind is Kind.SERVICE
+
+    def external(self, requirement: Requirement) -> bool:
+        """Say whether somebody beside the runtime's parts provides it: by hand."""
+        found = self._host.registry.providers(requirement.contract, requirement.where)
+        return any(each.instance is not self.part for each in found)
+
+    def unmet(self) -> list[str]:
+        """Return what it cannot do without and nobody provides at the moment."""
+        return [str(each) for each in self.requirements
+                if not each.optional and not self.external(each)]  # fmt: skip
+
+    def misses(self, lost: Collection[Unit]) -> bool:
+        """Say whether it is active and cannot go on without these units."""
+        if self.state is not UnitState.ACTIVE:
+            return False
+        if any(unit.name in self.depends for unit in lost):
+            return True
+        gone = {unit.provider for unit in lost}
+        for each in self.requirements:
+            found = set(self._host.registry.providers(each.contract, each.where))
+            if not each.optional and not found - gone - {self.provider}:
+                return True
+        return False
+
+    def attach(self) -> None:
+        """Bring it into the runtime: what it requires is there; a device is connected."""
+        self.state = UnitState.STARTING
+        self._injections = inject(self.part, self._host.registry, self.name)
+        self._host.registry.uses(self.name, self._injections)
+        if isinstance(self.part, Device | Role):
+            self.part.attach(self.context)
+        else:
+            self.part.ctx = self.context
+
+    def begin(self) -> None:
+        """Start it; effects that it makes meanwhile end with it."""
+        self._host.turns.within(self._begin)
+
+    def _begin(self) -> None:
+        with collecting(self._made):
+            if isinstance(self.part, Role):
+                self.part.start(self.context)
+            self._call_hook("activate")
+
+    def enter(self) -> None:
+        """Let handlers, effects and commands be called from now on."""
+        self._host.turns.call(self.enter_now, f"start of {self.name}")
+
+    def enter_now(self) -> None:
+        """Do what `enter` does, as part of a turn that runs already."""
+        part, context = self.part, self.context
+        self._activation = Activation(part, self.name)
+        if isinstance(part, Role) and type(part).handle_event is not Role.handle_event:
+            self._route(Message, "handle_event", lambda event: part.handle_event(context, event))
+        for wanted, handler in handlers(part):
+            self._route(wanted, handler.__name__, handler)
+        self._commands = self._host.commands.add(self.name, part)
+
+    def present(self) -> None:
+        """Say that it is there: to those who require it, and in a message."""
+        self._host.registry.exchange(None, self.provider)
+        self.arrived()
+
+    def arrived(self) -> None:
+        """Note that it is active, and say so."""
+        self.state, self.error, self.retry_ns = UnitState.ACTIVE, "", None
+        if self.kind in _STARTED:
+            self.context.emit(_STARTED[self.kind](self.name))
+
+    def withdraw(self) -> None:
+        """Let nobody be given it any more."""
+        self._host.registry.withdraw(self.provider)
+
+    def leave(self, limit_s: float = LEAVE_LIMIT_S) -> None:
+        """Let nothing of it be called any more; wait for a handler that runs, but not for ever."""
+        try:
+            self._host.turns.call(self.leave_now, f"end of {self.name}", limit_s)
+        except TurnTimeoutError:
+            self.leave_now()
+
+    def leave_now(self) -> None:
+        """Do what `leave` does, as part of a turn that runs already."""
+        self.fall_silent()
+        made, self._made = self._made, []
+        for effect in reversed(made):
+            effect.dispose()
+
+    def fall_silent(self) -> None:
+        """Take handlers, commands, computeds and effects down, so that `enter_now` may follow."""
+        self._host.routes.remove(*self._routes)
+        self._host.commands.remove(self._commands)
+        self._routes, self._commands = [], []
+        if self._activation is not None:
+            self._activation.close()
+            self._activation = None
+
+    def end(self) -> None:
+        """Stop the part, detach it and take back what it was given; every step is tried."""
+        errors: list[Exception] = []
+        steps: list[Callable[[], object]] = [partial(self._call_hook, "deactivate")]
+        if isinstance(self.part, Role) and not self.is_service:
+            steps.append(lambda: self.part.stop(self.context))
+        if isinstance(self.part, Device | Role):
+            steps.append(self.part.detach)
+        for step in steps:
+            try:
+                step()
+            except Exception as error:
+                errors.append(error)
+        self.unbind()
+        if errors:
+            raise errors[0] if len(errors) == 1 else ExceptionGroup(self.name, errors)
+
+    def unbind(self) -> None:
+        """Take back what was injected."""
+        self._host.registry.released(self.name, self._injections)
+        release(self.part, self._injections)
+        self._injections = []
+
+    def gone(self) -> None:
+        """Say that it has stopped."""
+        if self.kind in _STOPPED:
+            self.context.emit(_STOPPED[self.kind](self.name))
+
+    def _call_hook(self, step: str) -> None:
+        method = hook(self.part, step)
+        if method is not None:
+            call_hook(method, self.context)
+
+    def _route(self, wanted: type[Message] | str, name: str, call: Callable[..., object]) -> None:
+        rank = _RANKS.get(self.kind, Rank.PROCESS)
+        route = self._host.routes.add(rank, wanted, self.name, f"{self.name}.{name}", call)
+        self._routes.append(route)
+
+    def _declared(self) -> dict[str, object]:
+        return {each.key: each.signal(self.part).get() for each in self.meta.properties}
+
+    def _assign(self, properties: Mapping[str, object]) -> dict[str, object]:
+        """Set the properties that the class declares; return the others."""
+        others = dict(properties)
+        for each in self.meta.properties:
+            if each.key in others:
+                each.signal(self.part).set(others.pop(each.key))
+        if "id" in others:
+            raise ConfigError(f"{self.name}: the property 'id' is its name; leave it out")
+        return others
+
+    def __repr__(self) -> str:
+        return f"<Unit {self.name} {self.state}>"
+
+
+def call_hook(method: Callable[..., Any], context: Context, *args: object) -> Any:
+    """Call a hook that takes its arguments, and after them the context if it wants that."""
+    code = getattr(method, "__code__", None)
+    wants = 1 + len(args)  # self comes first
+    if code is not None and code.co_argcount > wants:
+        return method(*args, context)
+    return method(*args)
