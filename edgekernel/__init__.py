@@ -32,6 +32,7 @@ from edgekernel.core.markers import (
 )
 from edgekernel.core.messages import Event, Message, Severity
 from edgekernel.core.output import Output, output
+from edgekernel.core.plugins import PluginLoader
 from edgekernel.core.process import Process
 from edgekernel.core.reading import Reading, reading
 from edgekernel.core.runtime import Runtime, SignalRuntime, ThreadedRuntime
@@ -56,6 +57,7 @@ __all__ = [
     "InvalidValueError",
     "Message",
     "Output",
+    "PluginLoader",
     "Process",
     "Quality",
     "Reading",

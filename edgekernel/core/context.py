@@ -45,6 +45,18 @@ class Host(Protocol):
         """Carry out a command as a turn and return its result."""
         ...
 
+    def hot_add(self, part: Any, name: str = "") -> Any:
+        """Add a part; see `Runtime.hot_add`."""
+        ...
+
+    def hot_remove(self, name: str, *, force: bool = False) -> None:
+        """Take a part out; see `Runtime.hot_remove`."""
+        ...
+
+    def hot_update(self, part: Any) -> list[Any]:
+        """Replace a part; see `Runtime.hot_update`."""
+        ...
+
     def spawn(
         self, parent: str, part: Any, name: str, properties: Mapping[str, object] | None
     ) -> Any:

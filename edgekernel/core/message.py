@@ -31,6 +31,7 @@ __all__ = [
     "InterfaceStarted",
     "InterfaceStopped",
     "PartRetry",
+    "PluginFailed",
     "ProcessError",
     "ProcessStarted",
     "ProcessStopped",
@@ -176,6 +177,15 @@ class HotChangeFailed(Message):
 
     severity = Severity.ERROR
     change: str
+    error: str
+    traceback: str
+
+
+class PluginFailed(Message):
+    """A plugin file could not be loaded; what it had brought before stays."""
+
+    severity = Severity.ERROR
+    file: str
     error: str
     traceback: str
 

@@ -387,14 +387,14 @@ def test_signals_that_nobody_uses_go() -> None:
     """Paths that were followed once do not add up, while one in use stays the same signal."""
     store = StateStore()
     held = store.signal("jobs.held")
-    made = []
-    for n in range(500):
-        job = store.signal(f"jobs.{n}.state")
-        made.append(weakref.ref(job))
-        effect = Effect(job.get)
-        effect.dispose()
-        store.subscribe(f"jobs.{n}.state", print).cancel()
-    del job, effect
+
+    def follow(path: str) -> weakref.ref[object]:
+        job = store.signal(path)
+        Effect(job.get).dispose()
+        store.subscribe(path, print).cancel()
+        return weakref.ref(job)
+
+    made = [follow(f"jobs.{n}.state") for n in range(500)]
     gc.collect()
     assert [reference for reference in made if reference() is not None] == []
     assert store.signal("jobs.held") is held
