@@ -29,7 +29,7 @@ def assemble(plan: Plan, backend: Backend, clock: Clock, kind: type[R]) -> R:
     """
     runtime = kind(name=plan.name, clock=clock, binder=bind_validated)
     for planned in plan.devices:
-        runtime.attach_device(_make(plan, planned, backend))
+        runtime.attach_device(_make(plan, planned, backend), optional=planned.optional)
     if plan.document.node.app is not None:
         _set_up(plan, plan.document.node.app, runtime)
     return runtime

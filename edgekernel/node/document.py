@@ -61,6 +61,8 @@ class DeviceTable(_Table):
 
     driver: str
     every: Duration | None = None
+    optional: bool = False
+    """The node runs without it, degraded, and tries again with backoff."""
 
     @property
     def settings(self) -> dict[str, Any]:

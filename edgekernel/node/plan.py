@@ -42,6 +42,7 @@ class PlannedDevice:
     addresses: dict[str, Address]
     """Where each of those boundaries is on the board."""
     every_s: float | None
+    optional: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ def _plan_device(id: str, table: DeviceTable, board: Board) -> PlannedDevice:
     try:
         values = model.model_validate(table.settings)
     except ValidationError as error:
-        known = [*model.model_fields, "driver", "every"]
+        known = [*model.model_fields, "driver", "every", "optional"]
         raise ConfigError(*(f".{key}: {text}" for key, text in explain(error, known))) from None
     settings = {name: getattr(values, name) for name in model.model_fields}
     problems: list[str] = []
@@ -143,7 +144,7 @@ def _plan_device(id: str, table: DeviceTable, board: Board) -> PlannedDevice:
             problems.append(f".{parameter}: {error}")
     if problems:
         raise ConfigError(*problems)
-    return PlannedDevice(id, driver, settings, boundaries, addresses, table.every)
+    return PlannedDevice(id, driver, settings, boundaries, addresses, table.every, table.optional)
 
 
 def _address(board: Board, kind: type, name: str) -> Address:

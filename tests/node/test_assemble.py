@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from edgekernel_devices.bme280 import BME280Chip
 
 from edgekernel import Quality, Runtime
 from edgekernel.backends.sim import SimBackend
@@ -123,6 +124,21 @@ def test_simulated_node_lives(node_file: NodeFile, clock: SimClock) -> None:
         assert room.temperature.quality is Quality.GOOD
         assert room.temperature.value == pytest.approx(30.0, abs=0.02)
     assert bench.is_on("fan") is False
+
+
+def test_an_optional_device(node_file: NodeFile, clock: SimClock, backend: SimBackend) -> None:
+    """P5: without an optional device the node runs degraded; it joins when it is plugged in."""
+    path = node_file(DEVICES.replace("address = 0x77", "address = 0x77\noptional = true"))
+    runtime = assemble(make_plan(path), backend, clock, Runtime)
+    backend.bus("i2c1").plug(0x76, BME280Chip())
+    with runtime:
+        assert runtime.status()["degraded"] == ["outside"]
+        assert "0x77" in runtime.status()["components"]["outside"]["error"]
+        backend.bus("i2c1").plug(0x77, BME280Chip())
+        clock.advance(120)
+        assert runtime.status()["degraded"] == []
+        outside: Any = runtime.devices["outside"]
+        assert outside.temperature.quality is Quality.GOOD
 
 
 @pytest.mark.parametrize(
