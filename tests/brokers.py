@@ -120,6 +120,8 @@ class Watcher:
         """Disconnect and end the thread."""
         self._client.disconnect()
         self._client.loop_stop()
+        self._client.on_connect = self._client.on_subscribe = None
+        self._client.on_message = None  # no circle is left: paho closes its sockets when freed
 
     def publish(self, topic: str, payload: str | bytes | object, retain: bool = False) -> None:
         """Publish at QoS 1 and wait for the acknowledgement; what is no text goes as JSON."""

@@ -154,6 +154,8 @@ class MqttClient:
         stopper.start()
         stopper.join(timeout_s)
         self.connected = False
+        if not stopper.is_alive():
+            _release(self._paho)
         return not stopper.is_alive()
 
     def _make(self, client_id: str, will: Will | None) -> paho.Client:
@@ -314,3 +316,10 @@ def _unreachable(settings: Settings, error: BaseException | None) -> str:
     if isinstance(error, TimeoutError):
         return f"{what}: no answer; check the network and mqtt.host"
     return f"{what}: {getattr(error, 'strerror', None) or error}; check the network"
+
+
+def _release(client: paho.Client) -> None:
+    """Cut the circle of client and callbacks: paho closes its sockets when it is freed."""
+    for name in ("socket_open", "connect", "subscribe", "disconnect", "connect_fail", "publish"):
+        setattr(client, f"on_{name}", None)
+    client.on_message = None
