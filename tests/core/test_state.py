@@ -388,13 +388,15 @@ def test_signals_that_nobody_uses_go() -> None:
     store = StateStore()
     held = store.signal("jobs.held")
     made = []
-    for n in range(500):
-        job = store.signal(f"jobs.{n}.state")
+
+    def use(path: str) -> None:
+        job = store.signal(path)
         made.append(weakref.ref(job))
-        effect = Effect(job.get)
-        effect.dispose()
-        store.subscribe(f"jobs.{n}.state", print).cancel()
-    del job, effect
+        Effect(job.get).dispose()
+        store.subscribe(path, print).cancel()
+
+    for n in range(500):
+        use(f"jobs.{n}.state")
     gc.collect()
     assert [reference for reference in made if reference() is not None] == []
     assert store.signal("jobs.held") is held
