@@ -5,12 +5,21 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Mapping
-from dataclasses import FrozenInstanceError, dataclass, fields
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any, ClassVar, Self, cast, dataclass_transform
 
 from edgekernel.core.errors import ConfigError, UnknownTargetError
+from edgekernel.core.record import (
+    MADE_LATER,
+    Later,
+    field_names,
+    forget,
+    get_state,
+    prepare,
+    refuse_change,
+    set_state,
+)
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -36,14 +45,32 @@ class _MessageType(type):
             # refuses a class that states its own __setattr__ or __slots__.
             for stated in ("__setattr__", "__delattr__"):
                 space.pop(stated, None)
-            cls = super().__new__(mcs, name, bases, space)
-            del cls.__slots__  # type: ignore[attr-defined]
-            return cls
+            forget(space)
+            return mcs._make(name, bases, space)
         if not bases:
+            space.update({later: Later(later) for later in MADE_LATER})
             return super().__new__(mcs, name, bases, space)
         space.setdefault("name", ".".join(_WORD_START.split(name)).lower())
+        if _is_simple(bases, space):
+            prepare(space)
+            return mcs._make(name, bases, space)
+        from dataclasses import dataclass  # it says at once what is wrong with the class
+
         plain = super().__new__(mcs, name, bases, space)
         return cast(_MessageType, dataclass(frozen=True, slots=True)(cast(type, plain)))
+
+    @classmethod
+    def _make(mcs, name: str, bases: tuple[type, ...], space: dict[str, Any]) -> _MessageType:
+        cls = super().__new__(mcs, name, bases, space)
+        del cls.__slots__  # type: ignore[attr-defined]
+        return cls
+
+
+def _is_simple(bases: tuple[type, ...], space: dict[str, Any]) -> bool:
+    """Say whether a message class has nothing but fields that must be given, and its methods."""
+    if [base.__base__ for base in bases] != [object]:
+        return False
+    return not {"__init__", "__new__", "__slots__", *field_names(space)} & space.keys()
 
 
 class Message(metaclass=_MessageType):
@@ -59,14 +86,15 @@ class Message(metaclass=_MessageType):
     name: ClassVar[str]
     severity: ClassVar[Severity] = Severity.INFO
 
-    def __setattr__(self, name: str, value: object) -> None:
-        raise FrozenInstanceError(f"{self.name}: a message cannot be changed (field {name!r})")
-
-    def __delattr__(self, name: str) -> None:
-        raise FrozenInstanceError(f"{self.name}: a message cannot be changed (field {name!r})")
+    __setattr__ = refuse_change
+    __delattr__ = refuse_change
+    __getstate__ = get_state
+    __setstate__ = set_state
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name; values as they are, nested messages not converted."""
+        from dataclasses import fields
+
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @classmethod
