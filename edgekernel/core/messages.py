@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import re
-from dataclasses import FrozenInstanceError, dataclass, fields
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Any, ClassVar, cast, dataclass_transform
+from typing import Any, ClassVar, Self, cast, dataclass_transform
+
+from edgekernel.core.errors import ConfigError, UnknownTargetError
+from edgekernel.core.record import (
+    MADE_LATER,
+    Later,
+    field_names,
+    forget,
+    get_state,
+    prepare,
+    refuse_change,
+    set_state,
+)
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -32,14 +45,32 @@ class _MessageType(type):
             # refuses a class that states its own __setattr__ or __slots__.
             for stated in ("__setattr__", "__delattr__"):
                 space.pop(stated, None)
-            cls = super().__new__(mcs, name, bases, space)
-            del cls.__slots__  # type: ignore[attr-defined]
-            return cls
+            forget(space)
+            return mcs._make(name, bases, space)
         if not bases:
+            space.update({later: Later(later) for later in MADE_LATER})
             return super().__new__(mcs, name, bases, space)
         space.setdefault("name", ".".join(_WORD_START.split(name)).lower())
+        if _is_simple(bases, space):
+            prepare(space)
+            return mcs._make(name, bases, space)
+        from dataclasses import dataclass  # it says at once what is wrong with the class
+
         plain = super().__new__(mcs, name, bases, space)
         return cast(_MessageType, dataclass(frozen=True, slots=True)(cast(type, plain)))
+
+    @classmethod
+    def _make(mcs, name: str, bases: tuple[type, ...], space: dict[str, Any]) -> _MessageType:
+        cls = super().__new__(mcs, name, bases, space)
+        del cls.__slots__  # type: ignore[attr-defined]
+        return cls
+
+
+def _is_simple(bases: tuple[type, ...], space: dict[str, Any]) -> bool:
+    """Say whether a message class has nothing but fields that must be given, and its methods."""
+    if [base.__base__ for base in bases] != [object]:
+        return False
+    return not {"__init__", "__new__", "__slots__", *field_names(space)} & space.keys()
 
 
 class Message(metaclass=_MessageType):
@@ -55,15 +86,65 @@ class Message(metaclass=_MessageType):
     name: ClassVar[str]
     severity: ClassVar[Severity] = Severity.INFO
 
-    def __setattr__(self, name: str, value: object) -> None:
-        raise FrozenInstanceError(f"{self.name}: a message cannot be changed (field {name!r})")
-
-    def __delattr__(self, name: str) -> None:
-        raise FrozenInstanceError(f"{self.name}: a message cannot be changed (field {name!r})")
+    __setattr__ = refuse_change
+    __delattr__ = refuse_change
+    __getstate__ = get_state
+    __setstate__ = set_state
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name; values as they are, nested messages not converted."""
+        from dataclasses import fields
+
         return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Make a message from its fields by name, as `to_dict` gives them or as JSON has them.
+
+        For JSON's sake a field also takes a list for a tuple, a mapping for a message, an ISO
+        8601 text for a datetime and the value of an enum's member. Raises InvalidValueError that
+        names message and field for an unknown or missing field and for a wrong type.
+        """
+        from edgekernel.core.decoding import decode  # needed by few
+
+        return decode(cls, data)
+
+
+def find(name: str) -> type[Message]:
+    """Return the message class of a name such as "device.attached".
+
+    It looks through all classes there are: keep the result where it is needed often. Of a class
+    that was defined again in its place, as by a reload, the latest counts. Raises
+    UnknownTargetError if there is none, ConfigError if different classes have the name.
+    """
+    named = _named(name)
+    if len(named) > 1:  # perhaps one was dropped and waits for the garbage collector
+        named.clear()
+        gc.collect()
+        named = _named(name)
+    if not named:
+        from edgekernel.core.commands import nearest  # it imports this module
+
+        raise UnknownTargetError(
+            f"no message {name!r}{nearest(name, [c.name for c in _classes()])}"
+        )
+    if len(named) > 1:
+        places = " and ".join(".".join(place) for place in named)
+        raise ConfigError(f"the message name {name!r} has several classes: {places}; rename one")
+    return named.popitem()[1]
+
+
+def _named(name: str) -> dict[tuple[str, str], type[Message]]:
+    """Return the classes of a name by module and name there, the latest of each."""
+    return {(cls.__module__, cls.__qualname__): cls for cls in _classes() if cls.name == name}
+
+
+def _classes() -> list[type[Message]]:
+    """Return all message classes, those defined later after those before."""
+    found = Message.__subclasses__()
+    for cls in found:  # grows while it is walked
+        found += cls.__subclasses__()
+    return found
 
 
 class Event:

@@ -9,7 +9,9 @@ from enum import IntEnum
 
 import pytest
 
-from edgekernel import Event, Message, Severity, message
+from edgekernel import ConfigError, Event, Message, Severity, message
+from edgekernel.core.errors import UnknownTargetError
+from edgekernel.core.messages import find
 
 
 class Overheated(Message):
@@ -106,6 +108,44 @@ def test_survives_pickling() -> None:
     assert pickle.loads(pickle.dumps(Overheated("room"))) == Overheated("room")  # noqa: S301
 
 
+def test_a_class_is_found_by_its_name() -> None:
+    """The class of a message is found by its dotted name; a typo gets a suggestion."""
+    assert find("overheated") is Overheated
+    assert find("runtime.shutting_down") is message.RuntimeShuttingDown
+    with pytest.raises(UnknownTargetError, match=r"did you mean 'device.attached'"):
+        find("device.atached")
+
+
+def test_two_classes_of_one_name_are_an_error() -> None:
+    """Looking up a name that two classes have names both; dropped classes do not count."""
+
+    def define() -> type[Message]:
+        class Twin(Message):
+            name = "my.own"
+
+        return Twin
+
+    twin = define()
+    with pytest.raises(ConfigError, match=r"Renamed and .*define.<locals>.Twin"):
+        find("my.own")
+    del twin
+    assert find("my.own") is Renamed
+
+
+def test_a_class_that_is_defined_again_takes_the_place_of_the_first() -> None:
+    """A reloaded module's message is found as the newest class."""
+
+    def define() -> type[Message]:
+        class Reloaded(Message):
+            pass
+
+        return Reloaded
+
+    first, second = define(), define()
+    assert first is not second
+    assert find("reloaded") is second
+
+
 def test_an_event_knows_when() -> None:
     """An event's time is timezone-aware, in UTC, and it shows its message."""
     moment = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -147,12 +187,20 @@ def test_the_runtimes_own_names_are_unique_and_complete() -> None:
         (message.DeviceAttached, "device.attached"),
         (message.DeviceDetached, "device.detached"),
         (message.DeviceFailed, "device.failed"),
+        (message.DeviceOnline, "device.online"),
+        (message.DeviceOffline, "device.offline"),
+        (message.ProcessStarted, "process.started"),
+        (message.ProcessStopped, "process.stopped"),
         (message.ProcessError, "process.error"),
+        (message.InterfaceStarted, "interface.started"),
+        (message.InterfaceStopped, "interface.stopped"),
         (message.ServiceStarted, "service.started"),
         (message.ServiceStopped, "service.stopped"),
         (message.ServiceError, "service.error"),
         (message.ServiceRestart, "service.restart"),
         (message.ServiceFailure, "service.failure"),
+        (message.SystemReload, "system.reload"),
+        (message.SystemSignal, "system.signal"),
         (message.EventSubscriberError, "event.subscriber_error"),
     ],
 )
