@@ -24,9 +24,12 @@ PACKAGES = [
 FORBIDDEN = {
     "asyncio",
     "click",
+    "dataclasses",
+    "difflib",
     "gpiozero",
     "greenlet",
     "importlib.metadata",
+    "inspect",
     "logging",
     "paho",
     "pydantic",
@@ -36,6 +39,7 @@ FORBIDDEN = {
     "smbus2",
     "sqlite3",
     "ssl",
+    "traceback",
 }
 
 

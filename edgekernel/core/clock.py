@@ -6,7 +6,6 @@ primitives are Python's own, on the simulated clock (`edgekernel.sim`) they are 
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable
@@ -160,6 +159,8 @@ class SystemClock:
 
     def Queue(self, maxsize: int = 0) -> QueueLike:
         """Make a `queue.Queue`; 0 means unbounded."""
+        import queue  # needed by few
+
         return queue.Queue(maxsize)
 
     def Thread(self, target: Callable[[], object], name: str) -> ThreadLike:

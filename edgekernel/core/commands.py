@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from edgekernel.core.errors import ForbiddenError, InvalidValueError, UnknownTargetError
 from edgekernel.core.markers import CommandNote, notes
+from edgekernel.core.record import dataclass
 
 Binder = Callable[[Callable[..., Any], Mapping[str, Any]], Callable[[], Any]]
 """Checks arguments against a method's signature and returns the call, ready to make."""
@@ -29,6 +27,8 @@ class Command:
     @property
     def description(self) -> str:
         """The first paragraph of the method's text."""
+        import inspect  # costs 6 ms: only where somebody asks
+
         return (inspect.getdoc(self.method) or "").split("\n\n")[0]
 
 
@@ -37,6 +37,8 @@ def bind_by_name(method: Callable[..., Any], args: Mapping[str, Any]) -> Callabl
 
     The node replaces this by validation against the annotations.
     """
+    import inspect
+
     try:
         bound = inspect.signature(method).bind(**args)
     except TypeError as error:
@@ -96,6 +98,8 @@ class CommandTable:
 
 def nearest(name: str, known: Mapping[str, object] | list[str]) -> str:
     """Return a suggestion for a name that does not exist, for the end of an error text."""
+    from difflib import get_close_matches  # only where something has gone wrong
+
     close = get_close_matches(name, list(known), n=1)
     if close:
         return f"; did you mean {close[0]!r}?"

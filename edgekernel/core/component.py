@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from edgekernel.core.computed import Computed
@@ -28,6 +27,7 @@ from edgekernel.core.markers import (
     own_component_note,
 )
 from edgekernel.core.messages import Message
+from edgekernel.core.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

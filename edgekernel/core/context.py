@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edgekernel.core.clock import Clock
 from edgekernel.core.commands import CommandTable
 from edgekernel.core.messages import Message
+from edgekernel.core.record import dataclass
 from edgekernel.core.registry import Registry
 from edgekernel.core.routes import RoutingTable
 from edgekernel.core.state import StateStore

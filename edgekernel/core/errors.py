@@ -27,12 +27,13 @@ A refusal carries `code`, a stable word for machines, beside its text for people
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Sequence
 
 
 def describe(error: BaseException) -> tuple[str, str]:
     """Return an error as one line and as its traceback, even one whose text cannot be made."""
+    import traceback  # costs 2 ms: only where something has gone wrong
+
     kind = type(error).__name__
     try:
         return f"{kind}: {error}", "".join(traceback.format_exception(error))

@@ -9,10 +9,10 @@ called and tested without a runtime, and a class belongs to no runtime.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, overload
 
 from edgekernel.core.messages import Message
+from edgekernel.core.record import dataclass, field
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)

@@ -7,12 +7,13 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Any, ClassVar, Self, cast, dataclass_transform
+from typing import Any, ClassVar, Self, dataclass_transform
 
 from edgekernel.core.errors import ConfigError, UnknownTargetError
 from edgekernel.core.record import (
     MADE_LATER,
     Later,
+    complete,
     field_names,
     forget,
     get_state,
@@ -51,13 +52,12 @@ class _MessageType(type):
             space.update({later: Later(later) for later in MADE_LATER})
             return super().__new__(mcs, name, bases, space)
         space.setdefault("name", ".".join(_WORD_START.split(name)).lower())
-        if _is_simple(bases, space):
-            prepare(space)
-            return mcs._make(name, bases, space)
-        from dataclasses import dataclass  # it says at once what is wrong with the class
-
-        plain = super().__new__(mcs, name, bases, space)
-        return cast(_MessageType, dataclass(frozen=True, slots=True)(cast(type, plain)))
+        may_wait = _is_simple(bases, space)
+        prepare(space)
+        cls = mcs._make(name, bases, space)
+        if not may_wait:
+            complete(cls)
+        return cls
 
     @classmethod
     def _make(mcs, name: str, bases: tuple[type, ...], space: dict[str, Any]) -> _MessageType:
@@ -67,10 +67,10 @@ class _MessageType(type):
 
 
 def _is_simple(bases: tuple[type, ...], space: dict[str, Any]) -> bool:
-    """Say whether a message class has nothing but fields that must be given, and its methods."""
+    """Say whether nothing can be wrong with a message class: fields without defaults, methods."""
     if [base.__base__ for base in bases] != [object]:
         return False
-    return not {"__init__", "__new__", "__slots__", *field_names(space)} & space.keys()
+    return not {"__init__", "__new__", *field_names(space)} & space.keys()
 
 
 class Message(metaclass=_MessageType):

@@ -1,24 +1,38 @@
 """Frozen, slotted dataclasses that cost little until they are used.
 
-`dataclasses` writes and compiles source for every class, half a millisecond each and twenty times
-that on the smallest boards, and is itself a big import. Here it does so when a class is used for
-the first time; before that the class has its slots, and stand-ins for the rest.
+`dataclasses` writes and compiles source for every class, 0.4 ms each and twenty times that on the
+smallest boards, and is itself an import of 7 ms. Here a class has its slots at first, and stand-ins
+for the rest. The first instance brings `__init__`, `__eq__`, `__hash__` and `__repr__`. What
+`dataclasses` makes of the class follows when somebody asks for it, such as `fields` or `replace`.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
-from types import MemberDescriptorType
+from collections.abc import Callable, Mapping
+from types import MemberDescriptorType, SimpleNamespace
 from typing import Any, ClassVar, Literal, NoReturn, TypeVar, cast, dataclass_transform
 
 T = TypeVar("T")
 
 _lock = threading.RLock()  # around making a class complete: no code of a user's runs in it
 _RECIPE = "__edgekernel_recipe__"
-"""Where a class made here keeps its defaults and `eq`; None when it is complete."""
-_NOT_TAKEN = {"__delattr__", "__dict__", "__doc__", "__setattr__", "__weakref__"}
+"""Where a class made here keeps its recipe."""
+_NOT_TAKEN = {"__delattr__", "__dict__", "__doc__", "__setattr__", "__slots__", "__weakref__"}
+
+
+class _Recipe:
+    """What a class is to be made of: the names of its fields, their defaults, and options."""
+
+    __slots__ = ("defaults", "eq", "names", "own_init")
+
+    def __init__(self, names: list[str], space: dict[str, Any], eq: bool) -> None:
+        """Take the defaults out of the namespace of a class: the slots have their names."""
+        self.names = names
+        self.defaults = {name: space.pop(name) for name in names if name in space}
+        self.eq = eq
+        self.own_init = "__init__" in space
 
 
 class Later:
@@ -33,10 +47,11 @@ class Later:
 
     def __get__(self, instance: object, asked: type) -> Any:
         owner = self._owner or asked
-        if _RECIPE in vars(owner):
-            _complete(owner)
+        recipe = vars(owner).get(_RECIPE)
+        if recipe is not None and not (recipe.own_init and self._name == "__init__"):
+            complete(owner, self._name)
             made = vars(owner)[self._name]
-        elif self._name == "__init__":  # of a base class, called by a class with its own
+        elif self._name == "__init__":  # of the base, called by a class with one of its own
             made = object.__init__
         else:
             raise AttributeError(f"{owner.__name__} is no dataclass")
@@ -63,16 +78,9 @@ def field(*, default_factory: Callable[[], T]) -> T:
 def dataclass(
     *, frozen: Literal[True], slots: Literal[True], eq: bool = True
 ) -> Callable[[type[T]], type[T]]:
-    """Make a class a dataclass, as `dataclasses.dataclass`, with no other one as its base.
-
-    What is wrong with its fields shows when it is used for the first time.
-    """
+    """Make a class a dataclass, as `dataclasses.dataclass`; its mistakes show at its first use."""
 
     def make(cls: type[T]) -> type[T]:
-        if any(hasattr(base, MADE_LATER[0]) for base in cls.__bases__):
-            raise TypeError(
-                f"{cls.__name__} has a dataclass as its base: use dataclasses.dataclass"
-            )
         space = {name: value for name, value in vars(cls).items() if name not in _NOT_TAKEN}
         space.update(__doc__=cls.__doc__, __qualname__=cls.__qualname__, **_FROZEN)
         prepare(space, eq=eq)
@@ -92,35 +100,102 @@ def forget(space: dict[str, Any]) -> None:
 
 def prepare(space: dict[str, Any], *, eq: bool = True) -> None:
     """Give a class that is about to be made its slots; set its defaults aside."""
-    names = field_names(space)
-    space["__slots__"] = names
-    space[_RECIPE] = {name: space.pop(name) for name in names if name in space}, eq
+    if "__slots__" in space:
+        raise TypeError(f"{space['__qualname__']}: __slots__ are made of the fields")
+    names = space["__slots__"] = field_names(space)
+    space[_RECIPE] = _Recipe(names, space, eq)
 
 
-def _complete(cls: type) -> None:
-    """Let `dataclasses` make of a class what is still to be made."""
-    import dataclasses
-
+def complete(cls: type, wanted: str = "__dataclass_fields__") -> None:
+    """Make what is still to be made of a class, if need be without what only `fields` needs."""
     with _lock:
-        recipe = vars(cls)[_RECIPE]
-        if recipe is None:  # done, by another thread just now
+        own = vars(cls)
+        if _RECIPE not in own or _is_made(own, wanted):  # by another thread just now
             return
-        defaults, eq = recipe
-        body = _body(cls)
-        for name, value in defaults.items():
-            late = isinstance(value, _Factory)
-            body[name] = dataclasses.field(default_factory=value.make) if late else value
-        plain: Any = type(cls.__name__, (), body)
-        model = dataclasses.dataclass(frozen=True, eq=eq)(plain)
-        made = {
-            name: value
-            for name, value in vars(model).items()
-            if name not in _NOT_TAKEN and name not in defaults and value is not body.get(name)
-        }
+        made = _write(cls) if wanted == "__init__" and _is_usual(cls) else _model(cls)
         # __init__ comes last: who can make an instance then finds the rest in place.
         for name in sorted(made, key="__init__".__eq__):
-            setattr(cls, name, made[name])
-        setattr(cls, _RECIPE, None)
+            if not _is_made(own, name):
+                setattr(cls, name, made[name])
+
+
+def _is_made(own: Mapping[str, Any], name: str) -> bool:
+    return own.get(name) is not None and not isinstance(own[name], Later)
+
+
+def _is_usual(cls: type) -> bool:
+    """Say whether `_write` knows all that instances need; `dataclasses` knows the rest."""
+    recipe: _Recipe = vars(cls)[_RECIPE]
+    names, defaults = recipe.names, recipe.defaults
+    kinds = {type(value) for value in defaults.values()}
+    usual = all(kind.__hash__ is not None and kind.__name__ != "Field" for kind in kinds)
+    plain = all(name.isidentifier() and name != "self" for name in names)
+    ordered = not any(name in defaults for name in names[: len(names) - len(defaults)])
+    alone = not any(hasattr(base, "__dataclass_fields__") for base in cls.__mro__[1:])
+    return usual and plain and ordered and alone and "__hash__" not in vars(cls)
+
+
+def _write(cls: type) -> dict[str, Any]:
+    """Return the functions that instances need."""
+    recipe: _Recipe = vars(cls)[_RECIPE]
+    names, defaults = recipe.names, recipe.defaults
+    known: dict[str, Any] = {"_set": object.__setattr__, "_missing": object()}
+    parameters, lines = ["self"], []
+    for name in names:
+        value = name
+        if isinstance(defaults.get(name), _Factory):
+            known[f"_default_{name}"] = defaults[name].make
+            parameters.append(f"{name}=_missing")
+            value = f"_default_{name}() if {name} is _missing else {name}"
+        elif name in defaults:
+            known[f"_default_{name}"] = defaults[name]
+            parameters.append(f"{name}=_default_{name}")
+        else:
+            parameters.append(name)
+        lines.append(f"_set(self, {name!r}, {value})")
+    if hasattr(cls, "__post_init__"):
+        lines.append("self.__post_init__()")
+    mine = "".join(f"self.{name}, " for name in names)
+    shown = ", ".join(f"{name}={{self.{name}!r}}" for name in names)
+    source = [
+        f"def __init__({', '.join(parameters)}):\n {'; '.join(lines) or 'pass'}",
+        f"def __repr__(self):\n return f'{{self.__class__.__qualname__}}({shown})'",
+    ]
+    if recipe.eq:
+        source += [
+            "def __eq__(self, other):\n"
+            " if other.__class__ is not self.__class__: return NotImplemented\n"
+            f" return ({mine}) == ({mine.replace('self.', 'other.')})",
+            f"def __hash__(self):\n return hash(({mine}))",
+        ]
+    made: dict[str, Any] = {}
+    exec("\n".join(source), known, made)  # noqa: S102 - identifiers, and nothing else from outside
+    for name, function in made.items():
+        function.__qualname__ = f"{cls.__qualname__}.{name}"
+        function.__module__ = cls.__module__
+    types = vars(cls).get("__annotations__", {})
+    made["__init__"].__annotations__ = {name: types[name] for name in names if name in types}
+    return made
+
+
+def _model(cls: type) -> dict[str, Any]:
+    """Return what `dataclasses` makes of a copy of a class."""
+    import dataclasses
+
+    recipe: _Recipe = vars(cls)[_RECIPE]
+    body = _body(cls)
+    for name, value in recipe.defaults.items():
+        late = isinstance(value, _Factory)
+        body[name] = dataclasses.field(default_factory=value.make) if late else value
+    plain: Any = type(cls.__name__, (_fields_of_bases(cls),), body)
+    model = dataclasses.dataclass(frozen=True, eq=recipe.eq, slots=True)(plain)
+    return {
+        name: value
+        for name, value in vars(model).items()
+        if name not in _NOT_TAKEN
+        and value is not body.get(name)
+        and not isinstance(value, MemberDescriptorType)
+    }
 
 
 def _body(cls: type) -> dict[str, Any]:
@@ -128,11 +203,20 @@ def _body(cls: type) -> dict[str, Any]:
     body = {
         name: value
         for name, value in vars(cls).items()
-        if name not in {*_NOT_TAKEN, "__slots__", _RECIPE}
+        if name not in {*_NOT_TAKEN, _RECIPE}
         and not isinstance(value, Later | MemberDescriptorType)
     }
     # A text, lest one is made of the signature, which is slow to find out.
     return {**body, "__doc__": cls.__doc__ or " ", "__qualname__": cls.__qualname__}
+
+
+def _fields_of_bases(cls: type) -> type:
+    """Return a class that looks to `dataclasses` like the bases of a class."""
+    fields: dict[str, Any] = {}
+    for base in reversed(cls.__mro__[1:]):
+        fields.update(getattr(base, "__dataclass_fields__", {}))
+    frozen = SimpleNamespace(frozen=True)
+    return type("Base", (), {"__dataclass_fields__": fields, "__dataclass_params__": frozen})
 
 
 def field_names(space: dict[str, Any]) -> list[str]:
@@ -177,7 +261,7 @@ def refuse_change(self: object, name: str, value: object = None) -> NoReturn:
     """Refuse to set or delete an attribute: `__setattr__` and `__delattr__`."""
     from dataclasses import FrozenInstanceError
 
-    raise FrozenInstanceError(f"a {type(self).__name__} cannot be changed (field {name!r})")
+    raise FrozenInstanceError(f"{type(self).__name__}: it cannot be changed (field {name!r})")
 
 
 _FROZEN = {

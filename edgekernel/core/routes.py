@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
 from itertools import count
 from typing import Protocol
 
 from edgekernel.core.clock import Clock
 from edgekernel.core.messages import Event, Message
+from edgekernel.core.record import dataclass
 from edgekernel.core.turns import Turn
 
 

@@ -6,7 +6,6 @@ import os
 import signal
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -21,6 +20,7 @@ from edgekernel.core.lifecycle import Lifecycle, Phase
 from edgekernel.core.markers import KindNote, SkillNote
 from edgekernel.core.messages import Event, Message, Severity
 from edgekernel.core.process import Process
+from edgekernel.core.record import dataclass
 from edgekernel.core.registry import Registry
 from edgekernel.core.reporting import ask_health, describe_unit
 from edgekernel.core.routes import EventTurn, Rank, Route, RoutingTable

@@ -7,9 +7,9 @@ markers, level 3 from its properties and metadata. `runtime.status()` lists them
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from edgekernel.core.component import Meta
+from edgekernel.core.record import dataclass
 from edgekernel.core.registry import contract_name
 
 _EVERY = ("identifiable", "lifecycle", "dependable", "registrable", "inspectable", "factoryable")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
 from edgekernel.core.errors import InvalidValueError
+from edgekernel.core.record import dataclass
 
 T = TypeVar("T", bound=bool | int | float | str)
 

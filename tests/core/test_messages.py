@@ -41,7 +41,7 @@ def test_is_a_frozen_slotted_dataclass() -> None:
     with pytest.raises(FrozenInstanceError):
         del overheated.device  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises((FrozenInstanceError, AttributeError, TypeError)):
-        overheated.colour = "red"
+        overheated.colour = "red"  # type: ignore[attr-defined]
     assert not hasattr(overheated, "__dict__")
 
 
