@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from edgekernel.core.call import Call
 from edgekernel.core.clock import Clock
-from edgekernel.core.commands import CommandTable
+from edgekernel.core.invocation import Commands
 from edgekernel.core.messages import Message
 from edgekernel.core.routes import RoutingTable
+from edgekernel.core.tasks import Tasks
 from edgekernel.core.turns import TurnQueue
 
 
@@ -20,7 +22,8 @@ class Host(Protocol):
     clock: Clock
     turns: TurnQueue
     routes: RoutingTable
-    commands: CommandTable
+    commands: Commands
+    tasks: Tasks
 
     @property
     def devices(self) -> Mapping[str, Any]:
@@ -36,9 +39,26 @@ class Host(Protocol):
         name: str,
         args: Mapping[str, Any] | None = None,
         principal: str = "",
-        timeout: float | None = 30.0,
+        timeout: float | None = None,
+        *,
+        target: str = "",
+        key: str = "",
+        dry_run: bool = False,
     ) -> Any:
-        """Carry out a command as a turn and return its result."""
+        """Carry out a command and return its result."""
+        ...
+
+    def invoke_nowait(
+        self,
+        name: str,
+        args: Mapping[str, Any] | None = None,
+        principal: str = "",
+        timeout: float | None = None,
+        *,
+        target: str = "",
+        key: str = "",
+    ) -> Call:
+        """Begin to carry out a command and return at once."""
         ...
 
     def shutdown(self, reason: str = "requested") -> None:
@@ -70,3 +90,36 @@ class Context:
     def emit(self, message: Message) -> None:
         """Say that something has happened; see `Runtime.emit`."""
         self.runtime.emit(message, source=self.source)
+
+    def invoke(
+        self,
+        name: str,
+        args: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        *,
+        target: str = "",
+        key: str = "",
+        dry_run: bool = False,
+    ) -> Any:
+        """Carry out a command as the principal `component:<name>`; see `Runtime.invoke`."""
+        return self.runtime.invoke(
+            name, args, self._principal, timeout, target=target, key=key, dry_run=dry_run
+        )
+
+    def invoke_nowait(
+        self,
+        name: str,
+        args: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        *,
+        target: str = "",
+        key: str = "",
+    ) -> Call:
+        """Begin a command as the principal `component:<name>`; see `Runtime.invoke_nowait`."""
+        return self.runtime.invoke_nowait(
+            name, args, self._principal, timeout, target=target, key=key
+        )
+
+    @property
+    def _principal(self) -> str:
+        return f"component:{self.source}"

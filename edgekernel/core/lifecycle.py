@@ -347,6 +347,8 @@ class Lifecycle:
             with self._lock:
                 self.state = State.STOPPED
             self._tell(message.RuntimeShutdown(reason), end)
+            self._runtime.commands.close()
+            self._runtime.tasks.close(self._left(end, 0.5))
             self._runtime.turns.close()
             self.stopped.set()
             for call in self._on_stopped:

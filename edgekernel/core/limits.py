@@ -53,4 +53,6 @@ class Rates:
             if missing <= 1e-9:  # sums of floating point seconds
                 self._buckets[name] = tokens - consume, now
                 return
-        raise RateLimitedError(name, f"{limit.count} in {limit.within_s:g} s", missing * per_token_s)
+        raise RateLimitedError(
+            name, f"{limit.count} in {limit.within_s:g} s", missing * per_token_s
+        )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from typing import Annotated, Any, get_type_hints
 
 HIDDEN = "***"
 MAX_TEXT = 500
-_MAX_VALUE = 200
-_MAX_ITEMS = 50
+_MAX_VALUE = 100
+_MAX_ITEMS = 20
+_MAX_NESTING = 2
 _WORDS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+")
 _SECRET_WORDS = frozenset(
     ("password", "passwd", "passphrase", "secret", "token", "credential", "credentials", "key")
@@ -51,16 +53,11 @@ def sounds_secret(name: str) -> bool:
 
 def masked(args: Mapping[str, Any], secret: Iterable[str] = ()) -> dict[str, Any]:
     """Return arguments as a record may show them: plain, short, without secrets."""
-    return {
-        brief(str(name), _MAX_VALUE): HIDDEN
-        if name in secret or sounds_secret(str(name))
-        else _shown(value)
-        for name, value in list(args.items())[:_MAX_ITEMS]
-    }
+    return _masked(args, frozenset(secret), 0)
 
 
 def scrubbed(text: str, args: Mapping[str, Any], secret: Iterable[str] = ()) -> str:
-    """Return a text without the secrets that are among the arguments, and not too long."""
+    """Return a text without the secrets that are among the arguments."""
     for found in sorted(set(_secrets(args, secret)), key=len, reverse=True):
         for written in (found, repr(found)[1:-1]):
             text = text.replace(written, HIDDEN)
@@ -73,15 +70,24 @@ def _is_secret(kind: Any) -> bool:
     )
 
 
-def _shown(value: Any) -> Any:
+def _masked(args: Mapping[str, Any], secret: frozenset[str], nesting: int) -> dict[str, Any]:
+    return {
+        brief(str(name), _MAX_VALUE): HIDDEN
+        if name in secret or sounds_secret(str(name))
+        else _shown(value, nesting)
+        for name, value in islice(args.items(), _MAX_ITEMS)
+    }
+
+
+def _shown(value: Any, nesting: int) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
         return brief(str(value), _MAX_VALUE)
-    if isinstance(value, Mapping):
-        return masked(value)
-    if isinstance(value, list | tuple):
-        return [_shown(item) for item in value[:_MAX_ITEMS]]
+    if isinstance(value, Mapping) and nesting < _MAX_NESTING:
+        return _masked(value, frozenset(), nesting + 1)
+    if isinstance(value, list | tuple) and nesting < _MAX_NESTING:
+        return [_shown(item, nesting + 1) for item in value[:_MAX_ITEMS]]
     return f"<{type(value).__name__}>"
 
 

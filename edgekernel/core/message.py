@@ -5,8 +5,9 @@ from __future__ import annotations
 from edgekernel.core.messages import Message, Severity
 
 __all__ = [
-    "CommandInvoked",
+    "CommandDone",
     "CommandRefused",
+    "DeadLetter",
     "DeviceAttached",
     "DeviceDetached",
     "DeviceFailed",
@@ -234,20 +235,32 @@ class FeedbackLoop(Message):
     cut: str
 
 
-class CommandInvoked(Message):
-    """A command was carried out."""
-
-    command: str
-    principal: str
-
-
 class CommandRefused(Message):
-    """A request from outside was not carried out; nothing was switched."""
+    """A request was not carried out; nothing was switched."""
 
     severity = Severity.WARNING
     target: str
     principal: str
     code: str
+    error: str
+
+
+class CommandDone(Message):
+    """A command has ended after `duration_s` seconds; `error` is empty if it is `ok`."""
+
+    command: str
+    principal: str
+    ok: bool
+    error: str
+    duration_s: float
+
+
+class DeadLetter(Message):
+    """What was meant for `target` could not be delivered and was put aside."""
+
+    severity = Severity.WARNING
+    target: str
+    reason: str
     error: str
 
 

@@ -58,6 +58,11 @@ class Turn(ABC):
         """Which part of this turn runs now, for reports."""
         return self.label
 
+    @property
+    def component(self) -> str:
+        """The name of the component whose code runs now, "" where that is not known."""
+        return ""
+
     def admit(self) -> None:
         """Take a place in the order; called under the queue's lock, so no user code."""
 
