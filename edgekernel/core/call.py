@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -57,7 +58,7 @@ class CallOwner(Protocol):
 
 
 class Call:
-    """A request on its way. Wait for its `result()`, or `await` it in an `async` method."""
+    """A request on its way. Its `result()` waits for the end; a coroutine awaits `wait()`."""
 
     def __init__(self, owner: CallOwner, clock: Clock, id: int, request: Request) -> None:
         self._owner = owner
@@ -123,18 +124,19 @@ class Call:
             raise self.error
         return self.value
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    async def wait(self) -> Any:
+        """Wait for the end in a coroutine; returns and raises what `result` does."""
         import asyncio
 
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[None] = loop.create_future()
+        over = asyncio.Event()
 
-        def arrived() -> None:
-            if not future.done():
-                future.set_result(None)
+        def tell(call: Call) -> None:
+            with suppress(RuntimeError):  # the loop has ended meanwhile, and its coroutines
+                loop.call_soon_threadsafe(over.set)
 
-        self.when_done(lambda call: loop.call_soon_threadsafe(arrived))
-        yield from future
+        self.when_done(tell)
+        await over.wait()
         return self.result()
 
     def when_done(self, told: Callable[[Call], object]) -> None:

@@ -213,10 +213,6 @@ class _EffectTurn(Turn):
     def label(self) -> str:
         return f"effect {self._effect.name}"
 
-    @property
-    def component(self) -> str:
-        return self._effect.name.rpartition(".")[0]
-
     def run(self) -> None:
         self._effect._step()
 

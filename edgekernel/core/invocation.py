@@ -18,6 +18,7 @@ from edgekernel.core.carrier import Carrier
 from edgekernel.core.clock import Clock, EventLike
 from edgekernel.core.commands import Authorizer, Binder, Command, CommandTable
 from edgekernel.core.deadlines import Deadlines
+from edgekernel.core.effect import running_effect
 from edgekernel.core.errors import (
     ForbiddenError,
     InvalidValueError,
@@ -30,7 +31,7 @@ from edgekernel.core.messages import Message
 from edgekernel.core.policy import Policies
 from edgekernel.core.repeats import Repeats
 from edgekernel.core.tasks import Tasks
-from edgekernel.core.turns import TurnQueue
+from edgekernel.core.turns import TurnQueue, current_component
 
 DEFAULT_LIMIT_S = 30.0
 MAX_IN_FLIGHT = 1000
@@ -142,7 +143,7 @@ class Commands(CommandTable):
         if self._tasks.inside():
             raise LifecycleError(
                 f"{name}: waiting for it here would stop the event loop; "
-                "use `await ctx.invoke_nowait(...)`"
+                "use `await ctx.invoke_nowait(...).wait()`"
             )
         if self._turns.inside() and not at_once:
             raise LifecycleError(
@@ -178,8 +179,8 @@ class Commands(CommandTable):
 
     def _identify(self, call: Call) -> None:
         """Note who asks, and as which component where that is known; count the call in."""
-        cause, turn = running.get(), self._turns.current()
-        component = turn.component if turn is not None else ""
+        cause = running.get()
+        component = self._component()
         if cause is not None:
             call.cause, call.caller = cause.id, cause.name
             component = cause.command.owner if cause.command is not None else ""
@@ -195,6 +196,13 @@ class Commands(CommandTable):
                 self._idle.clear()
         if refusal:
             raise UnavailableError(f"{call.name}: {refusal}")
+
+    def _component(self) -> str:
+        """Return the name of the component whose code runs here, "" where that is not known."""
+        effect, turn = running_effect(), self._turns.current()
+        if effect is not None:
+            return effect.name.rpartition(".")[0]
+        return turn.component if turn is not None else current_component.get()
 
     def _check(self, call: Call, waits: bool) -> bool:
         """Say whether a call may run; it has come to its end if not. Raises what is refused."""

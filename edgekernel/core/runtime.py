@@ -230,7 +230,7 @@ class Runtime:
     ) -> Call:
         """Begin to carry out a command and return at once, even if it is refused.
 
-        The call's `result()` says what has come of it; in an `async` method, `await` the call.
+        The call's `result()` says what has come of it; a coroutine awaits its `wait()`.
         What fails and is not waited for is among the dead letters. See `invoke`.
         """
         self._check_running(name)

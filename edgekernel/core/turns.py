@@ -30,6 +30,9 @@ MAX_DEPTH = 1000
 current_queue: ContextVar[TurnQueue | None] = ContextVar("edgekernel_turns", default=None)
 """The queue whose turn (or thread) is running here; effects made here belong to it."""
 
+current_component: ContextVar[str] = ContextVar("edgekernel_component", default="")
+"""The component to which a thread belongs; a turn says itself whose code it runs."""
+
 
 class Turn(ABC):
     """Something to run. Subclasses say what; `label` names it in reports."""

@@ -38,9 +38,7 @@ def failures() -> list[tuple[str, BaseException]]:
 @pytest.fixture
 def tasks(clock: Clock, failures: list[tuple[str, BaseException]]) -> Iterator[Tasks]:
     """Tasks that are closed when the test ends."""
-    tasks = Tasks(
-        clock, "edgekernel:loop", lambda label, error: failures.append((label, error))
-    )
+    tasks = Tasks(clock, "edgekernel:loop", lambda label, error: failures.append((label, error)))
     yield tasks
     tasks.close()
 
