@@ -1,35 +1,114 @@
-"""Commands: what components can be asked to do, by exact name, with checked arguments."""
+"""Commands: what components can be asked to do, by exact name, each defined by its signature."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, Literal, get_type_hints
 
-from edgekernel.core.errors import ForbiddenError, InvalidValueError, UnknownTargetError
-from edgekernel.core.markers import CommandNote, notes
+from edgekernel.core.errors import InvalidValueError, UnknownTargetError
+from edgekernel.core.markers import CommandNote, ExposeNote, class_notes, notes
+from edgekernel.core.masking import secret_parameters
 from edgekernel.core.record import dataclass
+from edgekernel.core.signals import Signal
 
 Binder = Callable[[Callable[..., Any], Mapping[str, Any]], Callable[[], Any]]
 """Checks arguments against a method's signature and returns the call, ready to make."""
 
 Authorizer = Callable[[str, str], bool]
-"""Says whether a principal (first) has a role (second)."""
+"""Says whether a principal (first) has been granted a role or an action (second)."""
+
+Properties = Callable[[], Mapping[str, object]]
+"""Returns the properties that a component instance has at the moment."""
+
+RunsOn = Literal["turn", "worker", "loop"]
+"""Where a command runs: as a turn, on a worker thread, or on the event loop."""
+
+ANY = inspect.Parameter.empty
+"""Stands for an annotation or a default that is not there."""
 
 
 @dataclass(frozen=True, slots=True)
-class Command:
-    """A command of one component instance; `name` is `component.command`."""
+class Parameter:
+    """One argument of a command; `default` means something if it is not `required`."""
 
     name: str
-    role: str | None
+    annotation: Any
+    default: Any
+    required: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Command:
+    """A command of one component instance; `name` is `component.command`.
+
+    The same command of the other instances that were made of its component's `factory` is told
+    apart by the target: the instance's name, or its property `target`.
+    """
+
+    name: str
+    owner: str
+    note: CommandNote
     method: Callable[..., Any]
+    runs_on: RunsOn
+    factory: str = ""
+    properties: Properties = dict
+    exposed: tuple[ExposeNote, ...] = ()
+    secret: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The exact name, and the one that it shares with the other instances of its factory."""
+        if self.factory in ("", self.owner):
+            return (self.name,)
+        return self.name, f"{self.factory}.{self.note.name}"
+
+    @property
+    def role(self) -> str | None:
+        """The role that the caller needs."""
+        return self.note.role
 
     @property
     def description(self) -> str:
-        """The first paragraph of the method's text."""
-        import inspect  # costs 6 ms: only where somebody asks
+        """What was given as such, or the first paragraph of the method's text."""
+        return self.note.description or (inspect.getdoc(self.method) or "").split("\n\n")[0]
 
-        return (inspect.getdoc(self.method) or "").split("\n\n")[0]
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The arguments, in order; annotations as they were written where they have no meaning."""
+        hints = self._hints()
+        return tuple(
+            Parameter(name, hints.get(name, each.annotation), each.default, each.default is ANY)
+            for name, each in inspect.signature(self.method).parameters.items()
+        )
+
+    @property
+    def returns(self) -> Any:
+        """The annotation of the result."""
+        return self._hints().get("return", inspect.signature(self.method).return_annotation)
+
+    def visible_on(self, surface: str) -> bool:
+        """Say whether a surface (mqtt, rest, mcp, cli) may show and call it.
+
+        Of several `@expose` for one surface the outermost of the latest class counts.
+        """
+        if self.note.internal or not self.exposed:
+            return not self.note.internal
+        own = [note for note in self.exposed if note.surface == surface]
+        if not own or self.note.name in own[-1].exclude:
+            return False
+        return not own[-1].include or self.note.name in own[-1].include
+
+    def is_target(self, target: str) -> bool:
+        """Say whether its instance is the one that a request means."""
+        return target in (self.owner, str(self.properties().get("target", "")))
+
+    def _hints(self) -> dict[str, Any]:
+        try:
+            return get_type_hints(self.method, include_extras=True)
+        except Exception:  # a name that only a type checker knows
+            return {}
 
 
 def bind_by_name(method: Callable[..., Any], args: Mapping[str, Any]) -> Callable[[], Any]:
@@ -47,27 +126,40 @@ def bind_by_name(method: Callable[..., Any], args: Mapping[str, Any]) -> Callabl
 
 
 class CommandTable:
-    """The commands of a runtime. Closed by default: a role needs an authorizer that grants it."""
+    """The commands that there are. A name is exact: nothing else is ever taken for it."""
 
-    def __init__(self, binder: Binder, authorizer: Authorizer | None) -> None:
-        self._binder = binder
-        self._authorizer = authorizer
+    def __init__(self) -> None:
         self._commands: dict[str, Command] = {}
+        self.names: Signal[frozenset[str]] = Signal(frozenset())
+        """The exact names of all commands."""
 
-    def add(self, owner: str, instance: object) -> list[str]:
-        """Add the commands of a component instance; return their names, for `remove`."""
+    def add(
+        self, owner: str, instance: object, *, factory: str = "", properties: Properties = dict
+    ) -> list[str]:
+        """Add the commands of a component instance; return their names, for `remove`.
+
+        With `factory`, the name under which several instances are known, they are also
+        `factory.command`, told apart by the target that a request names.
+        """
+        exposed = tuple(class_notes(type(instance), ExposeNote))
         added = []
         for attribute, note in notes(type(instance)):
             if isinstance(note, CommandNote):
-                name = f"{owner}.{note.name}"
-                self._commands[name] = Command(name, note.role, getattr(instance, attribute))
+                name, method = f"{owner}.{note.name}", getattr(instance, attribute)
+                secret, runs_on = secret_parameters(method), _runs_on(note, method)
+                self._commands[name] = Command(
+                    name, owner, note, method, runs_on, factory, properties, exposed, secret
+                )
                 added.append(name)
+        if added:
+            self.names.set(frozenset(self._commands))
         return added
 
-    def remove(self, names: list[str]) -> None:
+    def remove(self, names: Iterable[str]) -> None:
         """Take commands out; from now on they are unknown."""
-        for name in names:
-            self._commands.pop(name, None)
+        removed = [name for name in names if self._commands.pop(name, None) is not None]
+        if removed:
+            self.names.set(frozenset(self._commands))
 
     def has(self, name: str) -> bool:
         """Say whether a command is there."""
@@ -77,30 +169,56 @@ class CommandTable:
         """Return the commands, by name."""
         return [self._commands[name] for name in sorted(self._commands)]
 
-    def prepare(self, name: str, args: Mapping[str, Any], principal: str) -> Callable[[], Any]:
-        """Check name, role and arguments; return the call, ready to make."""
-        command = self._commands.get(name)
-        if command is None:
-            raise UnknownTargetError(f"no command {name!r}{nearest(name, self._commands)}")
-        if command.role is not None and not self._grants(principal, command.role):
-            raise ForbiddenError(
-                f"{name} needs the role {command.role!r}, which {principal or 'nobody'!r} has not "
-                "been granted"
-            )
-        try:
-            return self._binder(command.method, args)
-        except InvalidValueError as error:
-            raise InvalidValueError(f"{name}: {error}") from None
+    def visible(self, surface: str) -> list[Command]:
+        """Return the commands that a surface may show and call, by name."""
+        return [command for command in self.all() if command.visible_on(surface)]
 
-    def _grants(self, principal: str, role: str) -> bool:
-        return self._authorizer is not None and self._authorizer(principal, role)
+    def find(self, name: str, target: str = "") -> Command:
+        """Return the command of that exact name, or the one of a factory's instance.
+
+        Raises UnknownTargetError, and InvalidValueError if several instances could be meant.
+        """
+        exact = self._commands.get(name)
+        if exact is not None and (not target or exact.is_target(target)):
+            return exact
+        found = list(self._of_factory(name))
+        if exact is None and not found:
+            raise UnknownTargetError(f"no command {name!r}{nearest(name, self._known())}")
+        if target:
+            known = _targets(found if exact is None else [exact, *found])
+            found = [command for command in found if command.is_target(target)]
+            if not found:
+                raise UnknownTargetError(f"{name} has no target {target!r}{nearest(target, known)}")
+        if len(found) > 1:
+            which = f"{target!r} is the target of" if target else "give a target, one of"
+            raise InvalidValueError(f"{name}: {which} {', '.join(_targets(found, not target))}")
+        return found[0]
+
+    def _of_factory(self, name: str) -> Iterator[Command]:
+        return (command for command in self.all() if name in command.names[1:])
+
+    def _known(self) -> list[str]:
+        return sorted({name for command in self.all() for name in command.names})
 
 
 def nearest(name: str, known: Mapping[str, object] | list[str]) -> str:
     """Return a suggestion for a name that does not exist, for the end of an error text."""
-    from difflib import get_close_matches  # only where something has gone wrong
 
     close = get_close_matches(name, list(known), n=1)
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; there are: {', '.join(sorted(known))}" if known else "; there are none"
+
+
+def _runs_on(note: CommandNote, method: Callable[..., Any]) -> RunsOn:
+    if inspect.iscoroutinefunction(method):
+        return "loop"
+    return "worker" if note.blocking else "turn"
+
+
+def _targets(commands: Iterable[Command], by_property: bool = True) -> list[str]:
+    """Return what tells the instances of commands apart: the property, or the name."""
+    return [
+        str((by_property and command.properties().get("target")) or command.owner)
+        for command in commands
+    ]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from edgekernel.core.call import Call
 from edgekernel.core.clock import Clock
-from edgekernel.core.commands import CommandTable
+from edgekernel.core.invocation import Commands
 from edgekernel.core.messages import Message
 from edgekernel.core.record import dataclass
 from edgekernel.core.registry import Registry
 from edgekernel.core.routes import RoutingTable
 from edgekernel.core.state import StateStore
+from edgekernel.core.tasks import Tasks
 from edgekernel.core.turns import TurnQueue
 
 
@@ -22,9 +24,10 @@ class Host(Protocol):
     clock: Clock
     turns: TurnQueue
     routes: RoutingTable
-    commands: CommandTable
     registry: Registry
     state: StateStore
+    commands: Commands
+    tasks: Tasks
 
     @property
     def devices(self) -> Mapping[str, Any]:
@@ -40,9 +43,26 @@ class Host(Protocol):
         name: str,
         args: Mapping[str, Any] | None = None,
         principal: str = "",
-        timeout: float | None = 30.0,
+        timeout: float | None = None,
+        *,
+        target: str = "",
+        key: str = "",
+        dry_run: bool = False,
     ) -> Any:
-        """Carry out a command as a turn and return its result."""
+        """Carry out a command and return its result."""
+        ...
+
+    def invoke_nowait(
+        self,
+        name: str,
+        args: Mapping[str, Any] | None = None,
+        principal: str = "",
+        timeout: float | None = None,
+        *,
+        target: str = "",
+        key: str = "",
+    ) -> Call:
+        """Begin to carry out a command and return at once."""
         ...
 
     def hot_add(self, part: Any, name: str = "") -> Any:
@@ -113,3 +133,36 @@ class Context:
         returned as it is. See `Runtime.hot_add` for what is raised.
         """
         return self.runtime.spawn(self.source, part, name, properties)
+
+    def invoke(
+        self,
+        name: str,
+        args: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        *,
+        target: str = "",
+        key: str = "",
+        dry_run: bool = False,
+    ) -> Any:
+        """Carry out a command as the principal `component:<name>`; see `Runtime.invoke`."""
+        return self.runtime.invoke(
+            name, args, self._principal, timeout, target=target, key=key, dry_run=dry_run
+        )
+
+    def invoke_nowait(
+        self,
+        name: str,
+        args: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+        *,
+        target: str = "",
+        key: str = "",
+    ) -> Call:
+        """Begin a command as the principal `component:<name>`; see `Runtime.invoke_nowait`."""
+        return self.runtime.invoke_nowait(
+            name, args, self._principal, timeout, target=target, key=key
+        )
+
+    @property
+    def _principal(self) -> str:
+        return f"component:{self.source}"

@@ -19,7 +19,8 @@
         ├── InvalidValueError (ValueError)     wrong type, out of range, malformed
         ├── ForbiddenError (PermissionError)   a role is needed and was not shown
         ├── UnavailableError                   right now not possible: offline, driver failed
-        │   └── HeldSafeError                  the output is held at its safe value
+        │   ├── HeldSafeError                  the output is held at its safe value
+        │   └── RateLimitedError               more calls than the command's rate limit allows
         └── TurnTimeoutError (TimeoutError)    not done within its time limit
 
 A refusal carries `code`, a stable word for machines, beside its text for people.
@@ -141,6 +142,16 @@ class UnavailableError(RefusedError):
 
 class HeldSafeError(UnavailableError):
     """The output is held at its safe value: the node is stopping, or nothing is attached."""
+
+
+class RateLimitedError(UnavailableError):
+    """A command is called more often than its rate limit allows; try again in `retry_after_s`."""
+
+    code = "rate_limited"
+
+    def __init__(self, name: str, limit: str, retry_after_s: float) -> None:
+        super().__init__(f"{name}: at most {limit}; try again in {retry_after_s:.3g} s")
+        self.retry_after_s = retry_after_s
 
 
 class TurnTimeoutError(RefusedError, TimeoutError):

@@ -430,6 +430,8 @@ class Lifecycle:
         try:
             stopping.stop(self.standing, reason)
         finally:
+            self._runtime.commands.close()
+            self._runtime.tasks.close()
             with self._lock:
                 self.phase = Phase.STOPPED
             stopping.tell(message.RuntimeShutdown(reason))

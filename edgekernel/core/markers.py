@@ -9,8 +9,11 @@ called and tested without a runtime, and a class belongs to no runtime.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from inspect import iscoroutinefunction
 from typing import Any, Literal, TypeVar, overload
 
+from edgekernel.core.errors import ConfigError
+from edgekernel.core.limits import RateLimit
 from edgekernel.core.messages import Message
 from edgekernel.core.record import dataclass, field
 
@@ -46,10 +49,17 @@ class OnNote:
 
 @dataclass(frozen=True, slots=True)
 class CommandNote:
-    """The method can be asked for from outside."""
+    """The method can be asked for from outside; `command` says what each setting means."""
 
     name: str
     role: str | None = None
+    action: str | None = None
+    timeout_s: float | None = None
+    blocking: bool = False
+    description: str = ""
+    internal: bool = False
+    destructive: bool = False
+    rate_limit: RateLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,17 +180,55 @@ def on(*messages: type[Message] | str) -> Callable[[F], F]:
 @overload
 def command(method: F, /) -> F: ...
 @overload
-def command(*, name: str = "", role: str | None = None) -> Callable[[F], F]: ...
 def command(
-    method: F | None = None, /, *, name: str = "", role: str | None = None
+    *,
+    name: str = "",
+    role: str | None = None,
+    action: str | None = None,
+    timeout_s: float | None = None,
+    blocking: bool = False,
+    description: str = "",
+    internal: bool = False,
+    destructive: bool = False,
+    rate_limit: str = "",
+) -> Callable[[F], F]: ...
+def command(
+    method: F | None = None,
+    /,
+    *,
+    name: str = "",
+    role: str | None = None,
+    action: str | None = None,
+    timeout_s: float | None = None,
+    blocking: bool = False,
+    description: str = "",
+    internal: bool = False,
+    destructive: bool = False,
+    rate_limit: str = "",
 ) -> F | Callable[[F], F]:
     """Mark a method as a command: callable by name from every surface, its arguments checked.
 
-    `name` is the method's own unless given; with `role` the caller must have shown that role.
+    It runs as a turn, so it must be quick. A `blocking` one runs on a worker thread and an
+    `async` one on the runtime's event loop, both beside the handlers. What it is called is the
+    method's name unless `name` is given; its `description` is the first paragraph of its text.
+
+    The caller must have been granted the `role` and the `action` ("valves:open") if they are
+    given. No call takes longer than `timeout_s` seconds for its caller. `rate_limit` such as
+    "10/min" (s, min, h) holds for all callers together. An `internal` command is reachable in
+    the program only; a `destructive` one not for principals whose policy says so.
     """
+    if timeout_s is not None and not timeout_s > 0:
+        raise ConfigError(f"command {name}: timeout_s is {timeout_s}; it must be above 0")
+    limit = RateLimit.parse(rate_limit) if rate_limit else None
 
     def mark(function: F) -> F:
-        return _mark(function, CommandNote(name or function.__name__, role))
+        if blocking and iscoroutinefunction(function):
+            raise ConfigError(f"{function.__qualname__}: `async` or `blocking`, not both")
+        own = name or function.__name__
+        note = CommandNote(
+            own, role, action, timeout_s, blocking, description, internal, destructive, limit
+        )
+        return _mark(function, note)
 
     return mark if method is None else mark(method)
 

@@ -6,7 +6,6 @@ from edgekernel.core.messages import Message, Severity
 
 __all__ = [
     "CommandDone",
-    "CommandInvoked",
     "CommandRefused",
     "ComponentFailed",
     "ComponentStarted",
@@ -377,15 +376,8 @@ class FeedbackLoop(Message):
     cut: str
 
 
-class CommandInvoked(Message):
-    """A command was carried out."""
-
-    command: str
-    principal: str
-
-
 class CommandRefused(Message):
-    """A request from outside was not carried out; nothing was switched."""
+    """A request was not carried out; nothing was switched."""
 
     severity = Severity.WARNING
     target: str

@@ -130,6 +130,10 @@ class EventTurn(Turn):
     def running(self) -> str:
         return self._route.label if self._route else ""
 
+    @property
+    def component(self) -> str:
+        return self._route.owner if self._route else ""
+
     def admit(self) -> None:
         self.event.seq = self._handling.next_seq()
         if isinstance(self.parent, EventTurn):

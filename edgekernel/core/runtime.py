@@ -10,15 +10,18 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from edgekernel.core import message
+from edgekernel.core.call import Call, Request
 from edgekernel.core.clock import Clock, SystemClock
-from edgekernel.core.commands import Authorizer, Binder, CommandTable, bind_by_name
+from edgekernel.core.commands import Authorizer, Binder, bind_by_name
 from edgekernel.core.device import Device
-from edgekernel.core.errors import HeldSafeError, LifecycleError, UnavailableError, describe
+from edgekernel.core.errors import HeldSafeError, LifecycleError, describe
 from edgekernel.core.hot import HotChanges
 from edgekernel.core.interface import Interface
+from edgekernel.core.invocation import Commands
 from edgekernel.core.lifecycle import Lifecycle, Phase
 from edgekernel.core.markers import KindNote, SkillNote
 from edgekernel.core.messages import Event, Message, Severity
+from edgekernel.core.policy import Policies
 from edgekernel.core.process import Process
 from edgekernel.core.record import dataclass
 from edgekernel.core.registry import Registry
@@ -26,6 +29,7 @@ from edgekernel.core.reporting import ask_health, describe_unit
 from edgekernel.core.routes import EventTurn, Rank, Route, RoutingTable
 from edgekernel.core.service import Service
 from edgekernel.core.state import StateStore
+from edgekernel.core.tasks import Tasks
 from edgekernel.core.traits import standard_traits
 from edgekernel.core.turns import TurnQueue
 from edgekernel.core.unit import Unit, UnitState
@@ -90,10 +94,14 @@ class Runtime:
         self.registry = Registry()
         self.state = StateStore()
         self.traits = standard_traits()
-        self.commands = CommandTable(binder, authorizer)
         self.turns = TurnQueue(
             self.clock, self, dispatcher=f"{name}:dispatcher", slow_turn_s=slow_turn_s
         )
+        self.tasks = Tasks(self.clock, f"{name}:loop", self.turns.failed)
+        self.commands = Commands(
+            self.clock, self.turns, self.tasks, self._tell,
+            binder=binder, authorizer=authorizer, name=name,
+        )  # fmt: skip
         self.errors: deque[ErrorRecord] = deque(maxlen=_KEPT_ERRORS)
         self.error_count = 0
         self.held_back = 0
@@ -115,6 +123,11 @@ class Runtime:
     def services(self) -> Mapping[str, Service]:
         """The services by name."""
         return self._lifecycle.services
+
+    @property
+    def policies(self) -> Policies:
+        """Who may call which commands; what is set counts from the next call on."""
+        return self.commands.policies
 
     def attach_device(self, device: Device, *, optional: bool = False) -> None:
         """Add a device; its `connect` runs at boot, or at once in a runtime that runs."""
@@ -258,26 +271,52 @@ class Runtime:
         name: str,
         args: Mapping[str, Any] | None = None,
         principal: str = "",
-        timeout: float | None = 30.0,
+        timeout: float | None = None,
+        *,
+        target: str = "",
+        key: str = "",
+        dry_run: bool = False,
     ) -> Any:
-        """Carry out the command `component.command` as a turn and return its result.
+        """Carry out the command `component.command` and return its result.
 
-        `timeout` is in seconds; a command still at work then goes on, and its result is dropped.
-        Raises RefusedError (unknown, invalid, forbidden, unavailable, timeout), LifecycleError
-        unless the runtime is running, or what the command itself raises.
+        The limit is the shorter of `timeout` and the command's own, in seconds, and 30 s if there
+        is neither; `math.inf` is none. When it is over, a command that has not begun never runs,
+        one on the event loop is cancelled, any other goes on and its result is dropped. Inside a
+        turn, a command that is a turn runs at once and without a limit.
+
+        `target` picks one of several instances of a component. A request with the `key` of an
+        earlier one of its principal is not carried out again: it has the result of that one. With
+        `dry_run` everything is checked, and what would be called is returned.
+
+        Raises RefusedError (unknown, invalid, forbidden, unavailable, rate_limited, timeout), what
+        the command itself raises, and LifecycleError unless the runtime is running, and where
+        nobody may wait: see `invoke_nowait`.
         """
+        self._check_running(name)
+        request = Request(name, dict(args or {}), principal, target, key, timeout, dry_run)
+        return self.commands.call(request)
+
+    def invoke_nowait(
+        self,
+        name: str,
+        args: Mapping[str, Any] | None = None,
+        principal: str = "",
+        timeout: float | None = None,
+        *,
+        target: str = "",
+        key: str = "",
+    ) -> Call:
+        """Begin to carry out a command and return at once, even if it is refused.
+
+        The call's `result()` says what has come of it; a coroutine awaits its `wait()`.
+        What fails and is not waited for is among the dead letters. See `invoke`.
+        """
+        self._check_running(name)
+        return self.commands.start(Request(name, dict(args or {}), principal, target, key, timeout))
+
+    def _check_running(self, name: str) -> None:
         if self.phase is not Phase.RUNNING:
             raise LifecycleError(f"{name}: the runtime is {self.phase}; commands need it running")
-        call = self.commands.prepare(name, args or {}, principal)
-
-        def carry_out() -> Any:
-            if not self.commands.has(name):  # its component has stopped while it waited
-                raise UnavailableError(f"{name}: its component has stopped")
-            return call()
-
-        result = self.turns.call(carry_out, f"command {name}", timeout)
-        self.emit(message.CommandInvoked(name, principal))
-        return result
 
     @property
     def kinds(self) -> dict[str, KindNote]:
@@ -310,6 +349,7 @@ class Runtime:
             "held_back": self.held_back,
             "devices": {id: {"online": device.online} for id, device in self.devices.items()},
             "services": self._lifecycle.service_status(),
+            "commands": self.commands.status(),
             "components": {
                 name: describe_unit(unit, self.traits, self.registry)
                 for name, unit in self._lifecycle.units.items()
@@ -388,6 +428,13 @@ class Runtime:
         """Report that the turn queue is full, once per spell."""
         self._keep("turn queue", f"full: {dropped} turns dropped so far", "")
         self.turns.submit_apart(self._turn(message.TurnsDropped(dropped)))
+
+    def _tell(self, payload: Message) -> None:
+        """Emit without keeping the caller for the handlers."""
+        if self.turns.inside():
+            self.emit(payload)
+        else:
+            self.turns.submit_elsewhere(self._turn(payload))
 
     def _turn(self, payload: Message, source: str = "") -> EventTurn:
         clock = self.clock

@@ -12,6 +12,7 @@ from edgekernel.core.clock import NANOSECONDS, EventLike, ThreadLike
 from edgekernel.core.context import Context
 from edgekernel.core.errors import describe
 from edgekernel.core.service import Service
+from edgekernel.core.turns import current_component
 
 Failure = Exception | SystemExit
 """What ends a run of a service: a thread that exits without a word would be a silent failure."""
@@ -94,6 +95,7 @@ class Supervised:
 
     def _supervise(self) -> None:
         self._flow = self._context.clock.flow()
+        current_component.set(self.service.name)
         while not self._cancelled:
             error = self._run_once()
             delay_s = self._after(error)

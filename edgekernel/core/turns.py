@@ -30,6 +30,9 @@ MAX_DEPTH = 1000
 current_queue: ContextVar[TurnQueue | None] = ContextVar("edgekernel_turns", default=None)
 """The queue whose turn (or thread) is running here; effects made here belong to it."""
 
+current_component: ContextVar[str] = ContextVar("edgekernel_component", default="")
+"""The component to which a thread belongs; a turn says itself whose code it runs."""
+
 
 class Turn(ABC):
     """Something to run. Subclasses say what; `label` names it in reports."""
@@ -57,6 +60,11 @@ class Turn(ABC):
     def running(self) -> str:
         """Which part of this turn runs now, for reports."""
         return self.label
+
+    @property
+    def component(self) -> str:
+        """The name of the component whose code runs now, "" where that is not known."""
+        return ""
 
     def admit(self) -> None:
         """Take a place in the order; called under the queue's lock, so no user code."""

@@ -101,7 +101,7 @@ class Unit:
         self._host = host
         self._injections: list[Injection] = []
         self._routes: list[Route] = []
-        self._commands: list[str] = []
+        self._commands: list[Any] = []
         self._activation: Activation | None = None
         self._made: list[Effect] = []
         self.provider = Provider(
@@ -176,7 +176,9 @@ class Unit:
             self._route(Message, "handle_event", lambda event: part.handle_event(context, event))
         for wanted, handler in handlers(part):
             self._route(wanted, handler.__name__, handler)
-        self._commands = self._host.commands.add(self.name, part)
+        self._commands = self._host.commands.add(
+            self.name, part, factory=self.meta.name, properties=lambda: self.provider.properties
+        )
 
     def present(self) -> None:
         """Say that it is there: to those who require it, and in a message."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from edgekernel.core import message
+from edgekernel.core.call import Call
 from edgekernel.core.commands import nearest
 from edgekernel.core.context import Context
 from edgekernel.core.errors import (
@@ -16,6 +17,7 @@ from edgekernel.core.errors import (
     RefusedError,
     UnavailableError,
     UnknownTargetError,
+    describe,
 )
 from edgekernel.core.output import Output
 from edgekernel.core.turns import CallTurn
@@ -41,7 +43,7 @@ Reply = Callable[[str, bytes], object]
 
 
 class Requests:
-    """Carries out what arrives on the request topics, each as a turn of the runtime."""
+    """Carries out what arrives on the request topics, in the order of arrival."""
 
     def __init__(self, ctx: Context, topics: Topics, reply: Reply) -> None:
         """Serve requests; `reply` publishes a payload on a topic."""
@@ -96,45 +98,81 @@ class Requests:
             return error
 
     def _serve(self, target: Target, request: Request | PayloadError, retained: bool) -> None:
-        """Carry out one request and answer it, whatever happens. Runs in a turn."""
-        with self._lock:
-            self._waiting -= 1
+        """Begin to carry out one request; it is answered at its end. Runs in a turn."""
         reply = request.reply
         try:
             if reply.topic is not None:
                 self._topics.check_reply(reply.topic)
         except RefusedError as error:
-            self._refuse(target, ReplyAddress(), error)
+            self._fail(target, ReplyAddress(), error)
             return
         try:
-            if retained:
-                raise RefusedError(
-                    "retained requests are refused: they would be carried out again at every "
-                    "connect; publish without the retain flag and clear this one"
-                )
-            if isinstance(request, PayloadError):
-                raise request
-            request.check_fresh(self._ctx.clock.now_utc())
-            result = self._carry_out(target, request.content)
+            content = self._check(request, retained)
+            if target.kind == "call":
+                invoke = self._ctx.runtime.invoke_nowait
+                call = invoke(self._command(target), content, principal=PRINCIPAL)
+                call.when_done(lambda call: self._called(target, reply, call))
+                return
+            self._output(target).set(content)
+        except Exception as error:
+            self._fail(target, reply, error)
+        else:
+            self._succeed(target, reply, None)
+
+    def _check(self, request: Request | PayloadError, retained: bool) -> Any:
+        """Return the content of a request, unless it is to be refused."""
+        if retained:
+            raise RefusedError(
+                "retained requests are refused: they would be carried out again at every "
+                "connect; publish without the retain flag and clear this one"
+            )
+        if isinstance(request, PayloadError):
+            raise request
+        request.check_fresh(self._ctx.clock.now_utc())
+        return request.content
+
+    def _called(self, target: Target, reply: ReplyAddress, call: Call) -> None:
+        """Answer in a turn: what was no turn ends on a thread that must not be kept."""
+        turns = self._ctx.runtime.turns
+        if turns.inside():
+            self._reply_to_call(target, reply, call)
+        else:
+            answer = partial(self._reply_to_call, target, reply, call)
+            turns.submit_elsewhere(CallTurn(answer, f"mqtt reply {target}"))
+
+    def _reply_to_call(self, target: Target, reply: ReplyAddress, call: Call) -> None:
+        if call.error is None:
+            self._succeed(target, reply, call.value)
+        else:
+            self._fail(target, reply, call.error, call)
+
+    def _succeed(self, target: Target, reply: ReplyAddress, result: object) -> None:
+        with self._lock:
+            self._waiting -= 1
+        try:
             self._answer(reply, result_payload(reply.id, to_plain(result)))
-        except RefusedError as error:
-            self._refuse(target, reply, error)
-        except LifecycleError as error:
-            self._refuse(target, reply, UnavailableError(str(error)))
         except NotEncodableError as error:
             self._answer(reply, error_payload(reply.id, "internal", f"{target}: done, but {error}"))
-            self._report(target, error)
-        except Exception as error:
-            text = _short(f"{type(error).__name__}: {error}")
-            self._answer(reply, error_payload(reply.id, "failed", text))
-            self._report(target, error)
+            self._report(target, *describe(error))
 
-    def _carry_out(self, target: Target, content: Any) -> object:
-        if target.kind == "set":
-            self._output(target).set(content)
-            return None
-        runtime = self._ctx.runtime
-        return runtime.invoke(self._command(target), content, principal=PRINCIPAL)
+    def _fail(
+        self, target: Target, reply: ReplyAddress, error: BaseException, call: Call | None = None
+    ) -> None:
+        """Answer what was refused or has failed, and tell; of a call's refusal the runtime has."""
+        with self._lock:
+            self._waiting -= 1
+        if isinstance(error, LifecycleError):
+            error = UnavailableError(str(error))
+        if isinstance(error, RefusedError):
+            if call is None:
+                self._refuse(target, reply, error)
+            else:
+                self._answer(reply, error_payload(reply.id, error.code, _short(str(error))))
+            return
+        text, trace = describe(error)
+        self._answer(reply, error_payload(reply.id, "failed", _short(text)))
+        hide = call.hide if call is not None else str
+        self._report(target, hide(text), hide(trace))
 
     def _output(self, target: Target) -> Output[Any]:
         devices = {segment(id): device for id, device in self._ctx.devices.items()}
@@ -154,8 +192,8 @@ class Requests:
     def _command(self, target: Target) -> str:
         """Return the full name of the command that has this topic."""
         topics: dict[str, list[str]] = {}
-        for command in self._ctx.runtime.commands.all():
-            owner, _, name = command.name.rpartition(".")
+        for command in self._ctx.runtime.commands.visible("mqtt"):
+            owner, name = command.owner, command.note.name
             try:
                 topics.setdefault(f"{segment(owner)}/{segment(name)}", []).append(command.name)
             except ConfigError:
@@ -186,11 +224,9 @@ class Requests:
         name = _short(str(target))
         self._ctx.emit(message.CommandRefused(name, PRINCIPAL, error.code, text))
 
-    def _report(self, target: Target, error: Exception) -> None:
-        trace = "".join(traceback.format_exception(error))
-        text = _short(f"{type(error).__name__}: {error}")
+    def _report(self, target: Target, text: str, trace: str) -> None:
         where = f"{target.kind} {target}"
-        self._ctx.emit(message.InterfaceError(self._ctx.source, where, text, trace))
+        self._ctx.emit(message.InterfaceError(self._ctx.source, where, _short(text), trace))
 
     def _answer(self, reply: ReplyAddress, payload: bytes) -> None:
         if reply.topic is not None:

@@ -632,7 +632,9 @@ class TestInvoke:
         runtime.register(recorder)
         runtime.boot()
         assert runtime.invoke("lamp.dim", {"level": 7}, principal="anna") == 7
-        assert recorder.of(message.CommandInvoked) == [message.CommandInvoked("lamp.dim", "anna")]
+        assert runtime.turns.wait_idle(LONG_S)
+        (told,) = recorder.of(message.CommandDone)
+        assert (told.command, told.principal, told.ok) == ("lamp.dim", "anna", True)
 
     def test_exact_names_only(self, make_runtime: MakeRuntime) -> None:
         """P11: a name that is nearly right is refused with a suggestion, never carried out."""
@@ -676,14 +678,19 @@ class TestInvoke:
             runtime.invoke("lamp.dim", {"brightness": 7})
 
     def test_what_it_raises_is_the_callers(self, make_runtime: MakeRuntime) -> None:
-        """P3: an error of a command goes to the caller, and nothing is told as done."""
+        """P3: an error of a command goes to the caller, and is told as one."""
         runtime, recorder = make_runtime(), Recorder()
         runtime.register(Lamp())
         runtime.register(recorder)
         runtime.boot()
         with pytest.raises(RuntimeError, match="lamp is broken"):
             runtime.invoke("lamp.fail")
-        assert recorder.of(message.CommandInvoked) == []
+        assert runtime.turns.wait_idle(LONG_S)
+        (told,) = recorder.of(message.CommandDone)
+        assert (told.ok, told.error) == (False, "RuntimeError: lamp is broken")
+        assert recorder.of(message.DeadLetter) == [
+            message.DeadLetter("lamp.fail", "failed", told.error)
+        ]
 
     def test_a_timeout(self, make_runtime: MakeRuntime) -> None:
         """A command that does not get its turn in time is given up and never runs."""

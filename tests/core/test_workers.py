@@ -1,0 +1,66 @@
+"""Workers: bounded threads for what blocks."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from edgekernel.core.workers import MAX_WORKERS, Workers
+from edgekernel.sim import SimClock
+
+
+def test_runs_beside_one_another_up_to_the_limit() -> None:
+    """As many as there are workers run at once; the others follow in order."""
+    with SimClock() as clock:
+        workers = Workers(clock, "worker", lambda label, error: None)
+        ended: list[tuple[int, float]] = []
+
+        def work(number: int) -> None:
+            clock.sleep(1.0)
+            ended.append((number, clock.monotonic()))
+
+        for number in range(MAX_WORKERS + 2):
+            workers.submit(partial(work, number))
+        clock.advance(10.0)
+        workers.close()
+        assert [number for number, _ in ended] == list(range(MAX_WORKERS + 2))
+        assert [time for _, time in ended] == [1.0] * MAX_WORKERS + [2.0] * 2
+
+
+def test_a_failure_keeps_no_worker() -> None:
+    """What a function raises is reported; its worker takes the next one."""
+    with SimClock() as clock:
+        failures: list[str] = []
+        workers = Workers(clock, "worker", lambda label, error: failures.append(str(error)))
+        done: list[bool] = []
+
+        def fail(error: BaseException) -> None:
+            raise error
+
+        workers.submit(lambda: fail(ValueError("it broke")))
+        workers.submit(lambda: fail(SystemExit("bye")))
+        clock.advance(1.0)
+        for _ in range(MAX_WORKERS):
+            workers.submit(lambda: done.append(True))
+        clock.advance(1.0)
+        workers.close()
+        assert failures == ["it broke", "bye"]
+        assert len(done) == MAX_WORKERS
+
+
+def test_close_drops_what_waits() -> None:
+    """After `close` what runs ends, what waits never begins, and nothing is taken in."""
+    with SimClock() as clock:
+        workers = Workers(clock, "worker", lambda label, error: None)
+        ended: list[int] = []
+
+        def work(number: int) -> None:
+            clock.sleep(1.0)
+            ended.append(number)
+
+        for number in range(MAX_WORKERS + 2):
+            workers.submit(partial(work, number))
+        clock.advance(0.5)
+        workers.close()
+        workers.submit(lambda: ended.append(-1))
+        clock.advance(5.0)
+        assert sorted(ended) == list(range(MAX_WORKERS))
