@@ -802,4 +802,4 @@ class TestEnds:
         house.commands.add("off", Off())
         house.invoke_nowait("off.later")
         sim.advance(1.0)
-        assert house.state == "stopped"
+        assert house.phase == "stopped"
