@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edgekernel.core.component import Meta
-from edgekernel.core.registry import contract_name
+from edgekernel.core.provider import contract_name
 
 _EVERY = ("identifiable", "lifecycle", "dependable", "registrable", "inspectable", "factoryable")
 
