@@ -26,6 +26,7 @@ from edgekernel.core.markers import (
     SkillNote,
     Supervision,
     class_notes,
+    has_class_note,
     notes,
     notes_of,
     own_component_note,
@@ -96,6 +97,11 @@ def describe_class(cls: type) -> Meta:
         exposures=tuple(class_notes(cls, ExposeNote)),
         supervision=hooks["supervision"].supervision if "supervision" in hooks else None,
     )
+
+
+def is_marked(cls: type) -> bool:
+    """Say whether a class or one of its bases has any marker."""
+    return bool(has_class_note(cls) or any(notes(cls)) or requirements(cls) or properties(cls))
 
 
 def _once(found: Iterable[H]) -> tuple[H, ...]:

@@ -334,6 +334,11 @@ def class_notes(cls: type, wanted: type[N]) -> list[N]:
     ]
 
 
+def has_class_note(cls: type) -> bool:
+    """Say whether a class or one of its bases is marked."""
+    return any(_CLASS_NOTE in vars(base) for base in cls.__mro__)
+
+
 def own_component_note(cls: type) -> ComponentNote | None:
     """Return the class's own `@component` note: a subclass is another component."""
     own = [note for note in vars(cls).get(_CLASS_NOTE, ()) if isinstance(note, ComponentNote)]

@@ -84,6 +84,8 @@ class Unit:
         optional: bool = False,
         parent: str = "",
     ) -> None:
+        if not hasattr(part, "__dict__"):
+            raise ConfigError(f"{name}: {type(part).__name__} has only __slots__; add __dict__")
         self.part = part
         self.name = name
         self.parent = parent
