@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 from edgekernel.core.computed import Computed
 from edgekernel.core.effect import Effect
@@ -12,22 +11,31 @@ from edgekernel.core.errors import ConfigError
 from edgekernel.core.injection import Property, Requirement, properties, requirements
 from edgekernel.core.markers import (
     CommandNote,
+    ComponentNote,
     ComputedNote,
     Contract,
     EffectNote,
     ExposeNote,
     HookNote,
     KindNote,
+    Note,
     OnNote,
     ProvidesNote,
     SkillNote,
     Supervision,
     class_notes,
+    has_class_note,
     notes,
+    notes_of,
     own_component_note,
 )
 from edgekernel.core.messages import Message
 from edgekernel.core.record import dataclass
+
+H = TypeVar("H", bound=Hashable)
+
+_NOT_AT_ONCE = 0x20 | 0x80 | 0x200
+"""Flags of generators, coroutines and async generators in a code object (inspect.CO_*)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +66,26 @@ class Meta:
         return f"{self.namespace}.{self.name}" if self.namespace else self.name
 
 
-_known: weakref.WeakKeyDictionary[type, Meta] = weakref.WeakKeyDictionary()
-
-
 def describe_class(cls: type) -> Meta:
-    """Return what a class says about itself with its markers and those of its bases."""
-    if cls not in _known:
-        _known[cls] = _describe(cls)
-    return _known[cls]
+    """Return what a class says about itself with its markers and those of its bases.
 
-
-def _describe(cls: type) -> Meta:
-    own = own_component_note(cls)
+    What it needs (`depends`, requirements) it needs beside what its bases need; its name,
+    namespace and version are its own. Raises ConfigError for markers that cannot be meant.
+    """
+    own = own_component_note(cls) or ComponentNote(kebab(cls.__name__))
     provided = class_notes(cls, ProvidesNote)
     marked = list(notes(cls))
-    supervisions = [note.supervision for _, note in marked if isinstance(note, HookNote)]
+    hooks = {note.step: note for _, note in marked if isinstance(note, HookNote)}
+    factory = next((note.factory for note in reversed(provided) if note.factory), "")
+    _check(cls, marked, factory)
     return Meta(
-        name=own.name if own else kebab(cls.__name__),
-        namespace=own.namespace if own else "",
-        version=own.version if own else "0.0.0",
-        depends=own.depends if own else (),
-        optional=own.optional if own else False,
-        contracts=tuple(dict.fromkeys(c for note in provided for c in note.contracts)),
-        factory=next((note.factory for note in reversed(provided) if note.factory), ""),
+        name=own.name,
+        namespace=own.namespace,
+        version=own.version,
+        depends=_once(name for note in class_notes(cls, ComponentNote) for name in note.depends),
+        optional=own.optional,
+        contracts=_once(contract for note in provided for contract in note.contracts),
+        factory=factory,
         requirements=tuple(requirements(cls)),
         properties=tuple(properties(cls)),
         commands=tuple(note.name for _, note in marked if isinstance(note, CommandNote)),
@@ -90,8 +95,43 @@ def _describe(cls: type) -> Meta:
         kinds=tuple(class_notes(cls, KindNote)),
         skills=tuple(class_notes(cls, SkillNote)),
         exposures=tuple(class_notes(cls, ExposeNote)),
-        supervision=next((each for each in supervisions if each is not None), None),
+        supervision=hooks["supervision"].supervision if "supervision" in hooks else None,
     )
+
+
+def is_marked(cls: type) -> bool:
+    """Say whether a class or one of its bases has any marker."""
+    return bool(has_class_note(cls) or any(notes(cls)) or requirements(cls) or properties(cls))
+
+
+def _once(found: Iterable[H]) -> tuple[H, ...]:
+    return tuple(dict.fromkeys(found))
+
+
+def _check(cls: type, marked: Sequence[tuple[str, Note]], factory: str) -> None:
+    """Raise ConfigError for markers that cannot be meant, before anything is started."""
+    steps: dict[str, str] = {}
+    for name, note in marked:
+        where = f"{cls.__name__}.{name}"
+        if isinstance(note, ComputedNote):
+            code = getattr(getattr(cls, name), "__code__", None)
+            if code is not None and code.co_flags & _NOT_AT_ONCE:
+                raise ConfigError(
+                    f"{where}: a computed cannot be async or a generator: its value is there at "
+                    "once. Make it an effect that sets a signal."
+                )
+        if isinstance(note, HookNote) and steps.setdefault(note.step, name) != name:
+            raise ConfigError(
+                f"{where}: {steps[note.step]} is marked @lifecycle.{note.step} too. Mark one, and "
+                "let it call the other."
+            )
+    for name, value in vars(cls).items():
+        if isinstance(value, property) and list(notes_of(value.fget)):
+            raise ConfigError(
+                f"{cls.__name__}.{name}: a marked method cannot be a property; it is called"
+            )
+    if factory and not callable(getattr(cls, factory, None)):
+        raise ConfigError(f"{cls.__name__}: factory={factory!r} is none of its methods")
 
 
 def kebab(name: str) -> str:
@@ -137,21 +177,13 @@ class Activation:
         marked = list(notes(type(instance)))
         for name, note in marked:
             if isinstance(note, ComputedNote):
-                self._derive(name)
+                method = getattr(instance, name)
+                self._computeds[name] = Computed(method, name=f"{self._owner}.{name}")
         for name, node in self._computeds.items():
-            setattr(instance, name, node.get)
+            vars(instance)[name] = node.get  # so in a frozen dataclass too
         for name, note in marked:
             if isinstance(note, EffectNote):
                 self._react(name)
-
-    def _derive(self, name: str) -> None:
-        method = getattr(self._instance, name)
-        if getattr(method, "__code__", None) and method.__code__.co_flags & _COROUTINE:
-            raise ConfigError(
-                f"{self._owner}.{name}: a computed cannot be async: its value is there at once. "
-                "Make it an async effect that sets a signal."
-            )
-        self._computeds[name] = Computed(method, name=f"{self._owner}.{name}")
 
     def _react(self, name: str) -> None:
         label, failed = f"{self._owner}.{name}", self._failed
@@ -164,8 +196,4 @@ class Activation:
             effect.dispose()
         for name, node in self._computeds.items():
             node.dispose()
-            self._instance.__dict__.pop(name, None)
-
-
-_COROUTINE = 0x80
-"""The flag of an `async def` in its code object (inspect.CO_COROUTINE)."""
+            vars(self._instance).pop(name, None)

@@ -6,13 +6,15 @@ and inside a computed or effect depends on it.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypeVar, get_args, get_origin, overload
 
 from edgekernel.core.computed import Computed
 from edgekernel.core.errors import ConfigError, LifecycleError, UnavailableError
 from edgekernel.core.markers import Contract
-from edgekernel.core.registry import Provider, Registry, contract_name
+from edgekernel.core.provider import Consumer, Provider, check_property, contract_name
+from edgekernel.core.registry import Registry, by_property
 from edgekernel.core.signals import Signal
 
 T = TypeVar("T")
@@ -33,20 +35,33 @@ class Requirement:
         key: str = "",
         where: Mapping[str, object] | None = None,
     ) -> None:
-        self.shape: Shape = "map" if key or get_origin(contract) is dict else "one"
-        if get_origin(contract) is list:
+        container = get_origin(contract)
+        self.shape: Shape = "map" if key or container is dict else "one"
+        if container is list:
             self.shape = "list"
-        if self.shape == "map" and not key:
+        if self.shape == "map" and not (key and isinstance(key, str)):
             raise ConfigError(f"requires({contract}): a map needs key=, the property to map by")
-        self.contract: Contract = get_args(contract)[-1] if get_args(contract) else contract
+        if self.shape == "list" and key:
+            raise ConfigError(f"requires({contract}): a list has no key; leave out list or key=")
+        if not isinstance(optional, bool):
+            raise ConfigError(f"requires({contract}): optional={optional!r} is not True or False")
+        self.contract: Contract = get_args(contract)[-1] if container in (list, dict) else contract
         if not isinstance(self.contract, str | type):
-            raise ConfigError(f"requires({contract!r}): give a class, list[class] or a name")
-        self.where: dict[str, object] = {**(where or {}), **({"id": id} if id else {})}
+            raise ConfigError(
+                f"requires({contract!r}): give a class, list[class] or a name; what may be "
+                "missing is required with optional=True"
+            )
+        self.where: dict[str, object] = {**(where or {}), **({} if id is None else {"id": id})}
         self.key = key
         self.optional = optional or self.shape != "one"
         self.name = ""
 
     def __set_name__(self, owner: type, name: str) -> None:
+        if name == "ctx":
+            raise ConfigError(
+                f"{owner.__name__}.ctx: that is the runtime's context; call what it requires "
+                "something else"
+            )
         self.name = name
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -76,24 +91,33 @@ class Requirement:
 class Injection(Computed[Any]):
     """What one requirement of one component instance is given, chosen again when need be."""
 
-    __slots__ = ("_consumer", "_registry", "requirement")
+    __slots__ = ("_consumer", "_instance", "_registry", "requirement")
 
-    def __init__(self, requirement: Requirement, registry: Registry, consumer: str) -> None:
+    def __init__(
+        self, requirement: Requirement, registry: Registry, consumer: Consumer, instance: object
+    ) -> None:
         self.requirement = requirement
         self._registry = registry
         self._consumer = consumer
-        super().__init__(self._choose, name=f"{consumer}.{requirement.name}")
+        self._instance = instance
+        super().__init__(
+            self._choose, equals=self._same, name=f"{consumer.name}.{requirement.name}"
+        )
 
     def providers(self) -> list[Provider]:
-        """Return the providers that it is given now."""
+        """Return the providers that it is given now; a component is not given itself."""
         wanted = self.requirement
-        found = self._registry.providers(wanted.contract, wanted.where)
+        found = [
+            each
+            for each in self._registry.providers(wanted.contract, wanted.where)
+            if each.instance is not self._instance
+        ]
         return found[:1] if wanted.shape == "one" else found
 
     def _choose(self) -> object:
         wanted, providers = self.requirement, self.providers()
         if wanted.shape == "map":
-            return self._registry.by_property(providers, wanted.key, self._consumer)
+            return by_property(providers, wanted.key, self._consumer)
         given = [each.given_to(self._consumer) for each in providers]
         if wanted.shape == "list":
             return given
@@ -101,25 +125,34 @@ class Injection(Computed[Any]):
             raise UnavailableError(f"{self.name}: nobody provides {wanted}")
         return given[0] if given else None
 
+    def _same(self, old: Any, new: Any) -> bool:
+        """Say whether two choices are of the same objects: equal ones are not the same service."""
+        if self.requirement.shape == "list":
+            return len(old) == len(new) and all(map(operator.is_, old, new))
+        if self.requirement.shape == "map":
+            return old.keys() == new.keys() and all(old[key] is new[key] for key in old)
+        return old is new
+
 
 class Property:
     """A class attribute that is also a property of what the component provides."""
 
     def __init__(self, attribute: str, key: str, default: object) -> None:
-        self.attribute = attribute
+        self.name = attribute
         self.key = key
         self.default = default
 
     def signal(self, instance: Any) -> Signal[Any]:
         """Return the signal that holds the value of one instance."""
-        made = Signal(self.default, name=self.attribute)
-        found: Signal[Any] = instance.__dict__.setdefault(self.attribute, made)
+        made = Signal(self.default, name=self.name)
+        found: Signal[Any] = instance.__dict__.setdefault(self.name, made)
         return found
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else self.signal(instance).get()
 
     def __set__(self, instance: Any, value: object) -> None:
+        check_property(type(instance).__name__, self.key, value)
         self.signal(instance).set(value)
 
 
@@ -164,7 +197,7 @@ def requires(contract: Any = None, /, **how: Any) -> Any:
     def mark(cls: C) -> C:
         for name, wanted in how.items():
             requirement = Requirement(wanted, optional=optional, key=key)
-            requirement.name = name
+            requirement.__set_name__(cls, name)
             setattr(cls, name, requirement)
         return cls
 
@@ -177,6 +210,8 @@ def prop(attribute: str, key: str, default: object) -> Callable[[C], C]:
     Each instance has its own value, `default` at first. Assigning it at any time lets those who
     choose by it choose again.
     """
+
+    check_property(attribute, key, default)
 
     def mark(cls: C) -> C:
         setattr(cls, attribute, Property(attribute, key, default))
@@ -195,12 +230,12 @@ def properties(cls: type) -> list[Property]:
     return _attributes(cls, Property)
 
 
-def inject(instance: Any, registry: Registry, consumer: str) -> list[Injection]:
+def inject(instance: Any, registry: Registry, consumer: Consumer) -> list[Injection]:
     """Bind what an instance requires; what was assigned by hand stays."""
     made = []
     for requirement in requirements(type(instance)):
         if requirement.name not in instance.__dict__:
-            injection = Injection(requirement, registry, consumer)
+            injection = Injection(requirement, registry, consumer, instance)
             instance.__dict__[requirement.name] = injection
             made.append(injection)
     return made

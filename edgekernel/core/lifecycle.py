@@ -10,12 +10,11 @@ from typing import Any
 
 from edgekernel.core import message
 from edgekernel.core.clock import NANOSECONDS, EventLike
-from edgekernel.core.component import describe_class
+from edgekernel.core.component import describe_class, is_marked
 from edgekernel.core.context import Host
 from edgekernel.core.device import Device
 from edgekernel.core.errors import BootError, ConfigError, LifecycleError, describe
 from edgekernel.core.gate import Gate
-from edgekernel.core.markers import ProvidesNote, class_notes, notes, own_component_note
 from edgekernel.core.order import dependency_order
 from edgekernel.core.poller import Poller
 from edgekernel.core.role import Role
@@ -445,11 +444,7 @@ def is_component(part: Any) -> bool:
     """Say whether an object can be a part: by its role, or by a marker on its class."""
     if isinstance(part, Device | Role):
         return True
-    cls = type(part)
-    if own_component_note(cls) is not None or class_notes(cls, ProvidesNote):
-        return True
-    meta = describe_class(cls)
-    return bool(meta.requirements or any(notes(cls)))
+    return is_marked(type(part))
 
 
 def part_name(part: Any) -> str:

@@ -4,6 +4,9 @@ A marker leaves a small note on the function or class and returns it. The notes 
 the classes it inherits from, are gathered when a runtime activates an instance; only then are
 computeds, effects, handlers and commands made of them. A method stays a plain method: it can be
 called and tested without a runtime, and a class belongs to no runtime.
+
+A subclass inherits the marked methods. One that overrides such a method says anew what it is:
+marked, the mark counts that it has there; not marked, it is a plain method again.
 """
 
 from __future__ import annotations
@@ -174,6 +177,9 @@ def on(*messages: type[Message] | str) -> Callable[[F], F]:
     Of the classes given and their subclasses, or with a dotted name that fits a pattern as in a
     shell: "button.*" fits "button.pressed" and "button.held.long".
     """
+    wrong = [each for each in messages if not isinstance(each, str) and not _is_message(each)]
+    if wrong or not messages:
+        raise TypeError(f"on() is given message classes or names, not {wrong}: @on(Opened)")
     return lambda method: _mark(method, OnNote(messages))
 
 
@@ -294,7 +300,9 @@ def component(
     `depends` names components that start before it. An `optional` one that does not start leaves
     the runtime degraded, and is tried again.
     """
-    note = ComponentNote(name, namespace, version, tuple(depends), optional)
+    if not isinstance(name, str) or not name:
+        raise TypeError(f'component() is given a name, not {name!r}: @component("greeter")')
+    note = ComponentNote(name, namespace, version, _names("depends", depends), optional)
     return lambda cls: _mark_class(cls, note)
 
 
@@ -302,8 +310,9 @@ def provides(*contracts: Contract, factory: str = "") -> Callable[[C], C]:
     """Mark a class as providing contracts: classes, Protocols (checked when it starts) or names.
 
     A class always provides itself and its bases. With `factory`, the name of a method
-    `(consumer) -> object`, each consumer is given what that method makes for it, once; `consumer`
-    is the name of its component instance, so that what is given can be scoped to it.
+    `(consumer) -> object`, each consumer is given what that method makes for it, once, and for
+    as long as both are there. `consumer` has the `name` of the component instance and its
+    `component`, so that what is given can be scoped to one instance or to all of a class.
     """
     return lambda cls: _mark_class(cls, ProvidesNote(contracts, factory))
 
@@ -317,7 +326,8 @@ def skill(
     name: str, *, content: str, triggers: tuple[str, ...] | list[str] = (), description: str = ""
 ) -> Callable[[C], C]:
     """Mark a class as bringing knowledge: `runtime.skills[name]` while it is active."""
-    return lambda cls: _mark_class(cls, SkillNote(name, content, tuple(triggers), description))
+    words = _names("triggers", triggers)
+    return lambda cls: _mark_class(cls, SkillNote(name, content, words, description))
 
 
 def expose(
@@ -332,7 +342,8 @@ def expose(
 
     A class without any is reachable on all surfaces, one with some only on those named.
     """
-    note = ExposeNote(surface, prefix, tuple(include), tuple(exclude), settings)
+    chosen = _names("include", include), _names("exclude", exclude)
+    note = ExposeNote(surface, prefix, *chosen, settings)
     return lambda cls: _mark_class(cls, note)
 
 
@@ -342,8 +353,14 @@ def notes(cls: type) -> Iterator[tuple[str, Note]]:
     for base in reversed(cls.__mro__):
         seen.update(dict.fromkeys(vars(base)))
     for name in seen:
-        for note in getattr(getattr(cls, name, None), _NOTE, ()):
+        for note in notes_of(getattr(cls, name, None)):
             yield name, note
+
+
+def notes_of(method: object) -> tuple[Note, ...]:
+    """Return what is marked on one function."""
+    found: tuple[Note, ...] = getattr(method, _NOTE, ())
+    return found
 
 
 def hook(instance: object, step: str) -> Callable[..., Any] | None:
@@ -365,14 +382,34 @@ def class_notes(cls: type, wanted: type[N]) -> list[N]:
     ]
 
 
+def has_class_note(cls: type) -> bool:
+    """Say whether a class or one of its bases is marked."""
+    return any(_CLASS_NOTE in vars(base) for base in cls.__mro__)
+
+
 def own_component_note(cls: type) -> ComponentNote | None:
     """Return the class's own `@component` note: a subclass is another component."""
     own = [note for note in vars(cls).get(_CLASS_NOTE, ()) if isinstance(note, ComponentNote)]
     return own[-1] if own else None
 
 
+def _is_message(given: object) -> bool:
+    return isinstance(given, type) and issubclass(given, Message)
+
+
+def _names(what: str, given: tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    if isinstance(given, str):
+        raise TypeError(f"{what} is a list of names; write [{given!r}]")
+    return tuple(given)
+
+
 def _mark(method: F, note: Note) -> F:
     """Leave a note on a function: one of each kind, the last one counts; `on` adds up."""
+    if isinstance(method, staticmethod | classmethod | property):
+        raise TypeError(
+            f"a {type(method).__name__} cannot be marked: put the marker below it, on the "
+            "function. A computed is no property: it is called."
+        )
     earlier = tuple(
         other
         for other in getattr(method, _NOTE, ())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from edgekernel.core.commands import nearest
 from edgekernel.core.errors import ConfigError
 from edgekernel.core.injection import Requirement
+from edgekernel.core.registry import refuse_ambiguous
 
 if TYPE_CHECKING:
     from edgekernel.core.unit import Unit
@@ -18,58 +20,64 @@ def dependency_order(units: Sequence[Unit]) -> tuple[list[Unit], list[Exception]
     """Return the units in the order of starting, and everything that is wrong with them.
 
     What a unit requires starts before it; beside that devices come first, then components,
-    processes, interfaces and services, each in the order of adding. A wish that cannot be met
-    (an optional requirement in a circle) is left out.
+    processes, interfaces and services, each in the order of adding. What it could do without
+    comes before it too, as long as that leads to no circle.
     """
     failures: list[Exception] = []
-    needs: dict[Unit, set[Unit]] = {}
-    wishes: dict[Unit, set[Unit]] = {}
+    needs: dict[Unit, list[Unit]] = {}
+    edges: dict[Unit, list[Unit]] = {}
     for unit in units:
         needs[unit], wrong = needs_of(unit, units)
         failures += wrong
-        wishes[unit] = {
-            other
-            for each in unit.requirements
-            if each.optional
-            for other in units
-            if other is not unit and each.fits(other.provider)
-        }
-    everything = {unit: needs[unit] | wishes[unit] for unit in units}
-    order = _sorted(units, everything)
-    if len(order) < len(units):
-        order = _sorted(units, needs)
-    if len(order) < len(units):
-        circle = _circle({unit: needs[unit] for unit in units if unit not in order})
-        failures.append(ConfigError(f"parts need one another: {' -> '.join(circle)}"))
-    return order, failures
+        wishes = [
+            each for requirement in unit.requirements for each in fitting(requirement, unit, units)
+        ]
+        edges[unit] = list(dict.fromkeys([*needs[unit], *wishes]))
+    while True:
+        order = _sorted(units, edges)
+        if len(order) == len(units):
+            return order, failures
+        circle = _circle({unit: edges[unit] for unit in units if unit not in order})
+        wish = next((pair for pair in pairwise(circle) if pair[1] not in needs[pair[0]]), None)
+        if wish is None:
+            names = " -> ".join(unit.name for unit in circle)
+            return order, [*failures, ConfigError(f"parts need one another: {names}")]
+        edges[wish[0]].remove(wish[1])
 
 
-def needs_of(unit: Unit, units: Sequence[Unit]) -> tuple[set[Unit], list[Exception]]:
-    """Return the units that one cannot do without."""
-    needed: set[Unit] = set()
+def fitting(requirement: Requirement, unit: Unit, units: Sequence[Unit]) -> list[Unit]:
+    """Return the other units that provide what a unit requires, the best first."""
+    found = [each for each in units if each is not unit and requirement.fits(each.provider)]
+    return sorted(found, key=lambda each: (each.provider.ranking, each.provider.number))
+
+
+def needs_of(unit: Unit, units: Sequence[Unit]) -> tuple[list[Unit], list[Exception]]:
+    """Return the units that one cannot do without: of several that fit, the best one."""
+    needed: list[Unit] = []
     failures: list[Exception] = []
     names = {other.name: other for other in units}
     for name in unit.depends:
         if name in names:
-            needed.add(names[name])
+            needed.append(names[name])
         else:
-            failures.append(
-                ConfigError(f"{unit.name}: depends on {name!r}, which is not there"
-                            f"{nearest(name, list(names))}")
-            )  # fmt: skip
+            wrong = f"{unit.name}: depends on {name!r}, which is not there"
+            failures.append(ConfigError(wrong + nearest(name, list(names))))
     for each in unit.requirements:
-        if each.optional or unit.external(each):
+        found = fitting(each, unit, units)
+        try:
+            refuse_ambiguous(each.contract, [other.provider for other in found])
+        except ConfigError as error:
+            failures.append(ConfigError(f"{unit.name}.{each.name}: {error}"))
+        if each.optional or (not found and (unit.optional or unit.available(each))):
             continue
-        found = [other for other in units if other is not unit and each.fits(other.provider)]
-        problem = _problem(each, found)
-        if problem and not (unit.optional and not found):
+        problem = _problem(found)
+        if problem:
             failures.append(ConfigError(f"{unit.name}.{each.name}: requires a {each}, {problem}"))
-        # The best one comes first; which that is may depend on the others' properties.
-        needed.update(found[:1] if len(found) == 1 else found)
+        needed += found[:1]
     return needed, failures
 
 
-def _problem(requirement: Requirement, found: Sequence[Unit]) -> str:
+def _problem(found: Sequence[Unit]) -> str:
     """Say why a requirement of one cannot be met, or nothing.
 
     Of components the lowest ranking is taken, then the one added first. Hardware is not chosen
@@ -77,14 +85,14 @@ def _problem(requirement: Requirement, found: Sequence[Unit]) -> str:
     """
     if not found:
         return "but there is none"
-    best = min(unit.provider.ranking for unit in found)
+    best = found[0].provider.ranking
     devices = [unit for unit in found if unit.is_device and unit.provider.ranking == best]
     if len(devices) > 1:
         return f"but several fit: {', '.join(unit.name for unit in devices)}"
     return ""
 
 
-def _sorted(units: Sequence[Unit], needs: dict[Unit, set[Unit]]) -> list[Unit]:
+def _sorted(units: Sequence[Unit], needs: dict[Unit, list[Unit]]) -> list[Unit]:
     """Return the units so that each comes after its needs; those in circles are left out."""
     behind: dict[Unit, list[Unit]] = {}
     missing = {unit: len(needs[unit]) for unit in units}
@@ -105,11 +113,11 @@ def _sorted(units: Sequence[Unit], needs: dict[Unit, set[Unit]]) -> list[Unit]:
     return order
 
 
-def _circle(needs: dict[Unit, Collection[Unit]]) -> list[str]:
-    """Return the names along one circle."""
+def _circle(needs: dict[Unit, list[Unit]]) -> list[Unit]:
+    """Return the units along one circle; the first is also the last."""
     walked = [next(iter(needs))]
     while True:
         following = next(unit for unit in needs[walked[-1]] if unit in needs)
         if following in walked:
-            return [unit.name for unit in (*walked[walked.index(following) :], following)]
+            return [*walked[walked.index(following) :], following]
         walked.append(following)

@@ -189,7 +189,7 @@ def _plain_data(unit: Unit) -> dict[str, Any]:
     meta = unit.meta
     not_state = {
         "name", "id", "ctx", *(each.name for each in meta.requirements),
-        *(each.attribute for each in meta.properties), *meta.computeds,
+        *(each.name for each in meta.properties), *meta.computeds,
     }  # fmt: skip
     found = {}
     for name, value in unit.part.__dict__.items():

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from edgekernel.core.errors import describe
+from edgekernel.core.errors import TurnTimeoutError, describe
 from edgekernel.core.markers import hook
-from edgekernel.core.registry import Registry, contract_name
+from edgekernel.core.provider import contract_name
+from edgekernel.core.registry import Registry
 from edgekernel.core.traits import TraitRegistry
 from edgekernel.core.turns import TurnQueue
 from edgekernel.core.unit import Unit, call_hook
 
+_LEAST_S = 0.05
 
-def describe_unit(unit: Unit, traits: TraitRegistry, registry: Registry) -> dict[str, Any]:
-    """Return what an operator wants to know of one part, ready for JSON."""
+
+def describe_units(
+    units: Iterable[Unit], traits: TraitRegistry, registry: Registry
+) -> dict[str, Any]:
+    """Return what an operator wants to know of the parts, by name, ready for JSON."""
+    usage = registry.usage()
+    return {unit.name: _describe(unit, traits, usage.get(unit.name, [])) for unit in units}
+
+
+def _describe(unit: Unit, traits: TraitRegistry, consumers: list[str]) -> dict[str, Any]:
     meta = unit.meta
     return {
         "component": meta.qualified_name,
@@ -26,7 +37,7 @@ def describe_unit(unit: Unit, traits: TraitRegistry, registry: Registry) -> dict
         "parent": unit.parent or None,
         "provides": [contract_name(contract) for contract in meta.contracts],
         "requires": {each.name: str(each) for each in unit.requirements},
-        "consumers": registry.consumers(unit.name),
+        "consumers": consumers,
         "commands": list(meta.commands),
         "handlers": [each if isinstance(each, str) else each.name for each in meta.handlers],
         "kinds": [each.name for each in meta.kinds],
@@ -37,18 +48,32 @@ def describe_unit(unit: Unit, traits: TraitRegistry, registry: Registry) -> dict
     }
 
 
-def ask_health(unit: Unit, turns: TurnQueue, limit_s: float) -> str:
-    """Return what is wrong with an active part, or nothing."""
+def ask_health(units: Iterable[Unit], turns: TurnQueue, limit_s: float) -> dict[str, str]:
+    """Return what is wrong with each of these active parts, or nothing.
+
+    Each has `limit_s` seconds to answer; those behind one that has used them up have little.
+    """
+    answers: dict[str, str] = {}
+    for unit in units:
+        try:
+            answers[unit.name] = _ask(unit, turns, limit_s)
+        except TurnTimeoutError as error:
+            answers[unit.name], limit_s = describe(error)[0], _LEAST_S
+        except Exception as error:
+            answers[unit.name] = describe(error)[0]
+    return answers
+
+
+def _ask(unit: Unit, turns: TurnQueue, limit_s: float) -> str:
+    missing = unit.unmet()
+    if missing:
+        return f"nobody provides {', '.join(missing)}"
     method = hook(unit.part, "health")
     if method is None:
         return ""
     asked = method
-    try:
-        answer = turns.call(
-            lambda: call_hook(asked, unit.context), f"health of {unit.name}", limit_s
-        )
-    except Exception as error:
-        return describe(error)[0]
+    label = f"health of {unit.name}"
+    answer = turns.call(lambda: call_hook(asked, unit.context), label, limit_s)
     if isinstance(answer, str):
         return answer
     return "" if answer is None or answer else "says that it is not healthy"

@@ -25,7 +25,7 @@ from edgekernel.core.policy import Policies
 from edgekernel.core.process import Process
 from edgekernel.core.record import dataclass
 from edgekernel.core.registry import Registry
-from edgekernel.core.reporting import ask_health, describe_unit
+from edgekernel.core.reporting import ask_health, describe_units
 from edgekernel.core.routes import EventTurn, Rank, Route, RoutingTable
 from edgekernel.core.service import Service
 from edgekernel.core.state import StateStore
@@ -350,10 +350,9 @@ class Runtime:
             "devices": {id: {"online": device.online} for id, device in self.devices.items()},
             "services": self._lifecycle.service_status(),
             "commands": self.commands.status(),
-            "components": {
-                name: describe_unit(unit, self.traits, self.registry)
-                for name, unit in self._lifecycle.units.items()
-            },
+            "components": describe_units(
+                self._lifecycle.units.values(), self.traits, self.registry
+            ),
         }
 
     def health(self, limit_s: float = 1.0) -> dict[str, Any]:
@@ -362,7 +361,7 @@ class Runtime:
         `healthy` is True when no part is missing and none says otherwise. A part's
         `@lifecycle.health` method runs as a turn, with `limit_s` seconds to answer.
         """
-        parts = {unit.name: ask_health(unit, self.turns, limit_s) for unit in self._active()} | {
+        parts = ask_health(self._active(), self.turns, limit_s) | {
             name: self._lifecycle.units[name].error for name in self._lifecycle.degraded
         }
         return {

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgekernel.core.component import Meta
+from edgekernel.core.provider import contract_name
 from edgekernel.core.record import dataclass
-from edgekernel.core.registry import contract_name
 
 _EVERY = ("identifiable", "lifecycle", "dependable", "registrable", "inspectable", "factoryable")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Mapping
 from enum import IntEnum, StrEnum
 from functools import partial
@@ -18,7 +19,7 @@ from edgekernel.core.interface import Interface
 from edgekernel.core.markers import hook
 from edgekernel.core.messages import Message
 from edgekernel.core.process import Process
-from edgekernel.core.registry import Provider
+from edgekernel.core.provider import Consumer, Provider
 from edgekernel.core.role import Role
 from edgekernel.core.routes import Rank, Route
 from edgekernel.core.service import Service
@@ -83,14 +84,22 @@ class Unit:
         optional: bool = False,
         parent: str = "",
     ) -> None:
+        if not hasattr(part, "__dict__"):
+            raise ConfigError(f"{name}: {type(part).__name__} has only __slots__; add __dict__")
         self.part = part
         self.name = name
         self.parent = parent
         self.meta = meta = describe_class(type(part))
-        self.kind = next((kind for cls, kind in _KINDS.items() if isinstance(part, cls)),
-                         Kind.COMPONENT)  # fmt: skip
-        self.optional = optional or meta.optional or bool(getattr(part, "optional", False))
-        self.depends: tuple[str, ...] = (*meta.depends, *getattr(part, "depends", ()))
+        base = next((cls for cls in _KINDS if isinstance(part, cls)), object)
+        self.kind = _KINDS.get(base, Kind.COMPONENT)
+        names = [r.name for r in meta.requirements] + [p.name for p in meta.properties]
+        for hidden in (each for each in names if hasattr(base, each)):
+            raise ConfigError(
+                f"{name}.{hidden} hides what every {base.__name__.lower()} has; call it "
+                "something else"
+            )
+        self.optional = optional or meta.optional
+        self.depends = meta.depends
         self.requirements = [r for r in meta.requirements if r.name not in part.__dict__]
         self.state = UnitState.REGISTERED
         self.error = ""
@@ -106,8 +115,8 @@ class Unit:
         self._made: list[Effect] = []
         self.provider = Provider(
             name, part, meta.contracts,
-            properties=self._assign(properties or {}),
-            declared=self._declared,
+            properties=properties,
+            declared={each.key: each.signal(part) for each in meta.properties},
             factory=getattr(part, meta.factory) if meta.factory else None,
         )  # fmt: skip
 
@@ -121,15 +130,15 @@ class Unit:
         """Whether the part ticks on a thread."""
         return self.kind is Kind.SERVICE
 
-    def external(self, requirement: Requirement) -> bool:
-        """Say whether somebody beside the runtime's parts provides it: by hand."""
+    def available(self, requirement: Requirement) -> list[Provider]:
+        """Return who provides it at the moment, the best first."""
         found = self._host.registry.providers(requirement.contract, requirement.where)
-        return any(each.instance is not self.part for each in found)
+        return [each for each in found if each.instance is not self.part]
 
     def unmet(self) -> list[str]:
         """Return what it cannot do without and nobody provides at the moment."""
         return [str(each) for each in self.requirements
-                if not each.optional and not self.external(each)]  # fmt: skip
+                if not each.optional and not self.available(each)]  # fmt: skip
 
     def misses(self, lost: Collection[Unit]) -> bool:
         """Say whether it is active and cannot go on without these units."""
@@ -139,20 +148,20 @@ class Unit:
             return True
         gone = {unit.provider for unit in lost}
         for each in self.requirements:
-            found = set(self._host.registry.providers(each.contract, each.where))
-            if not each.optional and not found - gone - {self.provider}:
+            if not each.optional and not set(self.available(each)) - gone:
                 return True
         return False
 
     def attach(self) -> None:
         """Bring it into the runtime: what it requires is there; a device is connected."""
         self.state = UnitState.STARTING
-        self._injections = inject(self.part, self._host.registry, self.name)
+        consumer = Consumer(self.name, self.meta.qualified_name)
+        self._injections = inject(self.part, self._host.registry, consumer)
         self._host.registry.uses(self.name, self._injections)
         if isinstance(self.part, Device | Role):
             self.part.attach(self.context)
         else:
-            self.part.ctx = self.context
+            vars(self.part)["ctx"] = self.context  # so in a frozen dataclass too
 
     def begin(self) -> None:
         """Start it; effects that it makes meanwhile end with it."""
@@ -237,9 +246,11 @@ class Unit:
 
     def unbind(self) -> None:
         """Take back what was injected."""
-        self._host.registry.released(self.name, self._injections)
         release(self.part, self._injections)
+        self._host.registry.released(self.name, self._injections)
         self._injections = []
+        if not isinstance(self.part, Device | Role):
+            vars(self.part).pop("ctx", None)
 
     def gone(self) -> None:
         """Say that it has stopped."""
@@ -256,27 +267,16 @@ class Unit:
         route = self._host.routes.add(rank, wanted, self.name, f"{self.name}.{name}", call)
         self._routes.append(route)
 
-    def _declared(self) -> dict[str, object]:
-        return {each.key: each.signal(self.part).get() for each in self.meta.properties}
-
-    def _assign(self, properties: Mapping[str, object]) -> dict[str, object]:
-        """Set the properties that the class declares; return the others."""
-        others = dict(properties)
-        for each in self.meta.properties:
-            if each.key in others:
-                each.signal(self.part).set(others.pop(each.key))
-        if "id" in others:
-            raise ConfigError(f"{self.name}: the property 'id' is its name; leave it out")
-        return others
-
     def __repr__(self) -> str:
         return f"<Unit {self.name} {self.state}>"
 
 
 def call_hook(method: Callable[..., Any], context: Context, *args: object) -> Any:
     """Call a hook that takes its arguments, and after them the context if it wants that."""
-    code = getattr(method, "__code__", None)
-    wants = 1 + len(args)  # self comes first
-    if code is not None and code.co_argcount > wants:
-        return method(*args, context)
+    parameters = list(inspect.signature(method).parameters.values())
+    places = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY,
+                                                           each.POSITIONAL_OR_KEYWORD)]  # fmt: skip
+    for each in places[len(args) : len(args) + 1]:
+        if each.default is each.empty or each.name == "ctx":
+            return method(*args, context)
     return method(*args)
