@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from edgekernel.core.clock import Clock
 from edgekernel.core.commands import CommandTable
 from edgekernel.core.messages import Message
+from edgekernel.core.phase import Phase
 from edgekernel.core.registry import Registry
 from edgekernel.core.routes import RoutingTable
 from edgekernel.core.state import StateStore
@@ -25,6 +26,11 @@ class Host(Protocol):
     commands: CommandTable
     registry: Registry
     state: StateStore
+
+    @property
+    def phase(self) -> Phase:
+        """Where the runtime is between created and stopped."""
+        ...
 
     @property
     def devices(self) -> Mapping[str, Any]:

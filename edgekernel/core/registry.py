@@ -163,6 +163,10 @@ class Registry:
             _refuse_ambiguous(contract, found)
         return sorted(found, key=lambda each: (each.ranking, each.number))
 
+    def has(self, name: str) -> bool:
+        """Say whether there is a provider of this name."""
+        return any(each.name == name for each in self._providers)
+
     def find(self, contract: type[T] | str, consumer: str = "", **where: object) -> T | None:
         """Return the best provider's service, or None."""
         found = self.all(contract, consumer, **where)

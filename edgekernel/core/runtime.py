@@ -14,12 +14,14 @@ from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.commands import Authorizer, Binder, CommandTable, bind_by_name
 from edgekernel.core.device import Device
+from edgekernel.core.devices import Devices
 from edgekernel.core.errors import HeldSafeError, LifecycleError, UnavailableError, describe
 from edgekernel.core.hot import HotChanges
 from edgekernel.core.interface import Interface
-from edgekernel.core.lifecycle import Lifecycle, Phase
+from edgekernel.core.lifecycle import Lifecycle
 from edgekernel.core.markers import KindNote, SkillNote
 from edgekernel.core.messages import Event, Message, Severity
+from edgekernel.core.phase import Phase
 from edgekernel.core.process import Process
 from edgekernel.core.registry import Registry
 from edgekernel.core.reporting import ask_health, describe_unit
@@ -100,6 +102,7 @@ class Runtime:
         self._seq = 0
         self._lifecycle = Lifecycle(self, shutdown_limit_s)
         self._hot = HotChanges(self, self._lifecycle)
+        self.devices = Devices(self._lifecycle.parts, self.attach_device, self.hot_remove)
 
     @property
     def phase(self) -> Phase:
@@ -107,14 +110,19 @@ class Runtime:
         return self._lifecycle.phase
 
     @property
-    def devices(self) -> Mapping[str, Device]:
-        """The devices by id, in the order of attaching."""
-        return self._lifecycle.devices
+    def processes(self) -> Mapping[str, Process]:
+        """The processes by name."""
+        return self._lifecycle.parts.of(Process)
+
+    @property
+    def interfaces(self) -> Mapping[str, Interface]:
+        """The interfaces by name."""
+        return self._lifecycle.parts.of(Interface)
 
     @property
     def services(self) -> Mapping[str, Service]:
         """The services by name."""
-        return self._lifecycle.services
+        return self._lifecycle.parts.of(Service)
 
     def attach_device(self, device: Device, *, optional: bool = False) -> None:
         """Add a device; its `connect` runs at boot, or at once in a runtime that runs."""
@@ -148,7 +156,8 @@ class Runtime:
         with backoff. Returns the instance.
         """
         if self.phase is Phase.CREATED:
-            return self._lifecycle.add(part, name, properties=properties, optional=optional).part
+            how = {"properties": properties, "optional": optional}
+            return self._lifecycle.parts.add(part, name, **how).part
         return self.hot_add(part, name, properties=properties, optional=optional)
 
     def instantiate(
@@ -196,6 +205,14 @@ class Runtime:
         """
         return self._hot.update(part)
 
+    def retry(self, name: str) -> None:
+        """Start a part that has failed, or waits, now instead of later.
+
+        Raises UnknownTargetError, LifecycleError (it is active), or what keeps it from starting:
+        then it is tried again later as before. Inside a turn as `hot_add`.
+        """
+        self._hot.retry(name)
+
     def spawn(
         self, parent: str, part: Any, name: str, properties: Mapping[str, object] | None
     ) -> Any:
@@ -215,6 +232,15 @@ class Runtime:
         Raises BootError with everything that failed, after stopping again what had started.
         """
         self._lifecycle.boot()
+
+    def drain(self, timeout_s: float = 30.0) -> bool:
+        """Take on no more commands, and finish those that run and what waits in the turn queue.
+
+        Returns whether that was done within `timeout_s` seconds; inside a handler, which cannot
+        wait for itself, False. Events, effects and services go on until the `shutdown`, which is
+        still to be called. Raises LifecycleError unless the runtime is running.
+        """
+        return self._lifecycle.drain(timeout_s)
 
     def shutdown(self, reason: str = "requested") -> None:
         """Make the outputs safe, then stop everything, in reverse, within the limit.
@@ -266,6 +292,8 @@ class Runtime:
         Raises RefusedError (unknown, invalid, forbidden, unavailable, timeout), LifecycleError
         unless the runtime is running, or what the command itself raises.
         """
+        if self.phase is Phase.DRAINING:
+            raise UnavailableError(f"{name}: the runtime is draining: it takes no more commands")
         if self.phase is not Phase.RUNNING:
             raise LifecycleError(f"{name}: the runtime is {self.phase}; commands need it running")
         call = self.commands.prepare(name, args or {}, principal)
@@ -290,12 +318,11 @@ class Runtime:
         return {each.name: each for unit in self._active() for each in unit.meta.skills}
 
     def _active(self) -> list[Unit]:
-        units = self._lifecycle.units.values()
-        return [unit for unit in units if unit.state is UnitState.ACTIVE]
+        return list(self._lifecycle.parts.in_state(UnitState.ACTIVE))
 
     def status(self) -> dict[str, Any]:
         """Return the state of the runtime and of every part, ready for JSON."""
-        degraded = list(self._lifecycle.degraded)
+        degraded = list(self._lifecycle.caretaker.missing)
         running = self.phase is Phase.RUNNING
         return {
             "name": self.name,
@@ -312,7 +339,7 @@ class Runtime:
             "services": self._lifecycle.service_status(),
             "components": {
                 name: describe_unit(unit, self.traits, self.registry)
-                for name, unit in self._lifecycle.units.items()
+                for name, unit in self._lifecycle.parts.units.items()
             },
         }
 
@@ -323,7 +350,8 @@ class Runtime:
         `@lifecycle.health` method runs as a turn, with `limit_s` seconds to answer.
         """
         parts = {unit.name: ask_health(unit, self.turns, limit_s) for unit in self._active()} | {
-            name: self._lifecycle.units[name].error for name in self._lifecycle.degraded
+            unit.name: unit.error
+            for unit in self._lifecycle.parts.in_state(UnitState.WAITING, UnitState.FAILED)
         }
         return {
             "healthy": self.phase is Phase.RUNNING and not any(parts.values()),
