@@ -113,17 +113,15 @@ class Assembly:
 
     def take_out(self, unit: Unit) -> None:
         """Take a unit and its children down and off the list."""
-        if unit.is_device:
-            self.poll_no_more(unit.part)
         self.undo(unit)
         self._parts.strike(unit)
         if unit.is_device:
             self.drop_idle_pollers()
 
     def _take_down(self, unit: Unit) -> None:
+        if unit.is_device:
+            self.poll_no_more(unit.part)  # also while it is connected again
         if unit in self._parts.standing:
-            if unit.is_device:
-                self.poll_no_more(unit.part)
             self.stopping().retire(unit)
             self._parts.standing.remove(unit)
         unit.unbind()
