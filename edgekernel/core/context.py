@@ -9,6 +9,7 @@ from edgekernel.core.call import Call
 from edgekernel.core.clock import Clock
 from edgekernel.core.invocation import Commands
 from edgekernel.core.messages import Message
+from edgekernel.core.phase import Phase
 from edgekernel.core.record import dataclass
 from edgekernel.core.registry import Registry
 from edgekernel.core.routes import RoutingTable
@@ -28,6 +29,11 @@ class Host(Protocol):
     state: StateStore
     commands: Commands
     tasks: Tasks
+
+    @property
+    def phase(self) -> Phase:
+        """Where the runtime is between created and stopped."""
+        ...
 
     @property
     def devices(self) -> Mapping[str, Any]:

@@ -30,6 +30,8 @@ class Device:
     kind: ClassVar[str] = "device"
     every: float = 1.0
     """Seconds between two polls."""
+    depends: tuple[str, ...] = ()
+    """Names of parts that start before it."""
 
     def __init__(self, id: str) -> None:
         self.id = id

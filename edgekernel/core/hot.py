@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,19 +19,31 @@ from edgekernel.core.errors import (
     UnknownTargetError,
     describe,
 )
-from edgekernel.core.lifecycle import Lifecycle, Phase, part_name
+from edgekernel.core.lifecycle import Lifecycle
 from edgekernel.core.order import needs_of
-from edgekernel.core.replacement import Replacement
+from edgekernel.core.parts import part_name
+from edgekernel.core.phase import Phase
+from edgekernel.core.poller import Poller
+from edgekernel.core.replacement import Exchange, Replacement
 from edgekernel.core.unit import Unit, UnitState
+
+Step = Callable[[], object]
 
 
 class HotChanges:
-    """Adds, removes and replaces parts, one change at a time."""
+    """Adds, removes and replaces parts, one change at a time.
+
+    What is asked for inside a turn is done beside it, in the order of asking.
+    """
 
     def __init__(self, runtime: Host, lifecycle: Lifecycle) -> None:
         self._runtime = runtime
         self._lifecycle = lifecycle
-        self._spawned_late: dict[str, list[Callable[[], object]]] = {}
+        self._parts = lifecycle.parts
+        self._lock = threading.Lock()  # around the changes that wait
+        self._waiting: deque[tuple[str, Step]] = deque()
+        self._at_work = False
+        self._spawned_late: dict[str, list[Step]] = {}
         """What parts that are just being replaced have spawned: comes after the exchange."""
 
     def add(self, part: Any, name: str = "", **how: Any) -> Any:
@@ -43,14 +57,13 @@ class HotChanges:
         self, parent: str, part: Any, name: str, properties: Mapping[str, object] | None
     ) -> Any:
         """See `Context.spawn`."""
-        made = part() if isinstance(part, type) else part
-        label = name or part_name(made)
-        known = self._lifecycle.units.get(label)
+        label = name or part_name(part)
+        known = self._parts.units.get(label)
         late = self._spawned_late.get(parent)
         if late is None and known is not None and known.parent == parent:
             return known.part
-        how = {"properties": properties, "parent": parent}
-        step = partial(self._add, made, label, how)
+        made = part() if isinstance(part, type) else part
+        step = partial(self._add, made, label, {"properties": properties, "parent": parent})
         if late is not None:
             late.append(step)
         else:
@@ -59,176 +72,198 @@ class HotChanges:
 
     def remove(self, name: str, *, force: bool = False) -> None:
         """See `Runtime.hot_remove`."""
-        unit = self._find(name)
-        itself = unit.supervised is not None and unit.supervised.is_here()
-        self._change(f"hot remove of {name}", partial(self._remove, name, force), apart=itself)
+        affected = self._parts.family(*self._named(name))
+        if force:
+            affected += self._parts.needing(affected)
+        self._change(f"hot remove of {name}", partial(self._remove, name, force), affected)
 
     def update(self, part: Any) -> list[Any]:
         """See `Runtime.hot_update`."""
         made: list[Any] = []
+        label = part_name(part)
         step = partial(self._update, part, made)
-        self._change(f"hot update of {_called(part)}", step)
+        self._change(f"hot update of {label}", step, self._parts.family(*self._replaced_by(part)))
         return made
 
-    def _change(self, label: str, step: Callable[[], object], *, apart: bool = False) -> None:
-        """Do one change with the runtime to oneself; inside a turn, beside it."""
-        gate = self._lifecycle.gate
+    def retry(self, name: str) -> None:
+        """See `Runtime.retry`."""
+        self._change(f"retry of {name}", partial(self._retry, name))
 
-        def alone() -> None:
-            self._must_run(label)
-            with gate.passing():
-                self._must_run(label)
-                step()
+    # One at a time
 
-        def reported() -> None:
-            try:
-                alone()
-            except Exception as error:
-                self._runtime.emit(message.HotChangeFailed(label, *describe(error)))
+    def _change(self, label: str, step: Step, affected: Collection[Unit] = ()) -> None:
+        """Do one change with the runtime to oneself; inside a turn, beside it.
 
-        if (apart or self._runtime.turns.inside()) and not gate.held():
-            self._runtime.clock.Thread(reported, label).start()
+        Beside it too if the thread of a service asks that would be stopped by the change.
+        """
+        here = self._parts.on_this_thread()
+        if self._runtime.turns.inside() or (here is not None and self._stops(here, affected)):
+            self._do_beside(label, step)
         else:
-            alone()
+            self._do(label, step, here)
 
-    def _must_run(self, label: str) -> None:
-        phase = self._lifecycle.phase
-        running = phase in (Phase.RUNNING, Phase.DRAINING)
-        if not running and not (phase is Phase.BOOTING and self._lifecycle.gate.held()):
+    def _stops(self, service: Unit, affected: Collection[Unit]) -> bool:
+        if service in affected:
+            return True
+        part = service.part
+        return isinstance(part, Poller) and any(unit.part in part.devices for unit in affected)
+
+    def _do(self, label: str, step: Step, here: Unit | None = None) -> None:
+        self._may_go_on(label)
+
+        def unwanted() -> bool:
+            return here is not None and here.state is UnitState.STOPPING
+
+        with self._lifecycle.gate.passing(unwanted) as alone:
+            self._may_go_on(label)
+            if not alone:
+                raise LifecycleError(f"{label}: not done: who asks for it is being stopped")
+            if self._runtime.phase is Phase.CREATED:
+                raise LifecycleError(f"{label}: the runtime is created; it has to be running")
+            step()
+
+    def _may_go_on(self, label: str) -> None:
+        phase = self._runtime.phase
+        if phase.ending:
             raise LifecycleError(f"{label}: the runtime is {phase}; it has to be running")
 
-    def _find(self, name: str) -> Unit:
-        units = self._lifecycle.units
-        if name not in units:
-            raise UnknownTargetError(f"no part {name!r}{nearest(name, list(units))}")
-        return units[name]
+    def _do_beside(self, label: str, step: Step) -> None:
+        with self._lock:
+            self._waiting.append((label, step))
+            first, self._at_work = not self._at_work, True
+        if first:
+            name = f"{self._runtime.name}:hot changes"
+            self._runtime.clock.Thread(self._do_what_waits, name).start()
+
+    def _do_what_waits(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._at_work = False
+                    return
+                label, step = self._waiting.popleft()
+            try:
+                self._do(label, step)
+            except (Exception, SystemExit) as error:
+                self._runtime.emit(message.HotChangeFailed(label, *describe(error)))
 
     # Add
 
     def _add(self, made: Any, name: str, how: Mapping[str, Any]) -> None:
-        lifecycle = self._lifecycle
-        unit = lifecycle.make_unit(made, name, **how)
-        _, failures = needs_of(unit, [*lifecycle.units.values(), unit])
+        parts = self._parts
+        parent = how.get("parent")
+        if parent and parent not in parts.units:
+            raise LifecycleError(f"{name}: not spawned: its parent {parent} has gone")
+        unit = parts.make_unit(made, name, **how)
+        _, failures = needs_of(unit, [*parts.units.values(), unit])
         if failures:
             raise failures[0] if len(failures) == 1 else BootError(f"{name} not added", failures)
-        lifecycle.enlist(unit)
+        parts.enlist(unit)
         if unit.optional:
-            lifecycle.try_to_start(unit)
+            self._lifecycle.caretaker.try_to_start(unit)
         else:
             self._start_or_forget(unit)
-        poller = lifecycle.poll(made) if unit.is_device else None
-        if poller is not None:
-            lifecycle.try_to_start(poller)
-            lifecycle.set_ticking(poller)
-        lifecycle.set_ticking(unit)
         self._runtime.emit(message.HotAdded(name))
-        lifecycle.settle()
+        self._lifecycle.caretaker.settle()
 
     def _start_or_forget(self, unit: Unit) -> None:
+        assembly = self._lifecycle.assembly
         try:
             missing = unit.unmet()
             if missing:
                 raise UnavailableError(f"{unit.name}: nobody provides {', '.join(missing)}")
-            self._lifecycle.start(unit)
+            assembly.start(unit)
         except BaseException:
-            self._lifecycle.undo(unit)
-            self._lifecycle.strike(unit)
+            assembly.take_out(unit)
             raise
+        assembly.set_ticking(unit)
 
     # Remove
 
     def _remove(self, name: str, force: bool) -> None:
-        lifecycle = self._lifecycle
-        family = lifecycle.family(self._find(name))
-        needing = self._needing(family)
+        parts, assembly = self._parts, self._lifecycle.assembly
+        unit = parts.find(name)
+        if isinstance(unit.part, Poller):
+            names = ", ".join(device.id for device in unit.part.devices)
+            raise LifecycleError(f"{name}: not removed: it polls {names}; remove those instead")
+        needing = parts.needing(parts.family(unit))
         if needing and not force:
-            names = ", ".join(unit.name for unit in needing)
+            names = ", ".join(each.name for each in needing)
             raise LifecycleError(
                 f"{name}: not removed: {names} cannot do without it. Remove what needs it first, "
                 "or use force=True to stop it until somebody else provides what it needs."
             )
-        for unit in reversed(lifecycle.standing.copy()):
-            if unit in needing:
-                self._suspend(unit, name)
-        lifecycle.take_out(family[0])
+        for each in reversed(parts.standing.copy()):
+            if each in needing:
+                assembly.suspend(each, f"{name} was removed")
+        assembly.take_out(unit)
         self._runtime.emit(message.HotRemoved(name))
-        lifecycle.settle()
+        self._lifecycle.caretaker.settle()
 
-    def _needing(self, gone: list[Unit]) -> list[Unit]:
-        """Return the active units that cannot do without these, and without one another."""
-        found: list[Unit] = []
-        units = [unit for unit in self._lifecycle.units.values() if unit not in gone]
-        while True:
-            lost = [*gone, *found]
-            more = [unit for unit in units if unit not in found and unit.misses(lost)]
-            if not more:
-                return found
-            found += more
+    def _named(self, name: str) -> list[Unit]:
+        return [self._parts.units[name]] if name in self._parts.units else []
 
-    def _suspend(self, unit: Unit, gone: str) -> None:
-        self._lifecycle.undo(unit)
-        unit.state, unit.error = UnitState.WAITING, f"{gone} was removed"
-        self._runtime.emit(message.ComponentWaiting(unit.name, tuple(map(str, unit.requirements))))
+    # Retry
+
+    def _retry(self, name: str) -> None:
+        unit = self._parts.find(name)
+        if unit.state not in (UnitState.FAILED, UnitState.WAITING):
+            raise LifecycleError(f"{name}: not tried again: it is {unit.state}")
+        error = self._lifecycle.caretaker.try_to_start(unit)
+        self._lifecycle.caretaker.settle()
+        if error is not None:
+            raise error
 
     # Update
 
     def _update(self, part: Any, made: list[Any]) -> None:
         olds = self._replaced_by(part)
-        instances = [part() for _ in olds] if isinstance(part, type) else [part]
-        failed: Exception | None = None
-        done: list[Replacement] = []
-        for old, instance in zip(olds, instances, strict=True):
-            replacement = Replacement(self._runtime, self._lifecycle, old, instance)
-            late: list[Callable[[], object]] = []
-            self._spawned_late[old.name] = late
-            try:
-                replacement.carry_out()
-                done.append(replacement)
-            except Exception as error:
-                failed = error
-                break
-            finally:
-                del self._spawned_late[old.name]
-            self._exchange_children(replacement, late)
-        if failed is not None:
-            for replacement in reversed(done):
-                replacement.take_back()
-            self._runtime.emit(message.HotUpdateFailed(_called(part), describe(failed)[0]))
-            raise failed
-        made += instances
-        for replacement in done:
+        if not olds:
+            raise self._unknown(part)
+        self._spawned_late = {old.name: [] for old in olds}
+        try:
+            new = [part() for _ in olds] if isinstance(part, type) else [part]
+            pairs = zip(olds, new, strict=True)
+            replacements = [Replacement(self._runtime, self._lifecycle, *pair) for pair in pairs]
+            Exchange(self._runtime, replacements, self._spawned_late.clear).carry_out()
+        except Exception as error:
+            failed = message.HotUpdateFailed(part_name(part), describe(error)[0])
+            self._runtime.emit(failed)
+            raise
+        finally:
+            late, self._spawned_late = self._spawned_late, {}
+        made += new
+        self._exchange_children(replacements, late)
+        for replacement in replacements:
             self._runtime.emit(message.HotUpdated(replacement.new.name))
+        self._lifecycle.caretaker.settle()
 
     def _replaced_by(self, part: Any) -> list[Unit]:
-        units = self._lifecycle.units
+        """Return the units whose place a new version takes: all of a component, or one by name."""
         if not isinstance(part, type):
-            return [self._find(part_name(part))]
-        component = describe_class(part).name
-        name = getattr(part, "name", "")
-        found = [
-            unit
-            for unit in units.values()
-            if unit.meta.name == component or (isinstance(name, str) and name == unit.name)
-        ]
-        if not found:
-            known = sorted({unit.meta.name for unit in units.values()})
-            raise UnknownTargetError(
-                f"no part is a component {component!r}{nearest(component, known)}"
-            )
-        return found
+            return self._named(part_name(part))
+        component, name = describe_class(part).name, part_name(part)
+        units = self._parts.units.values()
+        return [unit for unit in units if unit.meta.name == component or unit.name == name]
+
+    def _unknown(self, part: Any) -> UnknownTargetError:
+        name, units = part_name(part), self._parts.units
+        if not isinstance(part, type):
+            return UnknownTargetError(f"no part {name!r}{nearest(name, list(units))}")
+        known = sorted({unit.meta.name for unit in units.values()})
+        return UnknownTargetError(f"no part is a component {name!r}{nearest(name, known)}")
 
     def _exchange_children(
-        self, replacement: Replacement, late: list[Callable[[], object]]
+        self, replacements: Collection[Replacement], late: Mapping[str, Collection[Step]]
     ) -> None:
-        for child in self._lifecycle.family(replacement.new)[1:]:
-            self._lifecycle.take_out(child)
-        for spawn in late:
-            try:
-                spawn()
-            except Exception as error:
-                label = f"children of {replacement.new.name}"
-                self._runtime.emit(message.HotChangeFailed(label, *describe(error)))
-
-
-def _called(part: Any) -> str:
-    return describe_class(part).name if isinstance(part, type) else part_name(part)
+        """End the children of the old versions; start what the new ones have spawned."""
+        parents = [replacement.new for replacement in replacements]
+        for child in reversed(self._parts.family(*parents)[len(parents) :]):
+            self._lifecycle.assembly.take_out(child)
+        for parent, spawned in late.items():
+            for spawn in spawned:
+                try:
+                    spawn()
+                except Exception as error:
+                    label = f"spawn by {parent}"
+                    self._runtime.emit(message.HotChangeFailed(label, *describe(error)))

@@ -65,13 +65,12 @@ class Poller(Service):
         """Poll the devices that are due."""
         now = ctx.clock.monotonic_ns()
         for device in self._devices:
-            due = self._due_ns.setdefault(device, now)
-            if (not self._take_asked(device, now) and due > now) or not self._take_up(ctx, device):
+            if not self._take_up(ctx, device, now):
                 continue
-            self._poll(ctx, device)
-            self._put_down()
-            if due <= now:
-                self._due_ns[device] = _after(due, device.every, ctx.clock.monotonic_ns())
+            try:
+                self._poll(ctx, device)
+            finally:
+                self._put_down(device, now, ctx.clock.monotonic_ns())
 
     def next_deadline_ns(self, deadline_ns: int, now_ns: int) -> int:
         """Return when the next device is due."""
@@ -85,24 +84,28 @@ class Poller(Service):
 
     def _ask(self, device: Device, monotonic_ns: int) -> None:
         with self._lock:
-            self._asked_ns[device] = monotonic_ns
+            if device in self._devices:  # it may ask after it was taken out
+                self._asked_ns[device] = monotonic_ns
         self.wake()
 
-    def _take_asked(self, device: Device, now_ns: int) -> bool:
+    def _take_up(self, ctx: Context, device: Device, now_ns: int) -> bool:
+        """Say whether a device is to be polled now; then that is noted."""
         with self._lock:
-            asked = device in self._asked_ns and self._asked_ns[device] <= now_ns
+            if device not in self._devices:
+                return False
+            due_ns = self._due_ns.setdefault(device, now_ns)
+            asked = self._asked_ns.get(device, now_ns + 1) <= now_ns
+            if not asked and due_ns > now_ns:
+                return False
             if asked:
                 del self._asked_ns[device]
-        return asked
+            self._busy_with, self._polled = device, ctx.clock.Event()
+        return True
 
-    def _take_up(self, ctx: Context, device: Device) -> bool:
+    def _put_down(self, device: Device, begun_ns: int, now_ns: int) -> None:
         with self._lock:
-            self._busy_with = device if device in self._devices else None
-            self._polled = ctx.clock.Event()
-        return self._busy_with is not None
-
-    def _put_down(self) -> None:
-        with self._lock:
+            if device in self._due_ns and self._due_ns[device] <= begun_ns:
+                self._due_ns[device] = _after(self._due_ns[device], device.every, now_ns)
             self._busy_with, polled = None, self._polled
         if polled is not None:
             polled.set()

@@ -87,6 +87,10 @@ class Registry:
         refuse_ambiguous(contract, found)
         return sorted(found, key=lambda each: (each.ranking, each.number))
 
+    def has(self, name: str) -> bool:
+        """Say whether there is a provider of this name."""
+        return any(each.name == name for each in self._providers)
+
     def find(
         self, contract: type[T] | str, consumer: Consumer | str = "", **where: object
     ) -> T | None:

@@ -1,95 +1,60 @@
-"""Replacement: one unit takes the place of another, all or nothing."""
+"""Replacement: new versions take the places of parts, all of them or none (promise P12)."""
 
 from __future__ import annotations
 
-from enum import Enum
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from edgekernel.core import handover
 from edgekernel.core.context import Host
 from edgekernel.core.errors import LifecycleError, TurnTimeoutError
 from edgekernel.core.lifecycle import Lifecycle
-from edgekernel.core.markers import hook
-from edgekernel.core.messages import Message
-from edgekernel.core.signals import Signal, batch
-from edgekernel.core.unit import Unit, UnitState, call_hook
+from edgekernel.core.signals import batch
+from edgekernel.core.unit import Unit, UnitState
 
 START_LIMIT_S = 10.0
-"""Seconds that the new version has to start; a service's `start` runs on its own thread."""
-
-_PLAIN = (type(None), bool, int, float, complex, str, bytes, Enum, Message)
+"""Seconds that each step has: the old service's last tick, the new one's `start`, the exchange."""
 
 
-class Replacement:
-    """The new version starts beside the old one; then they change places within one turn.
+class Exchange:
+    """Several replacements as one: the new versions start, then all change places in one turn."""
 
-    Hardware can be held by one only, and a service ticks on one thread: there the old one lets
-    go first, and takes it again if the new one fails.
-    """
-
-    def __init__(self, runtime: Host, lifecycle: Lifecycle, old: Unit, part: Any) -> None:
-        self.old = old
-        self.new = Unit(
-            runtime, part, old.name,
-            properties=_own_properties(old), optional=old.optional, parent=old.parent,
-        )  # fmt: skip
+    def __init__(
+        self,
+        runtime: Host,
+        replacements: Sequence[Replacement],
+        rolling_back: Callable[[], object],
+    ) -> None:
+        """`rolling_back` is called when it fails, before the old ones go to work again."""
         self._runtime = runtime
-        self._lifecycle = lifecycle
-        self._lock = runtime.clock.Lock()
+        self._rolling_back = rolling_back
+        self._replacements = replacements
+        self._lock = threading.Lock()
         self._in_place = self._given_up = False
-        if old.kind is not self.new.kind:
-            raise LifecycleError(
-                f"{old.name}: a {old.kind.name.lower()} cannot become a "
-                f"{self.new.kind.name.lower()}; remove it and add the other"
-            )
+        self._label = f"update of {', '.join(each.old.name for each in replacements)}"
 
     def carry_out(self) -> None:
-        """Put the new unit in the old one's place; raises, with the old one back at work."""
-        old, new = self.old, self.new
-        if old.state is not UnitState.ACTIVE:
-            raise LifecycleError(f"{old.name}: it is {old.state}; only an active part is updated")
-        self._check_consumers()
-        self._let_go()
+        """Put the new units in the places of the old ones; raises, with the old ones at work."""
+        begun: list[Replacement] = []
         try:
-            new.attach()
-            if new.is_service:
-                self._set_to_work()
-            else:
-                new.begin()
-                self._change_places()
+            for each in self._replacements:
+                each.check()
+            for each in self._replacements:
+                begun.append(each)
+                each.prepare()
+            self._change_places()
         except BaseException:
-            self._back_to_old()
+            self._rolling_back()
+            for each in reversed(begun):
+                each.roll_back()
             raise
-        self._lifecycle.put_in_place(old, new)
-        self._lifecycle.stopping().finish(old)
-
-    def take_back(self) -> None:
-        """Undo a replacement that was carried out: another one of the same update has failed."""
-        Replacement(self._runtime, self._lifecycle, self.new, self.old.part).carry_out()
-
-    def _check_consumers(self) -> None:
-        old, new = self.old.provider, self.new.provider
-        for unit in self._lifecycle.units.values():
-            for each in unit.requirements:
-                if not each.optional and each.fits(old) and not each.fits(new):
-                    raise LifecycleError(
-                        f"{old.name}: not updated: {unit.name} requires a {each}, which the new "
-                        "version does not provide"
-                    )
-
-    def _let_go(self) -> None:
-        old = self.old
-        if old.supervised is not None:
-            old.supervised.cancel()
-            if not old.supervised.join(START_LIMIT_S):
-                raise LifecycleError(f"{old.name}: not updated: its tick does not end")
-        if old.is_device:
-            old.part.detach()
+        for each in self._replacements:
+            each.settle()
 
     def _change_places(self) -> None:
-        """Do it as one turn: no event is handled between the versions, none by both."""
         try:
-            label = f"update of {self.old.name}"
-            self._runtime.turns.call(self._change_places_now, label, START_LIMIT_S)
+            self._runtime.turns.call(self._change_places_now, self._label, START_LIMIT_S)
         except TurnTimeoutError:
             with self._lock:
                 self._given_up = not self._in_place
@@ -97,114 +62,265 @@ class Replacement:
                 raise
 
     def _change_places_now(self) -> None:
-        old, new = self.old, self.new
-        old.fall_silent()
+        """Do it within one turn: no event is handled between the versions, none by both."""
+        begun: list[Replacement] = []
         try:
-            hand_over(old, new)
             with batch():  # consumers see one version or the other
-                new.enter_now()
-                self._runtime.registry.exchange(old.provider, new.provider)
+                for each in self._replacements:
+                    begun.append(each)
+                    each.swap()
             with self._lock:
                 self._in_place = not self._given_up
             if not self._in_place:
-                raise LifecycleError(f"{old.name}: its update took too long")
+                raise LifecycleError(f"{self._label}: it took too long")
         except BaseException:
-            new.fall_silent()
-            self._runtime.registry.exchange(new.provider, old.provider)
-            old.enter_now()
+            with batch():
+                for each in reversed(begun):
+                    each.swap_back()
             raise
+        for each in self._replacements:
+            each.old.leave_now()
 
-    def _set_to_work(self) -> None:
-        """Let a new service tick; raises what its `start` raises."""
+
+class Replacement:
+    """The new version starts beside the old one; then they change places.
+
+    Hardware can be held by one only, and a service ticks on one thread: there the old one lets
+    go first, and takes it again if the new one fails.
+    """
+
+    def __init__(self, runtime: Host, lifecycle: Lifecycle, old: Unit, part: Any) -> None:
+        if part is old.part:
+            raise LifecycleError(f"{old.name}: the new version is the very part that is there")
+        self.old = old
+        self.new = lifecycle.parts.renewed(
+            part, old.name,
+            properties=_own_properties(old), optional=old.optional, parent=old.parent,
+        )  # fmt: skip
+        self._runtime = runtime
+        self._lifecycle = lifecycle
+        self._assembly = lifecycle.assembly
+        self._known: handover.Known | None = None  # of one that has let go
+        self._let_go = self._attached = self._was_ticking = False
+
+    def check(self) -> None:
+        """Raise LifecycleError if the new version cannot take this place."""
         old, new = self.old, self.new
-        first = _FirstStart(self._runtime, old, new)
-        self._lifecycle.supervise(new, begin=first.begin)
-        if new.part.enabled:
-            self._lifecycle.set_ticking(new)
-            first.wait()
-        else:
-            hand_over(old, new)
-        self._runtime.registry.exchange(old.provider, new.provider)
+        if old.kind is not new.kind:
+            raise LifecycleError(
+                f"{old.name}: a {old.kind.name.lower()} cannot become a "
+                f"{new.kind.name.lower()}; remove it and add the other"
+            )
+        if old.state is not UnitState.ACTIVE:
+            raise LifecycleError(f"{old.name}: it is {old.state}; only an active part is updated")
+        missing = new.unmet()
+        if missing:
+            raise LifecycleError(f"{old.name}: not updated: nobody provides {', '.join(missing)}")
+        self._check_consumers()
 
-    def _back_to_old(self) -> None:
+    def _check_consumers(self) -> None:
+        old, new = self.old.provider, self.new.provider
+        for unit in self._lifecycle.parts.in_state(UnitState.ACTIVE):
+            for each in unit.requirements:
+                if each.optional or not each.fits(old) or each.fits(new):
+                    continue
+                others = self._runtime.registry.providers(each.contract, each.where)
+                if all(other in (old, unit.provider) for other in others):
+                    raise LifecycleError(
+                        f"{old.name}: not updated: {unit.name} requires a {each}, which the new "
+                        "version does not provide"
+                    )
+
+    def prepare(self) -> None:
+        """Start the new version, as far as it can be beside the old one."""
+        new = self.new
+        if self.old.is_service:
+            self._stop_ticking()
+        if self.old.is_device:
+            self._disconnect()
+        self._must_go_on()
+        new.attach()
+        self._attached = True
+        self._must_go_on()
+        if new.is_service:
+            self._begin_to_tick()
+        else:
+            new.begin()
+        self._must_go_on()
+
+    def _must_go_on(self) -> None:
+        if self._runtime.phase.ending:
+            raise LifecycleError(f"{self.old.name}: not updated: the runtime is stopping")
+
+    def _stop_ticking(self) -> None:
+        old = self.old
+        if old.supervised is None:
+            return
+        self._was_ticking = not old.supervised.join(0.0)
+        old.state = UnitState.STOPPING
+        old.supervised.cancel()
+        self._lifecycle.gate.look_again()  # it may wait there for a change of its own
+        if not old.supervised.join(START_LIMIT_S):
+            raise LifecycleError(f"{old.name}: not updated: its tick does not end")
+        self._known = handover.ask(old)
+
+    def _disconnect(self) -> None:
+        """Let the old driver go: nothing polls it, and nothing of it runs any more."""
+        old = self.old
+        self._known = handover.ask(old)
+        self._assembly.poll_no_more(old.part)
+        self._let_go = True
+        self._in_turn(old.fall_silent)
+        old.part.detach()
+
+    def _begin_to_tick(self) -> None:
+        new = self.new
+        if not new.part.enabled:
+            self._assembly.supervise(new)
+            self._tell(new)
+            return
+        first = FirstStart(self._runtime, self._lifecycle, new, self._tell)
+        self._assembly.supervise(new, begin=first.begin, enter=first.enter)
+        self._assembly.set_ticking(new)
+        first.wait()
+
+    def _tell(self, new: Unit) -> None:
+        handover.tell(new, handover.ask(self.old) if self._known is None else self._known)
+
+    def swap(self) -> None:
+        """Let the new version be the one that is called; within a turn."""
+        if not self.new.is_service:  # a service has entered with its first start
+            self.old.fall_silent()
+            self._tell(self.new)
+            self.new.enter_now()
+        self._runtime.registry.exchange(self.old.provider, self.new.provider)
+
+    def swap_back(self) -> None:
+        """Undo `swap`, as far as it went; within a turn."""
+        self._runtime.registry.exchange(self.new.provider, self.old.provider)
+        if not self.new.is_service:
+            self.new.leave_now()
+            if not self._let_go and self.old.state is UnitState.ACTIVE:
+                self.old.enter_now()
+
+    def settle(self) -> None:
+        """End the old version: the new one is in its place."""
+        old, new = self.old, self.new
+        self._lifecycle.parts.replace(old, new)
+        new.state = UnitState.ACTIVE
+        if new.is_device:
+            if new.part.polled:
+                self._assembly.poll(new.part)
+            self._assembly.drop_idle_pollers()
+        self._assembly.stopping().finish(old)
+
+    def roll_back(self) -> None:
+        """Put the old version to work again, and end what there is of the new one."""
         old, new = self.old, self.new
         if new.supervised is not None:
             new.supervised.cancel()
             new.supervised.join(START_LIMIT_S)
-        self._lifecycle.stopping().finish(new)
-        if old.is_device:
+        if self._attached:
+            self._assembly.stopping().finish(new)
+        new.unbind()
+        if self._runtime.phase.ending:
+            return  # the shutdown has the old one among those that it stops
+        if self._let_go:
+            self._connect_again()
+        if self._was_ticking:
+            self._tick_again()
+        elif old.state is UnitState.STOPPING:
+            old.state = UnitState.ACTIVE
+
+    def _connect_again(self) -> None:
+        old = self.old
+        try:
             old.part.attach(old.context)
-        self._lifecycle.set_ticking(old)
+        except Exception as error:  # neither version can drive it: then it is missing
+            for unit in reversed(self._lifecycle.parts.needing([old])):
+                self._assembly.suspend(unit, f"{old.name} is gone")
+            self._lifecycle.caretaker.retry_later(old, error)
+            return
+        self._in_turn(old.enter_now)
+        if old.part.polled:
+            self._assembly.poll(old.part)
+
+    def _tick_again(self) -> None:
+        old, assembly = self.old, self._assembly
+        supervised = old.supervised
+        assert supervised is not None
+        old.state = UnitState.ACTIVE
+        if supervised.join(0.0):
+            assembly.set_ticking(old)
+            return
+
+        def afterwards() -> None:  # its last tick has yet to end
+            while not supervised.join(60.0):
+                pass
+            with self._lifecycle.gate.passing() as alone:
+                if alone and old.state is UnitState.ACTIVE and supervised.join(0.0):
+                    assembly.set_ticking(old)
+
+        self._runtime.clock.Thread(afterwards, f"svc:{old.name}:again").start()
+
+    def _in_turn(self, step: Callable[[], object]) -> None:
+        label = f"update of {self.old.name}"
+        try:
+            self._runtime.turns.call(step, label, START_LIMIT_S)
+        except TurnTimeoutError:
+            step()
 
 
-class _FirstStart:
-    """Waits for the outcome of a service's first start."""
+class FirstStart:
+    """Waits for the outcome of a service's first start, on the service's own thread."""
 
-    def __init__(self, runtime: Host, old: Unit, unit: Unit) -> None:
-        self._old = old
+    def __init__(
+        self, runtime: Host, lifecycle: Lifecycle, unit: Unit, tell: Callable[[Unit], object]
+    ) -> None:
+        self._lifecycle = lifecycle
         self._unit = unit
+        self._tell = tell
+        self._caller = runtime.clock.flow()
         self._done = runtime.clock.Event()
         self._error: BaseException | None = None
+        self._given_up = False
 
     def begin(self) -> None:
-        """Start the service, on its thread; the first time it takes over from the old one."""
-        try:
+        """Start the service; the first time it is told what the old one knew."""
+        if self._done.is_set():
             self._unit.begin()
-            if not self._done.is_set():
-                hand_over(self._old, self._unit)
+        else:
+            self._attempt(self._begin)
+
+    def _begin(self) -> None:
+        with self._lifecycle.gate.shared(self._caller):
+            self._unit.begin()
+            self._tell(self._unit)
+        if self._given_up:
+            raise LifecycleError(f"{self._unit.name}: it has started too late")
+
+    def enter(self) -> None:
+        """Let its handlers, effects and commands be called: with that it has started."""
+        self._attempt(self._unit.enter)
+        self._done.set()
+
+    def _attempt(self, step: Callable[[], object]) -> None:
+        try:
+            step()
         except BaseException as error:
-            self._error = error
+            if not self._done.is_set() and self._unit.supervised is not None:
+                self._error = error
+                self._unit.supervised.cancel()  # not to be tried again: the old one goes on
+                self._done.set()
             raise
-        finally:
-            self._done.set()
 
     def wait(self) -> None:
         """Return when it has started; raises what it raised."""
         if not self._done.wait(START_LIMIT_S):
+            self._given_up = True
             raise LifecycleError(f"{self._unit.name}: not started within {START_LIMIT_S:g} s")
         if self._error is not None:
             raise self._error
-
-
-def hand_over(old: Unit, new: Unit) -> None:
-    """Give the new version what the old one knows."""
-    snapshot, restore = hook(old.part, "snapshot"), hook(new.part, "restore")
-    known = _plain_data(old) if snapshot is None else call_hook(snapshot, old.context)
-    if restore is not None:
-        call_hook(restore, new.context, known)
-        return
-    with batch():
-        for name, value in _plain_data(old).items():
-            present = new.part.__dict__.get(name)
-            if isinstance(present, Signal):
-                present.set(value)
-            elif name in new.part.__dict__ and _is_plain(present):
-                setattr(new.part, name, value)
-
-
-def _plain_data(unit: Unit) -> dict[str, Any]:
-    """Return copies of the attributes that hold plain data, signals by their value."""
-    from copy import deepcopy  # loads re and more: only for an update
-
-    meta = unit.meta
-    not_state = {
-        "name", "id", "ctx", *(each.name for each in meta.requirements),
-        *(each.name for each in meta.properties), *meta.computeds,
-    }  # fmt: skip
-    found = {}
-    for name, value in unit.part.__dict__.items():
-        held = value.peek() if isinstance(value, Signal) else value
-        if name not in not_state and _is_plain(held):
-            found[name] = deepcopy(held)
-    return found
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, dict):
-        return all(_is_plain(key) and _is_plain(each) for key, each in value.items())
-    if isinstance(value, list | tuple | set | frozenset):
-        return all(map(_is_plain, value))
-    return isinstance(value, _PLAIN)
 
 
 def _own_properties(unit: Unit) -> dict[str, object]:

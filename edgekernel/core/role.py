@@ -15,6 +15,8 @@ class Role:
     """
 
     name: str = ""
+    depends: tuple[str, ...] = ()
+    """Names of parts that start before it, beside those that provide what it requires."""
     _context: Context | None = None
 
     @property

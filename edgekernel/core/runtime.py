@@ -14,13 +14,15 @@ from edgekernel.core.call import Call, Request
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.commands import Authorizer, Binder, bind_by_name
 from edgekernel.core.device import Device
-from edgekernel.core.errors import HeldSafeError, LifecycleError, describe
+from edgekernel.core.devices import Devices
+from edgekernel.core.errors import HeldSafeError, LifecycleError, UnavailableError, describe
 from edgekernel.core.hot import HotChanges
 from edgekernel.core.interface import Interface
 from edgekernel.core.invocation import Commands
-from edgekernel.core.lifecycle import Lifecycle, Phase
+from edgekernel.core.lifecycle import Lifecycle
 from edgekernel.core.markers import KindNote, SkillNote
 from edgekernel.core.messages import Event, Message, Severity
+from edgekernel.core.phase import Phase
 from edgekernel.core.policy import Policies
 from edgekernel.core.process import Process
 from edgekernel.core.record import dataclass
@@ -108,6 +110,7 @@ class Runtime:
         self._seq = 0
         self._lifecycle = Lifecycle(self, shutdown_limit_s)
         self._hot = HotChanges(self, self._lifecycle)
+        self.devices = Devices(self._lifecycle.parts, self.attach_device, self.hot_remove)
 
     @property
     def phase(self) -> Phase:
@@ -115,14 +118,19 @@ class Runtime:
         return self._lifecycle.phase
 
     @property
-    def devices(self) -> Mapping[str, Device]:
-        """The devices by id, in the order of attaching."""
-        return self._lifecycle.devices
+    def processes(self) -> Mapping[str, Process]:
+        """The processes by name."""
+        return self._lifecycle.parts.of(Process)
+
+    @property
+    def interfaces(self) -> Mapping[str, Interface]:
+        """The interfaces by name."""
+        return self._lifecycle.parts.of(Interface)
 
     @property
     def services(self) -> Mapping[str, Service]:
         """The services by name."""
-        return self._lifecycle.services
+        return self._lifecycle.parts.of(Service)
 
     @property
     def policies(self) -> Policies:
@@ -161,7 +169,8 @@ class Runtime:
         with backoff. Returns the instance.
         """
         if self.phase is Phase.CREATED:
-            return self._lifecycle.add(part, name, properties=properties, optional=optional).part
+            how = {"properties": properties, "optional": optional}
+            return self._lifecycle.parts.add(part, name, **how).part
         return self.hot_add(part, name, properties=properties, optional=optional)
 
     def instantiate(
@@ -209,6 +218,14 @@ class Runtime:
         """
         return self._hot.update(part)
 
+    def retry(self, name: str) -> None:
+        """Start a part that has failed, or waits, now instead of later.
+
+        Raises UnknownTargetError, LifecycleError (it is active), or what keeps it from starting:
+        then it is tried again later as before. Inside a turn as `hot_add`.
+        """
+        self._hot.retry(name)
+
     def spawn(
         self, parent: str, part: Any, name: str, properties: Mapping[str, object] | None
     ) -> Any:
@@ -228,6 +245,15 @@ class Runtime:
         Raises BootError with everything that failed, after stopping again what had started.
         """
         self._lifecycle.boot()
+
+    def drain(self, timeout_s: float = 30.0) -> bool:
+        """Take on no more commands, and finish those that run and what waits in the turn queue.
+
+        Returns whether that was done within `timeout_s` seconds; inside a handler, which cannot
+        wait for itself, False. Events, effects and services go on until the `shutdown`, which is
+        still to be called. Raises LifecycleError unless the runtime is running.
+        """
+        return self._lifecycle.drain(timeout_s)
 
     def shutdown(self, reason: str = "requested") -> None:
         """Make the outputs safe, then stop everything, in reverse, within the limit.
@@ -315,6 +341,8 @@ class Runtime:
         return self.commands.start(Request(name, dict(args or {}), principal, target, key, timeout))
 
     def _check_running(self, name: str) -> None:
+        if self.phase is Phase.DRAINING:
+            raise UnavailableError(f"{name}: the runtime is draining: it takes no more commands")
         if self.phase is not Phase.RUNNING:
             raise LifecycleError(f"{name}: the runtime is {self.phase}; commands need it running")
 
@@ -329,12 +357,11 @@ class Runtime:
         return {each.name: each for unit in self._active() for each in unit.meta.skills}
 
     def _active(self) -> list[Unit]:
-        units = self._lifecycle.units.values()
-        return [unit for unit in units if unit.state is UnitState.ACTIVE]
+        return list(self._lifecycle.parts.in_state(UnitState.ACTIVE))
 
     def status(self) -> dict[str, Any]:
         """Return the state of the runtime and of every part, ready for JSON."""
-        degraded = list(self._lifecycle.degraded)
+        degraded = list(self._lifecycle.caretaker.missing)
         running = self.phase is Phase.RUNNING
         return {
             "name": self.name,
@@ -351,7 +378,7 @@ class Runtime:
             "services": self._lifecycle.service_status(),
             "commands": self.commands.status(),
             "components": describe_units(
-                self._lifecycle.units.values(), self.traits, self.registry
+                self._lifecycle.parts.units.values(), self.traits, self.registry
             ),
         }
 
@@ -362,7 +389,8 @@ class Runtime:
         `@lifecycle.health` method runs as a turn, with `limit_s` seconds to answer.
         """
         parts = ask_health(self._active(), self.turns, limit_s) | {
-            name: self._lifecycle.units[name].error for name in self._lifecycle.degraded
+            unit.name: unit.error
+            for unit in self._lifecycle.parts.in_state(UnitState.WAITING, UnitState.FAILED)
         }
         return {
             "healthy": self.phase is Phase.RUNNING and not any(parts.values()),

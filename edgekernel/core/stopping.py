@@ -32,9 +32,7 @@ class Stopping:
         """Make the outputs safe, then stop services, then all others in reverse."""
         held = standing.copy()
         self._hold_safe(held, reason)
-        with self._gate.passing(self._left(0.5)) as alone:
-            pass  # what is being changed has ended; what comes later sees that this goes on
-        if not alone:
+        if not self._gate.close(self._left(0.5)):
             self._passed_over("boot or hot change", "still going on")
         self._hold_safe([unit for unit in standing if unit not in held], reason)
         self.tell(message.RuntimeShuttingDown(reason))
@@ -48,13 +46,17 @@ class Stopping:
     def retire(self, unit: Unit) -> None:
         """Take down one unit of a runtime that goes on; bounded like a shutdown."""
         if unit.supervised is not None:
+            unit.state = UnitState.STOPPING
             unit.supervised.cancel()
+            self._gate.look_again()  # it may wait there for a change of its own
             self._join(unit)
         self._end_unit(unit, LEAVE_LIMIT_S)
 
     def finish(self, unit: Unit) -> None:
         """End a unit that another one has replaced, or that could not replace it."""
-        self._all_at_once([(f"end of {unit.name}", unit.end)], self._left(0.5))
+        step = partial(self._let_go, unit, LEAVE_LIMIT_S)
+        self._all_at_once([(f"end of {unit.name}", step)], self._left(0.5))
+        unit.unbind()
         unit.state = UnitState.STOPPED
 
     def tell(self, what: Message) -> None:
@@ -85,10 +87,14 @@ class Stopping:
     def _take_down(self, unit: Unit, leave_s: float) -> None:
         unit.withdraw()
         try:
-            unit.leave(leave_s)
-            unit.end()
+            self._let_go(unit, leave_s)
         finally:
             unit.gone()
+
+    @staticmethod
+    def _let_go(unit: Unit, leave_s: float) -> None:
+        unit.leave(leave_s)
+        unit.end()
 
     def _hold_safe(self, standing: Sequence[Unit], reason: str) -> None:
         text = f"the node is stopping: {reason}"
@@ -112,7 +118,8 @@ class Stopping:
         clock = self._runtime.clock
         threads: list[tuple[str, ThreadLike]] = []
         for name, step in steps:
-            thread = clock.Thread(partial(self._reported, name, step), f"stop:{name}")
+            run = partial(self._reported, name, step, clock.flow())
+            thread = clock.Thread(run, f"stop:{name}")
             thread.start()
             threads.append((name, thread))
         end = clock.monotonic() + limit_s
@@ -120,9 +127,10 @@ class Stopping:
             thread.join(max(0.0, end - clock.monotonic()))
         return [name for name, thread in threads if thread.is_alive()]
 
-    def _reported(self, name: str, step: Callable[[], object]) -> None:
+    def _reported(self, name: str, step: Callable[[], object], caller: object) -> None:
         try:
-            self._runtime.turns.within(step)
+            with self._gate.shared(caller):
+                self._runtime.turns.within(step)
         except Exception as error:
             self._passed_over(name, describe(error)[0])
 

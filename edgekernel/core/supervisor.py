@@ -96,6 +96,12 @@ class Supervised:
     def _supervise(self) -> None:
         self._flow = self._context.clock.flow()
         current_component.set(self.service.name)
+        try:
+            self._run_and_restart()
+        finally:
+            self._flow = None
+
+    def _run_and_restart(self) -> None:
         while not self._cancelled:
             error = self._run_once()
             delay_s = self._after(error)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Mapping
 from enum import IntEnum, StrEnum
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgekernel.core import message
@@ -99,7 +98,9 @@ class Unit:
                 "something else"
             )
         self.optional = optional or meta.optional
-        self.depends = meta.depends
+        self.depends: tuple[str, ...] = meta.depends
+        if isinstance(part, Device | Role):
+            self.depends = (*meta.depends, *part.depends)
         self.requirements = [r for r in meta.requirements if r.name not in part.__dict__]
         self.state = UnitState.REGISTERED
         self.error = ""
@@ -137,8 +138,10 @@ class Unit:
 
     def unmet(self) -> list[str]:
         """Return what it cannot do without and nobody provides at the moment."""
-        return [str(each) for each in self.requirements
-                if not each.optional and not self.available(each)]  # fmt: skip
+        missing = [name for name in self.depends if not self._host.registry.has(name)]
+        missing += [str(each) for each in self.requirements
+                    if not each.optional and not self.available(each)]  # fmt: skip
+        return missing
 
     def misses(self, lost: Collection[Unit]) -> bool:
         """Say whether it is active and cannot go on without these units."""
@@ -230,7 +233,9 @@ class Unit:
     def end(self) -> None:
         """Stop the part, detach it and take back what it was given; every step is tried."""
         errors: list[Exception] = []
-        steps: list[Callable[[], object]] = [partial(self._call_hook, "deactivate")]
+        steps: list[Callable[[], object]] = []
+        if not self.is_service:  # its supervisor does this at the end of each run
+            steps.append(self.deactivate)
         if isinstance(self.part, Role) and not self.is_service:
             steps.append(lambda: self.part.stop(self.context))
         if isinstance(self.part, Device | Role):
@@ -243,6 +248,10 @@ class Unit:
         self.unbind()
         if errors:
             raise errors[0] if len(errors) == 1 else ExceptionGroup(self.name, errors)
+
+    def deactivate(self) -> None:
+        """Call its `@lifecycle.deactivate` method; what that raises is raised."""
+        self._call_hook("deactivate")
 
     def unbind(self) -> None:
         """Take back what was injected."""

@@ -11,6 +11,7 @@ import pytest
 
 from edgekernel import Runtime
 from edgekernel.sim import SimClock
+from tests.core.parts import Steps
 
 
 @pytest.fixture
@@ -78,3 +79,17 @@ def sim() -> Iterator[Simulation]:
         runtime.shutdown("the test has ended")
         runtime.turns.close()
     simulation.clock.close()
+
+
+@pytest.fixture
+def steps() -> Steps:
+    """What the parts of a test note."""
+    return Steps()
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    """What hanging parts wait for; it opens when the test ends, so that they end too."""
+    event = threading.Event()
+    yield event
+    event.set()

@@ -57,9 +57,7 @@ class Bench:
         self.clock.advance(10)
 
     def voice(self) -> Any:
-        return self.runtime.registry.find("voice") or next(
-            (u.part for u in self.runtime._lifecycle.units.values() if u.name == "voice"), None
-        )
+        return self.runtime.registry.find(object, id="voice")
 
     def status(self) -> Any:
         return self.runtime.invoke("plugins.status")

@@ -1,0 +1,133 @@
+"""Degraded: the runtime goes on without some parts, says so, and tries them again (promise P5)."""
+
+from __future__ import annotations
+
+import random
+
+from edgekernel.core import message
+from edgekernel.core.assembly import Assembly
+from edgekernel.core.clock import NANOSECONDS, EventLike
+from edgekernel.core.context import Host
+from edgekernel.core.errors import LifecycleError, describe
+from edgekernel.core.gate import Gate
+from edgekernel.core.order import dependency_order
+from edgekernel.core.parts import Parts
+from edgekernel.core.phase import Phase
+from edgekernel.core.unit import Unit, UnitState
+
+RETRY_S = 1.0
+"""Seconds before an optional part that did not start is tried again; doubled each time."""
+RETRY_LIMIT_S = 60.0
+
+
+class Caretaker:
+    """Looks after the parts that should be active and are not.
+
+    One that fails is tried again, one that lacks something starts when it is there.
+    """
+
+    def __init__(self, runtime: Host, parts: Parts, assembly: Assembly, gate: Gate) -> None:
+        self._runtime = runtime
+        self._parts = parts
+        self._assembly = assembly
+        self._gate = gate
+        self._jitter = random.Random(runtime.name)
+        self._care: EventLike = runtime.clock.Event()
+        self._at_work = False
+        self._told: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The names of the parts that should be active and are not."""
+        wrong = self._parts.in_state(UnitState.WAITING, UnitState.FAILED)
+        return tuple(unit.name for unit in wrong)
+
+    def try_to_start(self, unit: Unit) -> Exception | None:
+        """Start a unit; return what kept it from starting. What can come later, is cared for."""
+        if unit.state is UnitState.ACTIVE:
+            return None
+        missing = unit.unmet()
+        if missing:
+            return self._let_wait(unit, missing)
+        try:
+            self._assembly.start(unit)
+        except Exception as error:
+            what = "attaching device" if unit.is_device else "starting"
+            error.add_note(f"while {what} {unit.name!r}")
+            phase = self._runtime.phase
+            if phase.ending:
+                self._assembly.undo(unit)
+            elif unit.optional or phase is not Phase.BOOTING:
+                self.retry_later(unit, error)
+            return error
+        unit.attempts = 0
+        self._assembly.set_ticking(unit)
+        return None
+
+    def _let_wait(self, unit: Unit, missing: list[str]) -> LifecycleError:
+        text = f"{unit.name}: not started: nobody provides {', '.join(missing)}"
+        if unit.state is not UnitState.WAITING:
+            self._runtime.emit(message.ComponentWaiting(unit.name, tuple(missing)))
+        unit.state, unit.error = UnitState.WAITING, text
+        return LifecycleError(text)
+
+    def retry_later(self, unit: Unit, error: Exception) -> None:
+        """Take down what of a unit stands, and try it again after a while."""
+        self._assembly.undo(unit)
+        unit.state, unit.attempts = UnitState.FAILED, unit.attempts + 1
+        unit.error, trace = describe(error)
+        delay_s = min(RETRY_S * 2.0 ** (unit.attempts - 1), RETRY_LIMIT_S)
+        delay_s *= self._jitter.uniform(0.8, 1.2)
+        unit.retry_ns = self._runtime.clock.monotonic_ns() + int(delay_s * NANOSECONDS)
+        self._runtime.emit(message.ComponentFailed(unit.name, unit.error, trace))
+        self._runtime.emit(message.PartRetry(unit.name, unit.attempts, delay_s))
+        self.look_again()
+        if not self._at_work:
+            self._at_work = True
+            name = f"{self._runtime.name}:caretaker"
+            self._runtime.clock.Thread(self._take_care, name).start()
+
+    def look_again(self) -> None:
+        """See what is due now, and whether there is still a runtime to care for."""
+        self._care.set()
+
+    def settle(self) -> None:
+        """Start those that were waiting for what is there now; inside the gate."""
+        order, _ = dependency_order(list(self._parts.units.values()))
+        for unit in order:
+            ready = unit.state is UnitState.WAITING and not unit.unmet()
+            if ready and not self._runtime.phase.ending:
+                self.try_to_start(unit)
+        if self._runtime.phase.booted:
+            self.tell()
+
+    def tell(self) -> None:
+        """Say so when the list of parts that are not active has changed."""
+        before, self._told = self._told, self.missing
+        if self._told == before or self._runtime.phase.ending:
+            return
+        told = message.RuntimeDegraded(self._told)
+        self._runtime.emit(told if self._told else message.RuntimeRecovered())
+
+    def _take_care(self) -> None:
+        while not self._runtime.phase.ending:
+            self._care.wait(self._wait_s())
+            self._care.clear()
+            with self._gate.passing() as alone:  # not before the end of the boot
+                if not alone:
+                    return
+                for unit in self._due():
+                    self.try_to_start(unit)
+                self.settle()
+
+    def _wait_s(self) -> float | None:
+        """Return the seconds until the next part is due, or None."""
+        due = [u.retry_ns for u in self._parts.in_state(UnitState.FAILED) if u.retry_ns is not None]
+        if not due:
+            return None
+        return max(0.0, (min(due) - self._runtime.clock.monotonic_ns()) / NANOSECONDS)
+
+    def _due(self) -> list[Unit]:
+        now_ns = self._runtime.clock.monotonic_ns()
+        failed = self._parts.in_state(UnitState.FAILED)
+        return [unit for unit in failed if unit.retry_ns is not None and unit.retry_ns <= now_ns]
