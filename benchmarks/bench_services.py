@@ -97,8 +97,8 @@ def report(measured: dict[str, dict[str, float]], seconds: float) -> str:
     ]
     rows = [
         [
-            name, f"{each['ticks']}", f"{each['lost']}", f"{each['skipped']}", f"{each['drift_ms']:.1f} ms",
-            f"{each['p50_us']:.0f} us", f"{each['p99_us']:.0f} us",
+            name, *(str(each[count]) for count in ("ticks", "lost", "skipped")),
+            f"{each['drift_ms']:.1f} ms", f"{each['p50_us']:.0f} us", f"{each['p99_us']:.0f} us",
         ]
         for name, each in measured.items()
     ]  # fmt: skip
