@@ -6,6 +6,10 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH_VENV := .venv-bench
+BENCH_STAMP := $(BENCH_VENV)/.installed
+COMPILE := uv pip compile pyproject.toml --no-config --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-annotate --no-emit-index-url
 
 # pyright: use the Node.js that the lock pins, and do not ask the network for a newer pyright.
 export PYRIGHT_PYTHON_GLOBAL_NODE := 0
@@ -40,10 +44,11 @@ check: $(STAMP) ## lint, formatting, types, import contracts
 	@$(BIN)/lint-imports
 	@echo "check: clean"
 
-bench: $(STAMP) ## run every benchmark in benchmarks/
+bench: $(BENCH_STAMP) ## run every benchmark (ARGS=--quick for a short run, ARGS=--readme keeps it)
+	@tools/ensure-mosquitto
 	@found=0; for file in benchmarks/bench_*.py; do \
 		[ -e "$$file" ] || continue; \
-		found=1; echo "bench: $$file"; $(BIN)/python "$$file" $(ARGS) || exit 1; \
+		found=1; echo "bench: $$file"; $(BENCH_VENV)/bin/python "$$file" $(ARGS) || exit 1; \
 	done; \
 	if [ $$found = 0 ]; then echo "bench: there is no benchmarks/bench_*.py yet"; fi
 
@@ -54,25 +59,35 @@ format: $(STAMP) ## let ruff repair layout and import order
 
 lock: $(STAMP) ## pin every dependency anew in constraints.txt (ARGS=--upgrade takes newer ones)
 	@echo "lock: resolving pyproject.toml for Python 3.11 and later, every platform"
-	@$(BIN)/uv pip compile pyproject.toml --no-config --quiet --universal --python-version 3.11 \
-		--extra demo --extra mqtt --extra sim --group dev --generate-hashes \
-		--no-header --no-annotate --no-emit-index-url --output-file constraints.txt $(ARGS)
-	@echo "lock: constraints.txt has $$(grep -c '^[a-z]' constraints.txt) packages"
+	@$(BIN)/$(COMPILE) --extra demo --extra mqtt --extra sim --group dev \
+		--output-file constraints.txt $(ARGS)
+	@$(BIN)/$(COMPILE) --extra mqtt --group bench --constraints constraints.txt \
+		--output-file benchmarks/constraints.txt $(ARGS)
+	@for file in constraints.txt benchmarks/constraints.txt; do \
+		echo "lock: $$file has $$(grep -c '^[a-z]' $$file) packages"; done
 
 clean: ## remove the virtual environment and every cache
-	@echo "clean: $(VENV), caches, build results"
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	@echo "clean: $(VENV), $(BENCH_VENV), caches, build results"
+	@rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
 
 $(STAMP): constraints.txt pyproject.toml
+	$(call install,$(VENV),constraints.txt)
+
+$(BENCH_STAMP): benchmarks/constraints.txt pyproject.toml
+	$(call install,$(BENCH_VENV),benchmarks/constraints.txt)
+
+# $(call install,folder of the virtual environment,file of pinned packages)
+define install
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "edgekernel needs Python 3.11 or newer, but '$(PYTHON)' is: $$($(PYTHON) --version 2>&1)" >&2; \
 		echo "Install one and name it, for example: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "'$(PYTHON)' cannot make virtual environments: its venv module is missing." >&2; \
 		echo "On Debian, Ubuntu and Raspberry Pi OS: sudo apt-get install python3-venv" >&2; exit 1; }
-	@test -x $(BIN)/pip || { echo "setup: making $(VENV)"; $(PYTHON) -m venv $(VENV); }
-	@echo "setup: installing the pinned dependencies (constraints.txt)"
-	@$(BIN)/pip install --quiet --no-input --disable-pip-version-check --require-hashes -r constraints.txt
+	@test -x $(1)/bin/pip || { echo "setup: making $(1)"; $(PYTHON) -m venv $(1); }
+	@echo "setup: installing the pinned dependencies ($(2))"
+	@$(1)/bin/pip install --quiet --no-input --disable-pip-version-check --require-hashes -r $(2)
 	@echo "setup: installing edgekernel from this folder, editable"
-	@$(BIN)/pip install --quiet --no-input --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(1)/bin/pip install --quiet --no-input --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+endef

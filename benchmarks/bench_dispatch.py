@@ -23,8 +23,8 @@ from typing import Any, ClassVar, NamedTuple
 
 from benchmarks.report import ROOT, Goal, options, publish, table
 
-REPETITIONS, PASSES = 7, 3
-SIZES = {"full": 400_000, "quick": 20_000}
+REPETITIONS, PASSES = 5, 2
+SIZES = {"full": 200_000, "quick": 20_000}
 """How many handlers run in a pass; the number of emits follows from it."""
 PATIENCE_S = 60
 
