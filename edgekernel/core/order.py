@@ -45,6 +45,12 @@ def dependency_order(units: Sequence[Unit]) -> tuple[list[Unit], list[Exception]
         edges[wish[0]].remove(wish[1])
 
 
+def stopping_last(units: Sequence[Unit]) -> list[Unit]:
+    """Return the units so that each comes after those it needs now, hot changes included."""
+    order, _ = dependency_order(units)
+    return order if len(order) == len(units) else list(units)
+
+
 def fitting(requirement: Requirement, unit: Unit, units: Sequence[Unit]) -> list[Unit]:
     """Return the other units that provide what a unit requires, the best first."""
     found = [each for each in units if each is not unit and requirement.fits(each.provider)]
@@ -66,9 +72,11 @@ def needs_of(unit: Unit, units: Sequence[Unit]) -> tuple[list[Unit], list[Except
         found = fitting(each, unit, units)
         try:
             refuse_ambiguous(each.contract, [other.provider for other in found])
+            by_hand = unit.available(each)
         except ConfigError as error:
             failures.append(ConfigError(f"{unit.name}.{each.name}: {error}"))
-        if each.optional or (not found and (unit.optional or unit.available(each))):
+            continue
+        if each.optional or (not found and (unit.optional or by_hand)):
             continue
         problem = _problem(found)
         if problem:

@@ -99,10 +99,14 @@ class Provider:
 
     def fits(self, contract: Contract, where: Mapping[str, object]) -> bool:
         """Say whether it provides a contract and has these properties."""
-        if not self.fulfils(contract):
-            return False
+        return self.fulfils(contract) and self.has(where)
+
+    def has(self, where: Mapping[str, object]) -> bool:
+        """Say whether it has these properties."""
         if not where:
             return True
+        if where.get("id", self.name) != self.name:
+            return False  # without a look at the others: they change, its name does not
         properties = self.properties
         return all(key in properties and properties[key] == where[key] for key in where)
 

@@ -8,13 +8,14 @@ however many contracts a provider fulfils.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
 from edgekernel.core.errors import ConfigError, UnavailableError
 from edgekernel.core.markers import Contract
 from edgekernel.core.provider import Consumer, Provider, contract_name
-from edgekernel.core.signals import Signal
+from edgekernel.core.signals import Signal, batch
 
 T = TypeVar("T")
 
@@ -25,13 +26,30 @@ class Injected(Protocol):
     def providers(self) -> list[Provider]: ...
 
 
+class _Shelf:
+    """The providers of one contract that somebody has asked for, and who hears of a change."""
+
+    def __init__(self, contract: Contract, providers: Sequence[Provider]) -> None:
+        self.contract = contract_name(contract)
+        self.providers = tuple(each for each in providers if each.fulfils(contract))
+        self.changed = Signal(0, equals=False, name=f"providers of {self.contract}")
+
+    def exchange(self, old: Provider | None, new: Provider | None) -> bool:
+        """Take one provider out and another one in; say whether that changes anything."""
+        before = self.providers
+        kept = tuple(each for each in before if each is not old)
+        self.providers = kept if new is None else (*kept, new)
+        return self.providers != before
+
+
 class Registry:
     """The providers of a runtime."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # around changes; never around user code
         self._providers: tuple[Provider, ...] = ()
-        self._changed = Signal(0, equals=False, name="registry")
+        self._by_name: dict[str, _Shelf] = {}
+        self._by_class: weakref.WeakKeyDictionary[type, _Shelf] = weakref.WeakKeyDictionary()
         self._uses: tuple[tuple[str, Sequence[Injected]], ...] = ()
 
     def provide(
@@ -63,6 +81,8 @@ class Registry:
         Raises ConfigError if the new one lacks something of a Protocol that it provides, or has
         the name of another one.
         """
+        if old is new:
+            return
         if new is not None:
             new.check()
         with self._lock:
@@ -75,15 +95,42 @@ class Registry:
                     new.number = old.number
                 kept = (*kept, new)
             self._providers = kept
-        if kept != before:
-            self._changed.set(0)
+            touched = [] if kept == before else self._restock(old, new)
+        with batch():
+            for shelf in touched:
+                shelf.changed.set(0)
+
+    def _restock(self, old: Provider | None, new: Provider | None) -> list[_Shelf]:
+        """Bring the shelves up to date; under the lock. Return those that have changed."""
+        shelves = [*self._by_name.items(), *self._by_class.items()]
+        return [
+            shelf
+            for contract, shelf in shelves
+            if shelf.exchange(old, new if new is not None and new.fulfils(contract) else None)
+        ]
+
+    def _shelf(self, contract: Contract) -> _Shelf:
+        with self._lock:
+            shelf = (
+                self._by_name.get(contract)
+                if isinstance(contract, str)
+                else self._by_class.get(contract)
+            )
+            if shelf is None:
+                shelf = _Shelf(contract, self._providers)
+                if isinstance(contract, str):
+                    self._by_name[contract] = shelf
+                else:
+                    self._by_class[contract] = shelf
+        return shelf
 
     def providers(
         self, contract: Contract, where: Mapping[str, object] | None = None
     ) -> list[Provider]:
         """Return the providers of a contract that have these properties, the best first."""
-        self._changed.get()
-        found = [each for each in self._providers if each.fits(contract, where or {})]
+        shelf = self._shelf(contract)
+        shelf.changed.get()
+        found = [each for each in shelf.providers if each.has(where or {})]
         refuse_ambiguous(contract, found)
         return sorted(found, key=lambda each: (each.ranking, each.number))
 

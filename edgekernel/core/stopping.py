@@ -11,6 +11,7 @@ from edgekernel.core.context import Host
 from edgekernel.core.errors import describe
 from edgekernel.core.gate import Gate
 from edgekernel.core.messages import Message
+from edgekernel.core.order import stopping_last
 from edgekernel.core.unit import LEAVE_LIMIT_S, Unit, UnitState
 
 SAFE_LIMIT_S = 2.0
@@ -36,6 +37,7 @@ class Stopping:
             self._passed_over("boot or hot change", "still going on")
         self._hold_safe([unit for unit in standing if unit not in held], reason)
         self.tell(message.RuntimeShuttingDown(reason))
+        standing = stopping_last(standing)
         self._stop_services([unit for unit in reversed(standing) if unit.supervised is not None])
         idle = self._runtime.turns.wait_idle(min(1.0, self._left(0.5)))
         leave_s = min(LEAVE_LIMIT_S, self._left(0.25)) if idle else _LEAST_S
