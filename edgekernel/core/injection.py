@@ -156,23 +156,29 @@ class Property:
         self.signal(instance).set(value)
 
 
-@overload
-def requires(contract: type[T], /, *, id: str | None = None) -> T: ...
-@overload
-def requires(contract: type[T], /, *, optional: Literal[False], id: str | None = None) -> T: ...
+# Callable and not type: mypy takes no Protocol for a type[T].
 @overload
 def requires(
-    contract: type[T],
+    contract: Callable[..., T],
     /,
     *,
-    optional: bool,
     id: str | None = None,
-    where: Mapping[str, object] = ...,
+    where: Mapping[str, object] | None = None,
+    optional: Literal[False] = False,
+) -> T: ...
+@overload
+def requires(
+    contract: Callable[..., T],
+    /,
+    *,
+    id: str | None = None,
+    where: Mapping[str, object] | None = None,
+    optional: bool,
 ) -> T | None: ...
 @overload
-def requires(contract: type[T], /, *, key: str) -> dict[Any, T]: ...
-@overload
-def requires(contract: type[T], /, *, where: Mapping[str, object]) -> T: ...
+def requires(
+    contract: Callable[..., T], /, *, key: str, where: Mapping[str, object] | None = None
+) -> dict[Any, T]: ...
 @overload
 def requires(contract: str, /, **how: Any) -> Any: ...
 @overload

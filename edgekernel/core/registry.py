@@ -102,7 +102,7 @@ class Registry:
 
     def _restock(self, old: Provider | None, new: Provider | None) -> list[_Shelf]:
         """Bring the shelves up to date; under the lock. Return those that have changed."""
-        shelves = [*self._by_name.items(), *self._by_class.items()]
+        shelves: list[tuple[Contract, _Shelf]] = [*self._by_name.items(), *self._by_class.items()]
         return [
             shelf
             for contract, shelf in shelves
@@ -139,31 +139,40 @@ class Registry:
         return any(each.name == name for each in self._providers)
 
     def find(
-        self, contract: type[T] | str, consumer: Consumer | str = "", **where: object
+        self, contract: Callable[..., T] | str, consumer: Consumer | str = "", **where: object
     ) -> T | None:
         """Return the best provider's service, or None."""
-        for best in self.providers(contract, where):
+        for best in self.providers(cast("Contract", contract), where):
             return cast("T", best.given_to(_consumer(consumer)))
         return None
 
-    def require(self, contract: type[T] | str, consumer: Consumer | str = "", **where: object) -> T:
+    def require(
+        self, contract: Callable[..., T] | str, consumer: Consumer | str = "", **where: object
+    ) -> T:
         """Return the best provider's service; raises UnavailableError if there is none."""
         found = self.find(contract, consumer, **where)
         if found is None:
             with_what = "".join(f", {key} {value!r}" for key, value in where.items())
-            raise UnavailableError(f"nobody provides {contract_name(contract)}{with_what}")
+            raise UnavailableError(
+                f"nobody provides {contract_name(cast(Contract, contract))}{with_what}"
+            )
         return found
 
     def all(
-        self, contract: type[T] | str, consumer: Consumer | str = "", **where: object
+        self, contract: Callable[..., T] | str, consumer: Consumer | str = "", **where: object
     ) -> list[T]:
         """Return every service of a contract, the best first."""
-        given = [each.given_to(_consumer(consumer)) for each in self.providers(contract, where)]
+        given = [
+            each.given_to(_consumer(consumer))
+            for each in self.providers(cast("Contract", contract), where)
+        ]
         return cast("list[T]", given)
 
-    def map(self, contract: type[T] | str, key: str, consumer: Consumer | str = "") -> dict[Any, T]:
+    def map(
+        self, contract: Callable[..., T] | str, key: str, consumer: Consumer | str = ""
+    ) -> dict[Any, T]:
         """Return the services by a property, the best first; those without it are left out."""
-        return by_property(self.providers(contract), key, _consumer(consumer))
+        return by_property(self.providers(cast("Contract", contract)), key, _consumer(consumer))
 
     def uses(self, consumer: str, injections: Sequence[Injected]) -> None:
         """Note what a consumer was injected."""

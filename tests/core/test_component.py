@@ -227,7 +227,6 @@ class TestInheritance:
         assert triple.double() == 6
         assert triple.seen == ["zebra 1", "ant 3", "zebra 2", "ant 6"]
 
-
     def test_base_and_subclass_side_by_side(self, make_runtime: MakeRuntime) -> None:
         """K9: each class has metadata of its own; what it needs adds up, what it is does not."""
 

@@ -47,6 +47,9 @@ class Voice:
         return self.language
 
 
+class Log: ...
+
+
 class Watcher:
     """Keeps what it is given at each run of its effect."""
 
@@ -77,11 +80,11 @@ class TestForms:
             voice = requires(IVoice)
             voices = requires(list[IVoice])
             spoken = requires(IVoice, key="language")
-            typed = requires(dict[str, IVoice], key="language")
+            typed: Any = requires(dict[str, IVoice], key="language")
             german = requires(IVoice, where={"language": "de"})
             by_id = requires(IVoice, id="low")
             log = requires("ILog", optional=True)
-            logs = requires(list["ILog"])  # type: ignore[type-abstract]
+            logs = requires(list[Log])
 
         runtime = make_runtime()
         low = runtime.register(Voice, "low", properties={"language": "de", RANKING: 5})
@@ -121,8 +124,8 @@ class TestForms:
 
         class User: ...
 
-        for name in names:
-            requires(**{name: IVoice})(User)
+        wanted: dict[str, Any] = dict.fromkeys(names, IVoice)
+        requires(**wanted)(User)
         runtime = make_runtime()
         voice = runtime.register(Voice)
         user = runtime.register(User)
@@ -142,7 +145,8 @@ class TestForms:
 
         with pytest.raises(ConfigError, match=r"clumsy\.start hides what every process has"):
             make_runtime().register(Clumsy())
-        for wrong in ({"key": IVoice}, {"optional": IVoice}):
+        wrongs: list[dict[str, Any]] = [{"key": IVoice}, {"optional": IVoice}]
+        for wrong in wrongs:
             with pytest.raises(ConfigError):
 
                 @requires(voice=IVoice, **wrong)
@@ -151,7 +155,7 @@ class TestForms:
     @pytest.mark.parametrize(
         "wrong",
         [
-            lambda: requires(IVoice | None),  # type: ignore[call-overload]
+            lambda: requires(IVoice | None),  # type: ignore[arg-type]
             lambda: requires(Callable[[], int]),  # type: ignore[call-overload]
             lambda: requires(dict[str, IVoice]),
             lambda: requires(list[IVoice], key="language"),
@@ -200,7 +204,7 @@ class TestUnitTests:
         assert speaker.text() == "fake!"
 
     def test_reading_it_too_early_says_what_to_do(self) -> None:
-        """Before injection reading is a LifecycleError that names the attribute and the ways out."""
+        """Before injection reading is a LifecycleError with the attribute and the ways out."""
         with pytest.raises(LifecycleError, match=r"Speaker\.voice: .*start.*x\.voice = "):
             self.Speaker().text()
 
@@ -318,7 +322,7 @@ class TestFollowing:
 
         class User:
             a = requires("A", optional=True)
-            b = requires(list["B"])  # type: ignore[type-abstract]
+            b = requires("B", key="id")
 
             def __init__(self) -> None:
                 self.seen: list[tuple[bool, int]] = []
@@ -347,9 +351,10 @@ class TestFollowing:
 
         runtime = make_runtime()
         old = runtime.register(Store)
+        how: list[dict[str, Any]] = [{}, {"optional": True}, {"key": "id"}]
         one, several, mapped = (
-            runtime.register(watcher(Store, **how), f"w{i}")
-            for i, how in enumerate(({}, {"optional": True}, {"key": "id"}))
+            runtime.register(watcher(Store, **options), f"w{number}")
+            for number, options in enumerate(how)
         )
         plain = runtime.register(watcher(list[Store]), "list")
         runtime.boot()

@@ -290,7 +290,7 @@ class TestWrongUse:
         "use",
         [
             lambda: on(lambda self, event: None),  # type: ignore[arg-type]
-            lambda: on(),
+            on,
             lambda: on(int),  # type: ignore[arg-type]
             lambda: component(type("Door", (), {})),  # type: ignore[arg-type]
             lambda: component(""),
@@ -298,7 +298,7 @@ class TestWrongUse:
             lambda: expose("rest", include="open"),  # type: ignore[arg-type]
             lambda: skill("a", content="", triggers="word"),  # type: ignore[arg-type]
             lambda: computed(property(lambda self: 1)),  # type: ignore[type-var]
-            lambda: command(staticmethod(lambda: 1)),  # type: ignore[call-overload]
+            lambda: command(staticmethod(lambda: 1)),
         ],
         ids=[f"use-{number}" for number in range(10)],
     )

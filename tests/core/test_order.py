@@ -41,7 +41,7 @@ class Part:
         self.steps.append(f"-{self.ctx.source}")
 
 
-def part(steps: list[str], *contracts: str, depends: list[str] = [], **required: Any) -> type:  # noqa: B006
+def part(steps: list[str], *contracts: str, depends: tuple[str, ...] = (), **required: Any) -> type:
     """Make a component class."""
 
     @component("part", depends=depends)
@@ -51,6 +51,11 @@ def part(steps: list[str], *contracts: str, depends: list[str] = [], **required:
 
     Made.steps = steps
     return Made
+
+
+def every(name: str) -> Any:
+    """Return a requirement of all that provide a contract known by its name."""
+    return list[name]  # type: ignore[valid-type]
 
 
 def failures(runtime: Runtime) -> list[str]:
@@ -94,7 +99,8 @@ class TestByContract:
 
     def test_a_chain_and_back(self, make_runtime: MakeRuntime) -> None:
         """Providers start first, along any chain; the shutdown goes the other way."""
-        runtime, steps = make_runtime(), []  # type: tuple[Runtime, list[str]]
+        steps: list[str] = []
+        runtime = make_runtime()
         runtime.register(part(steps, a="A"), "top")
         runtime.register(part(steps, "A", b="B"), "middle")
         runtime.register(part(steps, "B"), "bottom")
@@ -104,10 +110,11 @@ class TestByContract:
 
     def test_all_that_fit_come_first(self, make_runtime: MakeRuntime) -> None:
         """A list, a map, an optional one: what is there at boot is there in activate."""
-        runtime, seen = make_runtime(), []  # type: tuple[Runtime, list[int]]
+        seen: list[int] = []
+        runtime = make_runtime()
 
         class User:
-            several = requires(list["A"])  # type: ignore[type-abstract]
+            several = requires("A", key="id")
             mapped = requires("A", key="id")
             maybe = requires("B", optional=True)
 
@@ -168,9 +175,10 @@ class TestByContract:
         """P10: the order depends on what was registered and how, on nothing else."""
         orders = set()
         for _ in range(5):
-            runtime, steps = make_runtime(), []  # type: tuple[Runtime, list[str]]
+            steps: list[str] = []
+            runtime = make_runtime()
             for number in range(12):
-                needs = {"a": "A"} if number % 3 == 0 else {}
+                needs: dict[str, Any] = {"a": "A"} if number % 3 == 0 else {}
                 provided = ["A"] if number % 4 == 1 else []
                 runtime.register(part(steps, *provided, **needs), f"p{number}")
             runtime.boot()
@@ -183,10 +191,10 @@ class TestDepends:
         """What is named in depends= starts before, and a subclass needs what its base needs."""
         steps: list[str] = []
 
-        @component("base", depends=["clock"])
+        @component("base", depends=("clock",))
         class Base(Part): ...
 
-        @component("child", depends=["log"])
+        @component("child", depends=("log",))
         class Child(Base): ...
 
         Base.steps = steps
@@ -200,7 +208,7 @@ class TestDepends:
     def test_an_unknown_name(self, make_runtime: MakeRuntime) -> None:
         """K44: a name that is not there is an error that names the nearest one."""
         runtime = make_runtime()
-        runtime.register(part([], depends=["clok"]), "user")
+        runtime.register(part([], depends=("clok",)), "user")
         runtime.register(part([]), "clock")
         assert failures(runtime) == [
             "user: depends on 'clok', which is not there; did you mean 'clock'?"
@@ -210,10 +218,11 @@ class TestDepends:
 class TestCircles:
     def test_are_named(self, make_runtime: MakeRuntime) -> None:
         """K44: a circle names its members, not those behind it; nothing has been started."""
-        runtime, steps = make_runtime(), []  # type: tuple[Runtime, list[str]]
-        runtime.register(part(steps, depends=["a"]), "behind")
+        steps: list[str] = []
+        runtime = make_runtime()
+        runtime.register(part(steps, depends=("a",)), "behind")
         runtime.register(part(steps, "A", b="B"), "a")
-        runtime.register(part(steps, "B", depends=["c"]), "b")
+        runtime.register(part(steps, "B", depends=("c",)), "b")
         runtime.register(part(steps, "C", a="A"), "c")
         runtime.register(part(steps), "alone")
         assert failures(runtime) == ["parts need one another: a -> b -> c -> a"]
@@ -224,7 +233,7 @@ class TestCircles:
     def test_with_oneself(self, make_runtime: MakeRuntime) -> None:
         """A part that depends on itself is the smallest circle."""
         runtime = make_runtime()
-        runtime.register(part([], depends=["one"]), "one")
+        runtime.register(part([], depends=("one",)), "one")
         assert failures(runtime) == ["parts need one another: one -> one"]
 
     def test_of_what_may_be_missing(self, make_runtime: MakeRuntime) -> None:
@@ -242,7 +251,8 @@ class TestCircles:
         class First(Shy): ...
 
         First.seen = []
-        runtime, steps = make_runtime(), []  # type: tuple[Runtime, list[str]]
+        steps: list[str] = []
+        runtime = make_runtime()
         runtime.register(First, "x")
         y = runtime.register(part(steps, "Y", x="X"), "y")
         runtime.boot()
@@ -250,17 +260,19 @@ class TestCircles:
 
     def test_only_the_circle_is_opened(self, make_runtime: MakeRuntime) -> None:
         """Wishes that lead to no circle are met, also behind one."""
-        runtime, steps = make_runtime(), []  # type: tuple[Runtime, list[str]]
-        runtime.register(part(steps, c=list["C"], a=list["A"]), "behind")
-        runtime.register(part(steps, "A", b=list["B"]), "a")
-        runtime.register(part(steps, "B", a=list["A"]), "b")
+        steps: list[str] = []
+        runtime = make_runtime()
+        runtime.register(part(steps, c=every("C"), a=every("A")), "behind")
+        runtime.register(part(steps, "A", b=every("B")), "a")
+        runtime.register(part(steps, "B", a=every("A")), "b")
         runtime.register(part(steps, "C"), "c")
         runtime.boot()
         assert steps.index("behind") == 3
 
     def test_a_wrapper_of_its_own_contract(self, make_runtime: MakeRuntime) -> None:
         """Two that wrap what they provide need the real one, not one another."""
-        runtime, steps = make_runtime(), []  # type: tuple[Runtime, list[str]]
+        steps: list[str] = []
+        runtime = make_runtime()
         wrapper = part(steps, "A", a="A")
         runtime.register(wrapper, "outer", properties={RANKING: -1})
         runtime.register(wrapper, "inner")
@@ -325,15 +337,39 @@ def test_random_graphs(make_runtime: MakeRuntime) -> None:
     """Whatever the registration, every part starts after all that it needs, and boots."""
     rng = random.Random(7)
     for _ in range(20):
-        runtime, steps = make_runtime(), []  # type: tuple[Runtime, list[str]]
+        steps: list[str] = []
+        runtime = make_runtime()
         size = 15
         needs = {n: rng.sample(range(n), rng.randint(0, min(n, 3))) for n in range(size)}
         wishes = {n: rng.sample(range(size), 2) for n in range(size)}
         for n in rng.sample(range(size), size):
-            required = {f"n{need}": f"C{need}" for need in needs[n]}
-            required |= {f"w{wish}": list[f"C{wish}"] for wish in wishes[n]}  # type: ignore[valid-type,misc]
+            required: dict[str, Any] = {f"n{need}": f"C{need}" for need in needs[n]}
+            required |= {f"w{wish}": every(f"C{wish}") for wish in wishes[n]}
             runtime.register(part(steps, f"C{n}", **required), f"p{n}")
         runtime.boot()
         place = {name: at for at, name in enumerate(steps)}
         assert len(place) == size
         assert all(place[f"p{need}"] < place[f"p{n}"] for n in needs for need in needs[n])
+
+
+def test_one_added_later_outlives_who_uses_it(make_runtime: MakeRuntime) -> None:
+    """P6: a shutdown goes by what is needed at its time, not by who was there first."""
+    told: list[object] = []
+
+    class User:
+        store = requires("Store", optional=True)
+
+        @effect
+        def watch(self) -> None:
+            told.append(self.store)
+
+        @lifecycle.deactivate
+        def down(self) -> None:
+            told.append(("down", self.store))
+
+    runtime = make_runtime()
+    runtime.register(User)
+    runtime.boot()
+    store = runtime.hot_add(part([], "Store"), "store")
+    runtime.shutdown()
+    assert told == [None, store, ("down", store)]

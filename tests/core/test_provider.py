@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
 from typing import Protocol
 
 import pytest
@@ -105,12 +104,12 @@ class TestProperties:
     def test_changes_from_many_threads_are_all_there(self, eager_switching: None) -> None:
         """No change of a property is lost because another thread changes another one."""
         provider = Provider("lamp", Lamp(), ())
-        threads = [
-            threading.Thread(
-                target=lambda n=n: [provider.set_properties(**{f"p{n}": i}) for i in range(200)]
-            )
-            for n in range(6)
-        ]
+
+        def change(number: int) -> None:
+            for value in range(200):
+                provider.set_properties(**{f"p{number}": value})
+
+        threads = [threading.Thread(target=change, args=(number,)) for number in range(6)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -147,12 +146,13 @@ class TestFactories:
 
     def test_nothing_of_an_earlier_life_is_given(self) -> None:
         """K4: what is still being made while all are forgotten is not kept for the next life."""
-        provider: Provider
-        answers: list[Callable[[], None]] = [lambda: provider.forget_all(), lambda: None]
+        made: list[object] = []
 
         def make(consumer: Consumer) -> object:
-            answers.pop(0)()
-            return object()
+            if not made:
+                provider.forget_all()
+            made.append(object())
+            return made[-1]
 
         provider = Provider("store", object(), (), factory=make)
         early = provider.given_to(Consumer("a"))
@@ -173,7 +173,7 @@ class TestFactories:
 
     def test_somebody_has_to_ask(self) -> None:
         """A factory cannot make anything for nobody: ConfigError says what to give."""
-        with pytest.raises(ConfigError, match="store: .* consumer="):
+        with pytest.raises(ConfigError, match=r"store: .* consumer="):
             self.provider([]).given_to(None)
 
     def test_many_threads_are_given_the_same(self, eager_switching: None) -> None:

@@ -86,7 +86,11 @@ class TestChoosing:
         made: list[str] = []
 
         def make(name: str) -> Callable[[Consumer], object]:
-            return lambda consumer: made.append(f"{name} for {consumer.name}") or object()
+            def scope(consumer: Consumer) -> object:
+                made.append(f"{name} for {consumer.name}")
+                return object()
+
+            return scope
 
         registry.provide("store", None, "worse", {RANKING: 1}, factory=make("worse"))
         registry.provide("store", None, "better", factory=make("better"))
@@ -147,7 +151,7 @@ class TestChanges:
         """K4: a provider that comes back makes new objects, not those of its earlier life."""
         registry = Registry()
         provider = registry.provide("a", None, "one", factory=lambda _: object())
-        before = registry.require("a", "me")
+        before: object = registry.require("a", "me")
         registry.withdraw(provider)
         registry.exchange(None, provider)
         assert registry.require("a", "me") is not before
@@ -173,7 +177,7 @@ def test_threads_provide_withdraw_and_read(eager_switching: None) -> None:
     def read() -> None:
         while not stop.is_set():
             try:
-                found = registry.all("a")
+                found: list[object] = registry.all("a")
                 if len(found) > 6:
                     wrong.append(f"too many: {found}")
             except Exception as error:
