@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import count
 from typing import Any, cast
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.core.graph import untracked
 from edgekernel.core.markers import Contract
+from edgekernel.core.record import dataclass
 from edgekernel.core.signals import Signal, batch
 
 RANKING = "service.ranking"

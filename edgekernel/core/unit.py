@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Collection, Mapping
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any
@@ -282,10 +281,20 @@ class Unit:
 
 def call_hook(method: Callable[..., Any], context: Context, *args: object) -> Any:
     """Call a hook that takes its arguments, and after them the context if it wants that."""
-    parameters = list(inspect.signature(method).parameters.values())
-    places = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY,
-                                                           each.POSITIONAL_OR_KEYWORD)]  # fmt: skip
-    for each in places[len(args) : len(args) + 1]:
-        if each.default is each.empty or each.name == "ctx":
-            return method(*args, context)
-    return method(*args)
+    return method(*args, context) if _wants_more(method, len(args)) else method(*args)
+
+
+def _wants_more(method: Callable[..., Any], given: int) -> bool:
+    """Say whether a method needs one more argument than these, or has one called ctx.
+
+    As `inspect.signature` would, whose import takes longer than to start a small node's parts.
+    """
+    function: Any = getattr(method, "__func__", method)
+    at = given + (function is not method)  # bound: self comes first
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    code = getattr(function, "__code__", None)
+    if code is None or at >= code.co_argcount:
+        return False
+    optional = len(function.__defaults__ or ())
+    return bool(at < code.co_argcount - optional or code.co_varnames[at] == "ctx")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -293,14 +294,37 @@ class TestPlainClasses:
             def up(self, attempts: int = 3) -> None:
                 steps.append(f"attempts {attempts}")
 
+        def twice(method: Callable[..., None]) -> Callable[..., None]:
+            @functools.wraps(method)
+            def call(*args: Any) -> None:
+                method(*args)
+                method(*args)
+
+            return call
+
+        class Wrapped:
+            @lifecycle.activate
+            @twice
+            def up(self, ctx: Context) -> None:
+                steps.append(f"up {ctx.source}")
+
+            @staticmethod
+            @lifecycle.deactivate
+            def down(ctx: Context) -> None:
+                steps.append(f"down {ctx.source}")
+
         runtime = make_runtime()
         simple = runtime.register(Simple)
         runtime.register(Given())
         runtime.register(Defaults)
+        runtime.register(Wrapped)
         runtime.boot()
         assert simple.ctx.runtime is runtime
         runtime.shutdown()
-        assert steps == ["up simple", "up given", "attempts 3", "down given", "down simple"]
+        assert steps == [
+            "up simple", "up given", "attempts 3", "up wrapped", "up wrapped",
+            "down wrapped", "down given", "down simple",
+        ]  # fmt: skip
         assert not hasattr(simple, "ctx")
 
     def test_what_happens_in_which_order(self, make_runtime: MakeRuntime) -> None:
