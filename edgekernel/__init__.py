@@ -30,9 +30,11 @@ from edgekernel.core.markers import (
     provides,
     skill,
 )
+from edgekernel.core.masking import Secret
 from edgekernel.core.messages import Event, Message, Severity
 from edgekernel.core.output import Output, output
 from edgekernel.core.plugins import PluginLoader
+from edgekernel.core.policy import Policy
 from edgekernel.core.process import Process
 from edgekernel.core.reading import Reading, reading
 from edgekernel.core.runtime import Runtime, SignalRuntime, ThreadedRuntime
@@ -58,12 +60,14 @@ __all__ = [
     "Message",
     "Output",
     "PluginLoader",
+    "Policy",
     "Process",
     "Quality",
     "Reading",
     "RefusedError",
     "Runtime",
     "Sample",
+    "Secret",
     "Service",
     "Severity",
     "Signal",

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass(slots=True)
 class Calls:
     """What has come of the calls of one command; times in seconds, on the monotonic clock."""
 
-    count: int = 0
-    errors: int = 0
-    refused: int = 0
-    total_s: float = 0.0
-    max_s: float = 0.0
-    last_s: float | None = None
+    def __init__(self) -> None:
+        self.count = self.errors = self.refused = 0
+        self.total_s = self.max_s = 0.0
+        self.last_s: float | None = None
 
     def report(self) -> dict[str, Any]:
         """Return the numbers, ready for JSON."""

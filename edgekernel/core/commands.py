@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from difflib import get_close_matches
-from typing import Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
+from weakref import WeakKeyDictionary
 
 from edgekernel.core.errors import InvalidValueError, UnknownTargetError
-from edgekernel.core.markers import CommandNote, ExposeNote, class_notes, notes
+from edgekernel.core.markers import CommandNote, ExposeNote, class_notes, is_async, notes
 from edgekernel.core.masking import secret_parameters
 from edgekernel.core.record import dataclass
 from edgekernel.core.signals import Signal
+
+if TYPE_CHECKING:
+    import inspect  # costs 6 ms: only where somebody asks
 
 Binder = Callable[[Callable[..., Any], Mapping[str, Any]], Callable[[], Any]]
 """Checks arguments against a method's signature and returns the call, ready to make."""
@@ -25,13 +27,12 @@ Properties = Callable[[], Mapping[str, object]]
 RunsOn = Literal["turn", "worker", "loop"]
 """Where a command runs: as a turn, on a worker thread, or on the event loop."""
 
-ANY = inspect.Parameter.empty
-"""Stands for an annotation or a default that is not there."""
+_signatures: WeakKeyDictionary[Callable[..., Any], inspect.Signature] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One argument of a command; `default` means something if it is not `required`."""
+    """One argument of a command. The `default` means something if it is not `required`."""
 
     name: str
     annotation: Any
@@ -72,21 +73,23 @@ class Command:
     @property
     def description(self) -> str:
         """What was given as such, or the first paragraph of the method's text."""
+        import inspect
+
         return self.note.description or (inspect.getdoc(self.method) or "").split("\n\n")[0]
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """The arguments, in order; annotations as they were written where they have no meaning."""
+        """The arguments in order, each `Any` that has no annotation."""
         hints = self._hints()
         return tuple(
-            Parameter(name, hints.get(name, each.annotation), each.default, each.default is ANY)
-            for name, each in inspect.signature(self.method).parameters.items()
+            Parameter(name, hints.get(name, Any), each.default, each.default is each.empty)
+            for name, each in _signature(self.method).parameters.items()
         )
 
     @property
     def returns(self) -> Any:
         """The annotation of the result."""
-        return self._hints().get("return", inspect.signature(self.method).return_annotation)
+        return self._hints().get("return", Any)
 
     def visible_on(self, surface: str) -> bool:
         """Say whether a surface (mqtt, rest, mcp, cli) may show and call it.
@@ -107,8 +110,8 @@ class Command:
     def _hints(self) -> dict[str, Any]:
         try:
             return get_type_hints(self.method, include_extras=True)
-        except Exception:  # a name that only a type checker knows
-            return {}
+        except Exception:  # a name that only a type checker knows: the texts, as they stand
+            return dict(getattr(self.method, "__annotations__", {}))
 
 
 def bind_by_name(method: Callable[..., Any], args: Mapping[str, Any]) -> Callable[[], Any]:
@@ -116,12 +119,11 @@ def bind_by_name(method: Callable[..., Any], args: Mapping[str, Any]) -> Callabl
 
     The node replaces this by validation against the annotations.
     """
-    import inspect
-
+    signature = _signature(method)
     try:
-        bound = inspect.signature(method).bind(**args)
+        bound = signature.bind(**args)
     except TypeError as error:
-        raise InvalidValueError(f"{error}; the arguments are {inspect.signature(method)}") from None
+        raise InvalidValueError(f"{error}; the arguments are {signature}") from None
     return lambda: method(*bound.args, **bound.kwargs)
 
 
@@ -135,31 +137,39 @@ class CommandTable:
 
     def add(
         self, owner: str, instance: object, *, factory: str = "", properties: Properties = dict
-    ) -> list[str]:
-        """Add the commands of a component instance; return their names, for `remove`.
+    ) -> list[Command]:
+        """Add the commands of a component instance and return them, for `remove`.
 
-        With `factory`, the name under which several instances are known, they are also
-        `factory.command`, told apart by the target that a request names.
+        They take the place of those with the same names: a new version of a component is added
+        before the old one is removed. With `factory`, the name under which several instances are
+        known, they are also `factory.command`, told apart by the target that a request names.
         """
         exposed = tuple(class_notes(type(instance), ExposeNote))
-        added = []
-        for attribute, note in notes(type(instance)):
-            if isinstance(note, CommandNote):
-                name, method = f"{owner}.{note.name}", getattr(instance, attribute)
-                secret, runs_on = secret_parameters(method), _runs_on(note, method)
-                self._commands[name] = Command(
-                    name, owner, note, method, runs_on, factory, properties, exposed, secret
-                )
-                added.append(name)
-        if added:
-            self.names.set(frozenset(self._commands))
+        added = [
+            Command(
+                name=f"{owner}.{note.name}",
+                owner=owner,
+                note=note,
+                method=(method := getattr(instance, attribute)),
+                runs_on=_runs_on(note, method),
+                factory=factory,
+                properties=properties,
+                exposed=exposed,
+                secret=secret_parameters(method),
+            )
+            for attribute, note in notes(type(instance))
+            if isinstance(note, CommandNote)
+        ]
+        self._commands.update((made.name, made) for made in added)
+        self.names.set(frozenset(self._commands))
         return added
 
-    def remove(self, names: Iterable[str]) -> None:
-        """Take commands out; from now on they are unknown."""
-        removed = [name for name in names if self._commands.pop(name, None) is not None]
-        if removed:
-            self.names.set(frozenset(self._commands))
+    def remove(self, commands: Iterable[Command]) -> None:
+        """Take commands out, unless others have taken their place; removing twice is harmless."""
+        for command in commands:
+            if self._commands.get(command.name) is command:
+                del self._commands[command.name]
+        self.names.set(frozenset(self._commands))
 
     def has(self, name: str) -> bool:
         """Say whether a command is there."""
@@ -203,6 +213,7 @@ class CommandTable:
 
 def nearest(name: str, known: Mapping[str, object] | list[str]) -> str:
     """Return a suggestion for a name that does not exist, for the end of an error text."""
+    from difflib import get_close_matches  # only where something has gone wrong
 
     close = get_close_matches(name, list(known), n=1)
     if close:
@@ -210,8 +221,19 @@ def nearest(name: str, known: Mapping[str, object] | list[str]) -> str:
     return f"; there are: {', '.join(sorted(known))}" if known else "; there are none"
 
 
+def _signature(method: Callable[..., Any]) -> inspect.Signature:
+    """Return the signature of a bound method; making one takes longer than a call."""
+    function = getattr(method, "__func__", method)
+    found = _signatures.get(function)
+    if found is None:
+        import inspect
+
+        found = _signatures[function] = inspect.signature(method)
+    return found
+
+
 def _runs_on(note: CommandNote, method: Callable[..., Any]) -> RunsOn:
-    if inspect.iscoroutinefunction(method):
+    if is_async(method):
         return "loop"
     return "worker" if note.blocking else "turn"
 

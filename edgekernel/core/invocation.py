@@ -118,17 +118,17 @@ class Commands(CommandTable):
         dead = len(self.dead_letters)
         return {"in_flight": self.in_flight, "dead_letters": dead, **self.graph()}
 
-    def remove(self, names: Iterable[str]) -> None:
-        """Take commands out: they are unknown, what waits is refused, coroutines are cancelled.
+    def remove(self, commands: Iterable[Command]) -> None:
+        """Take commands out: what waits for them is refused, their coroutines are cancelled.
 
         What has begun as a turn or on a worker thread goes on to its end.
         """
-        names = list(names)
-        super().remove(names)
+        gone = list(commands)
+        super().remove(gone)
         for call in self._calls():
-            if call.command is not None and call.name in names:
-                gone = UnavailableError(f"{call.name}: its component has stopped")
-                call.give_up(gone, unless_begun=call.command.runs_on != "loop")
+            if call.command in gone:
+                refusal = UnavailableError(f"{call.name}: its component has stopped")
+                call.give_up(refusal, unless_begun=call.command.runs_on != "loop")
 
     def close(self) -> None:
         """End everything that is on its way, and the threads; nothing is carried out after it."""
@@ -207,9 +207,7 @@ class Commands(CommandTable):
     def _check(self, call: Call, waits: bool) -> bool:
         """Say whether a call may run; it has come to its end if not. Raises what is refused."""
         request = call.request
-        command = call.command = self.find(request.name, request.target)
-        if not self.has(command.name):  # taken out while it was looked up
-            raise UnavailableError(f"{command.name}: its component has stopped")
+        command = self._found(call)
         call.limit_s = _limit_s(request.timeout_s, command.note.timeout_s)
         self.policies.check(call.principals, command.names, command.note.destructive)
         self._authorize(command, request.principal)
@@ -225,6 +223,12 @@ class Commands(CommandTable):
             call.repeated = True
             earlier.when_done(lambda first: call.settle(first.value, first.error))
         return earlier is None and not request.dry_run
+
+    def _found(self, call: Call) -> Command:
+        while True:
+            command = call.command = self.find(call.request.name, call.request.target)
+            if self._commands.get(command.name) is command:  # else it was just taken out
+                return command
 
     def _authorize(self, command: Command, principal: str) -> None:
         for kind, needed in (("role", command.note.role), ("action", command.note.action)):

@@ -12,7 +12,6 @@ marked, the mark counts that it has there; not marked, it is a plain method agai
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from inspect import iscoroutinefunction
 from typing import Any, Literal, TypeVar, overload
 
 from edgekernel.core.errors import ConfigError
@@ -27,6 +26,8 @@ Contract = type | str
 """What is provided and required: a class (often a Protocol), or a name."""
 Strategy = Literal["one-for-one", "one-for-all", "rest-for-one"]
 
+_CO_COROUTINE = 0x80
+"""`inspect.CO_COROUTINE`, without an import of 6 ms."""
 _NOTE = "__edgekernel__"
 _CLASS_NOTE = "__edgekernel_class__"
 
@@ -228,7 +229,7 @@ def command(
     limit = RateLimit.parse(rate_limit) if rate_limit else None
 
     def mark(function: F) -> F:
-        if blocking and iscoroutinefunction(function):
+        if blocking and is_async(function):
             raise ConfigError(f"{function.__qualname__}: `async` or `blocking`, not both")
         own = name or function.__name__
         note = CommandNote(
@@ -370,6 +371,12 @@ def hook(instance: object, step: str) -> Callable[..., Any] | None:
             method: Callable[..., Any] = getattr(instance, name)
             return method
     return None
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Say whether a function or method was written with `async def`."""
+    code = getattr(function, "__code__", None)
+    return code is not None and bool(code.co_flags & _CO_COROUTINE)
 
 
 def class_notes(cls: type, wanted: type[N]) -> list[N]:

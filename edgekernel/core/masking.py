@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
@@ -41,7 +40,7 @@ def secret_parameters(function: Callable[..., Any]) -> frozenset[str]:
     try:
         hints = get_type_hints(function, include_extras=True)
     except Exception:  # an annotation that cannot be looked up: go by its text
-        raw = inspect.get_annotations(getattr(function, "__func__", function))
+        raw = getattr(function, "__annotations__", {})
         return frozenset(name for name, kind in raw.items() if "secret" in str(kind).lower())
     return frozenset(name for name, kind in hints.items() if _is_secret(kind))
 

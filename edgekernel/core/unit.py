@@ -7,6 +7,7 @@ from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any
 
 from edgekernel.core import message
+from edgekernel.core.commands import Command
 from edgekernel.core.component import Activation, describe_class, handlers
 from edgekernel.core.context import Context, Host
 from edgekernel.core.device import Device
@@ -21,6 +22,7 @@ from edgekernel.core.provider import Consumer, Provider
 from edgekernel.core.role import Role
 from edgekernel.core.routes import Rank, Route
 from edgekernel.core.service import Service
+from edgekernel.core.turns import current_component
 
 if TYPE_CHECKING:
     from edgekernel.core.supervisor import Supervised
@@ -110,7 +112,7 @@ class Unit:
         self._host = host
         self._injections: list[Injection] = []
         self._routes: list[Route] = []
-        self._commands: list[Any] = []
+        self._commands: list[Command] = []
         self._activation: Activation | None = None
         self._made: list[Effect] = []
         self.provider = Provider(
@@ -170,6 +172,7 @@ class Unit:
         self._host.turns.within(self._begin)
 
     def _begin(self) -> None:
+        current_component.set(self.name)
         with collecting(self._made):
             if isinstance(self.part, Role):
                 self.part.start(self.context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping
+from inspect import Signature
 from typing import Annotated, Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekernel import Effect, command
-from edgekernel.core.commands import ANY, CommandTable, Parameter, bind_by_name, nearest
+from edgekernel.core.commands import CommandTable, Parameter, bind_by_name, nearest
 from edgekernel.core.errors import ConfigError, InvalidValueError, UnknownTargetError
 from edgekernel.core.limits import RateLimit
 from edgekernel.core.markers import expose
@@ -66,7 +67,7 @@ def test_the_definition_comes_from_the_signature(table: CommandTable) -> None:
     """Parameters with type and default, and the result's type, are those of the method."""
     found = table.find("valve.open")
     assert found.parameters == (
-        Parameter("percent", int, ANY, True),
+        Parameter("percent", int, Signature.empty, True),
         Parameter("slowly", bool, False, False),
     )
     assert found.returns is str
@@ -147,12 +148,22 @@ def test_arguments_are_those_of_the_method(
 
 def test_removed_commands_are_unknown(table: CommandTable, valve: Valve) -> None:
     """P12: what is taken out is not found; other components' commands stay."""
-    names = table.add("other", valve)
-    table.remove(names)
-    table.remove(names)
+    added = table.add("other", valve)
+    table.remove(added)
+    table.remove(added)
     with pytest.raises(UnknownTargetError):
         table.find("other.open")
     assert table.find("valve.open").owner == "valve"
+
+
+def test_a_new_version_takes_the_place_of_the_old(table: CommandTable) -> None:
+    """P12: what is added under a name that is there replaces it; removing the old keeps the new."""
+    old, new = table.all(), Valve()
+    added = table.add("valve", new)
+    table.remove(old)
+    assert table.find("valve.open") in added
+    table.remove(added)
+    assert table.all() == []
 
 
 def test_the_names_are_a_signal(table: CommandTable, valve: Valve) -> None:

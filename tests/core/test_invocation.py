@@ -19,6 +19,7 @@ from edgekernel import (
     Runtime,
     Service,
     command,
+    component,
     effect,
     message,
     on,
@@ -91,6 +92,10 @@ class Fan(Process):
     @command(rate_limit="2/min")
     def pulse(self) -> None:
         self.done.append("pulse")
+
+    @command(internal=True)
+    def tune(self) -> str:
+        return "tuned"
 
     @command
     def login(self, user: str, word: Secret) -> None:
@@ -199,6 +204,11 @@ class TestNames:
                 house.invoke(name, principal="anna")
         assert fan.done == []
 
+    def test_internal_commands_are_the_programs(self, house: Runtime) -> None:
+        """What no surface shows is there for the program itself."""
+        assert house.invoke("fan.tune") == "tuned"
+        assert "fan.tune" not in [each.name for each in house.commands.visible("mqtt")]
+
     def test_target_routing(self, house: Runtime) -> None:
         """One of several instances is reached by its target, which is no argument."""
         fans = {name: Fan(name) for name in ("left", "right")}
@@ -210,6 +220,28 @@ class TestNames:
             house.invoke("fans.on")
         record = house.commands.audit[-2]
         assert (record.command, record.target) == ("left.on", "left")
+
+    def test_instances_of_a_component(self, house: Runtime) -> None:
+        """Instances that are made while the runtime runs are told apart by a property, or name."""
+
+        @component("tenant")
+        class Tenant:
+            def __init__(self) -> None:
+                self.asked = 0
+
+            @command
+            def report(self) -> int:
+                self.asked += 1
+                return self.asked
+
+        first = house.instantiate(Tenant, "first", {"target": "t1"})
+        second = house.instantiate(Tenant, "second", {"target": "t2"})
+        assert house.invoke("tenant.report", target="t1") == 1
+        assert house.invoke("tenant.report", target="first") == 2
+        assert (first.asked, second.asked) == (2, 0)
+        house.hot_remove("first")
+        with pytest.raises(UnknownTargetError, match="no target 't1'"):
+            house.invoke("tenant.report", target="t1")
 
 
 class TestAuthorization:
@@ -765,7 +797,8 @@ class TestEnds:
         breathing = house.invoke_nowait("fan.breathe")
         testing = [house.invoke_nowait("fan.test", {"seconds": 5.0}) for _ in range(9)]
         sim.advance(1.0)
-        house.commands.remove(["fan.breathe", "fan.test"])
+        gone = ("fan.breathe", "fan.test")
+        house.commands.remove([each for each in house.commands.all() if each.name in gone])
         sim.advance(30.0)
         for call in (breathing, testing[8]):
             with pytest.raises(UnavailableError, match="its component has stopped"):
@@ -778,8 +811,9 @@ class TestEnds:
         breathing = house.invoke_nowait("fan.breathe", timeout=math.inf)
         testing = house.invoke_nowait("fan.test", {"seconds": 50.0})
         sim.advance(1.0)
-        begin = sim.clock.monotonic()
+        begin, heard = sim.clock.monotonic(), listen(house, Message)
         house.shutdown()
+        assert isinstance(heard[-1], message.RuntimeShutdown)
         assert sim.clock.monotonic() - begin < 1.0
         for call in (breathing, testing):
             with pytest.raises(UnavailableError, match="has stopped"):
@@ -803,3 +837,101 @@ class TestEnds:
         house.invoke_nowait("off.later")
         sim.advance(1.0)
         assert house.phase == "stopped"
+
+
+class Mixed(Process):
+    """Counts what begins and what ends, in commands of the three kinds."""
+
+    name = "mixed"
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.begun = self.ended = 0
+
+    def work(self) -> None:
+        with self.lock:
+            self.begun += 1
+        with self.lock:
+            self.ended += 1
+
+    @command
+    def turn(self) -> None:
+        self.work()
+
+    @command(blocking=True)
+    def worker(self) -> None:
+        self.work()
+
+    @command
+    async def loop(self) -> None:
+        await asyncio.sleep(0)
+        self.work()
+
+
+KINDS = ("turn", "worker", "loop")
+
+
+def ask_from_threads(runtime: Runtime, count: int, until: Callable[[], bool]) -> list[str]:
+    """Call all kinds from six threads, `count` times each or until told; return what came of it."""
+    outcomes: list[str] = []
+
+    def ask(first: int) -> None:
+        for number in range(first, first + count):
+            if until():
+                return
+            try:
+                runtime.invoke(f"mixed.{KINDS[number % 3]}", timeout=LONG_S)
+                outcomes.append("ok")
+            except RefusedError as error:
+                outcomes.append(error.code)
+
+    threads = [threading.Thread(target=ask, args=(first,)) for first in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(6 * LONG_S)
+        assert not thread.is_alive()
+    return outcomes
+
+
+class TestUnderThreads:
+    def test_no_call_is_lost(
+        self, make_runtime: Callable[..., Runtime], eager_switching: None
+    ) -> None:
+        """P2: whoever calls what from where, each call ends once and has one record."""
+        runtime, mixed = make_runtime(), Mixed()
+        runtime.register(mixed)
+        runtime.boot()
+        outcomes = ask_from_threads(runtime, 60, lambda: False)
+        assert outcomes == ["ok"] * 360
+        assert (mixed.begun, mixed.ended) == (360, 360)
+        assert len(runtime.commands.audit) == 360
+        assert sorted(record.id for record in runtime.commands.audit) == list(range(1, 361))
+        assert runtime.commands.in_flight == 0
+        counts = runtime.commands.graph()["commands"].values()
+        assert [calls["count"] for calls in counts] == [120] * 3
+
+    def test_nothing_begins_after_a_drain(
+        self, make_runtime: Callable[..., Runtime], eager_switching: None
+    ) -> None:
+        """When draining is over no command runs, and none begins any more."""
+        runtime, mixed = make_runtime(), Mixed()
+        runtime.register(mixed)
+        runtime.boot()
+        over = threading.Event()
+        outcomes: list[str] = []
+        asking = threading.Thread(
+            target=lambda: outcomes.extend(ask_from_threads(runtime, 10_000, over.is_set))
+        )
+        asking.start()
+        while mixed.ended < 50:
+            over.wait(0.001)
+        runtime.commands.refuse("draining")
+        assert runtime.commands.wait_idle(LONG_S)
+        begun, ended = mixed.begun, mixed.ended
+        over.wait(0.05)
+        assert (begun, ended) == (mixed.begun, mixed.ended)
+        assert begun == ended
+        over.set()
+        asking.join(6 * LONG_S)
+        assert set(outcomes) == {"ok", "unavailable"}

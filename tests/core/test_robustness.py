@@ -308,7 +308,7 @@ def test_a_command_whose_component_has_stopped(make_runtime: MakeRuntime) -> Non
     asking.start()
     while runtime.turns.depth == 0:
         begun.wait(0.001)
-    runtime.commands.remove(["slow.work"])
+    runtime.commands.remove(runtime.commands.all())
     go_on.set()
     holding.join(LONG_S)
     asking.join(LONG_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 from edgekernel import Device, Event, Message, Process, Runtime, command, output, reading
+from edgekernel.core.masking import Secret
 from edgekernel.mqtt import MqttInterface, Settings
 from tests.brokers import HOST, LIMIT_S
 
@@ -88,6 +90,24 @@ class Room(Process):
     @command
     def odd(self) -> object:
         return threading.Lock()
+
+    @command(blocking=True)
+    def survey(self) -> str:
+        """Wait to be let go, beside the handlers; return the name of the thread."""
+        return self.linger()
+
+    @command
+    async def breathe(self) -> str:
+        await asyncio.sleep(0)
+        return threading.current_thread().name
+
+    @command(internal=True)
+    def tune(self) -> None:
+        raise AssertionError("never reachable")
+
+    @command
+    def login(self, word: Secret) -> None:
+        raise ValueError(f"{word} is wrong")
 
 
 class Seen:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from edgekernel.core import message
+from edgekernel.core.policy import Policy
 from edgekernel.mqtt.requests import MAX_WAITING
 from tests.brokers import LIMIT_S, Mosquitto, Watcher
 from tests.mqtt.parts import Node, node
@@ -261,6 +262,44 @@ def test_a_request_that_comes_too_late_is_refused(
     assert n1.lamp.power.get() is False
     assert not n1.seen.of("command.done")
     assert ask(watcher, topic, id=2, **body, issued_at=now.isoformat(), ttl=3600)["ok"] is True
+
+
+def test_a_blocking_command_keeps_no_other_request(n1: Node, watcher: Watcher) -> None:
+    """P2: while a command blocks, others are served; it is answered at its end."""
+    watcher.publish("edge/n1/call/room-control/survey", {"id": "slow", "reply_to": REPLY})
+    assert n1.room.lingers.wait(LIMIT_S)
+    try:
+        assert ask(watcher, "set/lamp/power", value="on")["ok"] is True
+        assert ask(watcher, "call/room-control/boost", id=2)["ok"] is True
+    finally:
+        n1.room.may_leave.set()
+    assert "worker" in watcher.on(REPLY, id="slow").document["result"]
+    assert ask(watcher, "call/room-control/breathe", id=3)["result"].endswith(":loop")
+
+
+def test_an_internal_command_is_unknown(n1: Node, watcher: Watcher) -> None:
+    """P11: what is not visible on MQTT is not there for it, nor suggested."""
+    error = ask(watcher, "call/room-control/tune")["error"]
+    assert error["code"] == "unknown"
+    assert "did you mean 'room-control/tune'" not in error["message"]
+
+
+def test_policies_hold_for_mqtt(n1: Node, watcher: Watcher) -> None:
+    """P11: a policy that is set while the node runs counts from the next request on."""
+    assert ask(watcher, "call/room-control/boost")["ok"] is True
+    n1.runtime.policies.set("mqtt", Policy(deny=("room_control.*",)))
+    error = ask(watcher, "call/room-control/boost", id=2)["error"]
+    assert error["code"] == "forbidden"
+    assert n1.seen.wait("command.refused")["target"] == "room_control.boost"
+
+
+def test_no_secret_is_told(n1: Node, watcher: Watcher) -> None:
+    """P11: who sent a secret may see it again in the error; no message of the node shows it."""
+    error = ask(watcher, "call/room-control/login", args={"word": "open sesame"})["error"]
+    assert error["message"] == "ValueError: open sesame is wrong"
+    assert n1.seen.wait("interface.error")["error"] == "ValueError: *** is wrong"
+    n1.seen.wait("dead.letter")
+    assert "open sesame" not in repr(n1.seen.messages)
 
 
 def test_what_was_not_subscribed_is_ignored(n1: Node) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from edgekernel.core.errors import InvalidValueError
+from edgekernel.core.masking import Secret
 from edgekernel.node.signature import bind_validated
 
 
@@ -44,6 +45,9 @@ class Plant:
 
     def odd(self, id: str, copy: bool = False, json: dict[str, int] | None = None) -> object:
         return id, copy, json
+
+    def login(self, user: str, word: Secret = "") -> object:
+        return user, word
 
     def any(self, value: Any, kind: Literal["a", "b"] = "a") -> object:
         return value, kind
@@ -145,3 +149,11 @@ def test_any_arguments(args: dict[str, Any]) -> None:
     assert 5 <= celsius <= 35
     assert type(minutes) is int
     assert set(args) <= {"celsius", "minutes"}
+
+
+def test_a_secret_is_a_text() -> None:
+    """An argument that no record may show is checked like any other text."""
+    plant = Plant()
+    assert bind_validated(plant.login, {"user": "anna", "word": "x"})() == ("anna", "x")
+    with pytest.raises(InvalidValueError, match="word"):
+        bind_validated(plant.login, {"user": "anna", "word": 5})
