@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from edgekernel.core.order import dependency_order
 from edgekernel.core.poller import Poller
 from edgekernel.core.role import Role
 from edgekernel.core.service import Service
+from edgekernel.core.services import Services
 from edgekernel.core.stopping import SAFE_LIMIT_S, Stopping
 from edgekernel.core.supervisor import Supervised
 from edgekernel.core.turns import current_queue
@@ -55,7 +56,7 @@ class Lifecycle:
         self.units: dict[str, Unit] = {}
         self.standing: list[Unit] = []  # those that a shutdown stops, in the order of starting
         self.devices: dict[str, Device] = {}
-        self.services: dict[str, Service] = {}
+        self.services = Services(runtime, lambda: self.phase is Phase.RUNNING, self._all_units)
         self._limit_s = shutdown_limit_s
         self._jitter = random.Random(runtime.name)
         self._care: EventLike = runtime.clock.Event()
@@ -111,19 +112,15 @@ class Lifecycle:
     def _relist(self) -> None:
         parts = {name: unit.part for name, unit in self.units.items()}
         self.devices = {name: part for name, part in parts.items() if isinstance(part, Device)}
-        self.services = {name: part for name, part in parts.items() if isinstance(part, Service)}
+
+    def _all_units(self) -> Iterable[Unit]:
+        return self.units.values()
 
     @property
     def degraded(self) -> tuple[str, ...]:
         """The parts that should be active and are not."""
         wrong = (UnitState.WAITING, UnitState.FAILED)
         return tuple(unit.name for unit in self.units.values() if unit.state in wrong)
-
-    def service_status(self) -> dict[str, Any]:
-        """Return the supervisor's view of every service."""
-        return {
-            unit.name: unit.supervised.status() for unit in self.units.values() if unit.supervised
-        }
 
     # Boot
 
@@ -250,7 +247,7 @@ class Lifecycle:
 
     def set_ticking(self, unit: Unit) -> None:
         """Start the thread of a unit that is a service."""
-        if unit.supervised is not None and unit.part.enabled:
+        if unit.supervised is not None:
             unit.supervised.start()
 
     def supervise(self, unit: Unit, begin: Callable[[], object] | None = None) -> None:
@@ -261,7 +258,7 @@ class Lifecycle:
             begin=begin or unit.begin,
             enter=unit.enter,
             leave=unit.leave,
-            halt=self.shutdown,
+            watchdog=self.services.watchdog,
         )
 
     def poll(self, device: Device) -> Unit | None:
@@ -434,6 +431,7 @@ class Lifecycle:
             with self._lock:
                 self.phase = Phase.STOPPED
             stopping.tell(message.RuntimeShutdown(reason))
+            self.services.watchdog.close()
             self._runtime.turns.close()
             self.stopped.set()
             for call in self._on_stopped:

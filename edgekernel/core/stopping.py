@@ -48,12 +48,15 @@ class Stopping:
     def retire(self, unit: Unit) -> None:
         """Take down one unit of a runtime that goes on; bounded like a shutdown."""
         if unit.supervised is not None:
-            unit.supervised.cancel()
+            unit.supervised.close()
             self._join(unit)
+            unit.supervised.dismiss()
         self._end_unit(unit, LEAVE_LIMIT_S)
 
     def finish(self, unit: Unit) -> None:
         """End a unit that another one has replaced, or that could not replace it."""
+        if unit.supervised is not None:
+            unit.supervised.dismiss()
         self._all_at_once([(f"end of {unit.name}", unit.end)], self._left(0.5))
         unit.state = UnitState.STOPPED
 
@@ -65,7 +68,7 @@ class Stopping:
     def _stop_services(self, services: Sequence[Unit]) -> None:
         for unit in services:
             if unit.supervised is not None:
-                unit.supervised.cancel()
+                unit.supervised.close()
         for unit in services:
             self._join(unit)
             self._end_unit(unit, _LEAST_S)
