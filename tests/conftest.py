@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 _PATIENCE_S = 5.0
-_OURS = ("edgekernel", "svc:", "stop:")
-_ANY_RUNTIMES = (":dispatcher", ":runtime", ":shutdown", ":signal")
+_OURS = ("edgekernel", "sup:", "svc:", "stop:")
+_ANY_RUNTIMES = (":dispatcher", ":runtime", ":shutdown", ":signal", ":watchdog")
 _LISTENING = "0A"  # the state of a TCP socket in /proc/net/tcp
 
 

@@ -74,7 +74,7 @@ class Assembly:
             begin=begin or unit.begin,
             enter=enter or unit.enter,
             leave=partial(self._rest, unit),
-            halt=self._runtime.shutdown,
+            watchdog=self._runtime.services.watchdog,
         )
 
     def _rest(self, unit: Unit) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edgekernel.core.call import Call
 from edgekernel.core.clock import Clock
@@ -16,6 +16,9 @@ from edgekernel.core.routes import RoutingTable
 from edgekernel.core.state import StateStore
 from edgekernel.core.tasks import Tasks
 from edgekernel.core.turns import TurnQueue
+
+if TYPE_CHECKING:
+    from edgekernel.core.services import Services
 
 
 class Host(Protocol):
@@ -40,8 +43,17 @@ class Host(Protocol):
         """The devices by id."""
         ...
 
+    @property
+    def services(self) -> Services:
+        """The services by name, and the control of them."""
+        ...
+
     def emit(self, payload: Message, source: str = "") -> None:
         """Give a message its place in the order and take it to its handlers."""
+        ...
+
+    def post(self, payload: Message, source: str = "") -> None:
+        """Give a message its place in the order and return at once, whoever handles it when."""
         ...
 
     def invoke(

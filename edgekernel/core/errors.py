@@ -4,6 +4,7 @@
     ├── ConfigError (ValueError)        a node file, board or driver parameter is wrong
     ├── BootError (ExceptionGroup)      everything that kept a runtime from booting
     ├── LifecycleError (RuntimeError)   called at the wrong moment
+    ├── EscalationError (RuntimeError)  children failed more often than their supervisor restarts
     ├── ReactiveError (RuntimeError)    misuse of the signal graph
     │   └── CycleError                  a computed that needs itself
     ├── StateError (ValueError)         a path or a value that the state store cannot keep
@@ -68,6 +69,14 @@ class BootError(EdgekernelError, ExceptionGroup[Exception]):
 
 class LifecycleError(EdgekernelError, RuntimeError):
     """Something was asked for at a moment at which it cannot be done."""
+
+
+class EscalationError(EdgekernelError, RuntimeError):
+    """A supervisor has given up its children; `child` failed last, `__cause__` says of what."""
+
+    def __init__(self, text: str, child: str) -> None:
+        super().__init__(text)
+        self.child = child
 
 
 class ReactiveError(EdgekernelError, RuntimeError):

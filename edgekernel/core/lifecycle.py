@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from edgekernel.core import message
 from edgekernel.core.assembly import Assembly
@@ -17,6 +16,7 @@ from edgekernel.core.gate import Gate
 from edgekernel.core.order import dependency_order
 from edgekernel.core.parts import Parts
 from edgekernel.core.phase import Phase
+from edgekernel.core.services import Services
 from edgekernel.core.stopping import SAFE_LIMIT_S
 from edgekernel.core.turns import current_queue
 from edgekernel.core.unit import Unit, UnitState
@@ -35,14 +35,10 @@ class Lifecycle:
         self.parts = Parts(runtime)
         self.assembly = Assembly(runtime, self.parts, self.gate, shutdown_limit_s)
         self.caretaker = Caretaker(runtime, self.parts, self.assembly, self.gate)
+        self.services = Services(runtime, lambda: self.phase is Phase.RUNNING, self.parts.all)
         self.stopped: EventLike = runtime.clock.Event()
         self._booted: EventLike = runtime.clock.Event()  # or the boot has failed
         self._on_stopped: list[Callable[[], object]] = []
-
-    def service_status(self) -> dict[str, Any]:
-        """Return the supervisor's view of every service."""
-        units = self.parts.units.values()
-        return {unit.name: unit.supervised.status() for unit in units if unit.supervised}
 
     # Boot
 
@@ -178,6 +174,7 @@ class Lifecycle:
         try:
             stopping.stop(self.parts.standing, reason)
         finally:
+            self.services.watchdog.close()
             self._runtime.commands.close()
             self._runtime.tasks.close()
             with self._lock:

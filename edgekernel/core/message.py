@@ -45,6 +45,7 @@ __all__ = [
     "ServiceFailure",
     "ServiceHung",
     "ServiceOverrun",
+    "ServiceRecovered",
     "ServiceRestart",
     "ServiceStarted",
     "ServiceStopped",
@@ -308,7 +309,7 @@ class ServiceRestart(Message):
 
 
 class ServiceFailure(Message):
-    """The service is given up: it is critical, or its restart budget is used up."""
+    """The service is given up: it is critical, or its policy or budget allows no restart."""
 
     severity = Severity.CRITICAL
     service: str
@@ -324,9 +325,16 @@ class ServiceOverrun(Message):
 
 
 class ServiceHung(Message):
-    """A tick of the service has not come back for `seconds`."""
+    """A tick, `start` or `stop` of the service has not come back for `seconds`, its limit."""
 
     severity = Severity.ERROR
+    service: str
+    seconds: float
+
+
+class ServiceRecovered(Message):
+    """What hung in the service has come to an end after `seconds`."""
+
     service: str
     seconds: float
 

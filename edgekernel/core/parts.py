@@ -137,6 +137,10 @@ class Parts:
                 return unit
         return None
 
+    def all(self) -> tuple[Unit, ...]:
+        """Return the units, in the order of adding."""
+        return tuple(self.units.values())
+
     def in_state(self, *states: UnitState) -> tuple[Unit, ...]:
         """Return the units in one of these states."""
         return tuple(unit for unit in self.units.values() if unit.state in states)

@@ -284,6 +284,8 @@ class FirstStart:
         self._done = runtime.clock.Event()
         self._error: BaseException | None = None
         self._given_up = False
+        self._critical = unit.part.critical
+        unit.part.critical = False  # a new version that fails is no end: the old one goes on
 
     def begin(self) -> None:
         """Start the service; the first time it is told what the old one knew."""
@@ -302,6 +304,7 @@ class FirstStart:
     def enter(self) -> None:
         """Let its handlers, effects and commands be called: with that it has started."""
         self._attempt(self._unit.enter)
+        self._unit.part.critical = self._critical
         self._done.set()
 
     def _attempt(self, step: Callable[[], object]) -> None:

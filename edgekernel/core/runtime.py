@@ -30,6 +30,7 @@ from edgekernel.core.registry import Registry
 from edgekernel.core.reporting import ask_health, describe_units
 from edgekernel.core.routes import EventTurn, Rank, Route, RoutingTable
 from edgekernel.core.service import Service
+from edgekernel.core.services import Services
 from edgekernel.core.state import StateStore
 from edgekernel.core.tasks import Tasks
 from edgekernel.core.traits import standard_traits
@@ -128,9 +129,9 @@ class Runtime:
         return self._lifecycle.parts.of(Interface)
 
     @property
-    def services(self) -> Mapping[str, Service]:
-        """The services by name."""
-        return self._lifecycle.parts.of(Service)
+    def services(self) -> Services:
+        """The services by name, and the control of them while the runtime runs."""
+        return self._lifecycle.services
 
     @property
     def policies(self) -> Policies:
@@ -284,6 +285,13 @@ class Runtime:
         """
         self.turns.submit(self._turn(payload, source))
 
+    def post(self, payload: Message, source: str = "") -> None:
+        """Give a message its place in the order and return at once.
+
+        Its handlers run in the dispatcher thread: for threads that no handler may keep.
+        """
+        self.turns.submit_elsewhere(self._turn(payload, source))
+
     def subscribe(
         self, message_class: type[Message], handler: Callable[[Event], object]
     ) -> Subscription:
@@ -375,7 +383,7 @@ class Runtime:
             "errors": self.error_count,
             "held_back": self.held_back,
             "devices": {id: {"online": device.online} for id, device in self.devices.items()},
-            "services": self._lifecycle.service_status(),
+            "services": self.services.statuses(),
             "commands": self.commands.status(),
             "components": describe_units(
                 self._lifecycle.parts.units.values(), self.traits, self.registry
@@ -564,7 +572,7 @@ class SignalRuntime(Runtime):
                 lambda: self.shutdown(signal.Signals(number).name), f"{self.name}:signal"
             ).start()
         elif number == signal.SIGHUP:
-            self.turns.submit_elsewhere(self._turn(message.SystemReload()))
+            self.post(message.SystemReload())
         else:
             action = "user1" if number == signal.SIGUSR1 else "user2"
-            self.turns.submit_elsewhere(self._turn(message.SystemSignal(number, action)))
+            self.post(message.SystemSignal(number, action))

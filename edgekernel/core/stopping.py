@@ -49,13 +49,16 @@ class Stopping:
         """Take down one unit of a runtime that goes on; bounded like a shutdown."""
         if unit.supervised is not None:
             unit.state = UnitState.STOPPING
-            unit.supervised.cancel()
+            unit.supervised.close()
             self._gate.look_again()  # it may wait there for a change of its own
             self._join(unit)
+            unit.supervised.dismiss()
         self._end_unit(unit, LEAVE_LIMIT_S)
 
     def finish(self, unit: Unit) -> None:
         """End a unit that another one has replaced, or that could not replace it."""
+        if unit.supervised is not None:
+            unit.supervised.dismiss()
         step = partial(self._let_go, unit, LEAVE_LIMIT_S)
         self._all_at_once([(f"end of {unit.name}", step)], self._left(0.5))
         unit.unbind()
@@ -69,7 +72,7 @@ class Stopping:
     def _stop_services(self, services: Sequence[Unit]) -> None:
         for unit in services:
             if unit.supervised is not None:
-                unit.supervised.cancel()
+                unit.supervised.close()
         for unit in services:
             self._join(unit)
             self._end_unit(unit, _LEAST_S)

@@ -367,6 +367,27 @@ class TestOrder:
         assert steps == ["effect 0", "begin 1", "end 1", "effect 5", "begin 2", "end 2"]
 
 
+class TestPost:
+    def test_waits_for_no_handler(self, make_runtime: MakeRuntime) -> None:
+        """P2: who posts returns at once; the handlers run in the dispatcher, in order."""
+        runtime = make_runtime(name="node", slow_turn_s=LONG_S)
+        go_on = threading.Event()
+        seen: list[tuple[int, str, str]] = []
+
+        def handle(event: Event) -> None:
+            assert isinstance(event.payload, Number)
+            assert go_on.wait(LONG_S)
+            seen.append((event.payload.n, event.source, threading.current_thread().name))
+
+        runtime.subscribe(Number, handle)
+        for n in range(3):
+            runtime.post(Number(n), "poster")
+        assert seen == []
+        go_on.set()
+        assert runtime.turns.wait_idle(LONG_S)
+        assert seen == [(n, "poster", "node:dispatcher") for n in range(3)]
+
+
 class TestIsolation:
     @pytest.mark.parametrize(
         ("role", "error_class"),

@@ -2,204 +2,29 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Callable
+import math
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from edgekernel import Context, Device, Message, Runtime, Service, message, output
-
-if TYPE_CHECKING:
-    from edgekernel.sim import SimClock
-
-LONG_S = 10.0
-
-MakeRuntime = Callable[..., Runtime]
-Until = Callable[[Callable[[], bool]], None]
+from edgekernel import Context, Event, message
+from tests.core.working import Simulation, Valve, Working, messages_of, status
 
 
-class Simulation(Protocol):
-    """The fixture `sim`."""
+class Ending(Working):
+    """Ends each run by itself after a few ticks."""
 
-    clock: SimClock
-
-    def runtime(self, **options: Any) -> Runtime: ...
-    def advance(self, seconds: float) -> None: ...
-
-
-class Working(Service):
-    """Notes when it starts, ticks and stops; may take time, and may fail."""
-
-    name = "working"
-
-    def __init__(self, interval: float = 1.0) -> None:
-        self.interval = interval
-        self.begun: list[float] = []
-        self.steps: list[str] = []
-        self.durations: list[float] = []
-        self.failures: list[BaseException | None] = []
-        self.start_failures: list[Exception | None] = []
+    tick_limit = 3
 
     def start(self, ctx: Context) -> None:
-        self.steps.append(f"start {ctx.clock.monotonic():g}")
-        failure = self.start_failures.pop(0) if self.start_failures else None
-        if failure is not None:
-            raise failure
+        super().start(ctx)
+        self.left = self.tick_limit
 
     def tick(self, ctx: Context) -> None:
-        self.begun.append(round(ctx.clock.monotonic(), 6))
-        if self.durations:
-            ctx.clock.sleep(self.durations.pop(0))
-        failure = self.failures.pop(0) if self.failures else None
-        if failure is not None:
-            raise failure
-
-    def stop(self, ctx: Context) -> None:
-        self.steps.append(f"stop {ctx.clock.monotonic():g}")
-
-
-def messages_of(runtime: Runtime, cls: type[Message]) -> list[Any]:
-    """Collect the messages of a class from now on."""
-    found: list[Any] = []
-    runtime.subscribe(cls, lambda event: found.append(event.payload))
-    return found
-
-
-def status(runtime: Runtime, service: str = "working") -> dict[str, Any]:
-    """The status of a service."""
-    found: dict[str, Any] = runtime.status()["services"][service]
-    return found
-
-
-class TestTicks:
-    def test_follow_absolute_deadlines(self, sim: Simulation) -> None:
-        """P7: whatever the ticks take, they begin on the grid of the interval: no drift."""
-        runtime, service = sim.runtime(), Working(interval=0.01)
-        service.durations = [0.003, 0.0, 0.009] * 2000
-        runtime.register(service)
-        runtime.boot()
-        sim.advance(59.995)
-        assert service.begun == [round(0.01 * n, 6) for n in range(6000)]
-        assert status(runtime)["missed"] == 0
-
-    def test_an_overrun_is_reported_and_skipped(self, sim: Simulation) -> None:
-        """P7: a tick that takes too long costs the ticks it covers; they are never bunched."""
-        runtime, service = sim.runtime(), Working(interval=1.0)
-        overruns = messages_of(runtime, message.ServiceOverrun)
-        service.durations = [0.0, 0.0, 2.5, 0.0]
-        runtime.register(service)
-        runtime.boot()
-        sim.advance(6.5)
-        assert service.begun == [0.0, 1.0, 2.0, 5.0, 6.0]
-        assert overruns == [message.ServiceOverrun("working", 2)]
-        assert status(runtime)["missed"] == 2
-
-    def test_a_tick_that_ends_on_the_next_deadline_misses_nothing(self, sim: Simulation) -> None:
-        """P7: a tick as long as the interval is no overrun."""
-        runtime, service = sim.runtime(), Working(interval=1.0)
-        overruns = messages_of(runtime, message.ServiceOverrun)
-        service.durations = [1.0] * 5
-        runtime.register(service)
-        runtime.boot()
-        sim.advance(4.5)
-        assert service.begun == [0.0, 1.0, 2.0, 3.0, 4.0]
-        assert overruns == []
-
-    def test_a_spell_of_overruns_is_told_once_and_counted_always(self, sim: Simulation) -> None:
-        """P7: overruns in a row are one message; after a tick in time the next is told again."""
-        runtime, service = sim.runtime(), Working(interval=1.0)
-        overruns = messages_of(runtime, message.ServiceOverrun)
-        service.durations = [1.5, 1.5, 1.5, 0.0, 1.5]
-        runtime.register(service)
-        runtime.boot()
-        sim.advance(9.5)
-        assert service.begun == [0.0, 2.0, 4.0, 6.0, 7.0, 9.0]
-        assert len(overruns) == 2
-        assert status(runtime)["missed"] == 4
-
-    def test_an_interval_of_zero_ticks_without_a_pause(self, sim: Simulation) -> None:
-        """An interval of 0 leaves the waiting to the tick."""
-        runtime, service = sim.runtime(), Working(interval=0.0)
-        service.durations = [0.25] * 8 + [3600.0]
-        runtime.register(service)
-        runtime.boot()
-        sim.advance(2.1)
-        assert service.begun == [round(0.25 * n, 6) for n in range(9)]
-        assert status(runtime)["missed"] == 0
-
-    def test_lateness_is_in_the_status(self, sim: Simulation) -> None:
-        """P7: the status tells ticks, age of the last one, and is ready for JSON."""
-        runtime, service = sim.runtime(), Working(interval=1.0)
-        runtime.register(service)
-        runtime.boot()
-        sim.advance(2.25)
-        now = status(runtime)
-        assert json.loads(json.dumps(now)) == now
-        assert (now["running"], now["ticks"], now["restarts"]) == (True, 3, 0)
-        assert now["last_tick_age_s"] == pytest.approx(0.25)
-        assert now["lateness_s"] == 0.0
-
-    def test_own_deadlines_and_being_woken(self, sim: Simulation) -> None:
-        """A service may say when to tick next, and be woken to say it again."""
-
-        class OnDemand(Working):
-            asked_ns = 5 * 10**9
-
-            def next_deadline_ns(self, deadline_ns: int, now_ns: int) -> int:
-                return deadline_ns + 100 * 10**9
-
-            def woken(self, deadline_ns: int) -> int:
-                return self.asked_ns
-
-        runtime, service = sim.runtime(), OnDemand()
-        runtime.register(service)
-        runtime.boot()
-        sim.advance(2.0)
-        service.wake()
-        sim.advance(10.0)
-        assert service.begun == [0.0, 5.0]
-
-    def test_a_disabled_service_does_not_start(self, sim: Simulation) -> None:
-        """A service that is not enabled is attached, but never started."""
-        runtime, service = sim.runtime(), Working()
-        service.enabled = False
-        runtime.register(service)
-        runtime.boot()
-        sim.advance(5.0)
-        runtime.shutdown()
-        assert (service.begun, service.steps) == ([], [])
-
-    def test_a_day_of_a_service(self, sim: Simulation) -> None:
-        """P7, P10: over a simulated day no tick is lost or early."""
-        runtime, service = sim.runtime(), Working(interval=60.0)
-        runtime.register(service)
-        runtime.boot()
-        sim.advance(86_400 - 1)
-        assert service.begun == [60.0 * n for n in range(1440)]
-
-    def test_each_has_a_thread_of_its_own(self, make_runtime: MakeRuntime) -> None:
-        """P7: services run in parallel, each on a thread that carries its name."""
-        barrier = threading.Barrier(3)
-        names: list[str] = []
-
-        class Meeting(Service):
-            interval = 3600.0
-
-            def tick(self, ctx: Context) -> None:
-                names.append(threading.current_thread().name)
-                barrier.wait(LONG_S)
-
-        runtime = make_runtime()
-        for name in ("a", "b"):
-            service = Meeting()
-            service.name = name
-            runtime.register(service)
-        runtime.boot()
-        barrier.wait(LONG_S)
-        assert sorted(names) == ["svc:a", "svc:b"]
+        super().tick(ctx)
+        self.left -= 1
+        if not self.left:
+            self.finish()
 
 
 class TestRestart:
@@ -274,17 +99,56 @@ class TestRestart:
         assert all(restart.delay_s <= 1.2 for restart in restarts)
         assert status(runtime)["running"]
 
-    @pytest.mark.parametrize(("policy", "started"), [("no", 1), ("on-failure", 2), ("always", 2)])
-    def test_policies(self, sim: Simulation, policy: Any, started: int) -> None:
-        """P7: after a failure `no` stays down, `on-failure` and `always` start again."""
+    def test_the_policy_no_stays_down(self, sim: Simulation) -> None:
+        """P7: with `no`, a failure is the end, and is told as one."""
         runtime, service = sim.runtime(), Working(interval=1.0)
-        service.restart = policy
+        failures = messages_of(runtime, message.ServiceFailure)
+        service.restart = "no"
         service.failures = [ValueError("once")]
         runtime.register(service)
         runtime.boot()
-        sim.advance(10.0)
-        assert len([step for step in service.steps if step.startswith("start")]) == started
-        assert status(runtime)["running"] == (started == 2)
+        sim.advance(100.0)
+        assert service.steps == ["start 0", "stop 0"]
+        assert (status(runtime)["state"], status(runtime)["running"]) == ("failed", False)
+        assert failures == [message.ServiceFailure("working", "ValueError: once")]
+
+    def test_the_policy_on_failure_restarts_what_failed_only(self, sim: Simulation) -> None:
+        """P7: with `on-failure`, a run that failed is followed by another, one that ended not."""
+        runtime, service = sim.runtime(), Ending(interval=1.0)
+        service.restart = "on-failure"
+        service.failures = [None, ValueError("once")]
+        runtime.register(service)
+        runtime.boot()
+        sim.advance(100.0)
+        assert [step.split()[0] for step in service.steps] == ["start", "stop"] * 2
+        assert (status(runtime)["state"], status(runtime)["restarts"]) == ("ended", 1)
+
+    def test_the_policy_always_restarts_what_ended_too(self, sim: Simulation) -> None:
+        """P7: with `always`, a run that ends by itself, without an error, starts again too."""
+        runtime, service = sim.runtime(), Ending(interval=1.0)
+        errors = messages_of(runtime, message.ServiceError)
+        restarts = messages_of(runtime, message.ServiceRestart)
+        service.restart = "always"
+        runtime.register(service)
+        runtime.boot()
+        sim.advance(6.0)
+        assert [restart.attempt for restart in restarts] == [1, 2]
+        first = 2.0 + restarts[0].delay_s
+        assert service.begun == pytest.approx([0, 1, 2, first, first + 1, first + 2], abs=1e-6)
+        assert errors == []
+
+    def test_what_keeps_ending_uses_up_the_budget(self, sim: Simulation) -> None:
+        """P7: with `always`, a run that ends at once again and again is given up in the end."""
+        runtime, service = sim.runtime(), Ending(interval=0.0)
+        failures = messages_of(runtime, message.ServiceFailure)
+        service.restart = "always"
+        service.tick_limit = 1
+        runtime.register(service)
+        runtime.boot()
+        sim.advance(1000.0)
+        [failure] = failures
+        assert "keeps ending" in failure.error
+        assert len(service.begun) == 6
 
     def test_a_start_that_fails_is_told_and_tried_again(self, sim: Simulation) -> None:
         """P7: an error in `start` does not vanish; `stop` is called, and a restart follows."""
@@ -300,16 +164,98 @@ class TestRestart:
         assert len(started) == 1
         assert service.begun
 
-    def test_a_tick_that_exits_is_a_failure(self, sim: Simulation) -> None:
-        """P7: `sys.exit` in a tick does not end the service without a word."""
+    @pytest.mark.parametrize(
+        "error",
+        [
+            SystemExit(3),
+            KeyboardInterrupt("3"),
+            BaseException("3"),
+            BaseExceptionGroup("3", [KeyboardInterrupt()]),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    @pytest.mark.parametrize("step", ["start", "tick"])
+    def test_whatever_is_raised_is_a_failure(
+        self, sim: Simulation, step: str, error: BaseException
+    ) -> None:
+        """P7: no exception of any kind ends the service without a word."""
         runtime, service = sim.runtime(), Working(interval=1.0)
         errors = messages_of(runtime, message.ServiceError)
-        service.failures = [SystemExit(3)]
+        (service.failures if step == "tick" else service.start_failures).append(error)
         runtime.register(service)
         runtime.boot()
         sim.advance(5.0)
-        assert [error.error for error in errors] == ["SystemExit: 3"]
+        assert [(each.event, each.error.split(":")[0]) for each in errors] == [
+            (step, type(error).__name__)
+        ]
         assert status(runtime)["running"]
+
+    def test_an_error_without_a_text_is_told(self, sim: Simulation) -> None:
+        """P7: a failure whose text cannot be made is told by its class."""
+
+        class Mute(Exception):
+            def __str__(self) -> str:
+                raise RuntimeError("no words")
+
+        runtime, service = sim.runtime(), Working(interval=1.0)
+        errors = messages_of(runtime, message.ServiceError)
+        service.failures = [Mute()]
+        runtime.register(service)
+        runtime.boot()
+        sim.advance(5.0)
+        assert [error.error for error in errors] == ["Mute: (its text cannot be made)"]
+        assert status(runtime)["running"]
+
+    def test_a_handler_that_interrupts_does_not_end_the_service(self, sim: Simulation) -> None:
+        """P7: KeyboardInterrupt in a handler of its messages leaves the supervision going."""
+
+        def interrupt(event: Event) -> None:
+            raise KeyboardInterrupt
+
+        runtime, service = sim.runtime(), Working(interval=1.0)
+        service.failures = [ValueError("once")]
+        for told in (message.ServiceStarted, message.ServiceError, message.ServiceStopped):
+            runtime.subscribe(told, interrupt)
+        runtime.register(service)
+        runtime.boot()
+        sim.advance(5.0)
+        assert status(runtime)["restarts"] == 1
+        assert status(runtime)["running"]
+
+    def test_the_last_error_has_its_time(self, sim: Simulation) -> None:
+        """P7: the status tells the last error, its time, and when the restart is due."""
+        runtime, service = sim.runtime(), Working(interval=1.0)
+        restarts = messages_of(runtime, message.ServiceRestart)
+        service.failures = [None, None, ValueError("no")]
+        service.backoff_s = 10.0
+        runtime.register(service)
+        runtime.boot()
+        sim.advance(5.0)
+        now = status(runtime)
+        assert (now["state"], now["running"], now["restarts"]) == ("waiting", False, 1)
+        assert (now["last_error"], now["last_error_at"]) == (
+            "ValueError: no",
+            "2026-01-01T00:00:02+00:00",
+        )
+        assert now["restart_in_s"] == pytest.approx(restarts[0].delay_s - 3.0)
+        sim.advance(20.0)
+        assert status(runtime)["restart_in_s"] is None
+
+    def test_a_run_that_was_well_resets_the_delay(self, sim: Simulation) -> None:
+        """P7: after a run as long as the longest delay, the delay begins anew; before, it grows."""
+
+        class Patient(Working):
+            restart_budget = (100, 1e9)
+            backoff_limit_s = 20.0
+
+        runtime, service = sim.runtime(), Patient(interval=1.0)
+        restarts = messages_of(runtime, message.ServiceRestart)
+        for well in (0, 5, 19, 20, 0):
+            service.failures += [None] * well + [ValueError("no")]
+        runtime.register(service)
+        runtime.boot()
+        sim.advance(200.0)
+        assert [round(math.log2(restart.delay_s)) for restart in restarts] == [0, 1, 2, 0, 1]
 
     def test_a_shutdown_ends_the_wait_for_a_restart(self, sim: Simulation) -> None:
         """P6, P7: a service that waits for its restart is stopped at once and stays down."""
@@ -330,20 +276,32 @@ class TestRestart:
         assert [step.split()[0] for step in service.steps] == ["start", "stop"]
 
 
-class Valve(Device):
-    open = output(bool, safe=False)
-
-    def __init__(self, id: str) -> None:
-        super().__init__(id)
-        self.driven: list[bool] = []
-
-    @open.drive
-    def drive(self, value: bool) -> bool:
-        self.driven.append(value)
-        return value
-
-
 class TestCritical:
+    def test_halts_although_its_stop_hangs(self, sim: Simulation) -> None:
+        """P7: the safe state waits for neither the stop of what failed nor a handler of that."""
+        runtime, service, valve = sim.runtime(), Working(interval=1.0), Valve("valve")
+        service.critical = True
+        service.failures = [None, ValueError("too hot")]
+        service.stop_durations = [1000.0]
+        runtime.subscribe(message.ServiceError, lambda _: runtime.clock.sleep(500.0))
+        runtime.register(valve)
+        runtime.register(service)
+        runtime.boot()
+        valve.open.set(True)
+        sim.advance(1.001)
+        assert valve.driven[-1] is False
+        sim.advance(20.0)
+        assert runtime.phase == "stopped"
+
+    def test_one_that_ends_by_itself_is_no_halt(self, sim: Simulation) -> None:
+        """P7: a critical service that has done its work leaves the runtime running."""
+        runtime, service = sim.runtime(), Ending(interval=1.0)
+        service.critical = True
+        runtime.register(service)
+        runtime.boot()
+        sim.advance(20.0)
+        assert (status(runtime)["state"], runtime.phase) == ("ended", "running")
+
     @pytest.mark.parametrize("step", ["start", "tick"])
     def test_halts_the_runtime_with_the_cause(self, sim: Simulation, step: str) -> None:
         """P7: a critical service that fails shuts down into the safe state and says why."""
