@@ -197,6 +197,7 @@ class HotChanges:
             if each in needing:
                 assembly.suspend(each, f"{name} was removed")
         assembly.take_out(unit)
+        self._runtime.registry.choose_again()
         self._runtime.emit(message.HotRemoved(name))
         self._lifecycle.caretaker.settle()
 
@@ -234,6 +235,7 @@ class HotChanges:
             late, self._spawned_late = self._spawned_late, {}
         made += new
         self._exchange_children(replacements, late)
+        self._runtime.registry.choose_again()
         for replacement in replacements:
             self._runtime.emit(message.HotUpdated(replacement.new.name))
         self._lifecycle.caretaker.settle()

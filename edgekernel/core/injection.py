@@ -7,6 +7,7 @@ and inside a computed or effect depends on it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Literal, TypeVar, get_args, get_origin, overload
 
 from edgekernel.core.computed import Computed
@@ -89,6 +90,11 @@ class Injection(Computed[Any]):
         wanted = self.requirement
         found = self._registry.providers(wanted.contract, wanted.where)
         return found[:1] if wanted.shape == "one" else found
+
+    def choose_again(self) -> None:
+        """Choose now if the providers have changed; otherwise that is done when it is read."""
+        with suppress(Exception):  # raised to who reads it
+            self.peek()
 
     def _choose(self) -> object:
         wanted, providers = self.requirement, self.providers()

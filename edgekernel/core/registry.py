@@ -112,6 +112,7 @@ class Injected(Protocol):
     """What a consumer was given: tells by whom."""
 
     def providers(self) -> list[Provider]: ...
+    def choose_again(self) -> None: ...
 
 
 class Registry:
@@ -210,6 +211,12 @@ class Registry:
             still_there = any(use[0] == consumer for use in self._uses)
         for provider in () if still_there else self._providers:
             provider.forget(consumer)
+
+    def choose_again(self) -> None:
+        """Let every consumer choose now, so that none keeps hold of a provider that has gone."""
+        for _, injections in self._uses:
+            for each in injections:
+                each.choose_again()
 
     def consumers(self, name: str) -> list[str]:
         """Return who is given the service of the provider `name` now."""
