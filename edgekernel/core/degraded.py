@@ -93,7 +93,9 @@ class Caretaker:
 
     def settle(self) -> None:
         """Start those that were waiting for what is there now; inside the gate."""
-        order, _ = dependency_order(list(self._parts.units.values()))
+        order: list[Unit] = []
+        if self._parts.in_state(UnitState.WAITING):
+            order, _ = dependency_order(list(self._parts.units.values()))
         for unit in order:
             ready = unit.state is UnitState.WAITING and not unit.unmet()
             if ready and not self._runtime.phase.ending:

@@ -120,7 +120,10 @@ class HotChanges:
                 raise LifecycleError(f"{label}: not done: who asks for it is being stopped")
             if self._runtime.phase is Phase.CREATED:
                 raise LifecycleError(f"{label}: the runtime is created; it has to be running")
-            step()
+            try:
+                step()
+            finally:
+                self._lifecycle.caretaker.settle()
 
     def _may_go_on(self, label: str) -> None:
         phase = self._runtime.phase
@@ -164,7 +167,6 @@ class HotChanges:
         else:
             self._start_or_forget(unit)
         self._runtime.emit(message.HotAdded(name))
-        self._lifecycle.caretaker.settle()
 
     def _start_or_forget(self, unit: Unit) -> None:
         assembly = self._lifecycle.assembly
@@ -197,8 +199,8 @@ class HotChanges:
             if each in needing:
                 assembly.suspend(each, f"{name} was removed")
         assembly.take_out(unit)
+        self._runtime.registry.choose_again()
         self._runtime.emit(message.HotRemoved(name))
-        self._lifecycle.caretaker.settle()
 
     def _named(self, name: str) -> list[Unit]:
         return [self._parts.units[name]] if name in self._parts.units else []
@@ -210,7 +212,6 @@ class HotChanges:
         if unit.state not in (UnitState.FAILED, UnitState.WAITING):
             raise LifecycleError(f"{name}: not tried again: it is {unit.state}")
         error = self._lifecycle.caretaker.try_to_start(unit)
-        self._lifecycle.caretaker.settle()
         if error is not None:
             raise error
 
@@ -234,9 +235,9 @@ class HotChanges:
             late, self._spawned_late = self._spawned_late, {}
         made += new
         self._exchange_children(replacements, late)
+        self._runtime.registry.choose_again()
         for replacement in replacements:
             self._runtime.emit(message.HotUpdated(replacement.new.name))
-        self._lifecycle.caretaker.settle()
 
     def _replaced_by(self, part: Any) -> list[Unit]:
         """Return the units whose place a new version takes: all of a component, or one by name."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Literal, TypeVar, get_args, get_origin, overload
 
 from edgekernel.core.computed import Computed
@@ -113,6 +114,11 @@ class Injection(Computed[Any]):
             if each.instance is not self._instance
         ]
         return found[:1] if wanted.shape == "one" else found
+
+    def choose_again(self) -> None:
+        """Choose now if the providers have changed; otherwise that is done when it is read."""
+        with suppress(Exception):  # raised to who reads it
+            self.peek()
 
     def _choose(self) -> object:
         wanted, providers = self.requirement, self.providers()

@@ -24,6 +24,7 @@ class Injected(Protocol):
     """What a consumer was given: tells by whom."""
 
     def providers(self) -> list[Provider]: ...
+    def choose_again(self) -> None: ...
 
 
 class _Shelf:
@@ -195,6 +196,12 @@ class Registry:
                 for provider in each.providers():
                     found.setdefault(provider.name, {})[consumer] = None
         return {name: list(consumers) for name, consumers in found.items()}
+
+    def choose_again(self) -> None:
+        """Let every consumer choose now, so that none keeps hold of a provider that has gone."""
+        for _, injections in self._uses:
+            for each in injections:
+                each.choose_again()
 
     def consumers(self, name: str) -> list[str]:
         """Return who is given the service of the provider `name` now."""

@@ -13,7 +13,11 @@ from edgekernel import (
     Process,
     Runtime,
     Service,
+    component,
+    on,
     output,
+    prop,
+    provides,
 )
 from edgekernel.sim import SimClock
 
@@ -114,3 +118,36 @@ def leaves(error: BaseException) -> list[str]:
     if isinstance(error, BaseExceptionGroup):
         return [text for inner in error.exceptions for text in leaves(inner)]
     return [str(error)]
+
+
+class Sensor(Device):
+    """Polled every second, unless told otherwise."""
+
+    def __init__(self, id: str, group: str = "bus") -> None:
+        super().__init__(id)
+        self.poll_group = group
+        self.polled_at: list[float] = []
+        self.connected = 0
+
+    def connect(self) -> None:
+        self.connected += 1
+
+    def disconnect(self) -> None:
+        self.connected -= 1
+
+    def poll(self) -> None:
+        self.polled_at.append(self.clock.monotonic())
+
+
+@component(name="counter")
+@provides("ICounter")
+@prop("label", "label", "none")
+class Counter:
+    """A plain component that counts ticks."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    @on(Tick)
+    def count_up(self, event: Any) -> None:
+        self.count += 1

@@ -25,7 +25,11 @@ from edgekernel import (
     reading,
     requires,
 )
-from edgekernel.core.errors import BootError, ConfigError, LifecycleError
+from edgekernel.core.errors import (
+    BootError,
+    ConfigError,
+    LifecycleError,
+)
 from tests.core.parts import (
     LONG_S,
     Lamp,

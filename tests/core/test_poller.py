@@ -174,3 +174,48 @@ def test_no_poll_after_the_shutdown(sim: Simulation) -> None:
     runtime.shutdown()
     sim.advance(10.0)
     assert sensor.polled_at == [0.0, 1.0, 2.0]
+
+
+def test_added_and_removed_while_it_runs(sim: Simulation) -> None:
+    """P12: a device is polled from its adding to its removal, and others go on undisturbed."""
+    first, second = Sensor("first"), Sensor("second", every=0.5)
+    runtime, _ = booted(sim, first)
+    sim.advance(1.25)
+    runtime.hot_add(second)
+    sim.advance(1.6)
+    runtime.hot_remove("second")
+    sim.advance(2.0)
+    assert first.polled_at == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert second.polled_at == [1.25, 1.75, 2.25, 2.75]
+
+
+def test_taking_out_waits_for_a_poll_but_not_for_ever(sim: Simulation) -> None:
+    """P12: a poll that hangs keeps the removal of its device only for a while."""
+    hanging, other = Sensor("hanging"), Sensor("other")
+    hanging.durations = [100.0]
+    runtime, _ = booted(sim, hanging, other)
+    sim.advance(0.5)
+    runtime.hot_remove("hanging")
+    assert 0.5 < sim.clock.monotonic() < 5.0
+    assert list(runtime.devices) == ["other"]
+    sim.advance(103.0)
+    assert hanging.polled_at == [0.0]
+    assert len(other.polled_at) >= 3
+
+
+def test_a_device_that_removes_another_in_its_poll(sim: Simulation) -> None:
+    """P12: a driver may have another device of its bus taken out while it is polled."""
+
+    class Removing(Sensor):
+        def poll(self) -> None:
+            super().poll()
+            if len(self.polled_at) == 2:
+                runtime: Any = self.ctx.runtime
+                runtime.hot_remove("other")
+
+    removing, other = Removing("removing"), Sensor("other")
+    runtime, _ = booted(sim, removing, other)
+    sim.advance(3.5)
+    assert removing.polled_at == [0.0, 1.0, 2.0, 3.0]
+    assert len(other.polled_at) <= 2
+    assert list(runtime.devices) == ["removing"]

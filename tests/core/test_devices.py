@@ -1,0 +1,65 @@
+"""The parts of a runtime by role, and its devices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgekernel import (
+    Interface,
+    Service,
+)
+from edgekernel.core.errors import (
+    ConfigError,
+)
+from tests.core.parts import (
+    Lamp,
+    MakeRuntime,
+    NotingInterface,
+    NotingProcess,
+    NotingService,
+    Steps,
+)
+
+
+class TestManagers:
+    def test_devices(self, make_runtime: MakeRuntime, steps: Steps) -> None:
+        """A11.2: devices are attached, found, listed by kind and detached through one mapping."""
+
+        class Fan(Lamp):
+            kind = "fan"
+
+        runtime = make_runtime()
+        lamp, fan = Lamp("lamp", steps), Fan("fan", steps)
+        runtime.devices.attach(lamp)
+        assert steps.all == []
+        runtime.boot()
+        runtime.devices.attach(fan)
+        assert fan.online
+        assert runtime.devices["lamp"] is lamp
+        assert runtime.devices.get("other") is None
+        assert runtime.devices.list() == [lamp, fan]
+        assert runtime.devices.list(kind="fan") == [fan]
+        assert list(runtime.devices) == ["lamp", "fan"]
+        for id in runtime.devices:
+            runtime.devices.detach(id)
+        assert len(runtime.devices) == 0
+        assert not lamp.attached
+        runtime.devices.attach(fan)
+        with pytest.raises(ConfigError, match="fan: two parts"):
+            runtime.devices.attach(Fan("fan", steps))
+
+    def test_by_role(self, make_runtime: MakeRuntime, steps: Steps) -> None:
+        """B2.1: processes, interfaces and services are there by name."""
+        runtime = make_runtime()
+        parts: list[Any] = [
+            NotingProcess("p", steps), NotingInterface("i", steps), NotingService("s", steps),
+        ]  # fmt: skip
+        for part in parts:
+            runtime.register(part)
+        assert dict(runtime.processes) == {"p": parts[0]}
+        assert dict(runtime.interfaces) == {"i": parts[1]}
+        assert dict(runtime.services) == {"s": parts[2]}
+        assert isinstance(runtime.services["s"], Service)
+        assert isinstance(runtime.interfaces["i"], Interface)

@@ -1,0 +1,155 @@
+"""The gate: one change of a runtime's make-up at a time."""
+
+from __future__ import annotations
+
+import threading
+
+from edgekernel import SystemClock
+from edgekernel.core.gate import Gate
+from edgekernel.sim import SimClock
+from tests.core.parts import LONG_S
+
+
+def test_one_at_a_time_and_in_itself() -> None:
+    """P12: changes exclude one another; one may have further ones in it."""
+    with SimClock() as clock:
+        gate = Gate(clock)
+        log: list[str] = []
+
+        def change(name: str) -> None:
+            with gate.passing() as alone:
+                log.append(f"{name} {alone}")
+                clock.sleep(1.0)
+                with gate.passing() as again:
+                    assert again
+                    assert gate.held()
+                log.append(f"{name} ends {clock.monotonic()}")
+
+        for name in "abc":
+            clock.Thread(lambda name=name: change(name), name).start()  # type: ignore[misc]
+        clock.advance(10.0)
+        assert log == ["a True", "a ends 1.0", "b True", "b ends 2.0", "c True", "c ends 3.0"]
+        assert not gate.held()
+
+
+def test_exclusive_under_threads(eager_switching: None) -> None:
+    """P12: no two threads are inside at once, however they race."""
+    gate = Gate(SystemClock())
+    inside, worst, passed = [0], [0], [0]
+
+    def change() -> None:
+        for _ in range(300):
+            with gate.passing() as alone:
+                assert alone
+                inside[0] += 1
+                worst[0] = max(worst[0], inside[0])
+                passed[0] += 1
+                inside[0] -= 1
+
+    threads = [threading.Thread(target=change) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONG_S)
+    assert (worst[0], passed[0]) == (1, 1200)
+
+
+def test_closing_sends_away_who_waits() -> None:
+    """P6: after `close` nobody comes in, and who waits is told so."""
+    with SimClock() as clock:
+        gate = Gate(clock)
+        told: list[bool] = []
+
+        def slow() -> None:
+            with gate.passing():
+                clock.sleep(2.0)
+
+        def behind() -> None:
+            with gate.passing() as alone:
+                told.append(alone)
+
+        clock.Thread(slow, "slow").start()
+        clock.advance(0.5)
+        clock.Thread(behind, "behind").start()
+        clock.advance(0.5)
+        assert gate.close(10.0)
+        assert clock.monotonic() == 2.0
+        clock.advance(0.0)
+        assert told == [False]
+        with gate.passing() as alone:
+            assert not alone
+
+
+def test_closing_does_not_wait_for_ever() -> None:
+    """P6: a change that hangs is waited for as long as was said."""
+    with SimClock() as clock:
+        gate = Gate(clock)
+
+        def hang() -> None:
+            with gate.passing():
+                clock.sleep(1000.0)
+
+        clock.Thread(hang, "hanging").start()
+        clock.advance(0.5)
+        assert not gate.close(3.0)
+        assert clock.monotonic() == 3.5
+
+
+def test_closing_from_inside() -> None:
+    """P6: who closes it while it has the runtime to itself does not wait for itself."""
+    with SimClock() as clock:
+        gate = Gate(clock)
+        with gate.passing():
+            assert gate.close(3.0)
+            with gate.passing() as alone:
+                assert alone
+        assert clock.monotonic() == 0.0
+        with gate.passing() as alone:
+            assert not alone
+
+
+def test_who_is_not_wanted_any_more() -> None:
+    """P12: who waits leaves when told that it is not wanted, and takes nothing."""
+    with SimClock() as clock:
+        gate = Gate(clock)
+        unwanted = [False]
+        told: list[bool] = []
+
+        def behind() -> None:
+            with gate.passing(lambda: unwanted[0]) as alone:
+                told.append(alone)
+
+        with gate.passing():
+            clock.Thread(behind, "behind").start()
+            clock.advance(1.0)
+            gate.look_again()
+            clock.advance(1.0)
+            assert told == []
+            unwanted[0] = True
+            gate.look_again()
+            clock.advance(1.0)
+            assert told == [False]
+        with gate.passing() as alone:
+            assert alone
+
+
+def test_shared_with_who_is_waited_for() -> None:
+    """P12: a thread that works for the change takes part in it, and no longer than that."""
+    with SimClock() as clock:
+        gate = Gate(clock)
+        log: list[str] = []
+        main = clock.flow()
+
+        def step() -> None:
+            with gate.shared(main), gate.passing() as alone:
+                log.append(f"step {alone} {gate.held()}")
+            log.append(f"after {gate.held()}")
+
+        with gate.passing():
+            worker = clock.Thread(step, "step")
+            worker.start()
+            worker.join()
+            assert gate.held()
+        assert log == ["step True True", "after False"]
+        with gate.shared(main):  # nobody is inside: there is nothing to take part in
+            assert not gate.held()
