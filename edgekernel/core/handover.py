@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from edgekernel.core.markers import hook
 from edgekernel.core.messages import Message
+from edgekernel.core.record import dataclass
 from edgekernel.core.signals import Signal, batch
 from edgekernel.core.unit import Unit, call_hook
 
