@@ -9,9 +9,7 @@ from typing import Any, Protocol
 import pytest
 
 from edgekernel import (
-    BootError,
     ConfigError,
-    Device,
     Process,
     Runtime,
     Signal,
@@ -503,68 +501,6 @@ class TestFactories:
 
         with pytest.raises(ConfigError, match=r"Stores: factory='scope' is none of its methods"):
             make_runtime().register(Stores)
-
-
-class TestMissing:
-    def test_nothing_is_started(self, make_runtime: MakeRuntime) -> None:
-        """K2: a missing requirement is a BootError that names it; nothing has been started."""
-        started: list[str] = []
-
-        class Sensor(Device):
-            def connect(self) -> None:
-                started.append(self.id)
-
-        class Needy:
-            voice = requires(IVoice, where={"language": "de"})
-            log = requires("ILog")
-            room = requires(Sensor, id="attic")
-
-            @lifecycle.activate
-            def up(self) -> None:
-                started.append("needy")
-
-        runtime = make_runtime()
-        runtime.register(Sensor("hall"))
-        runtime.register(Voice)
-        runtime.register(Needy)
-        with pytest.raises(BootError) as raised:
-            runtime.boot()
-        assert sorted(map(str, raised.value.exceptions)) == [
-            "needy.log: requires a ILog, but there is none",
-            "needy.room: requires a Sensor with id 'attic', but there is none",
-            "needy.voice: requires a IVoice with language 'de', but there is none",
-        ]
-        assert started == []
-
-    def test_what_does_not_fulfil_its_protocol(self, make_runtime: MakeRuntime) -> None:
-        """A2.18: a provider without what its Protocol asks for fails the boot, by name."""
-
-        @provides(IVoice)
-        class Mute: ...
-
-        runtime = make_runtime()
-        runtime.register(Mute)
-        with pytest.raises(BootError) as raised:
-            runtime.boot()
-        assert "mute: Mute provides IVoice but has no say" in str(raised.value.exceptions[0])
-
-    def test_a_property_may_be_what_the_protocol_asks_for(self, make_runtime: MakeRuntime) -> None:
-        """Attributes made while activating count: it is checked when it has started."""
-
-        class INamed(Protocol):
-            title: str
-
-        @provides(INamed)
-        class Late:
-            @lifecycle.activate
-            def up(self) -> None:
-                self.title = "late"
-
-        runtime = make_runtime()
-        runtime.register(Late)
-        user = runtime.register(watcher(INamed))
-        runtime.boot()
-        assert user.wanted.title == "late"
 
 
 def test_hundreds_of_consumers(make_runtime: MakeRuntime) -> None:

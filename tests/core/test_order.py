@@ -333,6 +333,82 @@ class TestChoice:
         assert text.startswith("user.s: 'Store' names several contracts")
 
 
+class IVoice(Protocol):
+    def say(self) -> str: ...
+
+
+@provides(IVoice)
+class Voice:
+    def say(self) -> str:
+        return "hello"
+
+
+class TestMissing:
+    def test_nothing_is_started(self, make_runtime: MakeRuntime) -> None:
+        """K2: a missing requirement is a BootError that names it; nothing has been started."""
+        started: list[str] = []
+
+        class Sensor(Device):
+            def connect(self) -> None:
+                started.append(self.id)
+
+        class Needy:
+            voice = requires(IVoice, where={"language": "de"})
+            log = requires("ILog")
+            room = requires(Sensor, id="attic")
+
+            @lifecycle.activate
+            def up(self) -> None:
+                started.append("needy")
+
+        runtime = make_runtime()
+        runtime.register(Sensor("hall"))
+        runtime.register(Voice)
+        runtime.register(Needy)
+        with pytest.raises(BootError) as raised:
+            runtime.boot()
+        assert sorted(map(str, raised.value.exceptions)) == [
+            "needy.log: requires a ILog, but there is none",
+            "needy.room: requires a Sensor with id 'attic', but there is none",
+            "needy.voice: requires a IVoice with language 'de', but there is none",
+        ]
+        assert started == []
+
+    def test_what_does_not_fulfil_its_protocol(self, make_runtime: MakeRuntime) -> None:
+        """A2.18: a provider without what its Protocol asks for fails the boot, by name."""
+
+        @provides(IVoice)
+        class Mute: ...
+
+        runtime = make_runtime()
+        runtime.register(Mute)
+        with pytest.raises(BootError) as raised:
+            runtime.boot()
+        assert "mute: Mute provides IVoice but has no say" in str(raised.value.exceptions[0])
+
+    def test_a_property_may_be_what_the_protocol_asks_for(self, make_runtime: MakeRuntime) -> None:
+        """Attributes made while activating count: it is checked when it has started."""
+
+        class INamed(Protocol):
+            title: str
+
+        @provides(INamed)
+        class Late:
+            @lifecycle.activate
+            def up(self) -> None:
+                self.title = "late"
+
+        runtime = make_runtime()
+        runtime.register(Late)
+
+        class User:
+            wanted = requires(INamed)
+
+        user = runtime.register(User)
+        runtime.boot()
+        assert user.wanted.title == "late"
+
+
 def test_random_graphs(make_runtime: MakeRuntime) -> None:
     """Whatever the registration, every part starts after all that it needs, and boots."""
     rng = random.Random(7)

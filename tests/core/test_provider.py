@@ -83,6 +83,20 @@ class TestProperties:
         held.set(4)
         assert provider.ranking == 4
 
+    def test_several_are_one_change(self) -> None:
+        """Properties set together are seen together, whoever holds them."""
+        provider = Provider("lamp", Lamp(), (), declared={"floor": Signal(1)})
+        seen: list[tuple[object, object]] = []
+
+        def read() -> None:
+            properties = provider.properties
+            seen.append((properties["floor"], properties.get("room")))
+
+        reader = Effect(read)
+        provider.set_properties(floor=2, room="attic")
+        reader.dispose()
+        assert seen == [(1, None), (2, "attic")]
+
     @pytest.mark.parametrize("ranking", ["high", None, math.nan], ids=["text", "none", "nan"])
     def test_a_ranking_is_a_number(self, ranking: object) -> None:
         """What cannot be ordered is refused where it is said, with the name."""
