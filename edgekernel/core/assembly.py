@@ -26,6 +26,8 @@ class Assembly:
         self._parts = parts
         self._gate = gate
         self._limit_s = limit_s
+        self.when_struck: Callable[[Unit], object] = lambda unit: None
+        """Is told of each unit that has gone for good."""
 
     def start(self, unit: Unit) -> None:
         """Start a unit; raises what kept it from starting: then `undo` takes down what stands."""
@@ -75,6 +77,7 @@ class Assembly:
             enter=enter or unit.enter,
             leave=partial(self._rest, unit),
             watchdog=self._runtime.services.watchdog,
+            gave_up=partial(self._runtime.fault, unit.name),
         )
 
     def _rest(self, unit: Unit) -> None:
@@ -108,15 +111,19 @@ class Assembly:
         """Take down what of a unit and its children stands; failures are passed over."""
         for child in reversed(self._parts.family(unit)[1:]):
             self._take_down(child)
-            self._parts.strike(child)
+            self._strike(child)
         self._take_down(unit)
 
     def take_out(self, unit: Unit) -> None:
         """Take a unit and its children down and off the list."""
         self.undo(unit)
-        self._parts.strike(unit)
+        self._strike(unit)
         if unit.is_device:
             self.drop_idle_pollers()
+
+    def _strike(self, unit: Unit) -> None:
+        self._parts.strike(unit)
+        self.when_struck(unit)
 
     def _take_down(self, unit: Unit) -> None:
         if unit.is_device:

@@ -101,6 +101,10 @@ class Host(Protocol):
         """Add a child of a part; see `Context.spawn`."""
         ...
 
+    def fault(self, name: str, error: BaseException) -> None:
+        """Let the supervisor of a part, if it has one, know of a failure."""
+        ...
+
     def shutdown(self, reason: str = "requested") -> None:
         """Make the outputs safe, then stop everything."""
         ...

@@ -179,6 +179,7 @@ class HotChanges:
             assembly.take_out(unit)
             raise
         assembly.set_ticking(unit)
+        self._lifecycle.children.adopt(unit)
 
     # Remove
 

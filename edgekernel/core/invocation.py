@@ -52,12 +52,16 @@ class Commands(CommandTable):
         turns: TurnQueue,
         tasks: Tasks,
         tell: Callable[[Message], object],
+        crashed: Callable[[str, BaseException], object],
         *,
         binder: Binder,
         authorizer: Authorizer | None,
         name: str,
     ) -> None:
-        """Have no commands yet; `tell` emits a message without keeping the caller."""
+        """Have no commands yet; `tell` emits a message without keeping the caller.
+
+        `crashed` is told the part and the error of a command that has failed unexpectedly.
+        """
         super().__init__()
         self._clock = clock
         self._turns = turns
@@ -69,6 +73,7 @@ class Commands(CommandTable):
         self._repeats = Repeats(clock)
         self._rates = Rates(clock)
         self._books = Books(tell)
+        self._crashed = crashed
         self._ids = count(1)
         self._lock = threading.Lock()
         self._on_their_way: dict[Call, None] = {}
@@ -160,6 +165,9 @@ class Commands(CommandTable):
         if not call.begun:
             self._repeats.forget(call)
         self._books.enter(call, self.policies.audits(call.principals))
+        unexpected = call.begun and isinstance(call.error, Exception) and not call.refused
+        if unexpected and call.command is not None and call.error is not None:
+            self._crashed(call.command.owner, call.error)
 
     def failed(self, label: str, error: BaseException) -> None:
         """Report what nobody else is told."""

@@ -7,6 +7,7 @@ from functools import partial
 
 from edgekernel.core import message
 from edgekernel.core.assembly import Assembly
+from edgekernel.core.children import Children
 from edgekernel.core.clock import EventLike
 from edgekernel.core.context import Host
 from edgekernel.core.degraded import Caretaker
@@ -35,6 +36,8 @@ class Lifecycle:
         self.parts = Parts(runtime)
         self.assembly = Assembly(runtime, self.parts, self.gate, shutdown_limit_s)
         self.caretaker = Caretaker(runtime, self.parts, self.assembly, self.gate)
+        self.children = Children(runtime, self.parts, self.assembly, self.caretaker, self.gate)
+        self.assembly.when_struck = self.children.forget
         self.services = Services(runtime, lambda: self.phase is Phase.RUNNING, self.parts.all)
         self.stopped: EventLike = runtime.clock.Event()
         self._booted: EventLike = runtime.clock.Event()  # or the boot has failed
@@ -137,7 +140,11 @@ class Lifecycle:
             self.phase = Phase.DRAINING
         if first:
             self._runtime.emit(message.RuntimeDraining(f"at most {timeout_s:g} s"))
-        return self._runtime.turns.wait_idle(timeout_s)
+        clock, commands = self._runtime.clock, self._runtime.commands
+        commands.refuse("the runtime is draining: it takes no more commands")
+        end = clock.monotonic() + timeout_s
+        idle = commands.wait_idle(timeout_s)
+        return idle and self._runtime.turns.wait_idle(max(0.0, end - clock.monotonic()))
 
     def when_stopped(self, call: Callable[[], object]) -> None:
         """Call `call` when the shutdown is complete; at once if it is."""
@@ -171,6 +178,7 @@ class Lifecycle:
     def _stop(self, reason: str) -> None:
         stopping = self.assembly.stopping()
         self.caretaker.look_again()
+        self.children.close()
         try:
             stopping.stop(self.parts.standing, reason)
         finally:

@@ -15,7 +15,7 @@ from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.commands import Authorizer, Binder, bind_by_name
 from edgekernel.core.device import Device
 from edgekernel.core.devices import Devices
-from edgekernel.core.errors import HeldSafeError, LifecycleError, UnavailableError, describe
+from edgekernel.core.errors import HeldSafeError, LifecycleError, describe
 from edgekernel.core.hot import HotChanges
 from edgekernel.core.interface import Interface
 from edgekernel.core.invocation import Commands
@@ -102,7 +102,7 @@ class Runtime:
         )
         self.tasks = Tasks(self.clock, f"{name}:loop", self.turns.failed)
         self.commands = Commands(
-            self.clock, self.turns, self.tasks, self._tell,
+            self.clock, self.turns, self.tasks, self._tell, self.fault,
             binder=binder, authorizer=authorizer, name=name,
         )  # fmt: skip
         self.errors: deque[ErrorRecord] = deque(maxlen=_KEPT_ERRORS)
@@ -233,6 +233,10 @@ class Runtime:
         """Add a child of a part; parts call `ctx.spawn`."""
         return self._hot.spawn(parent, part, name, properties)
 
+    def fault(self, name: str, error: BaseException) -> None:
+        """Let the supervisor of a spawned part know of a failure; nothing for other parts."""
+        self._lifecycle.children.fault(name, error)
+
     def resolve(self) -> None:
         """Fill in what the parts require of one another, as `boot` does first.
 
@@ -349,9 +353,7 @@ class Runtime:
         return self.commands.start(Request(name, dict(args or {}), principal, target, key, timeout))
 
     def _check_running(self, name: str) -> None:
-        if self.phase is Phase.DRAINING:
-            raise UnavailableError(f"{name}: the runtime is draining: it takes no more commands")
-        if self.phase is not Phase.RUNNING:
+        if not self.phase.booted:
             raise LifecycleError(f"{name}: the runtime is {self.phase}; commands need it running")
 
     @property
@@ -439,6 +441,7 @@ class Runtime:
             Rank.SUBSCRIBER: message.EventSubscriberError,
         }
         self.emit(kinds[route.rank](route.owner, event.payload.name, text, trace))
+        self.fault(route.owner, error)
 
     def turn_failed(self, label: str, error: BaseException) -> None:
         """Report an effect or another turn that raised."""

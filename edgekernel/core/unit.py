@@ -185,7 +185,7 @@ class Unit:
     def enter_now(self) -> None:
         """Do what `enter` does, as part of a turn that runs already."""
         part, context = self.part, self.context
-        self._activation = Activation(part, self.name)
+        self._activation = Activation(part, self.name, self._effect_failed)
         if isinstance(part, Role) and type(part).handle_event is not Role.handle_event:
             self._route(Message, "handle_event", lambda event: part.handle_event(context, event))
         for wanted, handler in handlers(part):
@@ -272,6 +272,10 @@ class Unit:
         method = hook(self.part, step)
         if method is not None:
             call_hook(method, self.context)
+
+    def _effect_failed(self, label: str, error: Exception) -> None:
+        self._host.turns.failed(f"effect {label}", error)
+        self._host.fault(self.name, error)
 
     def _route(self, wanted: type[Message] | str, name: str, call: Callable[..., object]) -> None:
         rank = _RANKS.get(self.kind, Rank.PROCESS)
