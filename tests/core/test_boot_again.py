@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from edgekernel import (
     Context,
     Event,
     Process,
+    Runtime,
     command,
     message,
     on,
@@ -82,7 +84,8 @@ class TestBootAgain:
             def start(self, ctx: Context) -> None:
                 raise OSError("no")
 
-        for use in (lambda runtime: runtime.run(), lambda runtime: runtime.__enter__()):
+        uses: list[Callable[[Runtime], object]] = [Runtime.run, Runtime.__enter__]
+        for use in uses:
             runtime = make_runtime()
             runtime.register(Broken)
             with pytest.raises(BootError):

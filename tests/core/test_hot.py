@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import pytest
@@ -234,11 +236,12 @@ class TestAdd:
             runtime.hot_add(part)
         runtime.boot()
         runtime.shutdown()
-        for change in (
+        changes: list[Callable[[], object]] = [
             lambda: runtime.hot_add(part),
             lambda: runtime.hot_remove("part"),
             lambda: runtime.hot_update(part),
-        ):
+        ]
+        for change in changes:
             with pytest.raises(LifecycleError, match="part: the runtime is stopped"):
                 change()
         assert steps.all == []
@@ -248,7 +251,8 @@ class TestAdd:
         runtime = make_runtime()
         runtime.boot()
         for number in range(10):
-            steps, refused = Steps(), []
+            steps = Steps()
+            refused: list[Exception] = []
 
             def add(name: str = f"p{number}", steps: Steps = steps, refused: Any = refused) -> None:
                 try:
@@ -320,7 +324,7 @@ class TestWhileStopping:
                 errors.append(str(error))
 
         parts = [Hanging("hanging", steps), NotingProcess("behind", steps)]
-        threads = [sim.clock.Thread(lambda part=part: add(part), part.name) for part in parts]
+        threads = [sim.clock.Thread(partial(add, part), part.name) for part in parts]
         for thread in threads:
             thread.start()
             sim.advance(0.1)

@@ -135,7 +135,8 @@ class TestAskedByParts:
         runtime.subscribe(
             message.ProcessStarted,
             lambda event: (
-                event.payload.process == "a" and runtime.hot_add(NotingProcess("added", steps))
+                event.payload == message.ProcessStarted("a")
+                and runtime.hot_add(NotingProcess("added", steps))
             ),
         )
         runtime.subscribe(message.RuntimeBooted, lambda _: steps("booted"))
@@ -155,9 +156,11 @@ class TestAskedByParts:
             def tick(self, ctx: Context) -> None:
                 self.steps(f"tick {ctx.clock.monotonic()}")
 
+        sensor = Sensor("sensor")
+
         def ask(runtime: Any) -> None:
             runtime.hot_add(NotingProcess("added", steps))
-            runtime.hot_add(Sensor("sensor"))
+            runtime.hot_add(sensor)
             runtime.hot_add(Ticking("ticking", steps))
             steps("asked")
 
@@ -168,7 +171,7 @@ class TestAskedByParts:
         assert steps.all == [
             "start added", "asked", "start ticking", "tick 0.0", "tick 1.0", "tick 2.0",
         ]  # fmt: skip
-        assert runtime.devices["sensor"].polled_at == [0.0, 1.0, 2.0]
+        assert sensor.polled_at == [0.0, 1.0, 2.0]
         runtime.shutdown()
         assert len(steps.of("start")) == len(steps.of("stop"))
 
