@@ -1,6 +1,5 @@
 """Boot and shutdown: the order of the parts, one error tree, and a bound on the end."""
 
-from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
@@ -82,7 +81,7 @@ class _Live:
         self._activation = Activation(self.role)
         role, context = self.role, self.context
         if type(role).handle_event is not Role.handle_event:
-            self._route(Message, "handle_event", lambda event: role.handle_event(context, event))
+            self._route(Message, "handle_event", partial(role.handle_event, context))
         for cls, handler in handlers(role):
             self._route(cls, handler.__name__, handler)
         self._commands = self._runtime.commands.add(role.name, role)
