@@ -79,7 +79,7 @@ class Carrier:
 class _CommandTurn(Turn):
     """Carries out a call as a turn."""
 
-    __slots__ = ("_call", "_carry_out")
+    __slots__ = ("_call", "_carry_out", "_cause", "_submitter")
 
     def __init__(self, carry_out: Callable[[Call], object], call: Call) -> None:
         self._carry_out = carry_out
@@ -89,7 +89,7 @@ class _CommandTurn(Turn):
     def label(self) -> str:
         return f"command {self._call.name}"
 
-    def run(self) -> None:
+    def step(self) -> None:
         self._carry_out(self._call)
 
     def cut(self) -> None:

@@ -8,47 +8,68 @@ from typing import Any, Generic, TypeVar, cast
 
 from edgekernel.core.errors import CycleError, ReactiveError
 from edgekernel.core.graph import (
-    CLEAN,
-    DIRTY,
-    Derived,
+    BEFORE,
+    CHANGED,
+    CHECKED,
+    END,
+    NEVER,
+    NOTHING,
+    VALUE,
+    Consumer,
+    Flow,
     Source,
-    Tracker,
-    changes,
+    State,
     current,
+    follow,
     guard,
-    really_differs,
-    stamps,
+    here,
+    overtaken,
+    reads_of,
+    spread,
     unobserve,
+    world,
 )
 
 T = TypeVar("T")
 
-_UNSETTLED = -1
-"""The version of a result that was never stored; it fits no version that is."""
-_DEEP = 40
+_DEEP = 60
 """How many computeds may compute one another on the stack before the deepest goes first."""
 _ATTEMPTS = 5
 """How often a computed that other threads keep overtaking is computed before its reader gets the
-latest result, uncached."""
+latest result."""
 
 
-_Result = tuple[Any, Exception | None, TracebackType | None]
+class Failed:
+    """The value of a computed that raised."""
+
+    __slots__ = ("error", "trace")
+
+    def __init__(self, error: Exception, trace: TracebackType | None) -> None:
+        self.error = error
+        self.trace = trace
 
 
-class _TooDeep(BaseException):
+_UNSET = object()
+
+
+class TooDeep(BaseException):
     """Unwinds a long chain of computeds to where it began; `member` is to be computed first."""
 
     def __init__(self, member: Computed[Any]) -> None:
         self.member = member
 
 
-class Computed(Derived, Generic[T]):
+class Computed(Source, Consumer, Generic[T]):
     """A value derived from others: computed when it is read, and only if one of them changed.
 
     If the function raises, reading raises the same error until one of its inputs changes.
     """
 
-    __slots__ = ("__weakref__", "_equals", "_function", "_result", "_root", "name")
+    __slots__ = (
+        "__weakref__", "_deps", "_dirty", "_equals", "_flow", "_function", "_outer", "name",
+    )  # fmt: skip
+
+    _queued = True  # in a way: it is computed when somebody asks for it
 
     def __init__(
         self,
@@ -58,27 +79,40 @@ class Computed(Derived, Generic[T]):
         name: str = "",
     ) -> None:
         """Derive a value with `function`, which should do nothing else than compute it."""
-        super().__init__()
+        self._state = (_UNSET, -1, -1)
+        self._marked = NEVER
+        self._observers = {}
+        self._deps = NOTHING
+        self._dirty = True
+        self._flow: Flow | None = None  # the one that computes it for keeps
+        self._outer = None
         self._function: Callable[[], T] | None = function
         self._equals = equals
-        self._result: _Result | None = None
-        self._root: Tracker | None = None
         self.name = name or getattr(function, "__qualname__", "computed")
 
     def get(self) -> T:
         """Return the value, computing it if need be; inside a computed or effect, depend on it."""
-        tracker = current.get()
-        latest = self._refresh(tracker.depth if tracker else 0)
-        if latest is None:
-            self._tracked()
-        elif tracker is not None and tracker.consumer is not None:
-            tracker.reads[self] = _UNSETTLED
-        return self._outcome(latest)
+        state = self._state
+        if (state[2] < self._marked or world.open) and state[2] != world.now:
+            state = self._refresh()
+        flow = current.get()
+        if flow is not None and flow.deps is not None and flow.owned():
+            cursor = flow.cursor
+            if flow.deps[cursor] is self and state[1] <= flow.began:
+                flow.cursor = cursor + 1
+            else:
+                flow.read_anew(self, state[1])
+        value = state[0]
+        if type(value) is Failed:
+            raise value.error.with_traceback(value.trace)
+        return cast(T, value)
 
     def peek(self) -> T:
         """Return the value, computing it if need be, without depending on it."""
-        tracker = current.get()
-        return self._outcome(self._refresh(tracker.depth if tracker else 0))
+        value = self._refresh()[VALUE]
+        if type(value) is Failed:
+            raise value.error.with_traceback(value.trace)
+        return cast(T, value)
 
     __call__ = get
 
@@ -90,161 +124,206 @@ class Computed(Derived, Generic[T]):
     def dispose(self) -> None:
         """Keep the last value and follow the inputs no longer."""
         with guard:
-            for source in self._sources:
+            for source in self._deps:
                 unobserve(source, self)
-            self._sources = {}
+            self._deps = NOTHING
             self._function = None
-            self._mark = CLEAN
+            if self._state[VALUE] is _UNSET:
+                early = ReactiveError(f"{self.name}: disposed before it had a value")
+                self._state = Failed(early, None), -1, -1
 
-    def _outcome(self, latest: _Result | None) -> T:
-        result = latest or self._result
-        if result is None:
-            raise ReactiveError(f"{self.name}: disposed before it had a value")
-        value, error, traceback = result
-        if error is not None:
-            raise error.with_traceback(traceback)
-        return cast(T, value)
+    def _runs_in(self, flow: Flow) -> bool:
+        return self._flow is flow
 
-    def _versioned(self) -> tuple[_Result | None, int]:
-        with guard:
-            return self._result, self._version
+    def _refresh(self) -> State:
+        """Bring it up to date, computing what it needs first if that is too deep for the stack."""
+        flow = here()
+        if flow.depth:
+            return self._settle(flow, flow.depth)
+        try:
+            return self._settle(flow, 0)
+        except TooDeep as deep:
+            settle_deep(flow, deep)
+            return self._refresh()
 
-    def _refresh(self, depth: int) -> _Result | None:
-        """Bring the result up to date; return the latest one if it could not be stored."""
-        if self._trusted():
-            return None
+    def _settle(self, flow: Flow, depth: int) -> State:
+        """Bring it up to date: ask its sources, in order, and compute if one has changed."""
+        state = self._state
+        began = world.now
+        if state[2] == began or (state[2] >= self._marked and not world.open):
+            return state
         if depth > _DEEP:
-            raise _TooDeep(self)
-        if depth > 0:
-            return self._settle(depth)
-        first: list[Computed[Any]] = [self]  # the last of them is needed by the one before it
-        while True:
-            try:
-                latest = first[-1]._settle(depth)
-            except _TooDeep as deep:
-                if deep.member in first:
-                    names = [c.name for c in (*first[first.index(deep.member) :], deep.member)]
-                    raise CycleError(f"computeds need one another: {' -> '.join(names)}") from None
-                first.append(deep.member)
-                continue
-            first.pop()
-            if not first:
-                return latest
-
-    def _settle(self, depth: int) -> _Result | None:
-        latest = None
-        for _ in range(_ATTEMPTS):
-            if self._fresh(depth):
-                return None
-            latest, stored, again = self._compute(depth)
-            if stored:
-                return None
-            if not again:
-                break
-        known = self._result
-        same = latest and known and not really_differs(self._differs, known, latest)
-        return None if same else latest
-
-    def _trusted(self) -> bool:
-        """Say whether it is up to date without a look at its sources."""
-        if self._function is None:
-            return True
-        # The batches first: one that closes in between has marked what it changed by then.
-        clean = not changes.open and self._observers and self._mark == CLEAN
-        return bool(clean) or self._checked_at == changes.writes
-
-    def _fresh(self, depth: int) -> bool:
-        if self._trusted():
-            return True
-        writes = changes.writes
-        if self._result is None or (self._mark == DIRTY and self._observers):
-            return False
-        if self._sources_changed(depth + 1):
-            return False
-        with guard:
-            if self._observers:
-                # Lower it only: who raises a mark has to reach those behind it as well.
-                self._mark = min(self._mark, self._outdated())
-            if writes == changes.writes:
-                self._mark = CLEAN
-                self._checked_at = writes
-        return True
-
-    def _compute(self, depth: int) -> tuple[_Result, bool, bool]:
-        """Return the result, whether it is stored, and if not, whether to try again."""
-        outer = current.get()
-        tracker = Tracker(self, outer, depth + 1)
-        if self._root is tracker.root:
-            raise CycleError(f"a computed needs its own value: {_cycle(self, outer)}")
-        mine = self._root is None
-        if mine:
-            self._root = tracker.root
-        before, writes = self._result, changes.writes
-        token = current.set(tracker)
+            raise TooDeep(self)
+        if self._flow is not None:
+            return self._settle_beside(flow, depth)
+        self._flow = flow
         try:
-            function = self._function
-            if function is None:  # disposed by another thread just now
-                return before or (None, None, None), False, False
-            result: _Result = (function(), None, None)
-        except Exception as error:
-            result = (None, error, error.__traceback__)
+            state = self._state
+            if self._dirty or self._sources_changed(flow, depth, state, began):
+                return self._compute(flow, depth, state, began)
+            if self._flow is not flow:
+                return self._state  # another thread has computed it, from newer values
+            self._state = state = (state[0], state[1], began)
+            return state
         finally:
-            current.reset(token)
-            tracker.consumer = None  # what a task begun in it reads from now on is not its own
-            if mine:
-                self._root = None
-        stored = self._store(before, result, tracker.reads, writes)
-        return result, stored, _UNSETTLED not in tracker.reads.values()
+            if self._flow is flow:
+                self._flow = None
 
-    def _store(
-        self,
-        before: _Result | None,
-        result: _Result,
-        reads: dict[Source, int],
-        writes: int,
-    ) -> bool:
-        """Keep a result unless other threads have overtaken it; say whether it was kept."""
+    def _compute(self, flow: Flow, depth: int, state: State, began: int, attempt: int = 1) -> State:
+        """Run the function and keep what came of it."""
+        deps = self._deps
+        function = self._function
+        if function is None:
+            return state  # disposed
+        value: object
+        o_consumer, o_deps, o_cursor = flow.consumer, flow.deps, flow.cursor
+        o_reads, o_depth, o_began = flow.reads, flow.depth, flow.began
+        self._dirty = False
+        self._outer = o_consumer
+        flow.consumer, flow.deps, flow.cursor = self, deps, 0
+        flow.reads, flow.depth, flow.began = None, depth + 1, began
         try:
-            changed = before is None or self._differs(before, result)
+            value = function()
+        except Exception as error:
+            if depth and isinstance(error, RecursionError):
+                self._dirty = True
+                raise TooDeep(self) from None
+            value = Failed(error, error.__traceback__)
+        except BaseException:
+            self._dirty = True
+            raise
+        finally:
+            reads = flow.reads
+            if reads is not None or deps[flow.cursor] is not END:
+                reads = reads_of(deps, flow)
+            flow.consumer, flow.deps, flow.cursor = o_consumer, o_deps, o_cursor
+            flow.reads, flow.depth, flow.began = o_reads, o_depth, o_began
+            self._outer = None
+        old = state[0]
+        changed = True
+        try:
+            if self._equals is not None or type(old) is not type(value) or type(old) is Failed:
+                changed = self._differs(old, value)
+            elif old is value or old == value:
+                changed = False
         except Exception as error:  # what cannot be compared has that as its value
-            result, changed = (None, error, error.__traceback__), True
-        with guard:
-            if self._result is not before or self._function is None:
-                return False  # another thread has stored its result, or dispose came
-            if any(source._version != seen for source, seen in reads.items()):
-                return False
-            old = self._version
-            self._follow(reads, observed=bool(self._observers))
-            if changed:
-                self._result = result
-                self._version = next(stamps)
-            self._mark = self._outdated()
-            self._checked_at = writes if self._mark == CLEAN else -1
-            if self._observers and (changed or self._mark != CLEAN):
-                # Computed in the middle of a batch: who depends on it hears at the end.
-                for opened in changes.open:
-                    opened.before.setdefault(self, (before, old))
-        return True
+            value = Failed(error, error.__traceback__)
+        if reads is None and world.calm == began and self._flow is flow and not flow.loops:
+            self._state = state = (value, began, began) if changed else (old, state[1], began)
+            return state
+        if reads is None:
+            reads = dict.fromkeys(deps[:-1], BEFORE)
+        if attempt < _ATTEMPTS and overtaken(reads, began):
+            return self._compute(flow, depth, self._state, world.now, attempt + 1)
+        return self._keep(flow, value if changed else old, changed, began, reads)
 
-    def _differs(self, old: _Result, new: _Result) -> bool:
-        if old[1] is not None or new[1] is not None:
-            return type(old[1]) is not type(new[1]) or str(old[1]) != str(new[1])
+    def _keep(
+        self, flow: Flow, value: object, changed: bool, began: int, reads: dict[Source, int]
+    ) -> State:
+        """Store a result when its sources, or what happened meanwhile, are not as usual."""
+        effects: list[Consumer] = []
+        with guard:
+            before = self._state
+            if self._flow is not flow:
+                if before[CHECKED] >= began:
+                    return before  # another thread has computed it, from values as new
+                self._flow = None  # whoever is computing it has older values
+            if self._function is not None and [*reads, END] != self._deps:
+                follow(self, reads, observed=bool(self._observers))
+            for batch in world.open:
+                batch.ran.setdefault(self, before)
+            if overtaken(reads, began):
+                number = world.now + 1  # whatever others have seen: this is something else
+                self._state = value, number, began
+                spread([self] if self._observers else [], number, effects)
+                world.advance(number)
+            else:
+                self._state = value, began if changed else before[CHANGED], world.now
+                self._dirty = False
+            if flow.loops:
+                _close_loops(flow, self)
+        if effects:
+            effects[0]._notify(effects)
+        return self._state
+
+    def _settle_beside(self, flow: Flow, depth: int) -> State:
+        """Bring it up to date although it is being computed: by another thread, or for itself."""
+        if self._flow is flow:
+            raise CycleError(f"a computed needs its own value: {_cycle(self, flow)}")
+        state, began = self._state, world.now
+        if state[CHECKED] >= 0 and not self._sources_changed(flow, depth, state, began):
+            return state
+        return self._compute(flow, depth, state, began)
+
+    def _sources_changed(self, flow: Flow, depth: int, state: State, began: int) -> bool:
+        """Ask the sources, in order; stop at the first that has changed."""
+        for dep in self._deps:
+            behind = dep._state
+            if (behind[2] < dep._marked or world.open) and behind[2] != began:
+                if dep._runs_in(flow):
+                    return True
+                behind = dep._settle(flow, depth + 1)
+            if behind[1] > state[2]:
+                return True
+        return False
+
+    def _differs(self, old: object, new: object) -> bool:
+        if old is _UNSET:
+            return True
+        if isinstance(old, Failed) or isinstance(new, Failed):
+            if not (isinstance(old, Failed) and isinstance(new, Failed)):
+                return True
+            a, b = old.error, new.error
+            return type(a) is not type(b) or str(a) != str(b)
         if self._equals is not None:
-            return not self._equals(old[0], new[0])
-        return old[0] is not new[0] and bool(old[0] != new[0])
+            return not self._equals(cast(T, old), cast(T, new))
+        return old is not new and bool(old != new)
 
     def __repr__(self) -> str:
         return f"<Computed {self.name}>"
 
 
-def _cycle(member: Computed[Any], tracker: Tracker | None) -> str:
-    """Name the members, and let the last, which cannot follow the first, follow all they read."""
-    names, last = [member.name], tracker
-    while tracker is not None and last is not None:
-        last.reads.update((s, seen) for s, seen in tracker.reads.items() if s not in last.reads)
-        if tracker.consumer is member:
-            break
-        if tracker.consumer is not None:
-            names.append(tracker.consumer.name)
-        tracker = tracker.outer
-    return " -> ".join([member.name, *reversed(names)])
+def settle_deep(flow: Flow, deep: TooDeep) -> None:
+    """Compute what was too deep for the stack, and first what that finds too deep."""
+    first = [deep.member]
+    while first:
+        try:
+            first[-1]._settle(flow, 0)
+        except TooDeep as deeper:
+            if deeper.member in first:
+                members = [*first[first.index(deeper.member) :], deeper.member]
+                names = " -> ".join(member.name for member in members)
+                raise CycleError(f"computeds need one another: {names}") from None
+            first.append(deeper.member)
+        else:
+            first.pop()
+
+
+def _cycle(head: Computed[Any], flow: Flow) -> str:
+    """Name the members of a cycle, and note it, to be closed when its head has its result."""
+    members: list[Consumer] = []
+    member = flow.consumer
+    while member is not None and member is not head:
+        members.append(member)
+        member = member._outer
+    members.append(head)
+    members.reverse()
+    flow.loops.append((head, members))
+    return " -> ".join(member.name for member in [*members, head])
+
+
+def _close_loops(flow: Flow, head: Source) -> None:
+    """Let the last member of a cycle, which could not read the first, follow all they have read.
+
+    So it has its next chance when any of that changes. Under the guard.
+    """
+    for first, members in flow.loops:
+        if first is head:
+            last = members[-1]
+            reads = dict.fromkeys(last._deps, BEFORE)
+            for member in members:
+                reads.update(dict.fromkeys(member._deps, BEFORE))
+            for member in (END, *members):
+                reads.pop(cast(Source, member), None)
+            follow(last, reads, observed=bool(last._observers))
+    flow.loops = [loop for loop in flow.loops if loop[0] is not head]

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
-from typing import cast
+from operator import attrgetter
+from typing import Any, cast
 
+from edgekernel.core.computed import TooDeep, settle_deep
 from edgekernel.core.graph import (
-    CHECK,
-    CLEAN,
-    DIRTY,
+    BEFORE,
+    END,
+    NOTHING,
     Consumer,
-    Derived,
-    Reacting,
+    Flow,
     Source,
-    Tracker,
     current,
+    follow,
     guard,
+    here,
+    overtaken,
+    reads_of,
     unobserve,
     untracked,
+    world,
 )
-from edgekernel.core.turns import Turn, TurnQueue, current_queue
+from edgekernel.core.turns import Cause, Turn, TurnQueue, current_queue
 
 _standalone = TurnQueue()
-
 
 _made: ContextVar[list[Effect] | None] = ContextVar("edgekernel_made", default=None)
 
@@ -40,7 +44,7 @@ def collecting(made: list[Effect]) -> Iterator[None]:
         _made.reset(token)
 
 
-class Effect(Reacting):
+class Effect(Turn, Consumer):
     """A function that runs now, and again whenever a value it has read changes.
 
     It runs as a turn. It may return a function that cleans up before the next run and at
@@ -49,11 +53,13 @@ class Effect(Reacting):
     """
 
     __slots__ = (
-        "__weakref__", "_cleanup", "_disposed", "_fallbacks", "_function", "_held", "_number",
-        "_on_error", "_owned", "_turns", "name",
+        "__weakref__", "_again", "_cause", "_cleanup", "_deps", "_dirty", "_disposed", "_fallbacks",
+        "_function", "_marked", "_number", "_on_error", "_outer", "_owned", "_queued", "_running",
+        "_seen", "_submitter", "_turns", "name",
     )  # fmt: skip
 
     _numbers = count()
+    _observers: Any = ()  # nobody can observe an effect
 
     def __init__(
         self,
@@ -69,106 +75,154 @@ class Effect(Reacting):
         raises; without it the turn queue's owner (the runtime) reports it. After an error the
         effect still depends on what it had read.
         """
-        super().__init__()
         parent = running_effect()
+        self._deps = NOTHING
+        self._marked = self._seen = -1
+        self._dirty = self._queued = self._disposed = False
+        self._again = self._running = False
+        self._outer: Consumer | None = None
+        self._cause: Cause | None = None
         self._function = function
         self._on_error = on_error
         self._cleanup: Callable[[], object] | None = None
-        self._fallbacks: dict[Callable[[], object], None] = {}
-        self._owned: list[Effect] = []
+        self._fallbacks: dict[Callable[[], object], None] | None = None
+        self._owned: list[Effect] | None = None
         self._number = next(self._numbers)
-        self._disposed = False
-        self._held = False  # its next turn was cut: it waits for a change
         self._turns: TurnQueue = parent._turns if parent else current_queue.get() or _standalone
         self.name = name or getattr(function, "__qualname__", "effect")
-        siblings = _made.get() if parent is None else parent._owned
-        if siblings is not None:
+        if parent is not None:
+            parent._owned = parent._owned or []
+            parent._owned.append(self)
+        elif (siblings := _made.get()) is not None:
             siblings.append(self)
         if not lazy:
             self.run()
 
+    @property
+    def label(self) -> str:
+        """What it is called in reports."""
+        return f"effect {self.name}"
+
     def run(self) -> None:
-        """Run it now, whether or not anything has changed."""
+        """Run it now, whether or not anything has changed; while it runs, once more after that."""
+        if self._running:
+            self._again = True
+            return
         with guard:
-            self._mark = DIRTY
-            self._queued = True
+            self._dirty = True
+            queued, self._queued = self._queued, True
         if self._turns.inside():
-            self._step()
-        else:
-            self._turns.submit(_EffectTurn(self))
+            self.step()
+        elif not queued:
+            self._turns.submit(self)
 
     def when_failed(self, fallback: Callable[[], object]) -> None:
         """Call `fallback` if this effect fails, now or in a later run; once for each run."""
+        self._fallbacks = self._fallbacks or {}
         self._fallbacks[fallback] = None
 
     def dispose(self) -> None:
         """Never run it again; clean up. What it owns goes with it."""
         with guard:
             self._disposed = True
-            for source in self._sources:
+            for source in self._deps:
                 unobserve(source, self)
-            self._sources = {}
+            self._deps = NOTHING
         self._clean_up()
 
-    def _step(self) -> None:
+    def step(self) -> None:
         """One turn: look whether there is a reason to run, and run."""
-        with guard:
-            self._queued = self._held = False
-            mark, self._mark = self._mark, CLEAN
-        if self._disposed or mark == CLEAN:
+        self._queued = False  # before the look: a change from now on queues it again
+        if self._disposed:
             return
+        began = world.now
+        flow = here()
         try:
-            if mark == CHECK and not self._sources_changed(0):
-                self._settle(None)
-                return
-            self._clean_up()
-            self._execute()
+            if self._dirty or self._sources_changed(flow, began):
+                if self._cleanup is not None or self._owned is not None:
+                    self._clean_up()
+                self._execute(flow, began)
+            else:
+                self._seen = began
         except Exception as error:
             self._failed(error)
 
-    def _execute(self) -> None:
-        tracker = Tracker(self, current.get(), 0)
-        token = current.set(tracker)
+    def cut(self) -> None:
+        """Its turn was cut out of a feedback loop: wait for the next change."""
+        self._queued = False
+
+    def _sources_changed(self, flow: Flow, began: int) -> bool:
+        """Bring the sources up to date, in order; stop at the first that has changed."""
+        seen = self._seen
+        try:
+            for dep in self._deps:
+                state = dep._state
+                if (state[2] < dep._marked or world.open) and state[2] != began:
+                    state = dep._settle(flow, 0)
+                if state[1] > seen:
+                    return True
+        except TooDeep as deep:
+            settle_deep(flow, deep)
+            return self._sources_changed(flow, began)
+        return False
+
+    def _execute(self, flow: Flow, began: int) -> None:
+        """Run the function; then follow what it has read."""
+        deps = self._deps
+        o_consumer, o_deps, o_cursor = flow.consumer, flow.deps, flow.cursor
+        o_reads, o_depth, o_began = flow.reads, flow.depth, flow.began
+        self._dirty = False
+        self._seen = began
+        self._outer = o_consumer
+        self._running = True
+        flow.consumer, flow.deps, flow.cursor = self, deps, 0
+        flow.reads, flow.depth, flow.began = None, 0, began
         try:
             cleanup = self._function()
-            if callable(cleanup):
+            if cleanup is not None and callable(cleanup):
                 self._cleanup = cleanup
         finally:
-            current.reset(token)
-            tracker.consumer = None  # what a task begun in it reads from now on is not its own
-            self._settle(tracker.reads)
-            if self._disposed:  # while it ran
-                self._clean_up()
+            reads = flow.reads
+            if reads is not None or deps[flow.cursor] is not END:
+                reads = reads_of(deps, flow)
+            flow.consumer, flow.deps, flow.cursor = o_consumer, o_deps, o_cursor
+            flow.reads, flow.depth, flow.began = o_reads, o_depth, o_began
+            self._running = False
+            self._outer = None
+            if (
+                reads is not None
+                or world.open
+                or self._disposed
+                or self._again
+                or began < world.restored_at
+            ):
+                self._settle_reads(reads, began)
 
-    def _settle(self, reads: dict[Source, int] | None) -> None:
+    def _settle_reads(self, reads: dict[Source, int] | None, began: int) -> None:
         """Follow what was read; come again if that has changed meanwhile."""
+        again = False
         with guard:
-            if self._disposed:
-                return
-            if reads is not None:
-                self._follow(reads, observed=True)
-            self._mark = max(self._mark, self._outdated())
-            again = self._mark != CLEAN and not self._queued and not self._held
-            self._queued = self._queued or again
-        if again:
-            self._turns.submit(_EffectTurn(self))
-
-    def _cut(self) -> None:
-        """Its turn was cut out of a feedback loop: wait for the next change."""
-        with guard:
-            self._queued, self._held = False, True
-            work: list[Consumer] = [self]
-            for consumer in work:  # grows while it is walked
-                for source in consumer._sources:
-                    if isinstance(source, Derived) and not source._cut:
-                        source._cut = True
-                        work.append(source)
+            for batch in world.open:
+                batch.ran.setdefault(self, None)
+            if not self._disposed:
+                reads = dict.fromkeys(self._deps[:-1], BEFORE) if reads is None else reads
+                if [*reads, END] != self._deps:
+                    follow(self, reads, observed=True)
+                if self._again or overtaken(reads, began):
+                    self._dirty = self._dirty or self._again or began < world.restored_at
+                    again, self._queued, self._again = not self._queued, True, False
+                else:
+                    self._seen, self._dirty = world.now, False
+        if self._disposed:  # while it ran
+            self._clean_up()
+        elif again:
+            self._turns.submit(self)
 
     def _clean_up(self) -> None:
         with guard:
-            owned, self._owned = self._owned, []
+            owned, self._owned = self._owned, None
             cleanup, self._cleanup = self._cleanup, None
-        for effect in owned:
+        for effect in owned or ():
             effect.dispose()
         if cleanup is not None:
             try:
@@ -178,7 +232,7 @@ class Effect(Reacting):
                 self._failed(error)
 
     def _failed(self, error: Exception) -> None:
-        for fallback in list(self._fallbacks):
+        for fallback in list(self._fallbacks or ()):
             try:
                 fallback()
             except Exception as another:
@@ -189,7 +243,10 @@ class Effect(Reacting):
                 return
             except Exception as another:
                 error = another
-        self._turns.failed(f"effect {self.name}", error)
+        self._turns.failed(self.label, error)
+
+    def _notify(self, effects: Sequence[Consumer]) -> None:
+        queue(cast("list[Effect]", effects))
 
     def __repr__(self) -> str:
         return f"<Effect {self.name}>"
@@ -197,33 +254,35 @@ class Effect(Reacting):
 
 def running_effect() -> Effect | None:
     """Return the effect whose function runs here, if one does."""
-    tracker = current.get()
-    while tracker is not None and not isinstance(tracker.consumer, Effect):
-        tracker = tracker.outer
-    return cast("Effect | None", tracker.consumer) if tracker is not None else None
+    flow = current.get()
+    if flow is None or not flow.owned():
+        return None
+    consumer = flow.consumer
+    while consumer is not None and not isinstance(consumer, Effect):
+        consumer = consumer._outer
+    return consumer
 
 
-class _EffectTurn(Turn):
-    __slots__ = ("_effect",)
+def is_stale() -> bool:
+    """Say whether the run of an asynchronous effect has been overtaken by a change.
 
-    def __init__(self, effect: Effect) -> None:
-        self._effect = effect
-
-    @property
-    def label(self) -> str:
-        return f"effect {self._effect.name}"
-
-    def run(self) -> None:
-        self._effect._step()
-
-    def cut(self) -> None:
-        self._effect._cut()
+    False outside of effects and in effects that are no coroutines: those end before the next turn.
+    """
+    return False
 
 
-def queue(effects: Iterable[Reacting]) -> None:
+_in_order: Callable[[Any], Any] = attrgetter("_number")
+
+
+def queue(effects: list[Effect]) -> None:
     """Submit effects as turns, in the order in which they were made."""
+    turns = effects[0]._turns
+    if len(effects) == 1:
+        turns.submit(effects[0])
+        return
+    effects.sort(key=_in_order)
     by_queue: dict[TurnQueue, list[Effect]] = {}
-    for effect in sorted(cast("Iterable[Effect]", effects), key=lambda effect: effect._number):
+    for effect in effects:
         by_queue.setdefault(effect._turns, []).append(effect)
     for turns, members in by_queue.items():
-        turns.submit(*(_EffectTurn(effect) for effect in members))
+        turns.submit(*members)

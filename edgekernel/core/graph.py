@@ -1,156 +1,222 @@
-"""The signal graph: who reads what, in which version, and who must hear of a change.
+"""The signal graph: who reads what, who must hear of a change, and who has seen which change.
 
-Every change of a value gets a new version, and whoever computes remembers the version of each
-value it has read, from before it read the value. A result is kept only if those versions still
-hold when it is stored; otherwise it is computed again. A change marks the direct dependants DIRTY
-and the ones behind them CHECK; a node marked CHECK asks its sources in order and runs only if one
-of them has really changed. While a node is marked, all that observes it is marked too, queued or
-running, and so need not be marked again.
+*Changes are numbered.* `world.now` is the number of the latest one. A source (signal or computed)
+holds one immutable triple, replaced in a single step: its value, the number at which that value
+came (`CHANGED`), and the number up to which it is known to be right (`CHECKED`; a signal always
+is). A consumer (computed or effect) remembers the number at which its latest run began. So a
+source has changed for a consumer if its value came after that run began, and a computed whose
+CHECKED is the present number needs no look at all.
+
+*Changes are pushed as marks, values are pulled.* A set stores the value, marks everything behind
+the signal with its number, breadth first, gathers the effects it reaches, and only then makes the
+number the present one: whoever begins a run at a number finds all values and marks up to it in
+place. A marked node asks its sources in the order in which it read them, each of which brings
+itself up to date first, and runs only if one of them has really changed; one that the signal
+itself reaches does not need to ask. A computed that nobody observes is not subscribed to
+anything, so that its sources do not keep it alive; it asks whenever the number has moved on.
+
+*What a run reads* is compared with what the run before it has read, place by place: while that
+fits nothing is allocated and no subscription changes. At the first difference the reads go into
+a dict, with the number of each value, and at the end of the run the subscriptions follow.
+
+*Threads.* `guard` is held around changes of values, marks and subscriptions, never around user
+code. Reading takes no lock, nor does a computed that stores its result with its sources the same
+and nothing changed meanwhile. At most one thread computes a computed for keeps; another that
+needs it at the same time computes it for itself. (The claim is a test and a store next to one
+another, between which no thread switches that holds the GIL.) Who was overtaken by a change has
+been marked by it, or finds out when its subscriptions follow, and looks again.
+
+*Batches.* In a batch values change at once and marks wait for its end, so while `world.open` has
+a batch nobody trusts marks: everybody asks. What the batch has put back to its old value gets its
+old number back; runs that may have seen a value in between are noted in the batch for that.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-CLEAN, CHECK, DIRTY = range(3)
+State = tuple[Any, int, int]
+"""What a source holds: the value, the change it came with, the change up to which it is right."""
+VALUE, CHANGED, CHECKED = range(3)
+NEVER = 1 << 62
+"""A mark above every number: what has it is never up to date without a look."""
+ALWAYS = -1
+"""The mark of what is always up to date."""
+BEFORE = -1
+"""The number noted for a read at the same place as in the run before: its source has not changed
+since this run began."""
 
-guard = threading.Lock()  # around short changes of the graph; never around user code
-stamps = count(1)  # versions; never the same twice
-current: ContextVar[Tracker | None] = ContextVar("edgekernel_tracker", default=None)
+guard = threading.Lock()
 
 
-class Changes:
-    """What has changed in the whole graph."""
+class Batch(Protocol):
+    """What the graph knows of an open batch: which runs came while it was open."""
 
-    __slots__ = ("open", "writes")
+    ran: dict[Consumer, State | None]
+
+
+class World:
+    """The numbers of all changes."""
+
+    __slots__ = ("calm", "now", "open", "restored_at")
 
     def __init__(self) -> None:
-        self.writes = 0
-        """How many changes there were; a computed nobody observes is fresh while it stands."""
-        self.open: dict[Any, None] = {}
+        self.now = 0
+        self.open: dict[Batch, None] = {}
         """Batches with sets whose marks are still to come."""
+        self.calm = 0
+        """`now` while no batch is open, else -1: one comparison for what is usual."""
+        self.restored_at = 0
+        """When a batch last gave sources their old numbers back."""
+
+    def advance(self, number: int) -> None:
+        """Make `number` the present one; under the guard, when its marks are in place."""
+        self.now = number
+        self.calm = -1 if self.open else number
 
 
-changes = Changes()
-
-
-class Tracker:
-    """Remembers what one run of one consumer has read, with the version of each."""
-
-    __slots__ = ("consumer", "depth", "outer", "reads", "root")
-
-    def __init__(self, consumer: Consumer | None, outer: Tracker | None, depth: int) -> None:
-        self.consumer = consumer
-        self.depth = depth  # of computeds on the stack
-        self.outer = outer
-        self.root: Tracker = self if outer is None else outer.root
-        self.reads: dict[Source, int] = {}
+world = World()
 
 
 class Source:
-    """What can be read: has a version and the consumers that want to hear of changes."""
+    """What can be read: a signal, or the half of a computed that others see."""
 
-    __slots__ = ("_observers", "_version")
+    __slots__ = ("_marked", "_observers", "_state")
 
-    def __init__(self) -> None:
-        self._version = 0
+    def __init__(self, state: State, marked: int) -> None:
+        self._state = state
+        self._marked = marked
+        """The latest change that may concern it; right without a look if CHECKED is not below."""
         self._observers: dict[Consumer, None] = {}
 
-    def _tracked(self) -> None:
-        tracker = current.get()
-        if tracker is not None and tracker.consumer is not None:
-            tracker.reads.setdefault(self, self._version)
+    def _settle(self, flow: Flow, depth: int) -> State:
+        """Bring it up to date and return what it holds."""
+        return self._state
+
+    def _runs_in(self, flow: Flow) -> bool:
+        """Say whether it is being computed in this flow: then it needs itself."""
+        return False
+
+
+END = Source((None, -1, 0), ALWAYS)
+"""Stands behind the last dependency, where no read can fit."""
+NOTHING = [END]
 
 
 class Consumer:
-    """What reads: has sources with the version it has seen of each, and a mark."""
+    """What reads: a computed or an effect."""
 
     if not TYPE_CHECKING:  # mypy takes these for all the slots there are
         __slots__ = ()  # the slots are in the subclasses: two bases cannot both have some
 
     name: str
-    _sources: dict[Source, int]
-    _mark: int
+    _deps: list[Source]
+    """What its latest run has read, in that order, and END. Replaced, never changed."""
+    _dirty: bool
+    """A signal that it reads has changed: it need not ask."""
+    _marked: int
+    _observers: dict[Consumer, None]
+    _queued: bool
+    """An effect that waits for its turn already. Always true of a computed."""
+    _outer: Consumer | None
+    """What ran when it began to run, in the same flow."""
 
-    def _sources_changed(self, depth: int) -> bool:
-        """Bring the sources up to date, in order; stop at the first that has changed."""
-        for source, seen in list(self._sources.items()):
-            if isinstance(source, Derived) and source._refresh(depth) is not None:
-                return True
-            if source._version != seen:
-                return True
-        return False
-
-    def _outdated(self) -> int:
-        """Return the mark that the versions call for; under the guard."""
-        mark = CLEAN
-        for source, seen in self._sources.items():
-            if source._version != seen:
-                return DIRTY
-            if isinstance(source, Derived) and source._mark != CLEAN:
-                mark = CHECK
-        return mark
-
-    def _follow(self, reads: dict[Source, int], *, observed: bool) -> None:
-        """Make `reads` the sources; under the guard."""
-        old, self._sources = self._sources, reads
-        if not observed:
-            return
-        for source in old:
-            if source not in reads:
-                unobserve(source, self)
-        for source in reads:
-            observe(source, self)
+    def _notify(self, effects: Sequence[Consumer]) -> None:
+        """Submit effects as turns."""
+        raise NotImplementedError
 
 
-class Derived(Source, Consumer):
-    """What is read and reads: the part of a Computed that the graph knows."""
+class Flow:
+    """What one thread (or fiber) is running: which consumer, and what that has read so far."""
 
-    __slots__ = ("_checked_at", "_cut", "_mark", "_sources")
+    __slots__ = ("began", "consumer", "cursor", "deps", "depth", "loops", "owned", "reads")
 
     def __init__(self) -> None:
-        super().__init__()
-        self._sources = {}
-        self._mark = DIRTY
-        self._checked_at = -1
-        self._cut = False  # an effect behind it was cut, and so is not marked with it
+        mine = threading.RLock()
+        mine.acquire()
+        # A context is copied into tasks and threads, and this with it: only the thread that made
+        # it may use it. To ask a lock who holds it is the quickest way to find out.
+        self.owned: Callable[[], bool] = mine._is_owned  # type: ignore[attr-defined]
+        self.consumer: Consumer | None = None
+        self.began = 0
+        self.deps: list[Source] | None = None  # None: nothing is tracked
+        self.cursor = 0
+        self.reads: dict[Source, int] | None = None  # None: all has fitted so far
+        self.depth = 0  # of computeds on the stack
+        self.loops: list[tuple[Source, list[Consumer]]] = []  # cycles found, to be closed
 
-    def _refresh(self, depth: int) -> object | None:
-        """Bring the result up to date; return the latest one if it could not be stored."""
-        raise TypeError(f"{type(self).__name__} does not say how it is computed")
+    def read_anew(self, source: Source, number: int) -> None:
+        """Note a read that does not fit: not what the run before has read at this place, or a
+        value that came after this run began."""
+        reads = self.reads
+        if reads is None:
+            deps = self.deps
+            assert deps is not None
+            cursor = self.cursor
+            if cursor and deps[cursor - 1] is source:
+                return
+            known = deps[:cursor]
+            if cursor <= 16 and source in known:
+                return
+            reads = self.reads = dict.fromkeys(known, BEFORE)
+            self.deps = NOTHING
+            self.cursor = 0
+        if source not in reads:
+            reads[source] = number
 
 
-class Reacting(Consumer):
-    """What runs when something it has read changes: the part of an Effect that the graph knows."""
+current: ContextVar[Flow | None] = ContextVar("edgekernel_flow", default=None)
 
-    __slots__ = ("_mark", "_queued", "_sources")
 
-    def __init__(self) -> None:
-        self._sources = {}
-        self._mark = DIRTY
-        self._queued = False
+def here() -> Flow:
+    """Return the flow that runs here."""
+    flow = current.get()
+    if flow is None or not flow.owned():
+        flow = Flow()
+        current.set(flow)
+    return flow
+
+
+def fresh(source: Source) -> bool:
+    """Say whether a source is known to be up to date."""
+    checked, marked = source._state[CHECKED], source._marked
+    return checked == world.now or (checked >= marked and (marked == ALWAYS or not world.open))
+
+
+def mark(source: Source, number: int, effects: list[Consumer]) -> None:
+    """Mark what depends on `source`; append the effects to be queued. Under the guard."""
+    reached = [*source._observers]
+    for consumer in reached:
+        consumer._dirty = True
+    spread(reached, number, effects)
+
+
+def spread(reached: list[Consumer], number: int, effects: list[Consumer]) -> None:
+    """Mark these and what is behind them; append the effects to be queued. Under the guard."""
+    for consumer in reached:  # grows while it is walked: breadth first, no recursion
+        if consumer._marked != number:
+            consumer._marked = number
+            if consumer._observers:
+                reached += consumer._observers
+            elif not consumer._queued:
+                consumer._queued = True
+                effects.append(consumer)
 
 
 def observe(source: Source, consumer: Consumer) -> None:
     """Make `consumer` hear of changes of `source`, and what is behind it; under the guard."""
     work = [(source, consumer)]
-    joining: list[Derived] = []
     while work:
         source, consumer = work.pop()
-        first = not source._observers
+        joins = not source._observers
         source._observers[consumer] = None
-        if first and isinstance(source, Derived):
-            joining.append(source)
-            work.extend((behind, source) for behind in source._sources)
-    # All or none: nothing CLEAN may observe what is not.
-    fresh = all(source._checked_at == changes.writes for source in joining)
-    for source in joining:
-        source._mark = CLEAN if fresh else max(source._mark, CHECK)
+        if joins and isinstance(source, Consumer):
+            source._marked = world.now  # right without a look only if it was checked just now
+            work.extend((behind, source) for behind in source._deps if behind is not END)
 
 
 def unobserve(source: Source, consumer: Consumer) -> None:
@@ -159,55 +225,53 @@ def unobserve(source: Source, consumer: Consumer) -> None:
     while work:
         source, consumer = work.pop()
         source._observers.pop(consumer, None)
-        if not source._observers and isinstance(source, Derived):
-            if source._mark == CLEAN and not changes.open:
-                source._checked_at = changes.writes
-            work.extend((behind, source) for behind in source._sources)
+        if not source._observers and isinstance(source, Consumer):
+            source._marked = NEVER
+            work.extend((behind, source) for behind in source._deps if behind is not END)
 
 
-def mark_observers(source: Source) -> list[Reacting]:
-    """Mark what depends on `source`; return the effects to queue. Under the guard."""
-    effects: list[Reacting] = []
-    reached: list[Derived] = []
-
-    def reach(consumer: Consumer, mark: int) -> None:
-        if isinstance(consumer, Reacting):
-            if not consumer._queued:
-                consumer._queued = True
-                effects.append(consumer)
-        elif isinstance(consumer, Derived) and (consumer._mark == CLEAN or consumer._cut):
-            consumer._cut = False
-            reached.append(consumer)
-        consumer._mark = max(consumer._mark, mark)
-
-    unsettled = isinstance(source, Derived) and source._mark != CLEAN
-    for consumer in source._observers:
-        if consumer._sources.get(source) != source._version:
-            reach(consumer, DIRTY)
-        elif unsettled:
-            reach(consumer, CHECK)
-    for computed in reached:  # grows while it is walked: breadth first, no recursion
-        for consumer in computed._observers:
-            reach(consumer, CHECK)
-    return effects
+def follow(consumer: Consumer, reads: dict[Source, int], *, observed: bool) -> None:
+    """Make `reads` what `consumer` depends on; under the guard."""
+    old, consumer._deps = consumer._deps, [*reads, END]
+    if not observed:
+        return
+    for source in reads:  # first: what both need must not lose its last observer meanwhile
+        if consumer not in source._observers:
+            observe(source, consumer)
+    for source in old:
+        if source not in reads and source is not END:
+            unobserve(source, consumer)
 
 
-def accept(source: Source, version: int) -> None:
-    """Let those who have seen `version` take the present one for the same; under the guard."""
-    for consumer in source._observers:
-        if consumer._sources.get(source) == version:
-            consumer._sources[source] = source._version
+def overtaken(reads: dict[Source, int], began: int) -> bool:
+    """Say whether what a run has read may have changed since."""
+    for source, number in reads.items():
+        changed = source._state[CHANGED]
+        if (changed > began if number == BEFORE else changed != number) or not fresh(source):
+            return True
+    return began < world.restored_at
+
+
+def reads_of(deps: list[Source], flow: Flow) -> dict[Source, int] | None:
+    """Return what a run that ends here has read; None if that is what the run before has read."""
+    reads = flow.reads
+    if reads is None:
+        if deps[flow.cursor] is END:
+            return None
+        return dict.fromkeys(deps[: flow.cursor], BEFORE)
+    return reads
 
 
 @contextmanager
 def untracked() -> Iterator[None]:
     """Read signals without depending on them."""
-    outer = current.get()
-    token = current.set(Tracker(None, outer, outer.depth if outer else 0))
+    flow = here()
+    deps, cursor, reads = flow.deps, flow.cursor, flow.reads
+    flow.deps = None
     try:
         yield
     finally:
-        current.reset(token)
+        flow.deps, flow.cursor, flow.reads = deps, cursor, reads
 
 
 def really_differs(differs: Callable[[Any, Any], bool], old: Any, new: Any) -> bool:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import IntEnum
-from itertools import count
+from itertools import count, islice, pairwise
+from operator import length_hint
 from typing import Protocol
 
 from edgekernel.core.clock import Clock
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.record import dataclass
 from edgekernel.core.turns import Turn
+
+_TIMED = 16
+"""Up to so many handlers of a message are timed each; of more, so many together."""
 
 
 class Rank(IntEnum):
@@ -23,6 +27,9 @@ class Rank(IntEnum):
     SUBSCRIBER = 4
 
 
+Call = Callable[[Event], object]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Route:
     """One handler: what it handles, what it is called, and how to call it."""
@@ -32,7 +39,31 @@ class Route:
     message: type[Message] | str
     owner: str
     label: str
-    call: Callable[[Event], object]
+    call: Call
+
+
+def _nobody(event: Event) -> None:
+    """Stand where a handler was taken out."""
+
+
+class Plan:
+    """The handlers of one message class, in order."""
+
+    __slots__ = ("calls", "routes", "together")
+
+    def __init__(self, routes: list[Route], timed_each: bool) -> None:
+        self.routes = routes
+        self.calls: list[Call] = [route.call for route in routes]
+        """What is called. A handler that is taken out is replaced here, so that it is not called
+        any more by an event that is on its way."""
+        self.together = 1 if timed_each or len(routes) <= _TIMED else _TIMED
+        """How many handlers are timed together: to read the clock costs as much as a handler."""
+
+    def drop(self, gone: set[Route]) -> None:
+        """Call these no more."""
+        for n, route in enumerate(self.routes):
+            if route in gone:
+                self.calls[n] = _nobody
 
 
 class RoutingTable:
@@ -46,7 +77,10 @@ class RoutingTable:
         self._lock = threading.Lock()  # around changes, which come from any thread
         self._routes: tuple[Route, ...] = ()
         self._numbers = count()
-        self._cache: dict[type[Message], tuple[Route, ...]] = {}
+        self._plans: dict[type[Message], Plan] = {}
+        self._slow: set[type[Message]] = set()
+        self.active: Plan | None = None
+        """The plan by which an event is being handled."""
 
     def add(
         self,
@@ -54,36 +88,40 @@ class RoutingTable:
         message: type[Message] | str,
         owner: str,
         label: str,
-        call: Callable[[Event], object],
+        call: Call,
     ) -> Route:
         """Add a handler and return its route, for `remove`."""
         route = Route(rank, next(self._numbers), message, owner, label, call)
         with self._lock:
-            self._replace((*self._routes, route))
+            self._routes = (*self._routes, route)
+            self._plans = {}
         return route
 
     def remove(self, *routes: Route) -> None:
         """Take handlers out; an event that is being handled does not reach them any more."""
+        gone = set(routes)
         with self._lock:
-            self._replace(tuple(route for route in self._routes if route not in routes))
+            self._routes = tuple(route for route in self._routes if route not in gone)
+            plans = [*self._plans.values(), *([self.active] if self.active else [])]
+            self._plans = {}
+        for plan in plans:
+            plan.drop(gone)
 
-    def find(self, cls: type[Message]) -> tuple[Route, ...]:
-        """Return the handlers of a message class, in order."""
-        found = self._cache.get(cls)
-        if found is None:
-            cache, routes = self._cache, self._routes
-            matching = (route for route in routes if _concerns(route.message, cls))
-            found = tuple(sorted(matching, key=lambda route: (route.rank, route.number)))
-            cache[cls] = found
-        return found
+    def find(self, cls: type[Message]) -> Plan:
+        """Return the handlers of a message class."""
+        plan = self._plans.get(cls)
+        if plan is None:
+            with self._lock:
+                matching = [route for route in self._routes if _concerns(route.message, cls)]
+                matching.sort(key=lambda route: (route.rank, route.number))
+                plan = self._plans[cls] = Plan(matching, cls in self._slow)
+        return plan
 
-    def has(self, route: Route) -> bool:
-        """Say whether a handler is still there."""
-        return route in self._routes
-
-    def _replace(self, routes: tuple[Route, ...]) -> None:
-        self._routes = routes
-        self._cache = {}
+    def time_each(self, cls: type[Message]) -> None:
+        """From now on time each handler of a message class, however many there are."""
+        with self._lock:
+            self._slow.add(cls)
+            self._plans.pop(cls, None)
 
 
 def _concerns(wanted: type[Message] | str, cls: type[Message]) -> bool:
@@ -106,50 +144,92 @@ class EventHandling(Protocol):
     def next_seq(self) -> int: ...
 
 
-class EventTurn(Turn):
-    """Takes one event to its handlers, one after the other; a failing one harms no other."""
+class EventTurn(Event, Turn):
+    """An event that takes itself to its handlers, one after the other.
 
-    __slots__ = ("_handling", "_longest_ns", "_route", "_slowest", "event")
+    A handler that fails harms no other.
+    """
 
-    def __init__(self, handling: EventHandling, event: Event) -> None:
+    __slots__ = ("_cause", "_handling", "_left", "_plan", "_submitter", "_times_ns")
+
+    def __init__(
+        self, handling: EventHandling, payload: Message, source: str, time_ns: int, monotonic: float
+    ) -> None:
+        self.seq = 0
+        self.time_ns = time_ns
+        self.monotonic = monotonic
+        self.source = source
+        self.payload = payload
+        self.cause = None
         self._handling = handling
-        self._route: Route | None = None
-        self._slowest: Route | None = None
-        self._longest_ns = -1
-        self.event = event
+        self._plan: Plan | None = None
+        self._left: Iterator[Call] | None = None
 
     @property
     def label(self) -> str:
-        return self.event.payload.name
-
-    @property
-    def slowest(self) -> str:
-        return f"{self._slowest.label} ({self.label})" if self._slowest else self.label
+        return self.payload.name
 
     @property
     def running(self) -> str:
-        return self._route.label if self._route else ""
+        route = self._route()
+        return route.label if route else ""
 
     @property
     def component(self) -> str:
-        return self._route.owner if self._route else ""
+        route = self._route()
+        return route.owner if route else ""
 
-    def admit(self) -> None:
-        self.event.seq = self._handling.next_seq()
-        if isinstance(self.parent, EventTurn):
-            self.event.cause = self.parent.event.seq
+    def slowest(self, begin_ns: int, end_ns: int) -> str:
+        plan = self._plan
+        if plan is None or not plan.routes:
+            return self.label
+        first = 0
+        if self._left is not None:
+            times = [begin_ns, *self._times_ns]
+            took = [after - before for before, after in pairwise(times)]
+            first = took.index(max(took)) * plan.together
+        if plan.together > 1:
+            self._handling.routes.time_each(type(self.payload))
+        names = [route.label for route in plan.routes[first : first + plan.together]]
+        return f"{' or '.join(names)} ({self.label})"
 
-    def run(self) -> None:
+    def step(self) -> None:
         handling = self._handling
-        table, now_ns = handling.routes, handling.clock.monotonic_ns
-        routes = table.find(type(self.event.payload))
-        for route in routes:
-            if routes is not table.find(type(self.event.payload)) and not table.has(route):
-                continue  # taken out by a handler before it
-            self._route, begin = route, now_ns()
+        self.seq = handling.next_seq()
+        cause = self._cause
+        if cause is not None and isinstance(cause[0], EventTurn):
+            self.cause = cause[0].seq
+        table = handling.routes
+        plan = self._plan = table.active = table.find(type(self.payload))
+        calls = plan.calls
+        if len(calls) == 1:
             try:
-                route.call(self.event)
+                calls[0](self)
             except (Exception, SystemExit) as error:
-                handling.handler_failed(route, self.event, error)
-            if (took := now_ns() - begin) > self._longest_ns:
-                self._slowest, self._longest_ns = route, took
+                handling.handler_failed(plan.routes[0], self, error)
+        elif calls:
+            self._call_all(iter(calls), plan.together)
+        table.active = None
+
+    def _call_all(self, left: Iterator[Call], together: int) -> None:
+        """Call the handlers; remember when each, or each so many, have returned."""
+        self._left = left
+        times = self._times_ns = list[int]()
+        now_ns = self._handling.clock.monotonic_ns
+        while length_hint(left):
+            for call in islice(left, together):
+                try:
+                    call(self)
+                except (Exception, SystemExit) as error:
+                    route = self._route()
+                    assert route is not None
+                    self._handling.handler_failed(route, self, error)
+            times.append(now_ns())
+
+    def _route(self) -> Route | None:
+        """Return the handler that runs now: what is left tells how far it is."""
+        plan = self._plan
+        if plan is None or not plan.routes:
+            return None
+        done = len(plan.calls) - length_hint(self._left) - 1 if self._left is not None else 0
+        return plan.routes[done]

@@ -476,8 +476,7 @@ class Runtime:
 
     def _turn(self, payload: Message, source: str = "") -> EventTurn:
         clock = self.clock
-        event = Event(0, clock.time_ns(), clock.monotonic(), source or self.name, payload, None)
-        return EventTurn(self, event)
+        return EventTurn(self, payload, source or self.name, clock.time_ns(), clock.monotonic())
 
     def _keep(self, where: str, text: str, trace: str) -> None:
         self.error_count += 1

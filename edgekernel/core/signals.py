@@ -9,87 +9,134 @@ The mechanism is in `graph`, `computed` and `effect`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextvars import ContextVar, Token
 from typing import Any, Generic, TypeVar
 
 from edgekernel.core.computed import Computed
-from edgekernel.core.effect import queue
+from edgekernel.core.effect import Effect, queue
+from edgekernel.core.errors import ReactiveError
 from edgekernel.core.graph import (
-    Reacting,
+    ALWAYS,
+    CHANGED,
+    CHECKED,
+    VALUE,
+    Consumer,
     Source,
-    accept,
-    changes,
+    State,
+    current,
     guard,
-    mark_observers,
+    mark,
     really_differs,
-    stamps,
+    world,
 )
 
 T = TypeVar("T")
 
-_batch: ContextVar[_Batch | None] = ContextVar("edgekernel_batch", default=None)
 
-
-class _Batch:
-    """What an open batch has changed: signals and computeds, each as it was before."""
-
-    __slots__ = ("before", "closed")
-
-    def __init__(self) -> None:
-        self.before: dict[Signal[Any] | Computed[Any], tuple[Any, int]] = {}
-        self.closed = False
-
-    def close(self) -> None:
-        """Tell those who depend on what has really changed, once."""
-        settled = 0
-        while settled < len(self.before):  # computeds that were read may bring in others
-            settled = len(self.before)
-            for source in list(self.before):
-                if isinstance(source, Computed):
-                    source._refresh(0)
-        restored = {
-            source: version
-            for source, before in list(self.before.items())
-            for value, version in [source._versioned()]
-            if not really_differs(source._differs, before[0], value)
-        }
-        effects: dict[Reacting, None] = {}
-        with guard:
-            self.closed = True
-            changes.open.pop(self, None)
-            changes.writes += 1  # whoever is checking now has to look again
-            for source, version in restored.items():
-                if source._version == version:
-                    accept(source, self.before[source][1])
-            for source in self.before:
-                effects.update(dict.fromkeys(mark_observers(source)))
-        queue(effects)
-
-
-def _current_batch() -> _Batch | None:
-    opened = _batch.get()  # a task that was begun in a batch still has it when it has ended
-    return None if opened is None or opened.closed else opened
-
-
-@contextmanager
-def batch() -> Iterator[None]:
+class batch:
     """Make several sets one change: effects run once, when the outermost batch ends.
 
     It belongs to the thread (or task) that opened it; sets of other threads take effect at once.
     The values themselves are visible from the moment they are set.
     """
-    if _current_batch() is not None:
-        yield
-        return
-    opened = _Batch()
-    token = _batch.set(opened)
-    try:
-        yield
-    finally:
-        _batch.reset(token)
-        opened.close()
+
+    __slots__ = ("before", "closed", "ran", "token")
+
+    def __enter__(self) -> None:
+        opened = _batch.get()
+        if opened is not None and not opened.closed:
+            if opened is self:
+                raise ReactiveError("this batch is open already: make another one with batch()")
+            self.closed = True  # the outer one does it all
+            return
+        self.closed = False
+        self.before: dict[Signal[Any], tuple[State, int]] = {}
+        """What was set: the state before, and the number of the first set."""
+        self.ran: dict[Consumer, State | None] = {}
+        """What ran while sets were open: a computed with its state before."""
+        self.token: Token[batch | None] = _batch.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        if self.closed:
+            return
+        _batch.reset(self.token)
+        if self.ran:
+            self._refresh_ran()
+        restored = self._restored()
+        effects: list[Consumer] = []
+        with guard:
+            self.closed = True
+            if not self.before:
+                return
+            number = world.now + 1
+            told = [consumer for consumer in self.ran if consumer._queued and consumer._dirty]
+            for signal in self.before:
+                if signal not in restored and signal._observers:
+                    mark(signal, number, effects)
+            for consumer in self.ran:  # it may have seen the latest values: it has to look
+                consumer._dirty = isinstance(consumer, Effect) and consumer in told
+            self._restore(restored, number, effects)
+            del world.open[self]
+            world.advance(number)
+        if effects:
+            effects[0]._notify(effects)
+
+    def _refresh_ran(self) -> None:
+        """Bring the observed computeds that ran up to date; those may bring in others."""
+        settled = 0
+        while settled < len(self.ran):
+            settled = len(self.ran)
+            for consumer in list(self.ran):
+                if isinstance(consumer, Computed) and consumer._observers:
+                    consumer._refresh()
+
+    def _restored(self) -> dict[Source, tuple[State, State, int]]:
+        """Return what has its old value again: the state before, the one now, the first change."""
+        found: dict[Source, tuple[State, State, int]] = {}
+        for signal, (before, first) in list(self.before.items()):
+            now = signal._state
+            if now[CHANGED] != first and not really_differs(
+                signal._differs, before[VALUE], now[VALUE]
+            ):
+                found[signal] = before, now, first
+        for consumer, old in list(self.ran.items()):
+            if isinstance(consumer, Computed) and old is not None and consumer._observers:
+                now = consumer._state
+                if now[CHANGED] != old[CHANGED] and not really_differs(
+                    consumer._differs, old[VALUE], now[VALUE]
+                ):
+                    found[consumer] = old, now, old[CHECKED] + 1
+        return found
+
+    def _restore(
+        self,
+        restored: dict[Source, tuple[State, State, int]],
+        number: int,
+        effects: list[Consumer],
+    ) -> None:
+        """Give the old numbers back; who may have seen a value in between has to run again."""
+        for source, (before, now, _) in list(restored.items()):
+            if source._state is now:
+                source._state = now[VALUE], before[CHANGED], now[CHECKED]
+                world.restored_at = number
+            else:
+                del restored[source]  # another thread has changed it just now
+        for consumer in self.ran:
+            if isinstance(consumer, Effect):
+                for dep in consumer._deps:
+                    if dep in restored:
+                        _, now, first = restored[dep]
+                        if first <= consumer._seen < now[CHANGED]:
+                            consumer._dirty = True
+                            if not consumer._queued:
+                                consumer._queued = True
+                                effects.append(consumer)
+            elif restored and not consumer._observers:
+                consumer._dirty = True
+
+
+_batch: ContextVar[batch | None] = ContextVar("edgekernel_batch", default=None)
 
 
 def _never_equal(old: object, new: object) -> bool:
@@ -99,7 +146,7 @@ def _never_equal(old: object, new: object) -> bool:
 class Signal(Source, Generic[T]):
     """A value that computeds and effects can depend on. Set it from any thread."""
 
-    __slots__ = ("__weakref__", "_equals", "_value", "name")
+    __slots__ = ("__weakref__", "_equals", "name")
 
     def __init__(
         self,
@@ -113,8 +160,9 @@ class Signal(Source, Generic[T]):
         `equals(old, new)` says whether a set changes anything; the default compares with `==`,
         False makes every set a change. `name` appears in reports.
         """
-        super().__init__()
-        self._value = value
+        self._state = (value, 0, 0)
+        self._marked = ALWAYS
+        self._observers = {}
         self.name = name
         self._equals: Callable[[T, T], bool] | None = (
             None if equals is True else _never_equal if equals is False else equals
@@ -122,12 +170,19 @@ class Signal(Source, Generic[T]):
 
     def get(self) -> T:
         """Return the value; inside a computed or effect, depend on it."""
-        self._tracked()
-        return self._value
+        state = self._state
+        flow = current.get()
+        if flow is not None and flow.deps is not None and flow.owned():
+            cursor = flow.cursor
+            if flow.deps[cursor] is self and state[1] <= flow.began:
+                flow.cursor = cursor + 1
+            else:
+                flow.read_anew(self, state[1])
+        return state[0]
 
     def peek(self) -> T:
         """Return the value without depending on it."""
-        return self._value
+        return self._state[0]
 
     def set(self, value: T) -> None:
         """Store a value, then run the effects it concerns (inside a batch: at its end).
@@ -135,25 +190,31 @@ class Signal(Source, Generic[T]):
         If another thread is running turns, the effects run there and this returns at once.
         """
         while True:
-            version, old = self._version, self._value
-            if not self._differs(old, value):
+            state = self._state
+            old = state[0]
+            if self._equals is not None:
+                if self._equals(old, value):
+                    return
+            elif old is value or old == value:
                 return
-            opened = _current_batch()
+            opened = _batch.get()
+            effects: list[Consumer] = []
             with guard:
-                if self._version != version:
+                if self._state is not state:
                     continue  # another thread was faster: compare with its value
-                if opened is not None and opened.closed:
-                    continue  # by its owner, just now
-                if opened is not None:
-                    opened.before.setdefault(self, (old, version))
-                    changes.open[opened] = None
-                self._value = value  # value first: who reads in between sees the old version
-                self._version = next(stamps)
-                changes.writes += 1
-                effects = [] if opened is not None else mark_observers(self)
+                number = world.now + 1
+                if opened is not None and not opened.closed:
+                    opened.before.setdefault(self, (state, number))
+                    world.open[opened] = None
+                    self._state = value, number, 0
+                else:
+                    self._state = value, number, 0
+                    if self._observers:
+                        mark(self, number, effects)
+                world.advance(number)
             break
         if effects:
-            queue(effects)
+            queue(effects)  # type: ignore[arg-type]
 
     @property
     def value(self) -> T:
@@ -164,14 +225,10 @@ class Signal(Source, Generic[T]):
     def value(self, value: T) -> None:
         self.set(value)
 
-    def _versioned(self) -> tuple[T, int]:
-        with guard:
-            return self._value, self._version
-
     def _differs(self, old: T, new: T) -> bool:
         if self._equals is None:
             return old is not new and bool(old != new)
         return not self._equals(old, new)
 
     def __repr__(self) -> str:
-        return f"<Signal {self.name or hex(id(self))} = {self._value!r}>"
+        return f"<Signal {self.name or hex(id(self))} = {self._state[0]!r}>"

@@ -9,16 +9,15 @@ Whoever submits while somebody runs turns returns at once. No lock is held while
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context, ContextVar
-from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from edgekernel.core.clock import Clock, SystemClock, ThreadLike
 from edgekernel.core.errors import TurnTimeoutError
+from edgekernel.core.graph import here
 
 R = TypeVar("R")
 
@@ -26,6 +25,8 @@ MAX_WAITING = 100_000
 """Turns that may wait in a queue; of others' turns beyond that the newest are dropped."""
 MAX_DEPTH = 1000
 """Turns that may cause one another in a row before they count as a feedback loop."""
+_MAX_CONTEXTS = 64
+"""Flows for which a queue remembers the context in which they run its turns."""
 
 current_queue: ContextVar[TurnQueue | None] = ContextVar("edgekernel_turns", default=None)
 """The queue whose turn (or thread) is running here; effects made here belong to it."""
@@ -37,14 +38,13 @@ current_component: ContextVar[str] = ContextVar("edgekernel_component", default=
 class Turn(ABC):
     """Something to run. Subclasses say what; `label` names it in reports."""
 
-    __slots__ = ("depth", "owner", "parent", "via")
+    if not TYPE_CHECKING:  # mypy takes these for all the slots there are
+        __slots__ = ()  # the slots are in the subclasses: two bases cannot both have some
 
-    parent: Turn | None
-    """The turn during which this one was submitted."""
-    depth: int
-    owner: object
-    via: str
-    """The handler of the parent turn that submitted this one, where it is known."""
+    _submitter: object
+    """The flow that has submitted it."""
+    _cause: Cause | None
+    """The turn during which it was submitted, what caused that, and so on."""
 
     @property
     @abstractmethod
@@ -52,13 +52,12 @@ class Turn(ABC):
         """What this turn is called in reports."""
 
     @property
-    def slowest(self) -> str:
-        """Which part of this turn took the longest, for reports."""
-        return self.label
-
-    @property
     def running(self) -> str:
         """Which part of this turn runs now, for reports."""
+        return ""
+
+    def slowest(self, begin_ns: int, end_ns: int) -> str:
+        """Return which part of this turn, which has just ended, took the longest, for reports."""
         return self.label
 
     @property
@@ -66,21 +65,29 @@ class Turn(ABC):
         """The name of the component whose code runs now, "" where that is not known."""
         return ""
 
-    def admit(self) -> None:
-        """Take a place in the order; called under the queue's lock, so no user code."""
-
     @abstractmethod
-    def run(self) -> None:
+    def step(self) -> None:
         """Do the work. What it raises is reported by the queue as a failure of the turn."""
 
     def cut(self) -> None:
         """Hear that it will not run: it was cut out of a feedback loop."""
 
 
+Cause = tuple[Turn, str, int, "Cause | None"]
+"""What has caused a turn: the turn during which it was submitted; the handler of that turn that
+did so, where it is known; how many turns have caused one another up to there; and what has caused
+that turn. A tuple, because one is made for each turn that another causes."""
+_TURN, _VIA, _DEPTH, _EARLIER = range(4)
+_REPORT = object()
+"""Submits what has no cause."""
+
+
 class CallTurn(Turn):
     """Runs a function as a turn and keeps what came of it for the one who waits."""
 
-    __slots__ = ("_function", "_label", "_on_done", "abandoned", "error", "result")
+    __slots__ = (
+        "_cause", "_function", "_label", "_on_done", "_submitter", "abandoned", "error", "result",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -99,7 +106,7 @@ class CallTurn(Turn):
     def label(self) -> str:
         return self._label
 
-    def run(self) -> None:
+    def step(self) -> None:
         if self.abandoned:
             return
         try:
@@ -167,16 +174,23 @@ class TurnQueue:
         self._clock: Clock = clock or SystemClock()
         self._observer: TurnObserver = observer or PrintingObserver()
         self._slow_ns = int(slow_turn_s * 1e9)
-        self._lock = threading.Lock()  # never held while anything waits or user code runs
         self._waiting: deque[Turn] = deque()
+        self._seat = [True]
+        """Whoever takes the only item out is the runner. It is taken with `del`: no other thread
+        and no signal handler, such as Ctrl-C's, can come between that and what follows."""
         self._runner: object | None = None
+        """The flow of the runner; the queue itself while it waits for the dispatcher."""
         self._current: Turn | None = None
+        self._cause: Cause | None = None  # of the current turn
         self._dispatcher_name = dispatcher
         self._dispatcher: ThreadLike | None = None
         self._handed_over = self._clock.Event()
         self._closed = False
+        self._flow = self._clock.flow
+        self._now_ns = self._clock.monotonic_ns
         self._context = Context()
         self._context.run(current_queue.set, self)
+        self._contexts: dict[object, Context] = {}
         self.cut_turns = 0
         self.dropped_turns = 0
         self._full = False  # told once per spell, counted always
@@ -188,7 +202,7 @@ class TurnQueue:
 
     def inside(self) -> bool:
         """Say whether the calling thread is running a turn of this queue."""
-        return self._current is not None and self._runner == self._clock.flow()
+        return self._current is not None and self._runner == self._flow()
 
     def current(self) -> Turn | None:
         """Return the turn that the calling thread is running, or None."""
@@ -196,28 +210,35 @@ class TurnQueue:
 
     def submit(self, *turns: Turn) -> None:
         """Queue turns; run them now if nobody runs turns. See the module's text."""
-        flow = self._clock.flow()
-        with self._lock:
-            nested = self._runner is not None and self._runner == flow
-            parent = self._current if nested else None
-            refusal: Callable[[], object] | None = None
-            if self._is_full(nested):
-                refusal = self._drop(turns)
-            elif parent is not None and parent.depth >= MAX_DEPTH:
-                self.cut_turns += len(turns)
-                refusal = partial(self._report_feedback, parent, turns[0])
-            else:
-                self._append(turns, parent, flow)
-                if self._runner is not None:
-                    return
-                self._runner = flow
-        if refusal is None:
-            # A context of its own: what is tracked or batched by who submits ends here.
-            self.within(self._drain, flow, self._dispatcher_name is None)
+        flow = self._flow()
+        runner = self._runner
+        if runner is not None and runner == flow:
+            self._submit_nested(turns, flow)
             return
         for turn in turns:
-            turn.cut()
-        refusal()
+            turn._submitter, turn._cause = flow, None
+        first: Turn | None = None
+        try:
+            try:
+                del self._seat[0]
+                self._runner = flow
+            except IndexError:
+                if not self._append(turns) or not self._seat or not self._take_seat(flow):
+                    return  # otherwise the runner has gone meanwhile
+            else:
+                if len(turns) == 1 and not self._waiting:
+                    first = turns[0]
+                else:
+                    self._waiting.extend(turns)
+            self._run(flow, first, self._dispatcher_name is None)
+        except BaseException:  # KeyboardInterrupt and the like leave: somebody must go on
+            self._abandon(flow)
+            raise
+
+    def _run(self, flow: object, turn: Turn | None, others_too: bool) -> None:
+        # A context of its own: what is tracked or batched by who submits ends here.
+        context = self._contexts.get(flow) or self._context_of(flow)
+        context.copy().run(self._drain, flow, turn, others_too)
 
     def submit_elsewhere(self, *turns: Turn) -> None:
         """Queue turns for the dispatcher thread and return at once, whoever runs turns.
@@ -225,27 +246,25 @@ class TurnQueue:
         For threads that must not be kept, such as a network's. After `close`, and on a queue
         without a dispatcher, it is `submit`.
         """
-        with self._lock:
-            here = self._dispatcher_name is None or self._closed
-            idle = not here and self._runner is None
-            if idle:
-                self._runner = self
-            if not here:
-                self._append(turns, None, self)
-        if here:
+        if self._dispatcher_name is None or self._closed:
             self.submit(*turns)
-        elif idle:
+            return
+        for turn in turns:
+            turn._submitter, turn._cause = self, None
+        self._waiting.extend(turns)
+        if self._take_seat(self):
             self._hand_over()
 
     def submit_apart(self, turn: Turn) -> None:
         """Queue, during a turn, one that has no cause, such as a report; but none of a report."""
-        with self._lock:
-            if self._current is not None and _chain(self._current)[-1].owner is self:
-                self.cut_turns += 1
-                return
-            turn.parent, turn.depth, turn.owner, turn.via = None, 0, self, ""
-            turn.admit()
-            self._waiting.append(turn)
+        root, cause = self._current, self._cause
+        while cause is not None:
+            root, cause = cause[_TURN], cause[_EARLIER]
+        if root is not None and root._submitter is _REPORT:
+            self.cut_turns += 1
+            return
+        turn._submitter, turn._cause = _REPORT, None
+        self._waiting.append(turn)
 
     def failed(self, label: str, error: BaseException) -> None:
         """Report a failure inside a turn that the turn has survived."""
@@ -290,63 +309,94 @@ class TurnQueue:
 
     def close(self) -> None:
         """End the dispatcher thread. Turns submitted later run in their submitter's thread."""
-        with self._lock:
-            self._closed = True
+        self._closed = True
         self._handed_over.set()
 
-    def _is_full(self, nested: bool) -> bool:
-        """Say whether there is room for others' turns; what a turn causes always has some."""
+    def _submit_nested(self, turns: Sequence[Turn], flow: object) -> None:
+        """Queue what the running turn causes, for which there always is room."""
+        current, cause = self._current, None
+        if current is not None:
+            earlier = self._cause
+            depth = 1 if earlier is None else earlier[_DEPTH] + 1
+            if depth > MAX_DEPTH:
+                self.cut_turns += len(turns)
+                for turn in turns:
+                    turn.cut()
+                self._report(
+                    self._observer.feedback_cut, _members(current, earlier), turns[0].label
+                )
+                return
+            cause = current, current.running, depth, earlier
+        for turn in turns:
+            turn._submitter, turn._cause = flow, cause
+        self._waiting.extend(turns)
+
+    def _append(self, turns: Sequence[Turn]) -> bool:
+        """Queue turns behind others' if there is room; say whether there was."""
         waiting = len(self._waiting)
         self._full = self._full and waiting > MAX_WAITING // 2
-        return not nested and waiting >= MAX_WAITING
-
-    def _drop(self, turns: Sequence[Turn]) -> Callable[[], object]:
-        """Count turns that are dropped; return what tells of it, once per spell."""
+        if waiting < MAX_WAITING:
+            self._waiting.extend(turns)
+            return True
         self.dropped_turns += len(turns)
         first, self._full = not self._full, True
-        if not first:
-            return lambda: None
-        return lambda: self._report(self._observer.turns_dropped, self.dropped_turns)
-
-    def _append(self, turns: Sequence[Turn], parent: Turn | None, flow: object) -> None:
-        depth = 0 if parent is None else parent.depth + 1
-        via = "" if parent is None else parent.running
         for turn in turns:
-            turn.parent, turn.depth, turn.owner, turn.via = parent, depth, flow, via
-            turn.admit()
-            self._waiting.append(turn)
+            turn.cut()
+        if first:
+            self._report(self._observer.turns_dropped, self.dropped_turns)
+        return False
 
-    def _drain(self, flow: object, others_too: bool) -> None:
-        try:
-            self._run_turns(flow, others_too)
-        except BaseException:  # KeyboardInterrupt and the like leave: somebody must go on
-            self._abandon()
-            raise
+    def _context_of(self, flow: object) -> Context:
+        """Return the context in which a flow runs turns of this queue."""
+        if len(self._contexts) >= _MAX_CONTEXTS:
+            self._contexts.clear()
+        context = self._contexts[flow] = self._context.copy()
+        context.run(here)
+        return context
 
-    def _run_turns(self, flow: object, others_too: bool) -> None:
-        """Run turns until none is left, or until the next one belongs to somebody else."""
+    def _drain(self, flow: object, turn: Turn | None, others_too: bool) -> None:
+        """Run a turn, then turns until none is left or the next is somebody else's."""
+        waiting, now_ns, slow_ns = self._waiting, self._now_ns, self._slow_ns
+        begin = now_ns()
         while True:
-            with self._lock:
-                self._current = None
-                if not self._waiting:
-                    self._runner = None
-                    return
-                if not others_too and self._waiting[0].owner != flow and not self._closed:
-                    self._runner = self  # nobody's flow: the dispatcher takes it from here
-                    break
-                self._current = turn = self._waiting.popleft()
-            self._run(turn)
-        self._hand_over()
+            if turn is not None:
+                self._current = turn
+                self._cause = cause = turn._cause
+                try:
+                    turn.step()
+                except Exception as error:
+                    self._report(self._observer.turn_failed, turn.label, error)
+                end = now_ns()
+                if end - begin > slow_ns:
+                    slowest = turn.slowest(begin, end)
+                    self._report(self._observer.turn_was_slow, slowest, (end - begin) / 1e9)
+                begin = end
+                if cause is not None and turn._cause is cause:  # it may have submitted itself
+                    turn._cause = None
+                if waiting and (others_too or waiting[0]._submitter == flow or self._closed):
+                    turn = waiting.popleft()
+                    continue
+                self._current = turn = None
+            if waiting:
+                if others_too or waiting[0]._submitter == flow or self._closed:
+                    turn = waiting.popleft()
+                    continue
+                self._runner = self  # nobody's flow: the dispatcher takes it from here
+                self._hand_over()
+                return
+            self._runner = None
+            self._seat.append(True)
+            if not waiting or not self._take_seat(flow):
+                return
 
-    def _run(self, turn: Turn) -> None:
-        begin = self._clock.monotonic_ns()
+    def _take_seat(self, flow: object) -> bool:
+        """Become the runner if nobody is."""
         try:
-            turn.run()
-        except Exception as error:
-            self._report(self._observer.turn_failed, turn.label, error)
-        took = self._clock.monotonic_ns() - begin
-        if took > self._slow_ns:
-            self._report(self._observer.turn_was_slow, turn.slowest, took / 1e9)
+            del self._seat[0]
+            self._runner = flow
+        except IndexError:
+            return False
+        return True
 
     @staticmethod
     def _report(tell: Callable[..., object], *facts: object) -> None:
@@ -355,13 +405,17 @@ class TurnQueue:
         except Exception as error:  # such as an error whose text cannot be made
             PrintingObserver().turn_failed("a report of the turn queue", error)
 
-    def _abandon(self) -> None:
-        with self._lock:
-            self._current = None
-            left = bool(self._waiting) and self._dispatcher_name is not None and not self._closed
-            self._runner = self if left else None
-        if left:
+    def _abandon(self, flow: object) -> None:
+        """Leave the seat, if it is taken by this flow, in the middle of something."""
+        if self._runner != flow:
+            return
+        self._current = None
+        if self._waiting and self._dispatcher_name is not None and not self._closed:
+            self._runner = self
             self._hand_over()
+        else:
+            self._runner = None
+            self._seat.append(True)
 
     def _hand_over(self) -> None:
         if self._dispatcher is None:
@@ -371,43 +425,35 @@ class TurnQueue:
         self._handed_over.set()
 
     def _dispatch(self) -> None:
-        flow = self._clock.flow()
+        flow = self._flow()
         while True:
             self._handed_over.wait()
             self._handed_over.clear()
-            with self._lock:
-                if self._runner is self:
-                    self._runner = flow
-                elif self._closed:
-                    return
-                else:
-                    continue
+            if self._runner is self:
+                self._runner = flow
+            elif self._closed:
+                return
+            else:
+                continue
             try:
-                self.within(self._drain, flow, True)
+                self._run(flow, None, True)
             except (SystemExit, KeyboardInterrupt) as error:
+                self._abandon(flow)
                 self.failed("a turn asked the dispatcher to exit", error)
             if self._closed:
                 self._handed_over.set()
 
-    def _report_feedback(self, last: Turn, cut: Turn) -> None:
-        self._report(self._observer.feedback_cut, _members(last), cut.label)
 
-
-def _chain(turn: Turn) -> list[Turn]:
-    """Return a turn, what caused it, what caused that, and so on."""
-    chain = [turn]
-    while chain[-1].parent is not None:
-        chain.append(chain[-1].parent)
-    return chain
-
-
-def _members(last: Turn) -> list[str]:
-    """Name the turns of the loop that ends in `last`, in the order in which they cause."""
+def _members(turn: Turn, cause: Cause | None) -> list[str]:
+    """Name the turns of the loop that ends in `turn`, in the order in which they cause."""
     names: list[str] = []
-    for turn in _chain(last):
-        name = turn.label if not turn.via else f"{turn.label} (by {turn.via})"
+    while True:
+        name = f"{turn.label} (by {cause[_VIA]})" if cause and cause[_VIA] else turn.label
         if name in names:
             break
         names.append(name)
+        if cause is None:
+            break
+        turn, cause = cause[_TURN], cause[_EARLIER]
     names.reverse()
     return names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from enum import IntEnum, StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgekernel.core import message
@@ -187,7 +188,7 @@ class Unit:
         part, context = self.part, self.context
         self._activation = Activation(part, self.name, self._effect_failed)
         if isinstance(part, Role) and type(part).handle_event is not Role.handle_event:
-            self._route(Message, "handle_event", lambda event: part.handle_event(context, event))
+            self._route(Message, "handle_event", partial(part.handle_event, context))
         for wanted, handler in handlers(part):
             self._route(wanted, handler.__name__, handler)
         self._commands = self._host.commands.add(
