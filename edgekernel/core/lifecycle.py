@@ -138,13 +138,13 @@ class Lifecycle:
             if not self.phase.booted:
                 raise LifecycleError(f"{self._runtime.name}: not drained: it is {self.phase}")
             self.phase = Phase.DRAINING
+        commands, clock = self._runtime.commands, self._runtime.clock
+        end = clock.monotonic() + timeout_s
+        commands.refuse("the runtime is draining: it takes no more commands")
         if first:
             self._runtime.emit(message.RuntimeDraining(f"at most {timeout_s:g} s"))
-        clock, commands = self._runtime.clock, self._runtime.commands
-        commands.refuse("the runtime is draining: it takes no more commands")
-        end = clock.monotonic() + timeout_s
-        idle = commands.wait_idle(timeout_s)
-        return idle and self._runtime.turns.wait_idle(max(0.0, end - clock.monotonic()))
+        done = commands.wait_idle(timeout_s)
+        return self._runtime.turns.wait_idle(max(0.0, end - clock.monotonic())) and done
 
     def when_stopped(self, call: Callable[[], object]) -> None:
         """Call `call` when the shutdown is complete; at once if it is."""

@@ -99,6 +99,7 @@ class Replacement:
         self._lifecycle = lifecycle
         self._assembly = lifecycle.assembly
         self._known: handover.Known | None = None  # of one that has let go
+        self._first: FirstStart | None = None
         self._let_go = self._attached = self._was_ticking = False
 
     def check(self) -> None:
@@ -177,7 +178,7 @@ class Replacement:
             self._assembly.supervise(new)
             self._tell(new)
             return
-        first = FirstStart(self._runtime, self._lifecycle, new, self._tell)
+        self._first = first = FirstStart(self._runtime, self._lifecycle, new, self._tell)
         self._assembly.supervise(new, begin=first.begin, enter=first.enter)
         self._assembly.set_ticking(new)
         first.wait()
@@ -218,6 +219,8 @@ class Replacement:
         if new.supervised is not None:
             new.supervised.cancel()
             new.supervised.join(START_LIMIT_S)
+        if self._first is not None:
+            self._first.give_back()
         if self._attached:
             self._assembly.stopping().finish(new)
         new.unbind()

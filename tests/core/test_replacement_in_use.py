@@ -324,6 +324,7 @@ class TestServices:
             "start v1", "tick v1 2", "tick v1 3", "handled v1",
         ]  # fmt: skip
         assert runtime.services["pump"] is old
+        assert bad.critical is critical
         sim.advance(300.0)
         assert steps.of("start v2") == ["start v2"]
         assert runtime.phase == "running"
