@@ -167,9 +167,13 @@ class Lifecycle:
             self.stopped.wait(self._bound_s)
 
     def called_by_a_part(self) -> bool:
-        """Say whether the caller is a handler, a service or in the boot: nobody waits for those."""
-        turns = self._runtime.turns
-        return turns.inside() or current_queue.get() is turns or self.gate.held()
+        """Say whether the caller is a handler, a coroutine, a service or in the boot.
+
+        Nobody waits inside those.
+        """
+        turns, tasks = self._runtime.turns, self._runtime.tasks
+        inside = turns.inside() or tasks.inside() or self.gate.held()
+        return inside or current_queue.get() is turns
 
     @property
     def _bound_s(self) -> float:
