@@ -11,7 +11,6 @@ from edgekernel.core.context import Host
 from edgekernel.core.errors import LifecycleError, TurnTimeoutError
 from edgekernel.core.first_start import START_LIMIT_S, FirstStart
 from edgekernel.core.lifecycle import Lifecycle
-from edgekernel.core.signals import batch
 from edgekernel.core.unit import Unit, UnitState
 
 
@@ -63,18 +62,18 @@ class Exchange:
         """Do it within one turn: no event is handled between the versions, none by both."""
         begun: list[Replacement] = []
         try:
-            with batch():  # consumers see one version or the other
-                for each in self._replacements:
-                    begun.append(each)
-                    each.swap()
+            for each in self._replacements:
+                begun.append(each)
+                each.swap()
+            for each in self._replacements:  # their effects see all of the new ones
+                each.enter()
             with self._lock:
                 self._in_place = not self._given_up
             if not self._in_place:
                 raise LifecycleError(f"{self._label}: it took too long")
         except BaseException:
-            with batch():
-                for each in reversed(begun):
-                    each.swap_back()
+            for each in reversed(begun):
+                each.swap_back()
             raise
         for each in self._replacements:
             each.old.leave_now()
@@ -187,15 +186,19 @@ class Replacement:
         handover.tell(new, handover.ask(self.old) if self._known is None else self._known)
 
     def swap(self) -> None:
-        """Let the new version be the one that is called; within a turn."""
+        """Silence the old version and put the new one where it was; within a turn."""
         if not self.new.is_service:  # a service has entered with its first start
             self.old.fall_silent()
             self._tell(self.new)
-            self.new.enter_now()
         self._runtime.registry.exchange(self.old.provider, self.new.provider)
 
+    def enter(self) -> None:
+        """Let the new version be called; within the same turn."""
+        if not self.new.is_service:
+            self.new.enter_now()
+
     def swap_back(self) -> None:
-        """Undo `swap`, as far as it went; within a turn."""
+        """Undo `swap` and `enter`, as far as they went; within a turn."""
         self._runtime.registry.exchange(self.new.provider, self.old.provider)
         if not self.new.is_service:
             self.new.leave_now()
