@@ -46,8 +46,12 @@ class FirstStart:
     def enter(self) -> None:
         """Let its handlers, effects and commands be called: with that it has started."""
         self._attempt(self._unit.enter)
-        self._unit.part.critical = self._critical
+        self.give_back()
         self._done.set()
+
+    def give_back(self) -> None:
+        """Let the service be as critical as it says."""
+        self._unit.part.critical = self._critical
 
     def _attempt(self, step: Callable[[], object]) -> None:
         try:

@@ -92,12 +92,13 @@ class HotChanges:
     # One at a time
 
     def _change(self, label: str, step: Step, affected: Collection[Unit] = ()) -> None:
-        """Do one change with the runtime to oneself; inside a turn, beside it.
+        """Do one change with the runtime to oneself; in a turn or coroutine, beside it.
 
         Beside it too if the thread of a service asks that would be stopped by the change.
         """
         here = self._parts.on_this_thread()
-        if self._runtime.turns.inside() or (here is not None and self._stops(here, affected)):
+        nobody_waits = self._runtime.turns.inside() or self._runtime.tasks.inside()
+        if nobody_waits or (here is not None and self._stops(here, affected)):
             self._do_beside(label, step)
         else:
             self._do(label, step, here)

@@ -138,13 +138,13 @@ class Lifecycle:
             if not self.phase.booted:
                 raise LifecycleError(f"{self._runtime.name}: not drained: it is {self.phase}")
             self.phase = Phase.DRAINING
+        commands, clock = self._runtime.commands, self._runtime.clock
+        end = clock.monotonic() + timeout_s
+        commands.refuse("the runtime is draining: it takes no more commands")
         if first:
             self._runtime.emit(message.RuntimeDraining(f"at most {timeout_s:g} s"))
-        clock, commands = self._runtime.clock, self._runtime.commands
-        commands.refuse("the runtime is draining: it takes no more commands")
-        end = clock.monotonic() + timeout_s
-        idle = commands.wait_idle(timeout_s)
-        return idle and self._runtime.turns.wait_idle(max(0.0, end - clock.monotonic()))
+        done = commands.wait_idle(timeout_s)
+        return self._runtime.turns.wait_idle(max(0.0, end - clock.monotonic())) and done
 
     def when_stopped(self, call: Callable[[], object]) -> None:
         """Call `call` when the shutdown is complete; at once if it is."""
@@ -167,9 +167,13 @@ class Lifecycle:
             self.stopped.wait(self._bound_s)
 
     def called_by_a_part(self) -> bool:
-        """Say whether the caller is a handler, a service or in the boot: nobody waits for those."""
-        turns = self._runtime.turns
-        return turns.inside() or current_queue.get() is turns or self.gate.held()
+        """Say whether the caller is a handler, a coroutine, a service or in the boot.
+
+        Nobody waits inside those.
+        """
+        turns, tasks = self._runtime.turns, self._runtime.tasks
+        inside = turns.inside() or tasks.inside() or self.gate.held()
+        return inside or current_queue.get() is turns
 
     @property
     def _bound_s(self) -> float:

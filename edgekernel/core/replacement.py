@@ -11,7 +11,6 @@ from edgekernel.core.context import Host
 from edgekernel.core.errors import LifecycleError, TurnTimeoutError
 from edgekernel.core.first_start import START_LIMIT_S, FirstStart
 from edgekernel.core.lifecycle import Lifecycle
-from edgekernel.core.signals import batch
 from edgekernel.core.unit import Unit, UnitState
 
 
@@ -63,18 +62,18 @@ class Exchange:
         """Do it within one turn: no event is handled between the versions, none by both."""
         begun: list[Replacement] = []
         try:
-            with batch():  # consumers see one version or the other
-                for each in self._replacements:
-                    begun.append(each)
-                    each.swap()
+            for each in self._replacements:
+                begun.append(each)
+                each.swap()
+            for each in self._replacements:  # their effects see all of the new ones
+                each.enter()
             with self._lock:
                 self._in_place = not self._given_up
             if not self._in_place:
                 raise LifecycleError(f"{self._label}: it took too long")
         except BaseException:
-            with batch():
-                for each in reversed(begun):
-                    each.swap_back()
+            for each in reversed(begun):
+                each.swap_back()
             raise
         for each in self._replacements:
             each.old.leave_now()
@@ -99,6 +98,7 @@ class Replacement:
         self._lifecycle = lifecycle
         self._assembly = lifecycle.assembly
         self._known: handover.Known | None = None  # of one that has let go
+        self._first: FirstStart | None = None
         self._let_go = self._attached = self._was_ticking = False
 
     def check(self) -> None:
@@ -177,7 +177,7 @@ class Replacement:
             self._assembly.supervise(new)
             self._tell(new)
             return
-        first = FirstStart(self._runtime, self._lifecycle, new, self._tell)
+        self._first = first = FirstStart(self._runtime, self._lifecycle, new, self._tell)
         self._assembly.supervise(new, begin=first.begin, enter=first.enter)
         self._assembly.set_ticking(new)
         first.wait()
@@ -186,15 +186,19 @@ class Replacement:
         handover.tell(new, handover.ask(self.old) if self._known is None else self._known)
 
     def swap(self) -> None:
-        """Let the new version be the one that is called; within a turn."""
+        """Silence the old version and put the new one where it was; within a turn."""
         if not self.new.is_service:  # a service has entered with its first start
             self.old.fall_silent()
             self._tell(self.new)
-            self.new.enter_now()
         self._runtime.registry.exchange(self.old.provider, self.new.provider)
 
+    def enter(self) -> None:
+        """Let the new version be called; within the same turn."""
+        if not self.new.is_service:
+            self.new.enter_now()
+
     def swap_back(self) -> None:
-        """Undo `swap`, as far as it went; within a turn."""
+        """Undo `swap` and `enter`, as far as they went; within a turn."""
         self._runtime.registry.exchange(self.new.provider, self.old.provider)
         if not self.new.is_service:
             self.new.leave_now()
@@ -218,6 +222,8 @@ class Replacement:
         if new.supervised is not None:
             new.supervised.cancel()
             new.supervised.join(START_LIMIT_S)
+        if self._first is not None:
+            self._first.give_back()
         if self._attached:
             self._assembly.stopping().finish(new)
         new.unbind()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from enum import IntEnum, StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edgekernel.core.supervisor import Supervised
 
 LEAVE_LIMIT_S = 1.0
+HOOK_LIMIT_S = 10.0
 
 
 class Kind(IntEnum):
@@ -288,8 +289,15 @@ class Unit:
 
 
 def call_hook(method: Callable[..., Any], context: Context, *args: object) -> Any:
-    """Call a hook that takes its arguments, and after them the context if it wants that."""
-    return method(*args, context) if _wants_more(method, len(args)) else method(*args)
+    """Call a hook that takes its arguments, and after them the context if it wants that.
+
+    One that is `async` runs on the event loop and is waited for, at most `HOOK_LIMIT_S` seconds.
+    """
+    answer = method(*args, context) if _wants_more(method, len(args)) else method(*args)
+    if not isinstance(answer, Coroutine):
+        return answer
+    label = f"{context.source}.{method.__name__}"
+    return context.runtime.tasks.run(answer, HOOK_LIMIT_S, label)
 
 
 def _wants_more(method: Callable[..., Any], given: int) -> bool:

@@ -121,7 +121,11 @@ class TestDrain:
             @command
             def move(self) -> str:
                 self.ctx.clock.sleep(2.0)
-                return "moved"
+                return f"moved {self.ctx.runtime.invoke('valve.check')}"
+
+            @command
+            def check(self) -> str:
+                return "as far as asked"
 
         runtime = sim.runtime(slow_turn_s=LONG_S)
         runtime.register(Valve)
@@ -136,7 +140,7 @@ class TestDrain:
         with pytest.raises(UnavailableError, match=r"valve\.move: the runtime is draining"):
             runtime.invoke("valve.move")
         sim.advance(0.0)
-        assert results == ["moved"]
+        assert results == ["moved as far as asked"]
         assert runtime.drain(1.0)
         assert len(told) == 1
         runtime.shutdown()

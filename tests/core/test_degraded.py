@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 
 from edgekernel import Context, Device, Message, Process, Runtime, message, provides, requires
 from edgekernel.core.errors import BootError, LifecycleError, UnknownTargetError
-from tests.core.parts import Lamp, NotingProcess, NotingService, Simulation, Steps, leaves
+from tests.core.parts import (
+    Lamp,
+    MakeRuntime,
+    NotingProcess,
+    NotingService,
+    Simulation,
+    Steps,
+    Until,
+    leaves,
+)
 
 
 class Sensor(Device):
@@ -315,3 +325,22 @@ def test_a_retry_that_hangs_does_not_keep_the_shutdown(sim: Simulation) -> None:
     assert sensor.let_go_at == pytest.approx(1001.0, abs=0.3)
     assert not sensor.attached
     assert sensor.polled_at == []
+
+
+def test_the_thread_of_the_retries_ends_with_the_runtime(
+    make_runtime: MakeRuntime, until: Until
+) -> None:
+    """P6: who waits for the next retry does not wait on when the runtime has stopped."""
+
+    def caretakers() -> list[str]:
+        return [each.name for each in threading.enumerate() if each.name == "late:caretaker"]
+
+    runtime = make_runtime(name="late")
+    runtime.register(Sensor("sensor", there_from_s=1e12), optional=True)
+    runtime.boot()
+    for _ in range(8):  # until the next one is about a minute away
+        with pytest.raises(OSError, match="no answer"):
+            runtime.retry("sensor")
+    assert caretakers() == ["late:caretaker"]
+    runtime.shutdown()
+    until(lambda: not caretakers())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import weakref
 from typing import Any
@@ -19,7 +20,9 @@ from edgekernel import (
     on,
 )
 from tests.core.parts import (
+    LONG_S,
     MakeRuntime,
+    Simulation,
     Steps,
     Tick,
 )
@@ -161,3 +164,55 @@ class TestState:
         runtime.boot()
         runtime.hot_update(version("v2", Ending))
         assert steps.all == ["end v1 while v2 is there"]
+
+    def test_async_hooks(self, sim: Simulation) -> None:
+        """A5.1: hooks may be `async`; they are waited for, in simulated time too."""
+        steps = Steps()
+
+        class Hooked(Base):
+            @lifecycle.activate
+            async def activate(self) -> None:
+                await asyncio.sleep(1.0)
+                steps(f"activate {self.number}")
+
+            @lifecycle.snapshot
+            async def save(self) -> int:
+                await asyncio.sleep(1.0)
+                return self.count
+
+            @lifecycle.restore
+            async def load(self, known: int) -> None:
+                await asyncio.sleep(1.0)
+                self.count = known + 1
+
+            @lifecycle.deactivate
+            async def deactivate(self) -> None:
+                await asyncio.sleep(0.5)
+                steps(f"deactivate {self.number}")
+
+        runtime = sim.runtime(slow_turn_s=LONG_S)
+        old = runtime.register(version("v1", Hooked))
+        runtime.boot()
+        old.count = 4
+        [new] = runtime.hot_update(version("v2", Hooked))
+        assert new.count == 5
+        assert steps.all == ["activate v1", "activate v2", "deactivate v1"]
+        assert sim.clock.monotonic() == 4.5
+        runtime.shutdown()
+        assert steps.all[-1] == "deactivate v2"
+
+    def test_an_async_hook_that_fails(self, sim: Simulation) -> None:
+        """P12: what an `async` hook raises rolls the update back as any other failure."""
+
+        class Bad(Base):
+            @lifecycle.restore
+            async def load(self, known: Any) -> None:
+                await asyncio.sleep(1.0)
+                raise OSError("no restore")
+
+        runtime = sim.runtime(slow_turn_s=LONG_S)
+        old = runtime.register(V1)
+        runtime.boot()
+        with pytest.raises(OSError, match="no restore"):
+            runtime.hot_update(version("v2", Bad))
+        assert runtime.registry.require(Base) is old

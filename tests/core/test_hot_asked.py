@@ -70,6 +70,10 @@ class Asking(Process):
     def act(self) -> None:
         self.at("command")
 
+    @command
+    async def act_async(self) -> None:
+        self.at("async command")
+
 
 def provoke(runtime: Runtime, asking: Asking, where: str) -> None:
     if where == "handler":
@@ -78,10 +82,12 @@ def provoke(runtime: Runtime, asking: Asking, where: str) -> None:
         asking.trigger.set(1)
     elif where == "command":
         runtime.invoke("asking.act")
+    elif where == "async command":
+        runtime.invoke("asking.act_async")
 
 
 class TestAskedByParts:
-    @pytest.mark.parametrize("where", ["handler", "effect", "command"])
+    @pytest.mark.parametrize("where", ["handler", "effect", "command", "async command"])
     def test_inside_a_turn(self, sim: Simulation, steps: Steps, where: str) -> None:
         """P2, P12: inside a turn a change is made beside it, so that no turn waits."""
         runtime = sim.runtime()
@@ -98,7 +104,7 @@ class TestAskedByParts:
         assert asking.went_on
         assert steps.all == ["asked", "start added"]
 
-    @pytest.mark.parametrize("where", ["handler", "effect", "command"])
+    @pytest.mark.parametrize("where", ["handler", "effect", "command", "async command"])
     def test_a_failure_inside_a_turn_is_told(self, sim: Simulation, where: str) -> None:
         """P3, P12: who has gone on already is told in a message what came of it."""
         runtime = sim.runtime()

@@ -58,11 +58,8 @@ def kinds() -> list[type[Part]]:
     """Return one class for each name; each but the first requires the one before it."""
     made: list[type[Part]] = []
     for name in NAMES:
-        needs = requires(made[-1], optional=name == "d") if made else None
-        cls = type(f"Part{name}", (Part,), {"needs": needs} if made else {})
-        if needs is not None:
-            needs.__set_name__(cls, "needs")
-        made.append(cls)
+        body = {"needs": requires(made[-1], optional=name == "d")} if made else {}
+        made.append(type(f"Part{name}", (Part,), body))
     return made
 
 

@@ -170,6 +170,26 @@ class TestConsumers:
         runtime.hot_update(V2)
         assert seen == [["v1"] * 3, ["v2"] * 3]
 
+    def test_the_new_ones_see_one_another(self, make_runtime: MakeRuntime) -> None:
+        """P12: when an effect of a new version runs first, no old one is given to anybody."""
+        seen: list[list[str]] = []
+
+        class Seeing(Base):
+            others: Any = requires(list[Base])
+
+            @effect
+            def follow(self) -> None:
+                seen.append([each.version() for each in self.others])
+
+        runtime = make_runtime()
+        for name in ("a", "b", "c"):
+            runtime.instantiate(version("v1", Seeing), name)
+        runtime.boot()
+        seen.clear()
+        runtime.hot_update(version("v2", Seeing))
+        assert len(seen) == 3
+        assert all(set(versions) == {"v2"} for versions in seen)
+
     def test_from_any_thread(self, runtime: Runtime, eager_switching: None) -> None:
         """P12: threads that read what they are given find a service that works, all the time."""
         consumer = runtime.hot_add(Consumer())

@@ -55,17 +55,11 @@ def failing(step: str) -> Any:
 
     if step == "contract":
         return version("bad", type("Lacking", (), {}))
-    if step == "async":
-
-        async def later(self: Any) -> int:
-            return 1
-
-        return version("bad", Bad, later=computed(later))
     return version("bad", Bad)
 
 
 class TestRollback:
-    @pytest.mark.parametrize("step", ["constructor", "activate", "restore", "contract", "async"])
+    @pytest.mark.parametrize("step", ["constructor", "activate", "restore", "contract"])
     def test_the_old_version_goes_on(self, make_runtime: MakeRuntime, step: str) -> None:
         """P12: whatever fails in the new version, the old one is at work as before (K7)."""
         runtime = make_runtime()

@@ -324,9 +324,34 @@ class TestServices:
             "start v1", "tick v1 2", "tick v1 3", "handled v1",
         ]  # fmt: skip
         assert runtime.services["pump"] is old
+        assert bad.critical is critical
         sim.advance(300.0)
         assert steps.of("start v2") == ["start v2"]
         assert runtime.phase == "running"
+
+    def test_the_old_one_keeps_its_children(self, sim: Simulation, steps: Steps) -> None:
+        """P12: an old version that starts again after a failed update has the child it had."""
+        spawned: list[Any] = []
+
+        class Parent(Pump):
+            def start(self, ctx: Context) -> None:
+                spawned.append(ctx.spawn(NotingProcess("child", self.steps)))
+
+        class Bad(Parent):
+            def start(self, ctx: Context) -> None:
+                super().start(ctx)
+                raise OSError("no start")
+
+        runtime = sim.runtime()
+        runtime.register(Parent("pump", steps))
+        runtime.boot()
+        sim.advance(0.5)
+        with pytest.raises(OSError, match="no start"):
+            runtime.hot_update(Bad("pump", steps))
+        sim.advance(1.0)
+        child = runtime.processes["child"]
+        assert [spawned[0], spawned[-1]] == [child, child]
+        assert steps.of("start", "stop child") == ["start child"]
 
     def test_a_start_that_hangs(self, sim: Simulation, steps: Steps) -> None:
         """P12: a version that does not start in time is given up, and handles no event."""
