@@ -79,11 +79,12 @@ class Carrier:
 class _CommandTurn(Turn):
     """Carries out a call as a turn."""
 
-    __slots__ = ("_call", "_carry_out", "_cause", "_submitter")
+    __slots__ = ("_call", "_carry_out", "_cause", "_submitter", "correlation")
 
     def __init__(self, carry_out: Callable[[Call], object], call: Call) -> None:
         self._carry_out = carry_out
         self._call = call
+        self.correlation = call.request.key or None
 
     @property
     def label(self) -> str:

@@ -11,13 +11,13 @@ marked, the mark counts that it has there; not marked, it is a plain method agai
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeVar, overload
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.core.limits import RateLimit
 from edgekernel.core.messages import Message
-from edgekernel.core.record import dataclass, field
+from edgekernel.core.record import dataclass
 
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
@@ -144,7 +144,6 @@ class ExposeNote:
     prefix: str = ""
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 ClassNote = ComponentNote | ProvidesNote | KindNote | SkillNote | ExposeNote
@@ -337,14 +336,15 @@ def expose(
     prefix: str = "",
     include: tuple[str, ...] | list[str] = (),
     exclude: tuple[str, ...] | list[str] = (),
-    **settings: Any,
 ) -> Callable[[C], C]:
     """Mark a class's commands as reachable on a surface; stackable.
+
+    Who may call them and how often is said at each `@command`, for every surface alike.
 
     A class without any is reachable on all surfaces, one with some only on those named.
     """
     chosen = _names("include", include), _names("exclude", exclude)
-    note = ExposeNote(surface, prefix, *chosen, settings)
+    note = ExposeNote(surface, prefix, *chosen)
     return lambda cls: _mark_class(cls, note)
 
 

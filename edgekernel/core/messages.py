@@ -151,11 +151,14 @@ class Event:
     """A message with its place in the order of a runtime.
 
     `seq` counts up by one per emitted message; `monotonic` is seconds on the runtime's clock;
-    `source` names who emitted it; `cause` is the `seq` of the event during whose handling it
-    was emitted, or None.
+    `source` names who emitted it; `cause` is the `seq` of the event that has led to it: during
+    whose handling, or in an effect that followed from it, it was emitted; or None.
+
+    `correlation` is an id that a whole chain shares, or None: the one given to the `emit` from
+    outside, or the key of the request, with which the chain began.
     """
 
-    __slots__ = ("cause", "monotonic", "payload", "seq", "source", "time_ns")
+    __slots__ = ("cause", "correlation", "monotonic", "payload", "seq", "source", "time_ns")
 
     def __init__(
         self,
@@ -165,6 +168,7 @@ class Event:
         source: str,
         payload: Message,
         cause: int | None,
+        correlation: str | None = None,
     ) -> None:
         self.seq = seq
         self.time_ns = time_ns
@@ -172,6 +176,7 @@ class Event:
         self.source = source
         self.payload = payload
         self.cause = cause
+        self.correlation = correlation
 
     @property
     def time(self) -> datetime:

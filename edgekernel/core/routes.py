@@ -12,7 +12,7 @@ from typing import Protocol
 from edgekernel.core.clock import Clock
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.record import dataclass
-from edgekernel.core.turns import Turn
+from edgekernel.core.turns import Cause, Turn
 
 _TIMED = 16
 """Up to so many handlers of a message are timed each; of more, so many together."""
@@ -153,7 +153,13 @@ class EventTurn(Event, Turn):
     __slots__ = ("_cause", "_handling", "_left", "_plan", "_submitter", "_times_ns")
 
     def __init__(
-        self, handling: EventHandling, payload: Message, source: str, time_ns: int, monotonic: float
+        self,
+        handling: EventHandling,
+        payload: Message,
+        source: str,
+        time_ns: int,
+        monotonic: float,
+        correlation: str | None,
     ) -> None:
         self.seq = 0
         self.time_ns = time_ns
@@ -161,6 +167,7 @@ class EventTurn(Event, Turn):
         self.source = source
         self.payload = payload
         self.cause = None
+        self.correlation = correlation
         self._handling = handling
         self._plan: Plan | None = None
         self._left: Iterator[Call] | None = None
@@ -196,9 +203,8 @@ class EventTurn(Event, Turn):
     def step(self) -> None:
         handling = self._handling
         self.seq = handling.next_seq()
-        cause = self._cause
-        if cause is not None and isinstance(cause[0], EventTurn):
-            self.cause = cause[0].seq
+        if self._cause is not None:
+            self._follow(self._cause)
         table = handling.routes
         plan = self._plan = table.active = table.find(type(self.payload))
         calls = plan.calls
@@ -210,6 +216,14 @@ class EventTurn(Event, Turn):
         elif calls:
             self._call_all(iter(calls), plan.together)
         table.active = None
+
+    def _follow(self, cause: Cause | None) -> None:
+        """Take over what the chain that has led to it tells of itself."""
+        while cause is not None and self.cause is None:
+            turn, _, _, cause = cause
+            if isinstance(turn, EventTurn):
+                self.cause = turn.seq
+            self.correlation = self.correlation or getattr(turn, "correlation", None)
 
     def _call_all(self, left: Iterator[Call], together: int) -> None:
         """Call the handlers; remember when each, or each so many, have returned."""

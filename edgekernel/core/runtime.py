@@ -280,14 +280,15 @@ class Runtime:
             self.shutdown(type(error).__name__)
             raise
 
-    def emit(self, payload: Message, source: str = "") -> None:
+    def emit(self, payload: Message, source: str = "", correlation: str | None = None) -> None:
         """Give a message its place in the order and take it to its handlers.
 
         Returns after the handlers have run, unless turns are being run already: then it returns
         at once and they run in their turn. A chain of 1000 messages, each emitted while the one
         before it is handled, counts as a feedback loop and is cut. See `edgekernel.core.turns`.
+        With a `correlation` the event, and what follows from it, has that id.
         """
-        self.turns.submit(self._turn(payload, source))
+        self.turns.submit(self._turn(payload, source, correlation))
 
     def post(self, payload: Message, source: str = "") -> None:
         """Give a message its place in the order and return at once.
@@ -474,9 +475,12 @@ class Runtime:
         else:
             self.turns.submit_elsewhere(self._turn(payload))
 
-    def _turn(self, payload: Message, source: str = "") -> EventTurn:
+    def _turn(
+        self, payload: Message, source: str = "", correlation: str | None = None
+    ) -> EventTurn:
         clock = self.clock
-        return EventTurn(self, payload, source or self.name, clock.time_ns(), clock.monotonic())
+        now_ns, monotonic = clock.time_ns(), clock.monotonic()
+        return EventTurn(self, payload, source or self.name, now_ns, monotonic, correlation)
 
     def _keep(self, where: str, text: str, trace: str) -> None:
         self.error_count += 1
