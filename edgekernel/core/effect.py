@@ -16,13 +16,13 @@ from edgekernel.core.graph import (
     NOTHING,
     Consumer,
     Flow,
+    Run,
     Source,
     current,
     follow,
     guard,
     here,
     overtaken,
-    reads_of,
     unobserve,
     untracked,
     world,
@@ -54,7 +54,7 @@ class Effect(Turn, Consumer):
 
     __slots__ = (
         "__weakref__", "_again", "_cause", "_cleanup", "_deps", "_dirty", "_disposed", "_fallbacks",
-        "_function", "_marked", "_number", "_on_error", "_outer", "_owned", "_queued", "_running",
+        "_function", "_marked", "_number", "_on_error", "_owned", "_queued", "_run", "_running",
         "_seen", "_submitter", "_turns", "name",
     )  # fmt: skip
 
@@ -80,7 +80,7 @@ class Effect(Turn, Consumer):
         self._marked = self._seen = -1
         self._dirty = self._queued = self._disposed = False
         self._again = self._running = False
-        self._outer: Consumer | None = None
+        self._run = Run(self)
         self._cause: Cause | None = None
         self._function = function
         self._on_error = on_error
@@ -168,34 +168,32 @@ class Effect(Turn, Consumer):
 
     def _execute(self, flow: Flow, began: int) -> None:
         """Run the function; then follow what it has read."""
-        deps = self._deps
-        o_consumer, o_deps, o_cursor = flow.consumer, flow.deps, flow.cursor
-        o_reads, o_depth, o_began = flow.reads, flow.depth, flow.began
+        run = self._run
         self._dirty = False
         self._seen = began
-        self._outer = o_consumer
         self._running = True
-        flow.consumer, flow.deps, flow.cursor = self, deps, 0
-        flow.reads, flow.depth, flow.began = None, 0, began
+        run.deps = deps = self._deps
+        run.cursor = 0
+        run.reads = None
+        run.began = began
+        run.outer = outer = flow.run
+        flow.run = run
         try:
             cleanup = self._function()
             if cleanup is not None and callable(cleanup):
                 self._cleanup = cleanup
         finally:
-            reads = flow.reads
-            if reads is not None or deps[flow.cursor] is not END:
-                reads = reads_of(deps, flow)
-            flow.consumer, flow.deps, flow.cursor = o_consumer, o_deps, o_cursor
-            flow.reads, flow.depth, flow.began = o_reads, o_depth, o_began
+            flow.run = outer
             self._running = False
             if (
-                reads is not None
+                run.reads is not None
+                or deps[run.cursor] is not END
                 or world.open
                 or self._disposed
                 or self._again
                 or began < world.restored_at
             ):
-                self._settle_reads(reads, began)
+                self._settle_reads(run.has_read(deps), began)
 
     def _settle_reads(self, reads: dict[Source, int] | None, began: int) -> None:
         """Follow what was read; come again if that has changed meanwhile."""
@@ -256,10 +254,10 @@ def running_effect() -> Effect | None:
     flow = current.get()
     if flow is None or not flow.owned():
         return None
-    consumer = flow.consumer
-    while consumer is not None and not isinstance(consumer, Effect):
-        consumer = consumer._outer
-    return consumer
+    run = flow.run
+    while run is not None and not isinstance(run.consumer, Effect):
+        run = run.outer
+    return cast(Effect, run.consumer) if run is not None else None
 
 
 def is_stale() -> bool:

@@ -87,6 +87,9 @@ class Source:
 
     __slots__ = ("_marked", "_observers", "_state")
 
+    _flow: Flow | None = None
+    """The flow that computes it for keeps."""
+
     def __init__(self, state: State, marked: int) -> None:
         self._state = state
         self._marked = marked
@@ -96,10 +99,6 @@ class Source:
     def _settle(self, flow: Flow, depth: int) -> State:
         """Bring it up to date and return what it holds."""
         return self._state
-
-    def _runs_in(self, flow: Flow) -> bool:
-        """Say whether it is being computed in this flow: then it needs itself."""
-        return False
 
 
 END = Source((None, -1, 0), ALWAYS)
@@ -122,42 +121,33 @@ class Consumer:
     _observers: dict[Consumer, None]
     _queued: bool
     """An effect that waits for its turn already. Always true of a computed."""
-    _outer: Consumer | None
-    """What ran when it began to run, in the same flow."""
-
     def _notify(self, effects: Sequence[Consumer]) -> None:
         """Submit effects as turns."""
         raise NotImplementedError
 
 
-class Flow:
-    """What one thread (or fiber) is running: which consumer, and what that has read so far."""
+class Run:
+    """What one run of a consumer has read so far. A consumer uses the same one again and again."""
 
-    __slots__ = ("began", "consumer", "cursor", "deps", "depth", "loops", "owned", "reads")
+    __slots__ = ("began", "consumer", "cursor", "depth", "deps", "outer", "reads", "tracking")
 
-    def __init__(self) -> None:
-        mine = threading.RLock()
-        mine.acquire()
-        # A context is copied into tasks and threads, and this with it: only the thread that made
-        # it may use it. To ask a lock who holds it is the quickest way to find out.
-        self.owned: Callable[[], bool] = mine._is_owned  # type: ignore[attr-defined]
-        self.consumer: Consumer | None = None
+    def __init__(self, consumer: Consumer | None) -> None:
+        self.consumer = consumer
+        self.deps = NOTHING  # what the run before has read
+        self.cursor = 0  # how much of that this run has read as well
         self.began = 0
-        self.deps: list[Source] | None = None  # None: nothing is tracked
-        self.cursor = 0
-        self.reads: dict[Source, int] | None = None  # None: all has fitted so far
         self.depth = 0  # of computeds on the stack
-        self.loops: list[tuple[Source, list[Consumer]]] = []  # cycles found, to be closed
+        self.reads: dict[Source, int] | None = None  # None: all has fitted so far
+        self.tracking = True
+        self.outer: Run | None = None  # what ran when this one began, in the same flow
 
     def read_anew(self, source: Source, number: int) -> None:
         """Note a read that does not fit: not what the run before has read at this place, or a
         value that came after this run began."""
         reads = self.reads
         if reads is None:
-            deps = self.deps
-            assert deps is not None
-            cursor = self.cursor
-            if cursor and deps[cursor - 1] is source:
+            cursor, deps = self.cursor, self.deps
+            if (cursor and deps[cursor - 1] is source) or not self.tracking:
                 return
             known = deps[:cursor]
             if cursor <= 16 and source in known:
@@ -167,6 +157,27 @@ class Flow:
             self.cursor = 0
         if source not in reads:
             reads[source] = number
+
+    def has_read(self, deps: list[Source]) -> dict[Source, int] | None:
+        """Return what it has read, now that it ends; None if that is `deps`, as before."""
+        if self.reads is None and deps[self.cursor] is not END:
+            return dict.fromkeys(deps[: self.cursor], BEFORE)
+        return self.reads
+
+
+class Flow:
+    """What one thread (or fiber) is running."""
+
+    __slots__ = ("loops", "owned", "run")
+
+    def __init__(self) -> None:
+        mine = threading.RLock()
+        mine.acquire()
+        # A context is copied into tasks and threads, and this with it: only the thread that made
+        # it may use it. To ask a lock who holds it is the quickest way to find out.
+        self.owned: Callable[[], bool] = mine._is_owned  # type: ignore[attr-defined]
+        self.run: Run | None = None
+        self.loops: list[tuple[Source, list[Consumer]]] = []  # cycles found, to be closed
 
 
 current: ContextVar[Flow | None] = ContextVar("edgekernel_flow", default=None)
@@ -189,10 +200,18 @@ def fresh(source: Source) -> bool:
 
 def mark(source: Source, number: int, effects: list[Consumer]) -> None:
     """Mark what depends on `source`; append the effects to be queued. Under the guard."""
-    reached = [*source._observers]
-    for consumer in reached:
+    behind: list[Consumer] = []
+    for consumer in source._observers:
         consumer._dirty = True
-    spread(reached, number, effects)
+        if consumer._marked != number:
+            consumer._marked = number
+            if consumer._observers:
+                behind += consumer._observers
+            elif not consumer._queued:
+                consumer._queued = True
+                effects.append(consumer)
+    if behind:
+        spread(behind, number, effects)
 
 
 def spread(reached: list[Consumer], number: int, effects: list[Consumer]) -> None:
@@ -252,26 +271,21 @@ def overtaken(reads: dict[Source, int], began: int) -> bool:
     return began < world.restored_at
 
 
-def reads_of(deps: list[Source], flow: Flow) -> dict[Source, int] | None:
-    """Return what a run that ends here has read; None if that is what the run before has read."""
-    reads = flow.reads
-    if reads is None:
-        if deps[flow.cursor] is END:
-            return None
-        return dict.fromkeys(deps[: flow.cursor], BEFORE)
-    return reads
-
-
 @contextmanager
 def untracked() -> Iterator[None]:
     """Read signals without depending on them."""
     flow = here()
-    deps, cursor, reads = flow.deps, flow.cursor, flow.reads
-    flow.deps = None
+    outer = flow.run
+    if outer is None:
+        yield
+        return
+    hidden = flow.run = Run(outer.consumer)
+    hidden.tracking = False
+    hidden.depth, hidden.outer = outer.depth, outer.outer
     try:
         yield
     finally:
-        flow.deps, flow.cursor, flow.reads = deps, cursor, reads
+        flow.run = outer
 
 
 def really_differs(differs: Callable[[Any, Any], bool], old: Any, new: Any) -> bool:

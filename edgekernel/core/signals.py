@@ -170,19 +170,23 @@ class Signal(Source, Generic[T]):
 
     def get(self) -> T:
         """Return the value; inside a computed or effect, depend on it."""
-        state = self._state
         flow = current.get()
-        if flow is not None and flow.deps is not None and flow.owned():
-            cursor = flow.cursor
-            if flow.deps[cursor] is self and state[1] <= flow.began:
-                flow.cursor = cursor + 1
-            else:
-                flow.read_anew(self, state[1])
-        return state[0]
+        state = self._state
+        if flow is not None:
+            run = flow.run
+            if run is not None and flow.owned():
+                cursor = run.cursor
+                if run.deps[cursor] is self and state[1] <= run.began:
+                    run.cursor = cursor + 1
+                else:
+                    run.read_anew(self, state[1])
+        value: T = state[0]  # a cast would cost as much as all of the rest
+        return value
 
     def peek(self) -> T:
         """Return the value without depending on it."""
-        return self._state[0]
+        value: T = self._state[0]
+        return value
 
     def set(self, value: T) -> None:
         """Store a value, then run the effects it concerns (inside a batch: at its end).
