@@ -20,9 +20,8 @@ from edgekernel.core.graph import (
     Run,
     Source,
     State,
-    current,
     follow,
-    fresh,
+    get_flow,
     guard,
     here,
     overtaken,
@@ -76,7 +75,7 @@ class Computed(Source, Consumer, Generic[T]):
     """
 
     __slots__ = (
-        "__weakref__", "_deps", "_dirty", "_equals", "_flow", "_function", "_run", "name",
+        "__weakref__", "_deps", "_dirty", "_equals", "_flow", "_function", "_name", "_run",
     )  # fmt: skip
 
     _queued = True  # in a way: it is computed when somebody asks for it
@@ -98,21 +97,27 @@ class Computed(Source, Consumer, Generic[T]):
         self._run = Run(self)
         self._function: Callable[[], T] | None = function
         self._equals = equals
-        self.name = name or getattr(function, "__qualname__", "computed")
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """What it was called, or else its function."""
+        return self._name or getattr(self._function, "__qualname__", "computed")
 
     def get(self) -> T:
         """Return the value, computing it if need be; inside a computed or effect, depend on it."""
-        flow = current.get()
-        run = flow.run if flow is not None else None
         state = self._state
         if (state[2] < self._marked or world.open) and state[2] != world.now:
             state = self._refresh()
-        if run is not None and flow is not None and flow.owned():
-            cursor = run.cursor
-            if run.deps[cursor] is self and state[1] <= run.began:
-                run.cursor = cursor + 1
-            else:
-                run.read_anew(self, state[1])
+        flow = get_flow()
+        if flow is not None:
+            run = flow.run
+            if run is not None:
+                cursor = run.cursor
+                if run.deps[cursor] is self and state[1] <= run.began:
+                    run.cursor = cursor + 1
+                elif not cursor or run.deps[cursor - 1] is not self:
+                    flow.read_anew(self, state[1])
         value: T | Failed = state[0]
         if type(value) is Failed:
             raise value.error.with_traceback(value.trace)
@@ -148,7 +153,9 @@ class Computed(Source, Consumer, Generic[T]):
 
     def _refresh(self) -> State:
         """Bring it up to date, computing what it needs first if that is too deep for the stack."""
-        flow = here()
+        flow = get_flow()
+        if flow is None or not flow.owned():
+            flow = here()
         run = flow.run
         if run is not None and run.depth:
             return self._settle(flow, run.depth)
@@ -160,106 +167,108 @@ class Computed(Source, Consumer, Generic[T]):
 
     def _settle(self, flow: Flow, depth: int) -> State:
         """Bring it up to date: ask its sources, in order, and compute if one has changed."""
-        if depth > _DEEP:
-            raise TooDeep(self)
         if self._flow is not None:
             return self._settle_beside(flow, depth)
-        self._flow = flow
+        if depth > _DEEP:
+            raise TooDeep(self)
         began = world.now
         state = self._state
+        if self._dirty:
+            return self._compute(flow, depth, state, began)
         checked = state[2]
-        try:
-            if checked == began:
+        for dep in self._deps:
+            behind = dep._state
+            if (behind[2] < dep._marked or world.open) and behind[2] != began:
+                if dep._flow is flow:
+                    break  # it needs itself, and will be told so
+                behind = dep._settle(flow, depth + 1)
+            if behind[1] > checked:
+                return self._compute(flow, depth, state, began)
+        else:
+            if self._state is state:
+                self._state = state = state[0], state[1], began
                 return state
-            if not self._dirty:
-                for dep in self._deps:
-                    behind = dep._state
-                    if (behind[2] < dep._marked or world.open) and behind[2] != began:
-                        if dep._flow is flow:
-                            break  # it needs itself, and will be told so
-                        behind = dep._settle(flow, depth + 1)
-                    if behind[1] > checked:
-                        break
-                else:
-                    if self._flow is flow:
-                        self._state = state = (state[0], state[1], began)
-                        return state
-                    return self._state  # another thread has computed it, from newer values
-            return self._compute(flow, depth, state, began, self._run)
-        finally:
-            if self._flow is flow:
-                self._flow = None
+            return self._state  # another thread has computed it just now
+        return self._compute(flow, depth, state, began)
 
-    def _compute(
-        self, flow: Flow, depth: int, state: State, began: int, run: Run, attempt: int = 1
-    ) -> State:
+    def _compute(self, flow: Flow, depth: int, state: State, began: int, attempt: int = 1) -> State:
         """Run the function and keep what came of it."""
         function = self._function
         if function is None:
             return state  # disposed
-        value: object
-        self._dirty = False
+        if self._flow is None:
+            self._flow = flow  # claimed
+            run = self._run
+        else:
+            run = Run(self)
         run.deps = deps = self._deps
         run.cursor = 0
         run.reads = None
         run.began = began
         run.depth = depth + 1
         run.outer = outer = flow.run
-        flow.run = run
+        value: object
         try:
-            value = function()
-        except Exception as error:
-            if depth and isinstance(error, RecursionError):
-                self._dirty = True
-                raise TooDeep(self) from None
-            value = Failed(error, error.__traceback__)
+            self._dirty = False
+            flow.run = run
+            try:
+                value = function()
+            except Exception as error:
+                if depth and isinstance(error, RecursionError):
+                    raise TooDeep(self) from None
+                value = Failed(error, error.__traceback__)
+            finally:
+                flow.run = outer
+            old = state[0]
+            try:
+                if self._equals is not None or type(old) is not type(value):
+                    changed = self._differs(old, value)
+                else:
+                    changed = not (old is value or old == value)
+            except Exception as error:  # what cannot be compared has that as its value
+                value, changed = Failed(error, error.__traceback__), True
+            if run.reads is None and deps[run.cursor] is END and not flow.loops:
+                if world.calm == began and self._run is run and self._state is state:
+                    if changed:
+                        self._state = state = value, began, began
+                    else:
+                        self._state = state = old, state[1], began
+                    return state
+            return self._keep(flow, run, state, value if changed else old, changed, attempt)
         except BaseException:
             self._dirty = True
             raise
         finally:
-            flow.run = outer
-        old = state[0]
-        try:
-            if self._equals is not None or type(old) is not type(value):
-                changed = self._differs(old, value)
-            else:
-                changed = not (old is value or old == value)
-        except Exception as error:  # what cannot be compared has that as its value
-            value, changed = Failed(error, error.__traceback__), True
-        if run.reads is None and world.calm == began and self._flow is flow:
-            if deps[run.cursor] is END and not flow.loops:
-                self._state = state = (value, began, began) if changed else (old, state[1], began)
-                return state
-        reads = run.has_read(deps)
-        if reads is None:
-            reads = dict.fromkeys(deps[:-1], BEFORE)
-        if attempt < _ATTEMPTS and overtaken(reads, began):
-            return self._compute(flow, depth, self._state, world.now, run, attempt + 1)
-        return self._keep(flow, value if changed else old, changed, began, reads)
+            if self._flow is flow and self._run is run:
+                self._flow = None
 
     def _keep(
-        self, flow: Flow, value: object, changed: bool, began: int, reads: dict[Source, int]
+        self, flow: Flow, run: Run, state: State, value: object, changed: bool, attempt: int
     ) -> State:
         """Store a result when its sources, or what happened meanwhile, are not as usual."""
+        began, reads = run.began, run.has_read()
+        if attempt < _ATTEMPTS and overtaken(reads, began):
+            return self._compute(flow, run.depth - 1, self._state, world.now, attempt + 1)
         effects: list[Consumer] = []
         with guard:
             before = self._state
-            if self._flow is not flow:
+            if self._flow is not flow or self._run is not run:
                 if before[CHECKED] >= began:
                     return before  # another thread has computed it, from values as new
-                self._flow, self._run = None, Run(self)  # whoever is computing it has older values
+                self._flow, self._run = None, Run(self)  # whoever computes it has older values
             if self._function is not None and [*reads, END] != self._deps:
                 follow(self, reads, observed=bool(self._observers))
             for batch in world.open:
                 batch.ran.setdefault(self, before)
-            if overtaken(reads, began):
-                number = world.now + 1  # whatever others have seen: this is something else
-                self._state = value, number, began
+            late = overtaken(reads, began)
+            if late or before is not state:  # whatever others have seen: this is something else
+                number = world.now + 1
+                self._state = value, number, began if late else number
                 spread([self] if self._observers else [], number, effects)
                 world.advance(number)
             else:
-                self._state = value, began if changed else before[CHANGED], world.now
                 self._dirty = False
+                self._state = value, world.now if changed else before[CHANGED], world.now
             if flow.loops:
                 _close_loops(flow, self)
         if effects:
@@ -270,17 +279,9 @@ class Computed(Source, Consumer, Generic[T]):
         """Bring it up to date although it is being computed: by another thread, or for itself."""
         if self._flow is flow:
             raise CycleError(f"a computed needs its own value: {_cycle(self, flow)}")
-        state, began = self._state, world.now
-        if not self._dirty and state[CHECKED] >= 0:
-            for dep in self._deps:
-                behind = dep._state
-                if not fresh(dep):
-                    behind = dep._settle(flow, depth + 1)
-                if behind[CHANGED] > state[CHECKED]:
-                    break
-            else:
-                return state
-        return self._compute(flow, depth, state, began, Run(self))
+        if depth > _DEEP:
+            raise TooDeep(self)
+        return self._compute(flow, depth, self._state, world.now)
 
     def _differs(self, old: object, new: object) -> bool:
         if old is _UNSET:

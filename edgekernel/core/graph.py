@@ -100,6 +100,10 @@ class Source:
         """Bring it up to date and return what it holds."""
         return self._state
 
+    def _differs(self, old: Any, new: Any) -> bool:
+        """Say whether one value is a change from another."""
+        raise NotImplementedError
+
 
 END = Source((None, -1, 0), ALWAYS)
 """Stands behind the last dependency, where no read can fit."""
@@ -112,7 +116,6 @@ class Consumer:
     if not TYPE_CHECKING:  # mypy takes these for all the slots there are
         __slots__ = ()  # the slots are in the subclasses: two bases cannot both have some
 
-    name: str
     _deps: list[Source]
     """What its latest run has read, in that order, and END. Replaced, never changed."""
     _dirty: bool
@@ -121,6 +124,12 @@ class Consumer:
     _observers: dict[Consumer, None]
     _queued: bool
     """An effect that waits for its turn already. Always true of a computed."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in reports."""
+        raise NotImplementedError
+
     def _notify(self, effects: Sequence[Consumer]) -> None:
         """Submit effects as turns."""
         raise NotImplementedError
@@ -129,7 +138,7 @@ class Consumer:
 class Run:
     """What one run of a consumer has read so far. A consumer uses the same one again and again."""
 
-    __slots__ = ("began", "consumer", "cursor", "depth", "deps", "outer", "reads", "tracking")
+    __slots__ = ("began", "consumer", "cursor", "deps", "depth", "outer", "reads", "tracking")
 
     def __init__(self, consumer: Consumer | None) -> None:
         self.consumer = consumer
@@ -141,27 +150,10 @@ class Run:
         self.tracking = True
         self.outer: Run | None = None  # what ran when this one began, in the same flow
 
-    def read_anew(self, source: Source, number: int) -> None:
-        """Note a read that does not fit: not what the run before has read at this place, or a
-        value that came after this run began."""
-        reads = self.reads
-        if reads is None:
-            cursor, deps = self.cursor, self.deps
-            if (cursor and deps[cursor - 1] is source) or not self.tracking:
-                return
-            known = deps[:cursor]
-            if cursor <= 16 and source in known:
-                return
-            reads = self.reads = dict.fromkeys(known, BEFORE)
-            self.deps = NOTHING
-            self.cursor = 0
-        if source not in reads:
-            reads[source] = number
-
-    def has_read(self, deps: list[Source]) -> dict[Source, int] | None:
-        """Return what it has read, now that it ends; None if that is `deps`, as before."""
-        if self.reads is None and deps[self.cursor] is not END:
-            return dict.fromkeys(deps[: self.cursor], BEFORE)
+    def has_read(self) -> dict[Source, int]:
+        """Return what it has read so far."""
+        if self.reads is None:
+            return dict.fromkeys(self.deps[: self.cursor], BEFORE)
         return self.reads
 
 
@@ -179,13 +171,34 @@ class Flow:
         self.run: Run | None = None
         self.loops: list[tuple[Source, list[Consumer]]] = []  # cycles found, to be closed
 
+    def read_anew(self, source: Source, number: int) -> None:
+        """Note a read that does not fit: not what the run before has read at this place, or a
+        value that came after this run began."""
+        run = self.run
+        if run is None or not run.tracking or not self.owned():
+            return
+        reads = run.reads
+        if reads is None:
+            cursor = run.cursor
+            known = run.deps[:cursor]
+            if cursor <= 16 and source in known:
+                return
+            reads = run.reads = dict.fromkeys(known, BEFORE)
+            run.deps = NOTHING
+            run.cursor = 0
+        if source not in reads:
+            reads[source] = number
+
 
 current: ContextVar[Flow | None] = ContextVar("edgekernel_flow", default=None)
 
 
+get_flow = current.get
+
+
 def here() -> Flow:
     """Return the flow that runs here."""
-    flow = current.get()
+    flow = get_flow()
     if flow is None or not flow.owned():
         flow = Flow()
         current.set(flow)
@@ -233,7 +246,8 @@ def observe(source: Source, consumer: Consumer) -> None:
         source, consumer = work.pop()
         joins = not source._observers
         source._observers[consumer] = None
-        if joins and isinstance(source, Consumer):
+        if joins and source._marked != ALWAYS:
+            assert isinstance(source, Consumer)
             source._marked = world.now  # right without a look only if it was checked just now
             work.extend((behind, source) for behind in source._deps if behind is not END)
 
@@ -255,7 +269,9 @@ def follow(consumer: Consumer, reads: dict[Source, int], *, observed: bool) -> N
     if not observed:
         return
     for source in reads:  # first: what both need must not lose its last observer meanwhile
-        if consumer not in source._observers:
+        if source._marked == ALWAYS:
+            source._observers[consumer] = None
+        elif consumer not in source._observers:
             observe(source, consumer)
     for source in old:
         if source not in reads and source is not END:

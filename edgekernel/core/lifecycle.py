@@ -1,6 +1,5 @@
 """Boot and shutdown: the order of the parts, one error tree, and a bound on the end."""
 
-
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import partial

@@ -314,7 +314,9 @@ class TurnQueue:
                 self.cut_turns += len(turns)
                 for turn in turns:
                     turn.cut()
-                self._report(self._observer.feedback_cut, _members(current, earlier), turns[0].label)
+                self._report(
+                    self._observer.feedback_cut, _members(current, earlier), turns[0].label
+                )
                 return
             cause = current, current.running, depth, earlier
         for turn in turns:
