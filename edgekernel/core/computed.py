@@ -17,14 +17,14 @@ from edgekernel.core.graph import (
     VALUE,
     Consumer,
     Flow,
+    Run,
     Source,
     State,
-    current,
     follow,
+    get_flow,
     guard,
     here,
     overtaken,
-    reads_of,
     spread,
     unobserve,
     world,
@@ -48,6 +48,15 @@ class Failed:
         self.error = error
         self.trace = trace
 
+    def __eq__(self, other: object) -> bool:
+        """The same class and text: then nothing has changed."""
+        if not isinstance(other, Failed):
+            return False
+        mine, its = self.error, other.error
+        return type(mine) is type(its) and str(mine) == str(its)
+
+    __hash__ = None  # type: ignore[assignment]
+
 
 _UNSET = object()
 
@@ -66,7 +75,7 @@ class Computed(Source, Consumer, Generic[T]):
     """
 
     __slots__ = (
-        "__weakref__", "_deps", "_dirty", "_equals", "_flow", "_function", "_outer", "name",
+        "__weakref__", "_deps", "_dirty", "_equals", "_flow", "_function", "_name", "_run",
     )  # fmt: skip
 
     _queued = True  # in a way: it is computed when somebody asks for it
@@ -85,34 +94,44 @@ class Computed(Source, Consumer, Generic[T]):
         self._deps = NOTHING
         self._dirty = True
         self._flow: Flow | None = None  # the one that computes it for keeps
-        self._outer = None
+        self._run = Run(self)
         self._function: Callable[[], T] | None = function
         self._equals = equals
-        self.name = name or getattr(function, "__qualname__", "computed")
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """What it was called, or else its function."""
+        return self._name or getattr(self._function, "__qualname__", "computed")
 
     def get(self) -> T:
         """Return the value, computing it if need be; inside a computed or effect, depend on it."""
         state = self._state
         if (state[2] < self._marked or world.open) and state[2] != world.now:
             state = self._refresh()
-        flow = current.get()
-        if flow is not None and flow.deps is not None and flow.owned():
-            cursor = flow.cursor
-            if flow.deps[cursor] is self and state[1] <= flow.began:
-                flow.cursor = cursor + 1
-            else:
-                flow.read_anew(self, state[1])
-        value = state[0]
+        flow = get_flow()
+        if flow is not None:
+            run = flow.run
+            if run is not None:
+                cursor = run.cursor
+                if run.deps[cursor] is self and state[1] <= run.began:
+                    run.cursor = cursor + 1
+                elif not cursor or run.deps[cursor - 1] is not self:
+                    flow.read_anew(self, state[1])
+        value: T | Failed = state[0]
         if type(value) is Failed:
             raise value.error.with_traceback(value.trace)
-        return cast(T, value)
+        return value  # type: ignore[return-value]  # a cast would cost as much as all of the rest
 
     def peek(self) -> T:
         """Return the value, computing it if need be, without depending on it."""
-        value = self._refresh()[VALUE]
+        state = self._state
+        if (state[2] < self._marked or world.open) and state[2] != world.now:
+            state = self._refresh()
+        value: T | Failed = state[0]
         if type(value) is Failed:
             raise value.error.with_traceback(value.trace)
-        return cast(T, value)
+        return value  # type: ignore[return-value]
 
     __call__ = get
 
@@ -132,14 +151,14 @@ class Computed(Source, Consumer, Generic[T]):
                 early = ReactiveError(f"{self.name}: disposed before it had a value")
                 self._state = Failed(early, None), -1, -1
 
-    def _runs_in(self, flow: Flow) -> bool:
-        return self._flow is flow
-
     def _refresh(self) -> State:
         """Bring it up to date, computing what it needs first if that is too deep for the stack."""
-        flow = here()
-        if flow.depth:
-            return self._settle(flow, flow.depth)
+        flow = get_flow()
+        if flow is None or not flow.owned():
+            flow = here()
+        run = flow.run
+        if run is not None and run.depth:
+            return self._settle(flow, run.depth)
         try:
             return self._settle(flow, 0)
         except TooDeep as deep:
@@ -148,98 +167,109 @@ class Computed(Source, Consumer, Generic[T]):
 
     def _settle(self, flow: Flow, depth: int) -> State:
         """Bring it up to date: ask its sources, in order, and compute if one has changed."""
-        state = self._state
-        began = world.now
-        if state[2] == began or (state[2] >= self._marked and not world.open):
-            return state
-        if depth > _DEEP:
-            raise TooDeep(self)
         if self._flow is not None:
             return self._settle_beside(flow, depth)
-        self._flow = flow
-        try:
-            state = self._state
-            if self._dirty or self._sources_changed(flow, depth, state, began):
+        if depth > _DEEP:
+            raise TooDeep(self)
+        began = world.now
+        state = self._state
+        if self._dirty:
+            return self._compute(flow, depth, state, began)
+        checked = state[2]
+        for dep in self._deps:
+            behind = dep._state
+            if (behind[2] < dep._marked or world.open) and behind[2] != began:
+                if dep._flow is flow:
+                    break  # it needs itself, and will be told so
+                behind = dep._settle(flow, depth + 1)
+            if behind[1] > checked:
                 return self._compute(flow, depth, state, began)
-            if self._flow is not flow:
-                return self._state  # another thread has computed it, from newer values
-            self._state = state = (state[0], state[1], began)
-            return state
-        finally:
-            if self._flow is flow:
-                self._flow = None
+        else:
+            if self._state is state:
+                self._state = state = state[0], state[1], began
+                return state
+            return self._state  # another thread has computed it just now
+        return self._compute(flow, depth, state, began)
 
     def _compute(self, flow: Flow, depth: int, state: State, began: int, attempt: int = 1) -> State:
         """Run the function and keep what came of it."""
-        deps = self._deps
         function = self._function
         if function is None:
             return state  # disposed
+        if self._flow is None:
+            self._flow = flow  # claimed
+            run = self._run
+        else:
+            run = Run(self)
+        run.deps = deps = self._deps
+        run.cursor = 0
+        run.reads = None
+        run.began = began
+        run.depth = depth + 1
+        run.outer = outer = flow.run
         value: object
-        o_consumer, o_deps, o_cursor = flow.consumer, flow.deps, flow.cursor
-        o_reads, o_depth, o_began = flow.reads, flow.depth, flow.began
-        self._dirty = False
-        self._outer = o_consumer
-        flow.consumer, flow.deps, flow.cursor = self, deps, 0
-        flow.reads, flow.depth, flow.began = None, depth + 1, began
         try:
-            value = function()
-        except Exception as error:
-            if depth and isinstance(error, RecursionError):
-                self._dirty = True
-                raise TooDeep(self) from None
-            value = Failed(error, error.__traceback__)
+            self._dirty = False
+            flow.run = run
+            try:
+                value = function()
+            except Exception as error:
+                if depth and isinstance(error, RecursionError):
+                    raise TooDeep(self) from None
+                value = Failed(error, error.__traceback__)
+            finally:
+                flow.run = outer
+                run.outer = None
+            old = state[0]
+            try:
+                if self._equals is not None or type(old) is not type(value):
+                    changed = self._differs(old, value)
+                else:
+                    changed = not (old is value or old == value)
+            except Exception as error:  # what cannot be compared has that as its value
+                value, changed = Failed(error, error.__traceback__), True
+            if run.reads is None and deps[run.cursor] is END and not flow.loops:
+                if world.calm == began and self._run is run and self._state is state:
+                    if changed:
+                        self._state = state = value, began, began
+                    else:
+                        self._state = state = old, state[1], began
+                    return state
+            return self._keep(flow, run, state, value if changed else old, changed, attempt)
         except BaseException:
             self._dirty = True
             raise
         finally:
-            reads = flow.reads
-            if reads is not None or deps[flow.cursor] is not END:
-                reads = reads_of(deps, flow)
-            flow.consumer, flow.deps, flow.cursor = o_consumer, o_deps, o_cursor
-            flow.reads, flow.depth, flow.began = o_reads, o_depth, o_began
-            self._outer = None
-        old = state[0]
-        changed = True
-        try:
-            if self._equals is not None or type(old) is not type(value) or type(old) is Failed:
-                changed = self._differs(old, value)
-            elif old is value or old == value:
-                changed = False
-        except Exception as error:  # what cannot be compared has that as its value
-            value = Failed(error, error.__traceback__)
-        if reads is None and world.calm == began and self._flow is flow and not flow.loops:
-            self._state = state = (value, began, began) if changed else (old, state[1], began)
-            return state
-        if reads is None:
-            reads = dict.fromkeys(deps[:-1], BEFORE)
-        if attempt < _ATTEMPTS and overtaken(reads, began):
-            return self._compute(flow, depth, self._state, world.now, attempt + 1)
-        return self._keep(flow, value if changed else old, changed, began, reads)
+            if self._flow is flow and self._run is run:
+                self._flow = None
 
     def _keep(
-        self, flow: Flow, value: object, changed: bool, began: int, reads: dict[Source, int]
+        self, flow: Flow, run: Run, state: State, value: object, changed: bool, attempt: int
     ) -> State:
         """Store a result when its sources, or what happened meanwhile, are not as usual."""
+        began, reads = run.began, run.has_read()
+        if attempt < _ATTEMPTS and overtaken(reads, began):
+            return self._compute(flow, run.depth - 1, self._state, world.now, attempt + 1)
         effects: list[Consumer] = []
         with guard:
             before = self._state
-            if self._flow is not flow:
+            if self._flow is not flow or self._run is not run:
                 if before[CHECKED] >= began:
                     return before  # another thread has computed it, from values as new
-                self._flow = None  # whoever is computing it has older values
+                self._flow, self._run = None, Run(self)  # whoever computes it has older values
             if self._function is not None and [*reads, END] != self._deps:
                 follow(self, reads, observed=bool(self._observers))
             for batch in world.open:
                 batch.ran.setdefault(self, before)
-            if overtaken(reads, began):
-                number = world.now + 1  # whatever others have seen: this is something else
-                self._state = value, number, began
+            late = overtaken(reads, began)
+            if late or before is not state:  # whatever others have seen: this is something else
+                number = world.now + 1
+                self._state = value, number, began if late else number
                 spread([self] if self._observers else [], number, effects)
                 world.advance(number)
             else:
-                self._state = value, began if changed else before[CHANGED], world.now
                 self._dirty = False
+                self._state = value, world.now if changed else before[CHANGED], world.now
             if flow.loops:
                 _close_loops(flow, self)
         if effects:
@@ -250,31 +280,15 @@ class Computed(Source, Consumer, Generic[T]):
         """Bring it up to date although it is being computed: by another thread, or for itself."""
         if self._flow is flow:
             raise CycleError(f"a computed needs its own value: {_cycle(self, flow)}")
-        state, began = self._state, world.now
-        if state[CHECKED] >= 0 and not self._sources_changed(flow, depth, state, began):
-            return state
-        return self._compute(flow, depth, state, began)
-
-    def _sources_changed(self, flow: Flow, depth: int, state: State, began: int) -> bool:
-        """Ask the sources, in order; stop at the first that has changed."""
-        for dep in self._deps:
-            behind = dep._state
-            if (behind[2] < dep._marked or world.open) and behind[2] != began:
-                if dep._runs_in(flow):
-                    return True
-                behind = dep._settle(flow, depth + 1)
-            if behind[1] > state[2]:
-                return True
-        return False
+        if depth > _DEEP:
+            raise TooDeep(self)
+        return self._compute(flow, depth, self._state, world.now)
 
     def _differs(self, old: object, new: object) -> bool:
         if old is _UNSET:
             return True
         if isinstance(old, Failed) or isinstance(new, Failed):
-            if not (isinstance(old, Failed) and isinstance(new, Failed)):
-                return True
-            a, b = old.error, new.error
-            return type(a) is not type(b) or str(a) != str(b)
+            return type(old) is not type(new) or old != new
         if self._equals is not None:
             return not self._equals(cast(T, old), cast(T, new))
         return old is not new and bool(old != new)
@@ -302,10 +316,11 @@ def settle_deep(flow: Flow, deep: TooDeep) -> None:
 def _cycle(head: Computed[Any], flow: Flow) -> str:
     """Name the members of a cycle, and note it, to be closed when its head has its result."""
     members: list[Consumer] = []
-    member = flow.consumer
-    while member is not None and member is not head:
-        members.append(member)
-        member = member._outer
+    run = flow.run
+    while run is not None and run.consumer is not head:
+        if run.consumer is not None:
+            members.append(run.consumer)
+        run = run.outer
     members.append(head)
     members.reverse()
     flow.loops.append((head, members))

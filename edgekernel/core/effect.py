@@ -11,18 +11,17 @@ from typing import Any, cast
 
 from edgekernel.core.computed import TooDeep, settle_deep
 from edgekernel.core.graph import (
-    BEFORE,
     END,
     NOTHING,
     Consumer,
     Flow,
+    Run,
     Source,
-    current,
     follow,
+    get_flow,
     guard,
     here,
     overtaken,
-    reads_of,
     unobserve,
     untracked,
     world,
@@ -54,8 +53,8 @@ class Effect(Turn, Consumer):
 
     __slots__ = (
         "__weakref__", "_again", "_cause", "_cleanup", "_deps", "_dirty", "_disposed", "_fallbacks",
-        "_function", "_marked", "_number", "_on_error", "_outer", "_owned", "_queued", "_running",
-        "_seen", "_submitter", "_turns", "name",
+        "_function", "_marked", "_name", "_number", "_on_error", "_owned", "_queued", "_run", "_running",
+        "_seen", "_submitter", "_turns",
     )  # fmt: skip
 
     _numbers = count()
@@ -78,9 +77,9 @@ class Effect(Turn, Consumer):
         parent = running_effect()
         self._deps = NOTHING
         self._marked = self._seen = -1
-        self._dirty = self._queued = self._disposed = False
-        self._again = self._running = False
-        self._outer: Consumer | None = None
+        self._dirty = self._queued = not lazy
+        self._disposed = self._again = self._running = False
+        self._run = Run(self)
         self._cause: Cause | None = None
         self._function = function
         self._on_error = on_error
@@ -88,15 +87,27 @@ class Effect(Turn, Consumer):
         self._fallbacks: dict[Callable[[], object], None] | None = None
         self._owned: list[Effect] | None = None
         self._number = next(self._numbers)
-        self._turns: TurnQueue = parent._turns if parent else current_queue.get() or _standalone
-        self.name = name or getattr(function, "__qualname__", "effect")
+        self._name = name
         if parent is not None:
-            parent._owned = parent._owned or []
+            turns = self._turns = parent._turns
+            if parent._owned is None:
+                parent._owned = []
             parent._owned.append(self)
-        elif (siblings := _made.get()) is not None:
-            siblings.append(self)
+        else:
+            turns = self._turns = current_queue.get() or _standalone
+            siblings = _made.get()
+            if siblings is not None:
+                siblings.append(self)
         if not lazy:
-            self.run()
+            if turns.inside():
+                self.step()
+            else:
+                turns.submit(self)
+
+    @property
+    def name(self) -> str:
+        """What it was called, or else its function."""
+        return self._name or getattr(self._function, "__qualname__", "effect")
 
     @property
     def label(self) -> str:
@@ -136,7 +147,9 @@ class Effect(Turn, Consumer):
         if self._disposed:
             return
         began = world.now
-        flow = here()
+        flow = get_flow()
+        if flow is None or not flow.owned():
+            flow = here()
         try:
             if self._dirty or self._sources_changed(flow, began):
                 if self._cleanup is not None or self._owned is not None:
@@ -168,54 +181,51 @@ class Effect(Turn, Consumer):
 
     def _execute(self, flow: Flow, began: int) -> None:
         """Run the function; then follow what it has read."""
-        deps = self._deps
-        o_consumer, o_deps, o_cursor = flow.consumer, flow.deps, flow.cursor
-        o_reads, o_depth, o_began = flow.reads, flow.depth, flow.began
+        run = self._run
         self._dirty = False
         self._seen = began
-        self._outer = o_consumer
         self._running = True
-        flow.consumer, flow.deps, flow.cursor = self, deps, 0
-        flow.reads, flow.depth, flow.began = None, 0, began
+        run.deps = deps = self._deps
+        run.cursor = 0
+        run.reads = None
+        run.began = began
+        run.outer = outer = flow.run
+        flow.run = run
         try:
             cleanup = self._function()
             if cleanup is not None and callable(cleanup):
                 self._cleanup = cleanup
         finally:
-            reads = flow.reads
-            if reads is not None or deps[flow.cursor] is not END:
-                reads = reads_of(deps, flow)
-            flow.consumer, flow.deps, flow.cursor = o_consumer, o_deps, o_cursor
-            flow.reads, flow.depth, flow.began = o_reads, o_depth, o_began
+            flow.run = outer
+            run.outer = None
             self._running = False
-            self._outer = None
             if (
-                reads is not None
+                run.reads is not None
+                or deps[run.cursor] is not END
                 or world.open
                 or self._disposed
                 or self._again
                 or began < world.restored_at
             ):
-                self._settle_reads(reads, began)
+                self._settle_reads(run.has_read(), began)
 
-    def _settle_reads(self, reads: dict[Source, int] | None, began: int) -> None:
+    def _settle_reads(self, reads: dict[Source, int], began: int) -> None:
         """Follow what was read; come again if that has changed meanwhile."""
-        again = False
+        submit = False
         with guard:
             for batch in world.open:
                 batch.ran.setdefault(self, None)
             if not self._disposed:
-                reads = dict.fromkeys(self._deps[:-1], BEFORE) if reads is None else reads
                 if [*reads, END] != self._deps:
                     follow(self, reads, observed=True)
-                if self._again or overtaken(reads, began):
+                if self._again or (world.calm != began and overtaken(reads, began)):
                     self._dirty = self._dirty or self._again or began < world.restored_at
-                    again, self._queued, self._again = not self._queued, True, False
+                    submit, self._queued, self._again = not self._queued, True, False
                 else:
                     self._seen, self._dirty = world.now, False
         if self._disposed:  # while it ran
             self._clean_up()
-        elif again:
+        elif submit:
             self._turns.submit(self)
 
     def _clean_up(self) -> None:
@@ -254,13 +264,13 @@ class Effect(Turn, Consumer):
 
 def running_effect() -> Effect | None:
     """Return the effect whose function runs here, if one does."""
-    flow = current.get()
-    if flow is None or not flow.owned():
+    flow = get_flow()
+    run = flow.run if flow is not None else None
+    if flow is None or run is None or not flow.owned():
         return None
-    consumer = flow.consumer
-    while consumer is not None and not isinstance(consumer, Effect):
-        consumer = consumer._outer
-    return consumer
+    while run is not None and not isinstance(run.consumer, Effect):
+        run = run.outer
+    return cast(Effect, run.consumer) if run is not None else None
 
 
 def is_stale() -> bool:

@@ -87,6 +87,9 @@ class Source:
 
     __slots__ = ("_marked", "_observers", "_state")
 
+    _flow: Flow | None = None
+    """The flow that computes it for keeps."""
+
     def __init__(self, state: State, marked: int) -> None:
         self._state = state
         self._marked = marked
@@ -97,9 +100,9 @@ class Source:
         """Bring it up to date and return what it holds."""
         return self._state
 
-    def _runs_in(self, flow: Flow) -> bool:
-        """Say whether it is being computed in this flow: then it needs itself."""
-        return False
+    def _differs(self, old: Any, new: Any) -> bool:
+        """Say whether one value is a change from another."""
+        raise NotImplementedError
 
 
 END = Source((None, -1, 0), ALWAYS)
@@ -113,7 +116,6 @@ class Consumer:
     if not TYPE_CHECKING:  # mypy takes these for all the slots there are
         __slots__ = ()  # the slots are in the subclasses: two bases cannot both have some
 
-    name: str
     _deps: list[Source]
     """What its latest run has read, in that order, and END. Replaced, never changed."""
     _dirty: bool
@@ -122,18 +124,43 @@ class Consumer:
     _observers: dict[Consumer, None]
     _queued: bool
     """An effect that waits for its turn already. Always true of a computed."""
-    _outer: Consumer | None
-    """What ran when it began to run, in the same flow."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in reports."""
+        raise NotImplementedError
 
     def _notify(self, effects: Sequence[Consumer]) -> None:
         """Submit effects as turns."""
         raise NotImplementedError
 
 
-class Flow:
-    """What one thread (or fiber) is running: which consumer, and what that has read so far."""
+class Run:
+    """What one run of a consumer has read so far. A consumer uses the same one again and again."""
 
-    __slots__ = ("began", "consumer", "cursor", "deps", "depth", "loops", "owned", "reads")
+    __slots__ = ("began", "consumer", "cursor", "deps", "depth", "outer", "reads", "tracking")
+
+    def __init__(self, consumer: Consumer | None) -> None:
+        self.consumer = consumer
+        self.deps = NOTHING  # what the run before has read
+        self.cursor = 0  # how much of that this run has read as well
+        self.began = 0
+        self.depth = 0  # of computeds on the stack
+        self.reads: dict[Source, int] | None = None  # None: all has fitted so far
+        self.tracking = True
+        self.outer: Run | None = None  # what ran when this one began, in the same flow
+
+    def has_read(self) -> dict[Source, int]:
+        """Return what it has read so far."""
+        if self.reads is None:
+            return dict.fromkeys(self.deps[: self.cursor], BEFORE)
+        return self.reads
+
+
+class Flow:
+    """What one thread (or fiber) is running."""
+
+    __slots__ = ("loops", "owned", "run")
 
     def __init__(self) -> None:
         mine = threading.RLock()
@@ -141,30 +168,24 @@ class Flow:
         # A context is copied into tasks and threads, and this with it: only the thread that made
         # it may use it. To ask a lock who holds it is the quickest way to find out.
         self.owned: Callable[[], bool] = mine._is_owned  # type: ignore[attr-defined]
-        self.consumer: Consumer | None = None
-        self.began = 0
-        self.deps: list[Source] | None = None  # None: nothing is tracked
-        self.cursor = 0
-        self.reads: dict[Source, int] | None = None  # None: all has fitted so far
-        self.depth = 0  # of computeds on the stack
+        self.run: Run | None = None
         self.loops: list[tuple[Source, list[Consumer]]] = []  # cycles found, to be closed
 
     def read_anew(self, source: Source, number: int) -> None:
         """Note a read that does not fit: not what the run before has read at this place, or a
         value that came after this run began."""
-        reads = self.reads
+        run = self.run
+        if run is None or not run.tracking or not self.owned():
+            return
+        reads = run.reads
         if reads is None:
-            deps = self.deps
-            assert deps is not None
-            cursor = self.cursor
-            if cursor and deps[cursor - 1] is source:
-                return
-            known = deps[:cursor]
+            cursor = run.cursor
+            known = run.deps[:cursor]
             if cursor <= 16 and source in known:
                 return
-            reads = self.reads = dict.fromkeys(known, BEFORE)
-            self.deps = NOTHING
-            self.cursor = 0
+            reads = run.reads = dict.fromkeys(known, BEFORE)
+            run.deps = NOTHING
+            run.cursor = 0
         if source not in reads:
             reads[source] = number
 
@@ -172,9 +193,12 @@ class Flow:
 current: ContextVar[Flow | None] = ContextVar("edgekernel_flow", default=None)
 
 
+get_flow = current.get
+
+
 def here() -> Flow:
     """Return the flow that runs here."""
-    flow = current.get()
+    flow = get_flow()
     if flow is None or not flow.owned():
         flow = Flow()
         current.set(flow)
@@ -189,10 +213,18 @@ def fresh(source: Source) -> bool:
 
 def mark(source: Source, number: int, effects: list[Consumer]) -> None:
     """Mark what depends on `source`; append the effects to be queued. Under the guard."""
-    reached = [*source._observers]
-    for consumer in reached:
+    behind: list[Consumer] = []
+    for consumer in source._observers:
         consumer._dirty = True
-    spread(reached, number, effects)
+        if consumer._marked != number:
+            consumer._marked = number
+            if consumer._observers:
+                behind += consumer._observers
+            elif not consumer._queued:
+                consumer._queued = True
+                effects.append(consumer)
+    if behind:
+        spread(behind, number, effects)
 
 
 def spread(reached: list[Consumer], number: int, effects: list[Consumer]) -> None:
@@ -214,7 +246,8 @@ def observe(source: Source, consumer: Consumer) -> None:
         source, consumer = work.pop()
         joins = not source._observers
         source._observers[consumer] = None
-        if joins and isinstance(source, Consumer):
+        if joins and source._marked != ALWAYS:
+            assert isinstance(source, Consumer)
             source._marked = world.now  # right without a look only if it was checked just now
             work.extend((behind, source) for behind in source._deps if behind is not END)
 
@@ -236,7 +269,9 @@ def follow(consumer: Consumer, reads: dict[Source, int], *, observed: bool) -> N
     if not observed:
         return
     for source in reads:  # first: what both need must not lose its last observer meanwhile
-        if consumer not in source._observers:
+        if source._marked == ALWAYS:
+            source._observers[consumer] = None
+        elif consumer not in source._observers:
             observe(source, consumer)
     for source in old:
         if source not in reads and source is not END:
@@ -252,26 +287,21 @@ def overtaken(reads: dict[Source, int], began: int) -> bool:
     return began < world.restored_at
 
 
-def reads_of(deps: list[Source], flow: Flow) -> dict[Source, int] | None:
-    """Return what a run that ends here has read; None if that is what the run before has read."""
-    reads = flow.reads
-    if reads is None:
-        if deps[flow.cursor] is END:
-            return None
-        return dict.fromkeys(deps[: flow.cursor], BEFORE)
-    return reads
-
-
 @contextmanager
 def untracked() -> Iterator[None]:
     """Read signals without depending on them."""
     flow = here()
-    deps, cursor, reads = flow.deps, flow.cursor, flow.reads
-    flow.deps = None
+    outer = flow.run
+    if outer is None:
+        yield
+        return
+    hidden = flow.run = Run(outer.consumer)
+    hidden.tracking = False
+    hidden.depth, hidden.outer = outer.depth, outer.outer
     try:
         yield
     finally:
-        flow.deps, flow.cursor, flow.reads = deps, cursor, reads
+        flow.run = outer
 
 
 def really_differs(differs: Callable[[Any, Any], bool], old: Any, new: Any) -> bool:

@@ -1,0 +1,148 @@
+"""Batch: several sets that count as one change."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar, Token
+
+from edgekernel.core.computed import Computed
+from edgekernel.core.effect import Effect
+from edgekernel.core.errors import ReactiveError
+from edgekernel.core.graph import (
+    CHANGED,
+    CHECKED,
+    VALUE,
+    Consumer,
+    Source,
+    State,
+    guard,
+    mark,
+    really_differs,
+    spread,
+    world,
+)
+
+Restored = dict[Source, tuple[State, State, int]]
+"""What has its old value again: its state before, its state now, and the first change between."""
+
+
+class batch:
+    """Make several sets one change: effects run once, when the outermost batch ends.
+
+    It belongs to the thread (or task) that opened it; sets of other threads take effect at once.
+    The values themselves are visible from the moment they are set.
+    """
+
+    __slots__ = ("again", "before", "closed", "ran", "token")
+
+    def __enter__(self) -> None:
+        opened = get_batch()
+        if opened is not None and not opened.closed:
+            if opened is self:
+                raise ReactiveError("this batch is open already: make another one with batch()")
+            self.closed = True  # the outer one does it all
+            return
+        self.closed: bool = False
+        self.again: bool = False
+        """Whether a signal was set more than once, and so may have its old value again."""
+        self.before: dict[Source, tuple[State, int]] = {}
+        """What was set: the state before, and the number of the first set."""
+        self.ran: dict[Consumer, State | None] = {}
+        """What ran while sets were open: a computed with its state before."""
+        self.token: Token[batch | None] = _batch.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        if self.closed:
+            return
+        _batch.reset(self.token)
+        looked: dict[Source, State] = {}
+        restored: Restored = {}
+        if self.ran or self.again:
+            looked = self._refresh_ran()
+            restored = self._restored(looked)
+        effects: list[Consumer] = []
+        with guard:
+            self.closed = True
+            if self.before:
+                number = world.now + 1
+                self._tell(looked, restored, number, effects)
+                del world.open[self]
+                world.advance(number)
+        if effects:
+            effects[0]._notify(effects)
+
+    def note(self, signal: Source, state: State, number: int) -> None:
+        """Remember a set and the state before it; under the guard."""
+        if not self.before:
+            world.open[self] = None
+            world.calm = -1
+        if signal in self.before:
+            self.again = True
+        else:
+            self.before[signal] = state, number
+
+    def _refresh_ran(self) -> dict[Source, State]:
+        """Bring the observed computeds that ran up to date; those may bring in others."""
+        looked: dict[Source, State] = {}
+        settled = -1
+        while settled < len(self.ran):
+            settled = len(self.ran)
+            for consumer in list(self.ran):
+                if isinstance(consumer, Computed) and consumer._observers:
+                    looked[consumer] = consumer._refresh()
+        return looked
+
+    def _restored(self, looked: dict[Source, State]) -> Restored:
+        """Find what has its old value again."""
+        found: Restored = {}
+        for signal, (before, first) in list(self.before.items()):
+            now = signal._state
+            if now[CHANGED] != first and not really_differs(
+                signal._differs, before[VALUE], now[VALUE]
+            ):
+                found[signal] = before, now, first
+        for computed, now in looked.items():
+            assert isinstance(computed, Computed)
+            old = self.ran[computed]
+            if old is not None and now[CHANGED] != old[CHANGED]:
+                if not really_differs(computed._differs, old[VALUE], now[VALUE]):
+                    found[computed] = old, now, old[CHECKED] + 1
+        return found
+
+    def _tell(
+        self,
+        looked: dict[Source, State],
+        restored: Restored,
+        number: int,
+        effects: list[Consumer],
+    ) -> None:
+        """Mark what depends on what has really changed; under the guard."""
+        told = [consumer for consumer in self.ran if consumer._queued and consumer._dirty]
+        for source, (before, now, _) in list(restored.items()):
+            if source._state is now:
+                source._state = now[VALUE], before[CHANGED], now[CHECKED]
+                world.restored_at = number
+            else:
+                del restored[source]  # another thread has changed it just now
+        for signal in self.before:
+            if signal not in restored and signal._observers:
+                mark(signal, number, effects)
+        for consumer in self.ran:  # may have seen what is told now: it has to look
+            if isinstance(consumer, Computed):
+                consumer._dirty = False
+                if restored and consumer not in looked:  # may have seen a value in between
+                    consumer._dirty = True
+                    spread([consumer] if consumer._observers else [], number, effects)
+            elif isinstance(consumer, Effect):
+                consumer._dirty = consumer in told
+                if any(_between(consumer._seen, restored.get(dep)) for dep in consumer._deps):
+                    consumer._dirty = True
+                    spread([consumer], number, effects)
+
+
+def _between(seen: int, restored: tuple[State, State, int] | None) -> bool:
+    """Say whether a run that began at `seen` may have seen a value in between."""
+    return restored is not None and restored[2] <= seen < restored[1][CHANGED]
+
+
+_batch: ContextVar[batch | None] = ContextVar("edgekernel_batch", default=None)
+get_batch = _batch.get
