@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar, Token
+from typing import Any
 
 from edgekernel.core.computed import Computed
 from edgekernel.core.effect import Effect
@@ -14,15 +15,20 @@ from edgekernel.core.graph import (
     Consumer,
     Source,
     State,
-    guard,
+    acquire,
     mark,
     really_differs,
+    release,
     spread,
     world,
 )
 
 Restored = dict[Source, tuple[State, State, int]]
 """What has its old value again: its state before, its state now, and the first change between."""
+
+
+NONE: dict[Any, Any] = {}
+"""Stands for a dict that was not needed yet; never changed."""
 
 
 class batch:
@@ -34,6 +40,15 @@ class batch:
 
     __slots__ = ("again", "before", "closed", "ran", "token")
 
+    closed: bool
+    again: bool
+    """Whether a signal was set more than once, and so may have its old value again."""
+    before: dict[Source, tuple[State, int]]
+    """What was set: the state before, and the number of the first set."""
+    ran: dict[Consumer, State | None]
+    """What ran while sets were open: a computed with its state before."""
+    token: Token[batch | None]
+
     def __enter__(self) -> None:
         opened = get_batch()
         if opened is not None and not opened.closed:
@@ -41,44 +56,60 @@ class batch:
                 raise ReactiveError("this batch is open already: make another one with batch()")
             self.closed = True  # the outer one does it all
             return
-        self.closed: bool = False
-        self.again: bool = False
-        """Whether a signal was set more than once, and so may have its old value again."""
-        self.before: dict[Source, tuple[State, int]] = {}
-        """What was set: the state before, and the number of the first set."""
-        self.ran: dict[Consumer, State | None] = {}
-        """What ran while sets were open: a computed with its state before."""
-        self.token: Token[batch | None] = _batch.set(self)
+        self.closed = self.again = False
+        self.before = self.ran = NONE
+        self.token = set_batch(self)
 
     def __exit__(self, *_: object) -> None:
         if self.closed:
             return
-        _batch.reset(self.token)
-        looked: dict[Source, State] = {}
-        restored: Restored = {}
-        if self.ran or self.again:
+        reset_batch(self.token)
+        before = self.before
+        if before is NONE:
+            self.closed = True
+            return
+        looked: dict[Source, State] = NONE
+        restored: Restored = NONE
+        if self.again or self.ran is not NONE:
             looked = self._refresh_ran()
             restored = self._restored(looked)
         effects: list[Consumer] = []
-        with guard:
+        acquire()  # `with` costs twice as much
+        try:
             self.closed = True
-            if self.before:
-                number = world.now + 1
+            number = world.now + 1
+            if restored or self.ran is not NONE:
                 self._tell(looked, restored, number, effects)
-                del world.open[self]
-                world.advance(number)
+            else:
+                for signal in before:
+                    if signal._observers:
+                        mark(signal, number, effects)
+            del world.open[self]
+            world.now = number  # when all marks are in place
+            if not world.open:
+                world.calm = number
+        finally:
+            release()
         if effects:
             effects[0]._notify(effects)
 
     def note(self, signal: Source, state: State, number: int) -> None:
         """Remember a set and the state before it; under the guard."""
-        if not self.before:
+        before = self.before
+        if before is NONE:
+            self.before = {signal: (state, number)}
             world.open[self] = None
             world.calm = -1
-        if signal in self.before:
+        elif signal in before:
             self.again = True
         else:
-            self.before[signal] = state, number
+            before[signal] = state, number
+
+    def note_run(self, consumer: Consumer, state: State | None) -> None:
+        """Remember what ran, and its state before; under the guard."""
+        if self.ran is NONE:
+            self.ran = {}
+        self.ran.setdefault(consumer, state)
 
     def _refresh_ran(self) -> dict[Source, State]:
         """Bring the observed computeds that ran up to date; those may bring in others."""
@@ -103,9 +134,12 @@ class batch:
         for computed, now in looked.items():
             assert isinstance(computed, Computed)
             old = self.ran[computed]
-            if old is not None and now[CHANGED] != old[CHANGED]:
-                if not really_differs(computed._differs, old[VALUE], now[VALUE]):
-                    found[computed] = old, now, old[CHECKED] + 1
+            if (
+                old is not None
+                and now[CHANGED] != old[CHANGED]
+                and not really_differs(computed._differs, old[VALUE], now[VALUE])
+            ):
+                found[computed] = old, now, old[CHECKED] + 1
         return found
 
     def _tell(
@@ -145,4 +179,4 @@ def _between(seen: int, restored: tuple[State, State, int] | None) -> bool:
 
 
 _batch: ContextVar[batch | None] = ContextVar("edgekernel_batch", default=None)
-get_batch = _batch.get
+get_batch, set_batch, reset_batch = _batch.get, _batch.set, _batch.reset

@@ -228,13 +228,16 @@ class Computed(Source, Consumer, Generic[T]):
                     changed = not (old is value or old == value)
             except Exception as error:  # what cannot be compared has that as its value
                 value, changed = Failed(error, error.__traceback__), True
-            if run.reads is None and deps[run.cursor] is END and not flow.loops:
-                if world.calm == began and self._run is run and self._state is state:
-                    if changed:
-                        self._state = state = value, began, began
-                    else:
-                        self._state = state = old, state[1], began
-                    return state
+            if (
+                run.reads is None
+                and deps[run.cursor] is END
+                and world.calm == began
+                and self._run is run
+                and self._state is state
+                and not flow.loops
+            ):
+                self._state = state = (value, began, began) if changed else (old, state[1], began)
+                return state
             return self._keep(flow, run, state, value if changed else old, changed, attempt)
         except BaseException:
             self._dirty = True
@@ -260,7 +263,7 @@ class Computed(Source, Consumer, Generic[T]):
             if self._function is not None and [*reads, END] != self._deps:
                 follow(self, reads, observed=bool(self._observers))
             for batch in world.open:
-                batch.ran.setdefault(self, before)
+                batch.note_run(self, before)
             late = overtaken(reads, began)
             if late or before is not state:  # whatever others have seen: this is something else
                 number = world.now + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
@@ -53,9 +53,11 @@ class Effect(Turn, Consumer):
 
     __slots__ = (
         "__weakref__", "_again", "_cause", "_cleanup", "_deps", "_dirty", "_disposed", "_fallbacks",
-        "_function", "_marked", "_name", "_number", "_on_error", "_owned", "_queued", "_run", "_running",
-        "_seen", "_submitter", "_turns",
+        "_function", "_marked", "_name", "_number", "_on_error", "_owned", "_queued", "_run",
+        "_running", "_seen", "_submitter", "_turns",
     )  # fmt: skip
+
+    _turns: TurnQueue
 
     _numbers = count()
     _observers: Any = ()  # nobody can observe an effect
@@ -102,7 +104,7 @@ class Effect(Turn, Consumer):
             if turns.inside():
                 self.step()
             else:
-                turns.submit(self)
+                turns.submit_one(self)
 
     @property
     def name(self) -> str:
@@ -142,7 +144,7 @@ class Effect(Turn, Consumer):
         self._clean_up()
 
     def step(self) -> None:
-        """One turn: look whether there is a reason to run, and run."""
+        """One turn: look whether there is a reason to run; run, and follow what was read."""
         self._queued = False  # before the look: a change from now on queues it again
         if self._disposed:
             return
@@ -151,12 +153,38 @@ class Effect(Turn, Consumer):
         if flow is None or not flow.owned():
             flow = here()
         try:
-            if self._dirty or self._sources_changed(flow, began):
-                if self._cleanup is not None or self._owned is not None:
-                    self._clean_up()
-                self._execute(flow, began)
-            else:
+            if not self._dirty and not self._sources_changed(flow, began):
                 self._seen = began
+                return
+            if self._cleanup is not None or self._owned is not None:
+                self._clean_up()
+            run = self._run
+            self._dirty = False
+            self._seen = began
+            self._running = True
+            run.deps = deps = self._deps
+            run.cursor = 0
+            run.reads = None
+            run.began = began
+            run.outer = outer = flow.run
+            flow.run = run
+            try:
+                cleanup = self._function()
+                if cleanup is not None and callable(cleanup):
+                    self._cleanup = cleanup
+            finally:
+                flow.run = outer
+                run.outer = None
+                self._running = False
+                if (
+                    run.reads is not None
+                    or deps[run.cursor] is not END
+                    or world.open
+                    or self._disposed
+                    or self._again
+                    or began < world.restored_at
+                ):
+                    self._settle_reads(run.has_read(), began)
         except Exception as error:
             self._failed(error)
 
@@ -179,42 +207,12 @@ class Effect(Turn, Consumer):
             return self._sources_changed(flow, began)
         return False
 
-    def _execute(self, flow: Flow, began: int) -> None:
-        """Run the function; then follow what it has read."""
-        run = self._run
-        self._dirty = False
-        self._seen = began
-        self._running = True
-        run.deps = deps = self._deps
-        run.cursor = 0
-        run.reads = None
-        run.began = began
-        run.outer = outer = flow.run
-        flow.run = run
-        try:
-            cleanup = self._function()
-            if cleanup is not None and callable(cleanup):
-                self._cleanup = cleanup
-        finally:
-            flow.run = outer
-            run.outer = None
-            self._running = False
-            if (
-                run.reads is not None
-                or deps[run.cursor] is not END
-                or world.open
-                or self._disposed
-                or self._again
-                or began < world.restored_at
-            ):
-                self._settle_reads(run.has_read(), began)
-
     def _settle_reads(self, reads: dict[Source, int], began: int) -> None:
         """Follow what was read; come again if that has changed meanwhile."""
         submit = False
         with guard:
             for batch in world.open:
-                batch.ran.setdefault(self, None)
+                batch.note_run(self, None)
             if not self._disposed:
                 if [*reads, END] != self._deps:
                     follow(self, reads, observed=True)
@@ -255,8 +253,11 @@ class Effect(Turn, Consumer):
                 error = another
         self._turns.failed(self.label, error)
 
-    def _notify(self, effects: Sequence[Consumer]) -> None:
-        queue(cast("list[Effect]", effects))
+    def _notify(self, effects: list[Any]) -> None:
+        if len(effects) == 1:
+            self._turns.submit_one(self)
+        else:
+            queue(effects)
 
     def __repr__(self) -> str:
         return f"<Effect {self.name}>"
@@ -286,10 +287,6 @@ _in_order: Callable[[Any], Any] = attrgetter("_number")
 
 def queue(effects: list[Effect]) -> None:
     """Submit effects as turns, in the order in which they were made."""
-    turns = effects[0]._turns
-    if len(effects) == 1:
-        turns.submit(effects[0])
-        return
     effects.sort(key=_in_order)
     by_queue: dict[TurnQueue, list[Effect]] = {}
     for effect in effects:

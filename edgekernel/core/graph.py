@@ -34,7 +34,7 @@ old number back; runs that may have seen a value in between are noted in the bat
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
@@ -51,12 +51,13 @@ BEFORE = -1
 since this run began."""
 
 guard = threading.Lock()
+acquire, release = guard.acquire, guard.release
 
 
 class Batch(Protocol):
     """What the graph knows of an open batch: which runs came while it was open."""
 
-    ran: dict[Consumer, State | None]
+    def note_run(self, consumer: Consumer, state: State | None) -> None: ...
 
 
 class World:
@@ -130,7 +131,7 @@ class Consumer:
         """What it is called in reports."""
         raise NotImplementedError
 
-    def _notify(self, effects: Sequence[Consumer]) -> None:
+    def _notify(self, effects: list[Any]) -> None:
         """Submit effects as turns."""
         raise NotImplementedError
 
@@ -213,17 +214,20 @@ def fresh(source: Source) -> bool:
 
 def mark(source: Source, number: int, effects: list[Consumer]) -> None:
     """Mark what depends on `source`; append the effects to be queued. Under the guard."""
-    behind: list[Consumer] = []
+    behind: list[Consumer] | None = None
     for consumer in source._observers:
         consumer._dirty = True
         if consumer._marked != number:
             consumer._marked = number
             if consumer._observers:
-                behind += consumer._observers
+                if behind is None:
+                    behind = [*consumer._observers]
+                else:
+                    behind += consumer._observers
             elif not consumer._queued:
                 consumer._queued = True
                 effects.append(consumer)
-    if behind:
+    if behind is not None:
         spread(behind, number, effects)
 
 
@@ -232,8 +236,9 @@ def spread(reached: list[Consumer], number: int, effects: list[Consumer]) -> Non
     for consumer in reached:  # grows while it is walked: breadth first, no recursion
         if consumer._marked != number:
             consumer._marked = number
-            if consumer._observers:
-                reached += consumer._observers
+            observers = consumer._observers
+            if observers:
+                reached += observers
             elif not consumer._queued:
                 consumer._queued = True
                 effects.append(consumer)

@@ -288,7 +288,7 @@ class Runtime:
         before it is handled, counts as a feedback loop and is cut. See `edgekernel.core.turns`.
         With a `correlation` the event, and what follows from it, has that id.
         """
-        self.turns.submit(self._turn(payload, source, correlation))
+        self.turns.submit_one(self._turn(payload, source, correlation))
 
     def post(self, payload: Message, source: str = "") -> None:
         """Give a message its place in the order and return at once.

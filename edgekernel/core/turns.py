@@ -77,7 +77,6 @@ Cause = tuple[Turn, str, int, "Cause | None"]
 """What has caused a turn: the turn during which it was submitted; the handler of that turn that
 did so, where it is known; how many turns have caused one another up to there; and what has caused
 that turn. A tuple, because one is made for each turn that another causes."""
-_TURN, _VIA, _DEPTH, _EARLIER = range(4)
 _REPORT = object()
 """Submits what has no cause."""
 
@@ -235,6 +234,43 @@ class TurnQueue:
             self._abandon(flow)
             raise
 
+    def submit_one(self, turn: Turn) -> None:
+        """Do what `submit` does with one turn, on a shorter way if nobody runs turns."""
+        flow = self._flow()
+        runner = self._runner
+        if self._waiting or (runner is not None and runner == flow):
+            self.submit(turn)
+            return
+        turn._submitter, turn._cause = flow, None
+        try:
+            del self._seat[0]
+        except IndexError:
+            self.submit(turn)
+            return
+        self._runner = flow
+        try:
+            context = self._contexts.get(flow) or self._context_of(flow)
+            self._current, self._cause = turn, None
+            begin = self._now_ns()
+            try:
+                context.copy().run(turn.step)
+            except Exception as error:
+                self._report(self._observer.turn_failed, turn.label, error)
+            end = self._now_ns()
+            if end - begin > self._slow_ns:
+                slowest = turn.slowest(begin, end)
+                self._report(self._observer.turn_was_slow, slowest, (end - begin) / 1e9)
+            if self._waiting:
+                self._run(flow, None, self._dispatcher_name is None)
+                return
+            self._current = self._runner = None
+            self._seat.append(True)
+            if self._waiting and self._take_seat(flow):
+                self._run(flow, None, self._dispatcher_name is None)
+        except BaseException:  # KeyboardInterrupt and the like leave: somebody must go on
+            self._abandon(flow)
+            raise
+
     def _run(self, flow: object, turn: Turn | None, others_too: bool) -> None:
         # A context of its own: what is tracked or batched by who submits ends here.
         context = self._contexts.get(flow) or self._context_of(flow)
@@ -259,7 +295,7 @@ class TurnQueue:
         """Queue, during a turn, one that has no cause, such as a report; but none of a report."""
         root, cause = self._current, self._cause
         while cause is not None:
-            root, cause = cause[_TURN], cause[_EARLIER]
+            root, _, _, cause = cause
         if root is not None and root._submitter is _REPORT:
             self.cut_turns += 1
             return
@@ -317,7 +353,8 @@ class TurnQueue:
         current, cause = self._current, None
         if current is not None:
             earlier = self._cause
-            depth = 1 if earlier is None else earlier[_DEPTH] + 1
+            _, _, before, _ = earlier or (None, "", 0, None)
+            depth = before + 1
             if depth > MAX_DEPTH:
                 self.cut_turns += len(turns)
                 for turn in turns:
@@ -448,12 +485,13 @@ def _members(turn: Turn, cause: Cause | None) -> list[str]:
     """Name the turns of the loop that ends in `turn`, in the order in which they cause."""
     names: list[str] = []
     while True:
-        name = f"{turn.label} (by {cause[_VIA]})" if cause and cause[_VIA] else turn.label
+        earlier, via, _, before = cause or (None, "", 0, None)
+        name = f"{turn.label} (by {via})" if via else turn.label
         if name in names:
             break
         names.append(name)
-        if cause is None:
+        if earlier is None:
             break
-        turn, cause = cause[_TURN], cause[_EARLIER]
+        turn, cause = earlier, before
     names.reverse()
     return names
