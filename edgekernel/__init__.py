@@ -5,7 +5,7 @@ from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.computed import Computed
 from edgekernel.core.context import Context
 from edgekernel.core.device import Device
-from edgekernel.core.effect import Effect
+from edgekernel.core.effect import Effect, is_stale
 from edgekernel.core.errors import (
     BadReadingError,
     BootError,
@@ -83,6 +83,7 @@ __all__ = [
     "computed",
     "effect",
     "expose",
+    "is_stale",
     "kind",
     "lifecycle",
     "message",

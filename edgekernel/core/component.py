@@ -183,12 +183,19 @@ class Activation:
             vars(instance)[name] = node.get  # so in a frozen dataclass too
         for name, note in marked:
             if isinstance(note, EffectNote):
-                self._react(name)
+                self._react(name, note)
 
-    def _react(self, name: str) -> None:
+    def _react(self, name: str, note: EffectNote) -> None:
         label, failed = f"{self._owner}.{name}", self._failed
         on_error = None if failed is None else lambda error: failed(label, error)
-        self._effects.append(Effect(getattr(self._instance, name), on_error=on_error, name=label))
+        self._effects.append(
+            Effect(
+                getattr(self._instance, name),
+                cancel_on_supersede=note.cancel_on_supersede,
+                on_error=on_error,
+                name=label,
+            )
+        )
 
     def close(self) -> None:
         """Dispose what was made; the methods are plain methods again."""

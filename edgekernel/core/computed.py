@@ -341,7 +341,8 @@ def _close_loops(flow: Flow, head: Source) -> None:
             reads = dict.fromkeys(last._deps, BEFORE)
             for member in members:
                 reads.update(dict.fromkeys(member._deps, BEFORE))
-            for member in (END, *members):
+            reads.pop(END, None)
+            for member in members:
                 reads.pop(cast(Source, member), None)
             follow(last, reads, observed=bool(last._observers))
     flow.loops = [loop for loop in flow.loops if loop[0] is not head]

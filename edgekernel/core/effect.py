@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import count
@@ -10,6 +10,8 @@ from operator import attrgetter
 from typing import Any, cast
 
 from edgekernel.core.computed import TooDeep, settle_deep
+from edgekernel.core.errors import ReactiveError
+from edgekernel.core.flight import Flight
 from edgekernel.core.graph import (
     END,
     NOTHING,
@@ -26,6 +28,7 @@ from edgekernel.core.graph import (
     untracked,
     world,
 )
+from edgekernel.core.tasks import Tasks
 from edgekernel.core.turns import Cause, Turn, TurnQueue, current_queue
 
 _standalone = TurnQueue()
@@ -52,9 +55,9 @@ class Effect(Turn, Consumer):
     """
 
     __slots__ = (
-        "__weakref__", "_again", "_cause", "_cleanup", "_deps", "_dirty", "_disposed", "_fallbacks",
-        "_function", "_marked", "_name", "_number", "_on_error", "_owned", "_queued", "_run",
-        "_running", "_seen", "_submitter", "_turns",
+        "__weakref__", "_again", "_cancels", "_cause", "_cleanup", "_deps", "_dirty", "_disposed",
+        "_fallbacks", "_flight", "_function", "_marked", "_name", "_number", "_on_error",
+        "_owned", "_queued", "_run", "_running", "_seen", "_submitter", "_turns",
     )  # fmt: skip
 
     _turns: TurnQueue
@@ -67,6 +70,7 @@ class Effect(Turn, Consumer):
         function: Callable[[], object],
         *,
         lazy: bool = False,
+        cancel_on_supersede: bool = False,
         on_error: Callable[[Exception], object] | None = None,
         name: str = "",
     ) -> None:
@@ -75,6 +79,10 @@ class Effect(Turn, Consumer):
         With `lazy` the first run waits for `run()`. `on_error` is given what the function
         raises; without it the turn queue's owner (the runtime) reports it. After an error the
         effect still depends on what it had read.
+
+        An `async` function runs on the event loop, beside turns, one run at a time. When what it
+        has read changes meanwhile it runs once more afterwards; `is_stale` tells it so, and with
+        `cancel_on_supersede` the run is cancelled instead of waited for.
         """
         parent = running_effect()
         self._deps = NOTHING
@@ -82,6 +90,8 @@ class Effect(Turn, Consumer):
         self._dirty = self._queued = not lazy
         self._disposed = self._again = self._running = False
         self._run = Run(self)
+        self._flight: Flight | None = None
+        self._cancels = cancel_on_supersede
         self._cause: Cause | None = None
         self._function = function
         self._on_error = on_error
@@ -118,8 +128,9 @@ class Effect(Turn, Consumer):
 
     def run(self) -> None:
         """Run it now, whether or not anything has changed; while it runs, once more after that."""
-        if self._running:
+        if self._running or self._flight is not None:
             self._again = True
+            self._supersede()
             return
         with guard:
             self._dirty = True
@@ -141,6 +152,9 @@ class Effect(Turn, Consumer):
             for source in self._deps:
                 unobserve(source, self)
             self._deps = NOTHING
+        flight = self._flight
+        if flight is not None:
+            flight.cancel()
         self._clean_up()
 
     def step(self) -> None:
@@ -152,6 +166,10 @@ class Effect(Turn, Consumer):
         flow = get_flow()
         if flow is None or not flow.owned():
             flow = here()
+        if self._flight is not None:
+            if self._flight.superseded(flow):
+                self._supersede()
+            return
         try:
             if not self._dirty and not self._sources_changed(flow, began):
                 self._seen = began
@@ -170,13 +188,13 @@ class Effect(Turn, Consumer):
             flow.run = run
             try:
                 cleanup = self._function()
-                if cleanup is not None and callable(cleanup):
-                    self._cleanup = cleanup
+                if cleanup is not None:
+                    self._take(cleanup)
             finally:
                 flow.run = outer
                 run.outer = None
                 self._running = False
-                if (
+                if self._flight is None and (
                     run.reads is not None
                     or deps[run.cursor] is not END
                     or world.open
@@ -187,6 +205,58 @@ class Effect(Turn, Consumer):
                     self._settle_reads(run.has_read(), began)
         except Exception as error:
             self._failed(error)
+
+    def _take(self, made: object) -> None:
+        """Keep what a run has returned, or let it fly."""
+        if callable(made):
+            self._cleanup = made
+        elif hasattr(made, "send") and hasattr(made, "throw"):
+            self._run = run = Run(self)
+            run.deps, run.began = self._deps, self._seen
+            self._flight = Flight(self, cast("Coroutine[Any, Any, Any]", made), run, self._landed)
+            try:
+                self._flight.start()
+            except BaseException:
+                self._flight = None
+                raise
+
+    def _supersede(self) -> None:
+        """What the run in flight has read has changed: another one follows."""
+        flight = self._flight
+        if flight is not None:
+            flight.again = True
+            if self._cancels:
+                flight.cancel()
+
+    def _landed(self, result: object, error: BaseException | None) -> None:
+        """A run has ended, on the event loop."""
+        flight = self._flight
+        if flight is None:
+            return
+        if callable(result):
+            self._cleanup = result
+        flight.again = flight.again or self._again
+        again = flight.settle(self._deps) and not self._disposed
+        self._flight, self._again = None, False
+        if isinstance(error, Exception):
+            self._failed(error)
+        elif error is not None and not flight.cancelled:
+            self._failed(ReactiveError(f"{self.label}: its run was cancelled by somebody else"))
+        if self._disposed:
+            self._clean_up()
+        elif again:
+            self.look_again()
+
+    def look_again(self) -> None:
+        """Take a turn to look whether there is a reason to run."""
+        with guard:
+            queued, self._queued = self._queued, True
+        if not queued:
+            self._turns.submit(self)
+
+    def tasks(self) -> Tasks:
+        """Return the event loop on which its asynchronous runs fly."""
+        return self._turns.tasks()
 
     def cut(self) -> None:
         """Its turn was cut out of a feedback loop: wait for the next change."""
@@ -279,7 +349,9 @@ def is_stale() -> bool:
 
     False outside of effects and in effects that are no coroutines: those end before the next turn.
     """
-    return False
+    effect = running_effect()
+    flight = effect._flight if effect is not None else None
+    return flight is not None and (flight.again or flight.superseded(here()))
 
 
 _in_order: Callable[[Any], Any] = attrgetter("_number")

@@ -101,6 +101,7 @@ class Runtime:
             self.clock, self, dispatcher=f"{name}:dispatcher", slow_turn_s=slow_turn_s
         )
         self.tasks = Tasks(self.clock, f"{name}:loop", self.turns.failed)
+        self.turns.use_tasks(self.tasks)
         self.commands = Commands(
             self.clock, self.turns, self.tasks, self._tell, self.fault,
             binder=binder, authorizer=authorizer, name=name,

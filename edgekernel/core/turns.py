@@ -19,6 +19,9 @@ from edgekernel.core.clock import Clock, SystemClock, ThreadLike
 from edgekernel.core.errors import TurnTimeoutError
 from edgekernel.core.graph import here
 
+if TYPE_CHECKING:
+    from edgekernel.core.tasks import Tasks
+
 R = TypeVar("R")
 
 MAX_WAITING = 100_000
@@ -192,7 +195,20 @@ class TurnQueue:
         self._contexts: dict[object, Context] = {}
         self.cut_turns = 0
         self.dropped_turns = 0
+        self._tasks: Tasks | None = None
         self._full = False  # told once per spell, counted always
+
+    def tasks(self) -> Tasks:
+        """Return the event loop for what is `async` in this queue's effects; made when needed."""
+        if self._tasks is None:
+            from edgekernel.core.tasks import Tasks
+
+            self._tasks = Tasks(self._clock, "edgekernel:loop", self.failed)
+        return self._tasks
+
+    def use_tasks(self, tasks: Tasks) -> None:
+        """Let effects of this queue use this event loop."""
+        self._tasks = tasks
 
     @property
     def depth(self) -> int:
