@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
 import threading
 import weakref
@@ -362,6 +363,24 @@ class TestExactlyTheNeededWork:
         assert ran == list(range(8000))
         for each in effects:
             each.dispose()
+
+    def test_what_a_thread_of_an_effect_reads(self) -> None:
+        """D2 #4, R12: a read in a thread that has the effect's context is not the effect's."""
+        own, other = Signal(0), Signal(0)
+        runs: list[int] = []
+
+        def delegate() -> None:
+            runs.append(own.get())
+            context = contextvars.copy_context()  # as asyncio.to_thread does
+            reading = threading.Thread(target=lambda: context.run(other.get))
+            reading.start()
+            reading.join(LONG_S)
+
+        delegating = Effect(delegate)
+        other.set(1)
+        own.set(1)
+        assert runs == [0, 1]
+        delegating.dispose()
 
     def test_dropped_computeds_are_freed(self) -> None:
         """D2 #4, R21: of 5,000 computeds that were read and dropped none is left."""
