@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from edgekernel.core.commands import nearest
@@ -10,6 +10,7 @@ from edgekernel.core.component import describe_class, is_marked
 from edgekernel.core.context import Host
 from edgekernel.core.device import Device
 from edgekernel.core.errors import ConfigError, UnknownTargetError
+from edgekernel.core.markers import KindNote, SkillNote
 from edgekernel.core.poller import Poller
 from edgekernel.core.role import Role
 from edgekernel.core.unit import Unit, UnitState
@@ -65,7 +66,9 @@ class Parts:
                 raise ConfigError(f"{name}: this very part is there already, as {unit.name}")
         if isinstance(part, Device):
             _check_device(part, name)
-        return self.renewed(part, name, **how)
+        unit = self.renewed(part, name, **how)
+        _check_brought(unit, self.units.values())
+        return unit
 
     def renewed(self, part: Any, name: str, **how: Any) -> Unit:
         """Describe a part as a unit that may take the place of one of that name."""
@@ -172,3 +175,21 @@ def _check_device(device: Device, name: str) -> None:
         raise ConfigError(f"{name}: a device is called by its id, which is {device.id!r}")
     if device.polled and not device.every > 0:
         raise ConfigError(f"{device.id}: every is {device.every} s; it must be above 0")
+
+
+def _check_brought(unit: Unit, others: Iterable[Unit]) -> None:
+    """Refuse a kind or skill of a name under which another component brings another one."""
+    brought = {(type(each), each.name): each for each in _brought_by(unit)}
+    if not brought:
+        return
+    for other in (each for each in others if each.meta.name != unit.meta.name):
+        for known in _brought_by(other):
+            if brought.get((type(known), known.name), known) != known:
+                raise ConfigError(
+                    f"{unit.name}: brings {known.name!r}, and {other.name} brings another "
+                    "kind or skill of that name"
+                )
+
+
+def _brought_by(unit: Unit) -> list[KindNote | SkillNote]:
+    return [*unit.meta.kinds, *unit.meta.skills]

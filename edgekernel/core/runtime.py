@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -533,7 +534,15 @@ class SignalRuntime(Runtime):
     """
 
     def run(self) -> None:
-        """Boot, and serve signals from the first moment until the shutdown is complete."""
+        """Boot, and serve signals from the first moment until the shutdown is complete.
+
+        Raises LifecycleError, before anything starts, in another thread than the main one.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            raise LifecycleError(
+                f"{self.name}: only the main thread hears signals: call run() there, or use "
+                "ThreadedRuntime"
+            )
         arrived, told = os.pipe()
         os.set_blocking(told, False)
         # A handler alone may run too late: the interpreter runs it when this thread wakes, and a

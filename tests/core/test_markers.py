@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import json
@@ -17,7 +18,6 @@ from edgekernel import (
     Event,
     Message,
     Process,
-    Runtime,
     Signal,
     command,
     component,
@@ -34,8 +34,7 @@ from edgekernel import (
 )
 from edgekernel.core.markers import EffectNote, HookNote, OnNote, class_notes, hook, notes
 from edgekernel.core.markers import ExposeNote as Expose
-
-MakeRuntime = Callable[..., Runtime]
+from tests.core.parts import MakeRuntime, Simulation
 
 
 class Rang(Message):
@@ -366,3 +365,23 @@ def test_messages_by_pattern(make_runtime: MakeRuntime) -> None:
     for each in (Held(), Pressed(), Knocked(), Rang()):
         runtime.emit(each)
     assert seen == ["button.held.long", "button.pressed", "rang"]
+
+
+@pytest.mark.xfail(strict=True, reason="asynchronous handlers")
+def test_async_handlers(sim: Simulation) -> None:
+    """A2.11: an `async` handler handles its events on the event loop, in their order."""
+    seen: list[str] = []
+
+    class Log:
+        @on(Rang, Knocked)
+        async def note(self, event: Event) -> None:
+            await asyncio.sleep(1.0)
+            seen.append(event.payload.name)
+
+    runtime = sim.runtime()
+    runtime.register(Log)
+    runtime.boot()
+    runtime.emit(Rang())
+    runtime.emit(Knocked())
+    sim.advance(5.0)
+    assert seen == ["rang", "knocked"]

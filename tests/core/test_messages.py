@@ -70,6 +70,12 @@ def test_severity_is_inherited_and_info_by_default() -> None:
     assert Severity.ERROR < Severity.CRITICAL
 
 
+def test_severities_are_those_of_the_seed() -> None:
+    """A10.9: five severities, whose numbers leave room between them."""
+    numbers = {each.name: int(each) for each in Severity}
+    assert numbers == {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
+
+
 def test_to_dict() -> None:
     """`to_dict` gives the fields of the class and its bases, by name."""
     expected = {"device": "room", "celsius": 31.0, "room": "hall"}

@@ -829,6 +829,22 @@ class TestSignalRuntime:
         assert reasons == [number.name]
         assert signal.getsignal(number) is before
 
+    def test_only_in_the_main_thread(self) -> None:
+        """A10.17: run in another thread it says what to do, and nothing has started (F14b)."""
+        runtime, errors = SignalRuntime(), list[str]()
+
+        def run() -> None:
+            try:
+                runtime.run()
+            except LifecycleError as error:
+                errors.append(str(error))
+
+        running = threading.Thread(target=run)
+        running.start()
+        running.join(LONG_S)
+        assert runtime.phase == "created"
+        assert errors[0].startswith("edgekernel: only the main thread hears signals")
+
     def test_other_signals_become_messages(self) -> None:
         """SIGHUP, SIGUSR1 and SIGUSR2 are messages."""
         runtime = SignalRuntime(shutdown_limit_s=5.0)

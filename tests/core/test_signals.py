@@ -824,6 +824,21 @@ class TestEffect:
 
 
 class TestWritesInEffects:
+    def test_what_one_run_sets_is_one_change(self) -> None:
+        """P4: what an effect sets in one run reaches another effect as one change, after it."""
+        celsius, low, high = Signal(20), Signal(15), Signal(25)
+        seen: list[tuple[int, int]] = []
+
+        def follow() -> None:
+            low.set(celsius.get() - 5)
+            high.set(celsius.get() + 5)
+
+        effects = [Effect(follow), Effect(lambda: seen.append((low.get(), high.get())))]
+        celsius.set(30)
+        assert seen == [(15, 25), (25, 35)]
+        for each in effects:
+            each.dispose()
+
     def test_a_write_to_its_own_input_converges(self) -> None:
         """P4: an effect that sets what it reads runs until nothing changes."""
         level = Signal(0)

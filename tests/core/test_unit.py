@@ -239,6 +239,22 @@ def test_kinds_and_skills_come_and_go(make_runtime: MakeRuntime) -> None:
     assert (runtime.kinds, runtime.skills) == ({}, {})
 
 
+@pytest.mark.parametrize("what", ["kind", "skill"])
+def test_two_of_one_name(make_runtime: MakeRuntime, what: str) -> None:
+    """A2.12, A2.13: none takes the place of another unseen; instances of one class are no two."""
+
+    def bringing(name: str, model: type) -> type:
+        mark = kind("plan", model=model) if what == "kind" else skill("plan", content=str(model))
+        return mark(component(name)(type(name.title(), (), {})))
+
+    runtime, first = make_runtime(), bringing("first", int)
+    runtime.register(first)
+    runtime.register(first, "again")
+    runtime.register(bringing("same", int))
+    with pytest.raises(ConfigError, match="other: brings 'plan', and first brings another"):
+        runtime.register(bringing("other", str))
+
+
 def test_what_was_removed_is_freed(make_runtime: MakeRuntime) -> None:
     """P12: a runtime keeps nothing of a component that was removed, nor of its class."""
 
