@@ -186,15 +186,16 @@ class Effect(Turn, Consumer):
             run.began = began
             run.outer = outer = flow.run
             flow.run = run
+            flies = False  # its reads are followed as it goes on, and it may have landed already
             try:
                 cleanup = self._function()
                 if cleanup is not None:
-                    self._take(cleanup)
+                    flies = self._take(cleanup)
             finally:
                 flow.run = outer
                 run.outer = None
                 self._running = False
-                if self._flight is None and (
+                if not flies and (
                     run.reads is not None
                     or deps[run.cursor] is not END
                     or world.open
@@ -206,11 +207,12 @@ class Effect(Turn, Consumer):
         except Exception as error:
             self._failed(error)
 
-    def _take(self, made: object) -> None:
-        """Keep what a run has returned, or let it fly."""
+    def _take(self, made: object) -> bool:
+        """Keep what a run has returned, or let it fly; say whether it does."""
         if callable(made):
             self._cleanup = made
-        elif hasattr(made, "send") and hasattr(made, "throw"):
+            return False
+        if hasattr(made, "send") and hasattr(made, "throw"):
             self._run = run = Run(self)
             run.deps, run.began = self._deps, self._seen
             self._flight = Flight(self, cast("Coroutine[Any, Any, Any]", made), run, self._landed)
@@ -219,6 +221,8 @@ class Effect(Turn, Consumer):
             except BaseException:
                 self._flight = None
                 raise
+            return True
+        return False
 
     def _supersede(self) -> None:
         """What the run in flight has read has changed: another one follows."""

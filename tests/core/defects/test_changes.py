@@ -105,7 +105,6 @@ class TestWhatIsRemovedIsGone:
         runtime.shutdown()
         assert log[-1] == "deactivated"
 
-    @pytest.mark.xfail(strict=True, reason="asynchronous effects")
     @pytest.mark.parametrize("end", ["remove", "shutdown"])
     def test_an_async_effect_ends_with_it(self, sim: Simulation, end: str) -> None:
         """D2 #10, K33, R10: an async effect that is at work is cancelled and does nothing more."""

@@ -57,7 +57,6 @@ class TestSetsOfAnyThreadReachEveryEffect:
         until(lambda: shown == [0.0, 1.0, 2.0])
         watching.dispose()
 
-    @pytest.mark.xfail(strict=True, reason="asynchronous effects")
     def test_an_async_effect_made_before_any_loop_runs(self, sim: Simulation) -> None:
         """D2 #1, R1b: an async effect that is made where no event loop runs yet is alive."""
         runtime = sim.runtime()
@@ -68,7 +67,6 @@ class TestSetsOfAnyThreadReachEveryEffect:
         sim.advance(1.0)
         assert display.shown == [0.0, 21.0]
 
-    @pytest.mark.xfail(strict=True, reason="asynchronous effects")
     def test_a_set_by_a_thread_reaches_an_async_effect(self, make_runtime: MakeRuntime) -> None:
         """D2 #1, R1: sets by threads without an event loop reach an async effect, each time."""
         runtime = make_runtime()
