@@ -15,10 +15,10 @@ from edgekernel.core.graph import (
     Consumer,
     Source,
     State,
-    acquire,
+    free,
+    guard,
     mark,
     really_differs,
-    release,
     spread,
     world,
 )
@@ -64,32 +64,26 @@ class batch:
         if self.closed:
             return
         reset_batch(self.token)
-        before = self.before
-        if before is NONE:
-            self.closed = True
+        self.closed = True
+        if self.before is NONE and free:  # and nobody is just setting something in it
             return
+        self.closed = False
         looked: dict[Source, State] = NONE
         restored: Restored = NONE
         if self.again or self.ran is not NONE:
             looked = self._refresh_ran()
             restored = self._restored(looked)
         effects: list[Consumer] = []
-        acquire()  # `with` costs twice as much
+        try:
+            del free[0]
+        except IndexError:
+            guard.wait()
         try:
             self.closed = True
-            number = world.now + 1
-            if restored or self.ran is not NONE:
-                self._tell(looked, restored, number, effects)
-            else:
-                for signal in before:
-                    if signal._observers:
-                        mark(signal, number, effects)
-            del world.open[self]
-            world.now = number  # when all marks are in place
-            if not world.open:
-                world.calm = number
+            if self.before is not NONE:
+                self._tell(looked, restored, effects)
         finally:
-            release()
+            free.append(True)
         if effects:
             effects[0]._notify(effects)
 
@@ -146,10 +140,29 @@ class batch:
         self,
         looked: dict[Source, State],
         restored: Restored,
-        number: int,
         effects: list[Consumer],
     ) -> None:
         """Mark what depends on what has really changed; under the guard."""
+        number = world.now + 1
+        if restored or self.ran is not NONE:
+            self._tell_looked(looked, restored, number, effects)
+        else:
+            for signal in self.before:
+                if signal._observers:
+                    mark(signal, number, effects)
+        del world.open[self]
+        world.now = number  # when all marks are in place
+        if not world.open:
+            world.calm = number
+
+    def _tell_looked(
+        self,
+        looked: dict[Source, State],
+        restored: Restored,
+        number: int,
+        effects: list[Consumer],
+    ) -> None:
+        """Mark likewise if something has looked, or is as it was."""
         told = [consumer for consumer in self.ran if consumer._queued and consumer._dirty]
         for source, (before, now, _) in list(restored.items()):
             if source._state is now:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, Generic, TypeVar, cast
 
 from edgekernel.core.errors import CycleError, ReactiveError
@@ -21,6 +20,7 @@ from edgekernel.core.graph import (
     Source,
     State,
     follow,
+    free,
     get_flow,
     guard,
     here,
@@ -40,16 +40,16 @@ latest result."""
 
 
 class Failed:
-    """The value of a computed that raised."""
+    """The value of a computed that raised, or (without an error) of one not computed yet."""
 
     __slots__ = ("error", "trace")
 
-    def __init__(self, error: Exception, trace: TracebackType | None) -> None:
+    def __init__(self, error: Exception | None) -> None:
         self.error = error
-        self.trace = trace
+        self.trace = error.__traceback__ if error is not None else None
 
     def __eq__(self, other: object) -> bool:
-        """The same class and text: then nothing has changed."""
+        """Say whether another is the same: of the same class, with the same text."""
         if not isinstance(other, Failed):
             return False
         mine, its = self.error, other.error
@@ -57,8 +57,14 @@ class Failed:
 
     __hash__ = None  # type: ignore[assignment]
 
+    def again(self) -> Exception:
+        """Return the error, to be raised where the value is wanted."""
+        error = self.error or ReactiveError("disposed before it had a value")
+        return error.with_traceback(self.trace)
 
-_UNSET = object()
+
+_UNSET = Failed(None)
+_NEW: State = _UNSET, -1, -1
 
 
 class TooDeep(BaseException):
@@ -88,7 +94,7 @@ class Computed(Source, Consumer, Generic[T]):
         name: str = "",
     ) -> None:
         """Derive a value with `function`, which should do nothing else than compute it."""
-        self._state = (_UNSET, -1, -1)
+        self._state = _NEW
         self._marked = NEVER
         self._observers = {}
         self._deps = NOTHING
@@ -107,30 +113,33 @@ class Computed(Source, Consumer, Generic[T]):
     def get(self) -> T:
         """Return the value, computing it if need be; inside a computed or effect, depend on it."""
         state = self._state
-        if (state[2] < self._marked or world.open) and state[2] != world.now:
+        if state[2] != world.now and (state[2] < self._marked or world.open):
             state = self._refresh()
         flow = get_flow()
         if flow is not None:
             run = flow.run
             if run is not None:
-                cursor = run.cursor
-                if run.deps[cursor] is self and state[1] <= run.began:
-                    run.cursor = cursor + 1
-                elif not cursor or run.deps[cursor - 1] is not self:
+                if run.reads is None:
+                    cursor = run.cursor
+                    if run.deps[cursor] is self and state[1] <= run.began:
+                        run.cursor = cursor + 1
+                    elif not cursor or run.deps[cursor - 1] is not self:
+                        flow.read_anew(self, state[1])
+                elif self not in run.reads:
                     flow.read_anew(self, state[1])
         value: T | Failed = state[0]
         if type(value) is Failed:
-            raise value.error.with_traceback(value.trace)
+            raise value.again()
         return value  # type: ignore[return-value]  # a cast would cost as much as all of the rest
 
     def peek(self) -> T:
         """Return the value, computing it if need be, without depending on it."""
         state = self._state
-        if (state[2] < self._marked or world.open) and state[2] != world.now:
+        if state[2] != world.now and (state[2] < self._marked or world.open):
             state = self._refresh()
         value: T | Failed = state[0]
         if type(value) is Failed:
-            raise value.error.with_traceback(value.trace)
+            raise value.again()
         return value  # type: ignore[return-value]
 
     __call__ = get
@@ -149,7 +158,7 @@ class Computed(Source, Consumer, Generic[T]):
             self._function = None
             if self._state[VALUE] is _UNSET:
                 early = ReactiveError(f"{self.name}: disposed before it had a value")
-                self._state = Failed(early, None), -1, -1
+                self._state = Failed(early), -1, -1
 
     def _refresh(self) -> State:
         """Bring it up to date, computing what it needs first if that is too deep for the stack."""
@@ -178,7 +187,7 @@ class Computed(Source, Consumer, Generic[T]):
         checked = state[2]
         for dep in self._deps:
             behind = dep._state
-            if (behind[2] < dep._marked or world.open) and behind[2] != began:
+            if behind[2] != began and (behind[2] < dep._marked or world.open):
                 if dep._flow is flow:
                     break  # it needs itself, and will be told so
                 behind = dep._settle(flow, depth + 1)
@@ -201,49 +210,51 @@ class Computed(Source, Consumer, Generic[T]):
             run = self._run
         else:
             run = Run(self)
-        run.deps = deps = self._deps
+        deps = run.deps
         run.cursor = 0
-        run.reads = None
         run.began = began
         run.depth = depth + 1
         run.outer = outer = flow.run
-        value: object
+        old = state[0]
         try:
             self._dirty = False
             flow.run = run
             try:
-                value = function()
+                value: object = function()
+                if self._equals is None:
+                    changed = not (old is value or old == value)
+                else:
+                    changed = self._differs(old, value)
             except Exception as error:
                 if depth and isinstance(error, RecursionError):
                     raise TooDeep(self) from None
-                value = Failed(error, error.__traceback__)
-            finally:
-                flow.run = outer
-                run.outer = None
-            old = state[0]
-            try:
-                if self._equals is not None or type(old) is not type(value):
-                    changed = self._differs(old, value)
-                else:
-                    changed = not (old is value or old == value)
-            except Exception as error:  # what cannot be compared has that as its value
-                value, changed = Failed(error, error.__traceback__), True
+                value = Failed(error)
+                changed = old != value
+            reads = run.reads
             if (
-                run.reads is None
-                and deps[run.cursor] is END
+                (deps[run.cursor] is END if reads is None else [*reads, END] == deps)
                 and world.calm == began
-                and self._run is run
                 and self._state is state
                 and not flow.loops
             ):
                 self._state = state = (value, began, began) if changed else (old, state[1], began)
                 return state
-            return self._keep(flow, run, state, value if changed else old, changed, attempt)
+            if not changed:
+                value = old
+            if world.calm == began and not flow.loops:
+                now = [*run.has_read(), END]
+                if not self._observers and self._state is state:  # so nothing is to be subscribed
+                    self._deps = run.deps = now
+                    self._state = state = value, began if changed else state[1], began
+                    return state
+            return self._keep(flow, run, state, value, changed, attempt)
         except BaseException:
             self._dirty = True
             raise
         finally:
-            if self._flow is flow and self._run is run:
+            flow.run = outer
+            run.outer = run.reads = None
+            if self._run is run:
                 self._flow = None
 
     def _keep(
@@ -251,12 +262,16 @@ class Computed(Source, Consumer, Generic[T]):
     ) -> State:
         """Store a result when its sources, or what happened meanwhile, are not as usual."""
         began, reads = run.began, run.has_read()
-        if attempt < _ATTEMPTS and overtaken(reads, began):
+        if attempt < _ATTEMPTS and world.calm != began and overtaken(reads, began):
             return self._compute(flow, run.depth - 1, self._state, world.now, attempt + 1)
         effects: list[Consumer] = []
-        with guard:
+        try:
+            del free[0]
+        except IndexError:
+            guard.wait()
+        try:
             before = self._state
-            if self._flow is not flow or self._run is not run:
+            if self._run is not run:
                 if before[CHECKED] >= began:
                     return before  # another thread has computed it, from values as new
                 self._flow, self._run = None, Run(self)  # whoever computes it has older values
@@ -264,7 +279,7 @@ class Computed(Source, Consumer, Generic[T]):
                 follow(self, reads, observed=bool(self._observers))
             for batch in world.open:
                 batch.note_run(self, before)
-            late = overtaken(reads, began)
+            late = world.calm != began and overtaken(reads, began)
             if late or before is not state:  # whatever others have seen: this is something else
                 number = world.now + 1
                 self._state = value, number, began if late else number
@@ -275,6 +290,8 @@ class Computed(Source, Consumer, Generic[T]):
                 self._state = value, world.now if changed else before[CHANGED], world.now
             if flow.loops:
                 _close_loops(flow, self)
+        finally:
+            free.append(True)
         if effects:
             effects[0]._notify(effects)
         return self._state
@@ -288,8 +305,6 @@ class Computed(Source, Consumer, Generic[T]):
         return self._compute(flow, depth, self._state, world.now)
 
     def _differs(self, old: object, new: object) -> bool:
-        if old is _UNSET:
-            return True
         if isinstance(old, Failed) or isinstance(new, Failed):
             return type(old) is not type(new) or old != new
         if self._equals is not None:

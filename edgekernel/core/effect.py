@@ -18,8 +18,8 @@ from edgekernel.core.graph import (
     Consumer,
     Flow,
     Run,
-    Source,
     follow,
+    free,
     get_flow,
     guard,
     here,
@@ -84,7 +84,8 @@ class Effect(Turn, Consumer):
         has read changes meanwhile it runs once more afterwards; `is_stale` tells it so, and with
         `cancel_on_supersede` the run is cancelled instead of waited for.
         """
-        parent = running_effect()
+        flow = get_flow()
+        parent = running_effect() if flow is not None and flow.run is not None else None
         self._deps = NOTHING
         self._marked = self._seen = -1
         self._dirty = self._queued = not lazy
@@ -181,8 +182,7 @@ class Effect(Turn, Consumer):
             self._seen = began
             self._running = True
             run.deps = deps = self._deps
-            run.cursor = 0
-            run.reads = None
+            run.cursor = run.depth = 0
             run.began = began
             run.outer = outer = flow.run
             flow.run = run
@@ -203,7 +203,7 @@ class Effect(Turn, Consumer):
                     or self._again
                     or began < world.restored_at
                 ):
-                    self._settle_reads(run.has_read(), began)
+                    self._settle_reads(run, began)
         except Exception as error:
             self._failed(error)
 
@@ -214,7 +214,7 @@ class Effect(Turn, Consumer):
             return False
         if hasattr(made, "send") and hasattr(made, "throw"):
             self._run = run = Run(self)
-            run.deps, run.began = self._deps, self._seen
+            run.began, run.cursor, run.depth, run.outer = self._seen, 0, 0, None
             self._flight = Flight(self, cast("Coroutine[Any, Any, Any]", made), run, self._landed)
             try:
                 self._flight.start()
@@ -272,7 +272,7 @@ class Effect(Turn, Consumer):
         try:
             for dep in self._deps:
                 state = dep._state
-                if (state[2] < dep._marked or world.open) and state[2] != began:
+                if state[2] != began and (state[2] < dep._marked or world.open):
                     state = dep._settle(flow, 0)
                 if state[1] > seen:
                     return True
@@ -281,10 +281,15 @@ class Effect(Turn, Consumer):
             return self._sources_changed(flow, began)
         return False
 
-    def _settle_reads(self, reads: dict[Source, int], began: int) -> None:
+    def _settle_reads(self, run: Run, began: int) -> None:
         """Follow what was read; come again if that has changed meanwhile."""
+        reads, run.reads = run.has_read(), None
         submit = False
-        with guard:
+        try:
+            del free[0]
+        except IndexError:
+            guard.wait()
+        try:
             for batch in world.open:
                 batch.note_run(self, None)
             if not self._disposed:
@@ -295,6 +300,8 @@ class Effect(Turn, Consumer):
                     submit, self._queued, self._again = not self._queued, True, False
                 else:
                     self._seen, self._dirty = world.now, False
+        finally:
+            free.append(True)
         if self._disposed:  # while it ran
             self._clean_up()
         elif submit:

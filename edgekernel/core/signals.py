@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from edgekernel.core.batch import batch, get_batch
-from edgekernel.core.graph import ALWAYS, Consumer, Source, acquire, get_flow, mark, release, world
+from edgekernel.core.graph import ALWAYS, Consumer, Source, free, get_flow, guard, mark, world
 
 __all__ = ["Signal", "batch"]
 
@@ -56,10 +56,13 @@ class Signal(Source, Generic[T]):
         if flow is not None:
             run = flow.run
             if run is not None:
-                cursor = run.cursor
-                if run.deps[cursor] is self and state[1] <= run.began:
-                    run.cursor = cursor + 1
-                elif not cursor or run.deps[cursor - 1] is not self:
+                if run.reads is None:
+                    cursor = run.cursor
+                    if run.deps[cursor] is self and state[1] <= run.began:
+                        run.cursor = cursor + 1
+                    elif not cursor or run.deps[cursor - 1] is not self:
+                        flow.read_anew(self, state[1])
+                elif self not in run.reads:
                     flow.read_anew(self, state[1])
         value: T = state[0]  # a cast would cost as much as half of the rest
         return value
@@ -83,7 +86,10 @@ class Signal(Source, Generic[T]):
                 return
             opened = get_batch()
             effects: list[Consumer] | None = None
-            acquire()  # `with` costs twice as much
+            try:
+                del free[0]
+            except IndexError:
+                guard.wait()
             try:
                 if self._state is not state:
                     continue  # another thread was faster: compare with its value
@@ -97,7 +103,7 @@ class Signal(Source, Generic[T]):
                 if not world.open:
                     world.calm = number
             finally:
-                release()
+                free.append(True)
             break
         if effects:
             effects[0]._notify(effects)
