@@ -150,15 +150,16 @@ def _classes() -> list[type[Message]]:
 class Event:
     """A message with its place in the order of a runtime.
 
-    `seq` counts up by one per emitted message; `monotonic` is seconds on the runtime's clock;
-    `source` names who emitted it; `cause` is the `seq` of the event that has led to it: during
-    whose handling, or in an effect that followed from it, it was emitted; or None.
+    `seq` counts up by one per emitted message; `time_ns` and `monotonic_ns` are nanoseconds of
+    wall time since 1970-01-01 UTC and on the runtime's clock; `source` names who emitted it;
+    `cause` is the `seq` of the event that has led to it: during whose handling, or in an effect
+    that followed from it, it was emitted; or None.
 
     `correlation` is an id that a whole chain shares, or None: the one given to the `emit` from
     outside, or the key of the request, with which the chain began.
     """
 
-    __slots__ = ("cause", "correlation", "monotonic", "payload", "seq", "source", "time_ns")
+    __slots__ = ("cause", "correlation", "monotonic_ns", "payload", "seq", "source", "time_ns")
 
     def __init__(
         self,
@@ -172,11 +173,16 @@ class Event:
     ) -> None:
         self.seq = seq
         self.time_ns = time_ns
-        self.monotonic = monotonic
+        self.monotonic_ns = round(monotonic * 1e9)
         self.source = source
         self.payload = payload
         self.cause = cause
         self.correlation = correlation
+
+    @property
+    def monotonic(self) -> float:
+        """The time of the emit in seconds on the runtime's clock, which never goes back."""
+        return self.monotonic_ns / 1e9
 
     @property
     def time(self) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from enum import IntEnum
-from itertools import count, islice, pairwise
+from itertools import count, pairwise
 from operator import length_hint
 from typing import Protocol
 
@@ -49,21 +49,22 @@ def _nobody(event: Event) -> None:
 class Plan:
     """The handlers of one message class, in order."""
 
-    __slots__ = ("calls", "routes", "together")
+    __slots__ = ("chunks", "routes", "together")
 
     def __init__(self, routes: list[Route], timed_each: bool) -> None:
         self.routes = routes
-        self.calls: list[Call] = [route.call for route in routes]
-        """What is called. A handler that is taken out is replaced here, so that it is not called
-        any more by an event that is on its way."""
-        self.together = 1 if timed_each or len(routes) <= _TIMED else _TIMED
+        self.together = together = 1 if timed_each or len(routes) <= _TIMED else _TIMED
         """How many handlers are timed together: to read the clock costs as much as a handler."""
+        calls = [route.call for route in routes]
+        self.chunks = [calls[n : n + together] for n in range(0, len(calls), together)]
+        """What is called, and timed, together. A handler that is taken out is replaced here, so
+        that it is not called any more by an event that is on its way."""
 
     def drop(self, gone: set[Route]) -> None:
         """Call these no more."""
         for n, route in enumerate(self.routes):
             if route in gone:
-                self.calls[n] = _nobody
+                self.chunks[n // self.together][n % self.together] = _nobody
 
 
 class RoutingTable:
@@ -77,8 +78,10 @@ class RoutingTable:
         self._lock = threading.Lock()  # around changes, which come from any thread
         self._routes: tuple[Route, ...] = ()
         self._numbers = count()
-        self._plans: dict[type[Message], Plan] = {}
+        self.plans: dict[type[Message], Plan] = {}
         self._slow: set[type[Message]] = set()
+        self.handled = 0
+        """How many events there were; each takes the next number when its turn comes."""
         self.active: Plan | None = None
         """The plan by which an event is being handled."""
 
@@ -94,7 +97,7 @@ class RoutingTable:
         route = Route(rank, next(self._numbers), message, owner, label, call)
         with self._lock:
             self._routes = (*self._routes, route)
-            self._plans = {}
+            self.plans = {}
         return route
 
     def remove(self, *routes: Route) -> None:
@@ -102,26 +105,26 @@ class RoutingTable:
         gone = set(routes)
         with self._lock:
             self._routes = tuple(route for route in self._routes if route not in gone)
-            plans = [*self._plans.values(), *([self.active] if self.active else [])]
-            self._plans = {}
+            plans = [*self.plans.values(), *([self.active] if self.active else [])]
+            self.plans = {}
         for plan in plans:
             plan.drop(gone)
 
     def find(self, cls: type[Message]) -> Plan:
         """Return the handlers of a message class."""
-        plan = self._plans.get(cls)
+        plan = self.plans.get(cls)
         if plan is None:
             with self._lock:
                 matching = [route for route in self._routes if _concerns(route.message, cls)]
                 matching.sort(key=lambda route: (route.rank, route.number))
-                plan = self._plans[cls] = Plan(matching, cls in self._slow)
+                plan = self.plans[cls] = Plan(matching, cls in self._slow)
         return plan
 
     def time_each(self, cls: type[Message]) -> None:
         """From now on time each handler of a message class, however many there are."""
         with self._lock:
             self._slow.add(cls)
-            self._plans.pop(cls, None)
+            self.plans.pop(cls, None)
 
 
 def _concerns(wanted: type[Message] | str, cls: type[Message]) -> bool:
@@ -141,7 +144,6 @@ class EventHandling(Protocol):
     clock: Clock
 
     def handler_failed(self, route: Route, event: Event, error: Exception | SystemExit) -> None: ...
-    def next_seq(self) -> int: ...
 
 
 class EventTurn(Event, Turn):
@@ -152,25 +154,29 @@ class EventTurn(Event, Turn):
 
     __slots__ = ("_cause", "_handling", "_left", "_plan", "_submitter", "_times_ns")
 
+    _left: Iterator[Call]
+    """The handlers that are still to be called."""
+    _times_ns: list[int] | None
+    """When each handler, or each so many together, had returned; None for a single one."""
+
     def __init__(
         self,
         handling: EventHandling,
         payload: Message,
         source: str,
         time_ns: int,
-        monotonic: float,
+        monotonic_ns: int,
         correlation: str | None,
     ) -> None:
         self.seq = 0
         self.time_ns = time_ns
-        self.monotonic = monotonic
+        self.monotonic_ns = monotonic_ns
         self.source = source
         self.payload = payload
         self.cause = None
         self.correlation = correlation
         self._handling = handling
         self._plan: Plan | None = None
-        self._left: Iterator[Call] | None = None
 
     @property
     def label(self) -> str:
@@ -191,7 +197,7 @@ class EventTurn(Event, Turn):
         if plan is None or not plan.routes:
             return self.label
         first = 0
-        if self._left is not None:
+        if self._times_ns is not None:
             times = [begin_ns, *self._times_ns]
             took = [after - before for before, after in pairwise(times)]
             first = took.index(max(took)) * plan.together
@@ -201,20 +207,21 @@ class EventTurn(Event, Turn):
         return f"{' or '.join(names)} ({self.label})"
 
     def step(self) -> None:
-        handling = self._handling
-        self.seq = handling.next_seq()
         if self._cause is not None:
             self._follow(self._cause)
-        table = handling.routes
-        plan = self._plan = table.active = table.find(type(self.payload))
-        calls = plan.calls
-        if len(calls) == 1:
+        table = self._handling.routes
+        table.handled = self.seq = table.handled + 1
+        kind = type(self.payload)
+        plan = self._plan = table.active = table.plans.get(kind) or table.find(kind)
+        self._times_ns = None
+        if len(plan.routes) == 1:
+            [[call]] = plan.chunks
             try:
-                calls[0](self)
+                call(self)
             except (Exception, SystemExit) as error:
-                handling.handler_failed(plan.routes[0], self, error)
-        elif calls:
-            self._call_all(iter(calls), plan.together)
+                self._handling.handler_failed(plan.routes[0], self, error)
+        else:
+            self._call_all(plan)
         table.active = None
 
     def _follow(self, cause: Cause | None) -> None:
@@ -225,13 +232,13 @@ class EventTurn(Event, Turn):
                 self.cause = turn.seq
             self.correlation = self.correlation or getattr(turn, "correlation", None)
 
-    def _call_all(self, left: Iterator[Call], together: int) -> None:
+    def _call_all(self, plan: Plan) -> None:
         """Call the handlers; remember when each, or each so many, have returned."""
-        self._left = left
-        times = self._times_ns = list[int]()
+        times = self._times_ns = []
         now_ns = self._handling.clock.monotonic_ns
-        while length_hint(left):
-            for call in islice(left, together):
+        for chunk in plan.chunks:
+            left = self._left = iter(chunk)
+            for call in left:
                 try:
                     call(self)
                 except (Exception, SystemExit) as error:
@@ -245,5 +252,10 @@ class EventTurn(Event, Turn):
         plan = self._plan
         if plan is None or not plan.routes:
             return None
-        done = len(plan.calls) - length_hint(self._left) - 1 if self._left is not None else 0
-        return plan.routes[done]
+        if self._times_ns is None:
+            return plan.routes[0]
+        chunk = len(self._times_ns)
+        if chunk == len(plan.chunks):
+            return plan.routes[-1]
+        done = len(plan.chunks[chunk]) - length_hint(self._left)
+        return plan.routes[chunk * plan.together + max(0, done - 1)]

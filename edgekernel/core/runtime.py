@@ -94,6 +94,7 @@ class Runtime:
         """
         self.name = name
         self.clock: Clock = clock or SystemClock()
+        self._time_ns, self._monotonic_ns = self.clock.time_ns, self.clock.monotonic_ns
         self.routes = RoutingTable()
         self.registry = Registry()
         self.state = StateStore()
@@ -110,7 +111,6 @@ class Runtime:
         self.errors: deque[ErrorRecord] = deque(maxlen=_KEPT_ERRORS)
         self.error_count = 0
         self.held_back = 0
-        self._seq = 0
         self._lifecycle = Lifecycle(self, shutdown_limit_s)
         self._hot = HotChanges(self, self._lifecycle)
         self.devices = Devices(self._lifecycle.parts, self.attach_device, self.hot_remove)
@@ -290,7 +290,10 @@ class Runtime:
         before it is handled, counts as a feedback loop and is cut. See `edgekernel.core.turns`.
         With a `correlation` the event, and what follows from it, has that id.
         """
-        self.turns.submit_one(self._turn(payload, source, correlation))
+        monotonic_ns, time_ns = self._monotonic_ns, self._time_ns
+        now_ns = monotonic_ns()
+        event = EventTurn(self, payload, source or self.name, time_ns(), now_ns, correlation)
+        self.turns.submit_one(event, now_ns)
 
     def post(self, payload: Message, source: str = "") -> None:
         """Give a message its place in the order and return at once.
@@ -381,7 +384,7 @@ class Runtime:
             "state": "degraded" if running and degraded else str(self.phase),
             "degraded": degraded,
             "uptime_s": self.clock.uptime(),
-            "events": self._seq,
+            "events": self.routes.handled,
             "waiting_turns": self.turns.depth,
             "cut_turns": self.turns.cut_turns,
             "dropped_turns": self.turns.dropped_turns,
@@ -424,11 +427,6 @@ class Runtime:
         trace: TracebackType | None,
     ) -> None:
         self.shutdown("done" if kind is None else f"{kind.__name__}: {error}")
-
-    def next_seq(self) -> int:
-        """Return the next sequence number; called by the turn queue under its lock."""
-        self._seq += 1
-        return self._seq
 
     def handler_failed(self, route: Route, event: Event, error: Exception | SystemExit) -> None:
         """Report a handler that raised, unless it was handling an error already: that is kept."""
@@ -481,8 +479,8 @@ class Runtime:
         self, payload: Message, source: str = "", correlation: str | None = None
     ) -> EventTurn:
         clock = self.clock
-        now_ns, monotonic = clock.time_ns(), clock.monotonic()
-        return EventTurn(self, payload, source or self.name, now_ns, monotonic, correlation)
+        now_ns, monotonic_ns = clock.time_ns(), clock.monotonic_ns()
+        return EventTurn(self, payload, source or self.name, now_ns, monotonic_ns, correlation)
 
     def _keep(self, where: str, text: str, trace: str) -> None:
         self.error_count += 1

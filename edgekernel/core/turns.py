@@ -160,6 +160,12 @@ class PrintingObserver:
 class TurnQueue:
     """Runs turns one at a time and in order; see the module's text for who runs them."""
 
+    __slots__ = (
+        "_cause", "_clock", "_closed", "_context", "_contexts", "_current", "_dispatcher",
+        "_dispatcher_name", "_flow", "_full", "_handed_over", "_now_ns", "_observer", "_runner",
+        "_seat", "_slow_ns", "_tasks", "_waiting", "cut_turns", "dropped_turns",
+    )  # fmt: skip
+
     def __init__(
         self,
         clock: Clock | None = None,
@@ -226,38 +232,31 @@ class TurnQueue:
     def submit(self, *turns: Turn) -> None:
         """Queue turns; run them now if nobody runs turns. See the module's text."""
         flow = self._flow()
-        runner = self._runner
-        if runner is not None and runner == flow:
+        if self._runner is not None and self._runner == flow:
             self._submit_nested(turns, flow)
             return
         for turn in turns:
             turn._submitter, turn._cause = flow, None
-        first: Turn | None = None
-        try:
+        if self._append(turns):
             try:
-                del self._seat[0]
-                self._runner = flow
-            except IndexError:
-                if not self._append(turns) or not self._seat or not self._take_seat(flow):
-                    return  # otherwise the runner has gone meanwhile
-            else:
-                if len(turns) == 1 and not self._waiting:
-                    first = turns[0]
-                else:
-                    self._waiting.extend(turns)
-            self._run(flow, first, self._dispatcher_name is None)
-        except BaseException:  # KeyboardInterrupt and the like leave: somebody must go on
-            self._abandon(flow)
-            raise
+                if self._take_seat(flow):
+                    self._run(flow, self._dispatcher_name is None)
+            except BaseException:  # KeyboardInterrupt and the like leave: somebody must go on
+                self._abandon(flow)
+                raise
 
-    def submit_one(self, turn: Turn) -> None:
-        """Do what `submit` does with one turn, on a shorter way if nobody runs turns."""
-        flow = self._flow()
-        runner = self._runner
-        if self._waiting or (runner is not None and runner == flow):
+    def submit_one(self, turn: Turn, begin_ns: int | None = None) -> None:
+        """Do what `submit` does with one turn, on a shorter way if nobody runs turns.
+
+        `begin_ns` is the monotonic time now, if the caller has just looked.
+        """
+        flow_of = self._flow
+        flow = flow_of()
+        if self._waiting or self._runner is not None:
             self.submit(turn)
             return
-        turn._submitter, turn._cause = flow, None
+        turn._submitter = flow
+        turn._cause = None
         try:
             del self._seat[0]
         except IndexError:
@@ -265,32 +264,33 @@ class TurnQueue:
             return
         self._runner = flow
         try:
+            self._current = turn
+            self._cause = None
+            now_ns = self._now_ns
+            if begin_ns is None:
+                begin_ns = now_ns()
             context = self._contexts.get(flow) or self._context_of(flow)
-            self._current, self._cause = turn, None
-            begin = self._now_ns()
             try:
                 context.copy().run(turn.step)
             except Exception as error:
                 self._report(self._observer.turn_failed, turn.label, error)
-            end = self._now_ns()
-            if end - begin > self._slow_ns:
-                slowest = turn.slowest(begin, end)
-                self._report(self._observer.turn_was_slow, slowest, (end - begin) / 1e9)
-            if self._waiting:
-                self._run(flow, None, self._dispatcher_name is None)
-                return
-            self._current = self._runner = None
-            self._seat.append(True)
-            if self._waiting and self._take_seat(flow):
-                self._run(flow, None, self._dispatcher_name is None)
+            end_ns = now_ns()
+            if end_ns - begin_ns > self._slow_ns:
+                self._tell_slow(turn, begin_ns, end_ns)
+            if not self._waiting:
+                self._current = self._runner = None
+                self._seat.append(True)
+                if not self._waiting or not self._take_seat(flow):
+                    return
+            self._run(flow, self._dispatcher_name is None)
         except BaseException:  # KeyboardInterrupt and the like leave: somebody must go on
             self._abandon(flow)
             raise
 
-    def _run(self, flow: object, turn: Turn | None, others_too: bool) -> None:
+    def _run(self, flow: object, others_too: bool) -> None:
         # A context of its own: what is tracked or batched by who submits ends here.
         context = self._contexts.get(flow) or self._context_of(flow)
-        context.copy().run(self._drain, flow, turn, others_too)
+        context.copy().run(self._drain, flow, others_too)
 
     def submit_elsewhere(self, *turns: Turn) -> None:
         """Queue turns for the dispatcher thread and return at once, whoever runs turns.
@@ -407,40 +407,36 @@ class TurnQueue:
         context.run(here)
         return context
 
-    def _drain(self, flow: object, turn: Turn | None, others_too: bool) -> None:
-        """Run a turn, then turns until none is left or the next is somebody else's."""
+    def _drain(self, flow: object, others_too: bool) -> None:
+        """Run turns until none is left or the next is somebody else's."""
         waiting, now_ns, slow_ns = self._waiting, self._now_ns, self._slow_ns
-        begin = now_ns()
+        begin_ns = now_ns()
         while True:
-            if turn is not None:
-                self._current = turn
-                self._cause = cause = turn._cause
-                try:
-                    turn.step()
-                except Exception as error:
-                    self._report(self._observer.turn_failed, turn.label, error)
-                end = now_ns()
-                if end - begin > slow_ns:
-                    slowest = turn.slowest(begin, end)
-                    self._report(self._observer.turn_was_slow, slowest, (end - begin) / 1e9)
-                begin = end
-                if cause is not None and turn._cause is cause:  # it may have submitted itself
-                    turn._cause = None
-                if waiting and (others_too or waiting[0]._submitter == flow or self._closed):
-                    turn = waiting.popleft()
-                    continue
-                self._current = turn = None
-            if waiting:
-                if others_too or waiting[0]._submitter == flow or self._closed:
-                    turn = waiting.popleft()
-                    continue
-                self._runner = self  # nobody's flow: the dispatcher takes it from here
+            if not waiting:
+                self._current = self._runner = None
+                self._seat.append(True)
+                if not waiting or not self._take_seat(flow):
+                    return
+            if not others_too and waiting[0]._submitter != flow and not self._closed:
+                self._current, self._runner = None, self  # the dispatcher goes on from here
                 self._hand_over()
                 return
-            self._runner = None
-            self._seat.append(True)
-            if not waiting or not self._take_seat(flow):
-                return
+            self._current = turn = waiting.popleft()
+            self._cause = cause = turn._cause
+            try:
+                turn.step()
+            except Exception as error:
+                self._report(self._observer.turn_failed, turn.label, error)
+            end_ns = now_ns()
+            if end_ns - begin_ns > slow_ns:
+                self._tell_slow(turn, begin_ns, end_ns)
+            begin_ns = end_ns
+            if cause is not None and turn._cause is cause:  # it may have submitted itself
+                turn._cause = None
+
+    def _tell_slow(self, turn: Turn, begin_ns: int, end_ns: int) -> None:
+        slowest, took_s = turn.slowest(begin_ns, end_ns), (end_ns - begin_ns) / 1e9
+        self._report(self._observer.turn_was_slow, slowest, took_s)
 
     def _take_seat(self, flow: object) -> bool:
         """Become the runner if nobody is."""
@@ -489,7 +485,7 @@ class TurnQueue:
             else:
                 continue
             try:
-                self._run(flow, None, True)
+                self._run(flow, True)
             except (SystemExit, KeyboardInterrupt) as error:
                 self._abandon(flow)
                 self.failed("a turn asked the dispatcher to exit", error)

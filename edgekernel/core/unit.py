@@ -86,7 +86,7 @@ class Unit:
         optional: bool = False,
         parent: str = "",
     ) -> None:
-        if not hasattr(part, "__dict__"):
+        if not type(part).__dictoffset__:  # to look at its dict makes its attributes slower
             raise ConfigError(f"{name}: {type(part).__name__} has only __slots__; add __dict__")
         self.part = part
         self.name = name
@@ -167,7 +167,7 @@ class Unit:
         if isinstance(self.part, Device | Role):
             self.part.attach(self.context)
         else:
-            vars(self.part)["ctx"] = self.context  # so in a frozen dataclass too
+            object.__setattr__(self.part, "ctx", self.context)  # so in a frozen dataclass too
 
     def begin(self) -> None:
         """Start it; effects that it makes meanwhile end with it."""
