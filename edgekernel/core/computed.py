@@ -12,6 +12,7 @@ from edgekernel.core.graph import (
     CHECKED,
     END,
     NEVER,
+    NOBODY,
     NOTHING,
     VALUE,
     Consumer,
@@ -96,7 +97,7 @@ class Computed(Source, Consumer, Generic[T]):
         """Derive a value with `function`, which should do nothing else than compute it."""
         self._state = _NEW
         self._marked = NEVER
-        self._observers = {}
+        self._observers = NOBODY
         self._deps = NOTHING
         self._dirty = True
         self._flow: Flow | None = None  # the one that computes it for keeps

@@ -114,6 +114,10 @@ class World:
 world = World()
 
 
+NOBODY: dict[Consumer, None] = {}
+"""The observers of what has none, in place of a dict of its own; never changed."""
+
+
 class Source:
     """What can be read: a signal, or the half of a computed that others see."""
 
@@ -126,7 +130,7 @@ class Source:
         self._state = state
         self._marked = marked
         """The latest change that may concern it; right without a look if CHECKED is not below."""
-        self._observers: dict[Consumer, None] = {}
+        self._observers: dict[Consumer, None] = NOBODY
 
     def _settle(self, flow: Flow, depth: int) -> State:
         """Bring it up to date and return what it holds."""
@@ -292,10 +296,15 @@ def spread(reached: list[Consumer], number: int, effects: list[Any]) -> None:
 
 def observe(source: Source, consumer: Consumer) -> None:
     """Make `consumer` hear of changes of `source`, and what is behind it; under the guard."""
+    if source._marked == ALWAYS and source._observers is not NOBODY:
+        source._observers[consumer] = None
+        return
     work = [(source, consumer)]
     while work:
         source, consumer = work.pop()
         joins = not source._observers
+        if source._observers is NOBODY:
+            source._observers = {}
         source._observers[consumer] = None
         if joins and source._marked != ALWAYS:
             assert isinstance(source, Consumer)
@@ -321,9 +330,7 @@ def follow(consumer: Consumer, reads: dict[Source, int], *, observed: bool) -> N
     if not observed:
         return
     for source in reads:  # first: what both need must not lose its last observer meanwhile
-        if source._marked == ALWAYS:
-            source._observers[consumer] = None
-        elif consumer not in source._observers:
+        if consumer not in source._observers:
             observe(source, consumer)
     for source in old:
         if source not in reads and source is not END:

@@ -14,7 +14,7 @@ from edgekernel.core.messages import Event, Message
 from edgekernel.core.record import dataclass
 from edgekernel.core.turns import Cause, Turn
 
-_TIMED = 16
+_TIMED, _TOGETHER = 16, 32
 """Up to so many handlers of a message are timed each; of more, so many together."""
 
 
@@ -49,16 +49,18 @@ def _nobody(event: Event) -> None:
 class Plan:
     """The handlers of one message class, in order."""
 
-    __slots__ = ("chunks", "routes", "together")
+    __slots__ = ("chunks", "last", "routes", "single", "together")
 
     def __init__(self, routes: list[Route], timed_each: bool) -> None:
         self.routes = routes
-        self.together = together = 1 if timed_each or len(routes) <= _TIMED else _TIMED
+        self.together = together = 1 if timed_each or len(routes) <= _TIMED else _TOGETHER
         """How many handlers are timed together: to read the clock costs as much as a handler."""
         calls = [route.call for route in routes]
         self.chunks = [calls[n : n + together] for n in range(0, len(calls), together)]
         """What is called, and timed, together. A handler that is taken out is replaced here, so
         that it is not called any more by an event that is on its way."""
+        self.last = self.chunks[-1] if self.chunks else None
+        self.single = self.chunks[0] if len(routes) == 1 else None
 
     def drop(self, gone: set[Route]) -> None:
         """Call these no more."""
@@ -154,10 +156,13 @@ class EventTurn(Event, Turn):
 
     __slots__ = ("_cause", "_handling", "_left", "_plan", "_submitter", "_times_ns")
 
+    _plan: Plan
+    """Where it goes, from its turn on."""
     _left: Iterator[Call]
     """The handlers that are still to be called."""
     _times_ns: list[int] | None
-    """When each handler, or each so many together, had returned; None for a single one."""
+    """When each handler, or each so many together, had returned, but for the last; None if there
+    is one handler."""
 
     def __init__(
         self,
@@ -176,7 +181,7 @@ class EventTurn(Event, Turn):
         self.cause = None
         self.correlation = correlation
         self._handling = handling
-        self._plan: Plan | None = None
+        self._cause = None
 
     @property
     def label(self) -> str:
@@ -184,21 +189,19 @@ class EventTurn(Event, Turn):
 
     @property
     def running(self) -> str:
-        route = self._route()
-        return route.label if route else ""
+        return self._route().label if self._plan.routes else ""
 
     @property
     def component(self) -> str:
-        route = self._route()
-        return route.owner if route else ""
+        return self._route().owner if self._plan.routes else ""
 
     def slowest(self, begin_ns: int, end_ns: int) -> str:
         plan = self._plan
-        if plan is None or not plan.routes:
+        if not plan.routes:
             return self.label
         first = 0
         if self._times_ns is not None:
-            times = [begin_ns, *self._times_ns]
+            times = [begin_ns, *self._times_ns, end_ns]
             took = [after - before for before, after in pairwise(times)]
             first = took.index(max(took)) * plan.together
         if plan.together > 1:
@@ -214,10 +217,9 @@ class EventTurn(Event, Turn):
         kind = type(self.payload)
         plan = self._plan = table.active = table.plans.get(kind) or table.find(kind)
         self._times_ns = None
-        if len(plan.routes) == 1:
-            [[call]] = plan.chunks
+        if plan.single is not None:
             try:
-                call(self)
+                plan.single[0](self)
             except (Exception, SystemExit) as error:
                 self._handling.handler_failed(plan.routes[0], self, error)
         else:
@@ -236,26 +238,22 @@ class EventTurn(Event, Turn):
         """Call the handlers; remember when each, or each so many, have returned."""
         times = self._times_ns = []
         now_ns = self._handling.clock.monotonic_ns
+        last = plan.last
         for chunk in plan.chunks:
             left = self._left = iter(chunk)
             for call in left:
                 try:
                     call(self)
                 except (Exception, SystemExit) as error:
-                    route = self._route()
-                    assert route is not None
-                    self._handling.handler_failed(route, self, error)
-            times.append(now_ns())
+                    self._handling.handler_failed(self._route(), self, error)
+            if chunk is not last:
+                times.append(now_ns())
 
-    def _route(self) -> Route | None:
+    def _route(self) -> Route:
         """Return the handler that runs now: what is left tells how far it is."""
         plan = self._plan
-        if plan is None or not plan.routes:
-            return None
         if self._times_ns is None:
             return plan.routes[0]
         chunk = len(self._times_ns)
-        if chunk == len(plan.chunks):
-            return plan.routes[-1]
         done = len(plan.chunks[chunk]) - length_hint(self._left)
-        return plan.routes[chunk * plan.together + max(0, done - 1)]
+        return plan.routes[chunk * plan.together + done - 1]

@@ -13,7 +13,17 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from edgekernel.core.batch import batch, get_batch
-from edgekernel.core.graph import ALWAYS, Consumer, Source, free, get_flow, guard, mark, world
+from edgekernel.core.graph import (
+    ALWAYS,
+    NOBODY,
+    Consumer,
+    Source,
+    free,
+    get_flow,
+    guard,
+    mark,
+    world,
+)
 
 __all__ = ["Signal", "batch"]
 
@@ -43,7 +53,7 @@ class Signal(Source, Generic[T]):
         """
         self._state = value, 0, 0
         self._marked = ALWAYS
-        self._observers = {}
+        self._observers = NOBODY
         self.name = name
         self._equals: Callable[[T, T], bool] | None = (
             None if equals is True else _never_equal if equals is False else equals

@@ -248,6 +248,7 @@ class TurnQueue:
     def submit_one(self, turn: Turn, begin_ns: int | None = None) -> None:
         """Do what `submit` does with one turn, on a shorter way if nobody runs turns.
 
+        For turns that are made with no cause.
         `begin_ns` is the monotonic time now, if the caller has just looked.
         """
         flow_of = self._flow
@@ -255,8 +256,6 @@ class TurnQueue:
         if self._waiting or self._runner is not None:
             self.submit(turn)
             return
-        turn._submitter = flow
-        turn._cause = None
         try:
             del self._seat[0]
         except IndexError:
@@ -312,7 +311,7 @@ class TurnQueue:
         root, cause = self._current, self._cause
         while cause is not None:
             root, _, _, cause = cause
-        if root is not None and root._submitter is _REPORT:
+        if root is not None and getattr(root, "_submitter", None) is _REPORT:
             self.cut_turns += 1
             return
         turn._submitter, turn._cause = _REPORT, None
