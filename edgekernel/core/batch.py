@@ -17,6 +17,7 @@ from edgekernel.core.graph import (
     State,
     free,
     guard,
+    interrupted,
     mark,
     really_differs,
     spread,
@@ -58,34 +59,50 @@ class batch:
             return
         self.closed = self.again = False
         self.before = self.ran = NONE
-        self.token = set_batch(self)
+        try:
+            self.token = set_batch(self)
+        except BaseException:  # Ctrl-C just after it was set
+            self.closed = True
+            raise
 
     def __exit__(self, *_: object) -> None:
         if self.closed:
             return
-        reset_batch(self.token)
-        self.closed = True
-        if self.before is NONE and free:  # and nobody is just setting something in it
-            return
-        self.closed = False
-        looked: dict[Source, State] = NONE
-        restored: Restored = NONE
-        if self.again or self.ran is not NONE:
-            looked = self._refresh_ran()
-            restored = self._restored(looked)
         effects: list[Consumer] = []
         try:
-            del free[0]
-        except IndexError:
-            guard.wait()
-        try:
+            reset_batch(self.token)
             self.closed = True
-            if self.before is not NONE:
-                self._tell(looked, restored, effects)
-        finally:
-            free.append(True)
-        if effects:
-            effects[0]._notify(effects)
+            if self.before is NONE and free:  # and nobody is just setting something in it
+                return
+            self.closed = False
+            looked: dict[Source, State] = NONE
+            restored: Restored = NONE
+            if self.again or self.ran is not NONE:
+                looked = self._refresh_ran()
+                restored = self._restored(looked)
+            try:
+                del free[0]
+            except IndexError:
+                guard.wait()
+            try:
+                self.closed = True
+                if self.before is not NONE:
+                    self._tell(looked, restored, effects)
+            finally:
+                free.append(True)
+            if effects:
+                effects[0]._notify(effects)
+        except BaseException:
+            self._interrupted(effects)
+            raise
+
+    def _interrupted(self, effects: list[Consumer]) -> None:
+        """Ctrl-C has come at the end of it: let the next changes queue what should hear."""
+        with guard:
+            self.closed = True
+            if self in world.open:
+                self._tell(NONE, NONE, effects)
+        interrupted(effects, world.now)
 
     def note(self, signal: Source, state: State, number: int) -> None:
         """Remember a set and the state before it; under the guard."""
@@ -180,10 +197,10 @@ class batch:
                     consumer._dirty = True
                     spread([consumer] if consumer._observers else [], number, effects)
             elif isinstance(consumer, Effect):
-                consumer._dirty = consumer in told
-                if any(_between(consumer._seen, restored.get(dep)) for dep in consumer._deps):
-                    consumer._dirty = True
-                    spread([consumer], number, effects)
+                consumer._dirty = consumer in told or any(
+                    _between(consumer._seen, restored.get(dep)) for dep in consumer._deps
+                )
+                spread([consumer] if restored else [], number, effects)
 
 
 def _between(seen: int, restored: tuple[State, State, int] | None) -> bool:

@@ -191,6 +191,10 @@ class Effect(Turn, Consumer):
                 cleanup = self._function()
                 if cleanup is not None:
                     flies = self._take(cleanup)
+            except BaseException as error:
+                if not isinstance(error, Exception):  # Ctrl-C: as if it had yet to run
+                    self._dirty, run.reads, run.cursor = True, None, len(deps) - 1
+                raise
             finally:
                 flow.run = outer
                 run.outer = None

@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
@@ -123,14 +123,17 @@ class Source:
 
     __slots__ = ("_marked", "_observers", "_state")
 
+    _state: State
+    _marked: int
+    """The latest change that may concern it; right without a look if CHECKED is not below."""
+    _observers: dict[Consumer, None]
     _flow: Flow | None = None
     """The flow that computes it for keeps."""
 
     def __init__(self, state: State, marked: int) -> None:
         self._state = state
         self._marked = marked
-        """The latest change that may concern it; right without a look if CHECKED is not below."""
-        self._observers: dict[Consumer, None] = NOBODY
+        self._observers = NOBODY
 
     def _settle(self, flow: Flow, depth: int) -> State:
         """Bring it up to date and return what it holds."""
@@ -294,6 +297,14 @@ def spread(reached: list[Consumer], number: int, effects: list[Any]) -> None:
                 effects.append(consumer)
 
 
+def interrupted(effects: Iterable[Any], number: int) -> None:
+    """Ctrl-C has come in the middle of a change: let the next one queue what it had marked."""
+    with guard:
+        world.advance(max(world.now, number))
+        for effect in effects:
+            effect._queued = False
+
+
 def observe(source: Source, consumer: Consumer) -> None:
     """Make `consumer` hear of changes of `source`, and what is behind it; under the guard."""
     if source._marked == ALWAYS and source._observers is not NOBODY:
@@ -326,15 +337,15 @@ def unobserve(source: Source, consumer: Consumer) -> None:
 def follow(consumer: Consumer, reads: dict[Source, int], *, observed: bool) -> None:
     """Make `reads` what `consumer` depends on; under the guard."""
     old = consumer._deps
+    if observed:
+        for source in reads:  # first: what both need must not lose its last observer meanwhile
+            if consumer not in source._observers:
+                observe(source, consumer)
     consumer._deps = consumer._run.deps = [*reads, END]
-    if not observed:
-        return
-    for source in reads:  # first: what both need must not lose its last observer meanwhile
-        if consumer not in source._observers:
-            observe(source, consumer)
-    for source in old:
-        if source not in reads and source is not END:
-            unobserve(source, consumer)
+    if observed:
+        for source in old:
+            if source not in reads and source is not END:
+                unobserve(source, consumer)
 
 
 def overtaken(reads: dict[Source, int], began: int) -> bool:

@@ -21,6 +21,7 @@ from edgekernel.core.graph import (
     free,
     get_flow,
     guard,
+    interrupted,
     mark,
     world,
 )
@@ -87,36 +88,42 @@ class Signal(Source, Generic[T]):
 
         If another thread is running turns, the effects run there and this returns at once.
         """
-        while True:
-            state = self._state
-            if self._equals is not None:
-                if not self._differs(state[0], value):
+        effects: list[Consumer] | None = None
+        number = 0
+        try:
+            while True:
+                state = self._state
+                if self._equals is not None:
+                    if not self._differs(state[0], value):
+                        return
+                elif state[0] is value or state[0] == value:
                     return
-            elif state[0] is value or state[0] == value:
-                return
-            opened = get_batch()
-            effects: list[Consumer] | None = None
-            try:
-                del free[0]
-            except IndexError:
-                guard.wait()
-            try:
-                if self._state is not state:
-                    continue  # another thread was faster: compare with its value
-                number = world.now + 1
-                self._state = value, number, 0
-                if opened is not None and not opened.closed:
-                    opened.note(self, state, number)
-                elif self._observers:
-                    mark(self, number, effects := [])
-                world.now = number  # when all marks are in place
-                if not world.open:
-                    world.calm = number
-            finally:
-                free.append(True)
-            break
-        if effects:
-            effects[0]._notify(effects)
+                opened = get_batch()
+                try:
+                    del free[0]
+                except IndexError:
+                    guard.wait()
+                try:
+                    if self._state is not state:
+                        continue  # another thread was faster: compare with its value
+                    number = world.now + 1
+                    self._state = value, number, 0
+                    if opened is not None and not opened.closed:
+                        opened.note(self, state, number)
+                    elif self._observers:
+                        mark(self, number, effects := [])
+                    world.now = number  # when all marks are in place
+                    if not world.open:
+                        world.calm = number
+                finally:
+                    free.append(True)
+                break
+            if effects:
+                effects[0]._notify(effects)
+        except BaseException:
+            if number:
+                interrupted(effects or (), number)
+            raise
 
     @property
     def value(self) -> T:

@@ -261,6 +261,16 @@ def test_random_graphs_agree_with_direct_evaluation(block: int) -> None:
             raise
 
 
+@pytest.mark.parametrize("deep", [0, 1, 2, 3])
+def test_random_graphs_too_deep_for_the_stack(deep: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P4: the same holds for what is computed with the deepest first, as very deep graphs are."""
+    monkeypatch.setattr("edgekernel.core.computed._DEEP", deep)
+    for seed in range(deep * 100, deep * 100 + 100):
+        graph = Minimal(seed)
+        for _ in range(25):
+            graph.step()
+
+
 def write_at_random(graph: Graph, seed: int, failures: list[BaseException]) -> None:
     """Set, batch and read at random, as one of several threads."""
     pick = random.Random(seed)

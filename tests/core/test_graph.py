@@ -1,0 +1,243 @@
+"""The signal graph among threads, contexts and interrupts (promise P4)."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+import random
+import signal
+import threading
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from edgekernel import Computed, Effect, Signal, batch
+
+LONG_S = 10.0
+
+
+class Beside:
+    """Runs a function in a thread, in a copy of the context of who asks for it."""
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(target=lambda: context.run(function))
+        self._thread.start()
+
+    def end(self) -> None:
+        """Wait until it has returned."""
+        self._thread.join(LONG_S)
+        assert not self._thread.is_alive()
+
+
+def numbers(read: Callable[[], int]) -> list[int]:
+    """Make an effect that notes what `read` returns; return the list of notes."""
+    seen: list[int] = []
+    Effect(lambda: seen.append(read()))
+    return seen
+
+
+class SlowOnce:
+    """A computed whose function waits in the middle, once, when told to."""
+
+    def __init__(self, source: Signal[int]) -> None:
+        self.entered, self.go_on = threading.Event(), threading.Event()
+        self.armed = False
+        self._source = source
+        self.computed = Computed(self._compute)
+
+    def _compute(self) -> int:
+        value = self._source.get()
+        if self.armed:
+            self.armed = False
+            self.entered.set()
+            assert self.go_on.wait(LONG_S)
+        return value
+
+
+class TestBesideOneAnother:
+    def test_an_outdated_result_hides_no_change_back(self) -> None:
+        """P4: an effect that saw a value hears when a slow reader's older one is right again."""
+        source = Signal(0)
+        slow = SlowOnce(source)
+        seen = numbers(slow.computed.get)
+        slow.armed = True
+        reader = Beside(lambda: source.set(1))  # its effect computes, and is slow
+        assert slow.entered.wait(LONG_S)
+        source.set(2)
+        assert slow.computed.get() == 2
+        slow.go_on.set()
+        reader.end()
+        source.set(1)
+        assert slow.computed.get() == seen[-1] == 1
+
+    def test_a_result_that_is_back_when_the_slow_one_ends(self) -> None:
+        """P4: what readers get while another thread computes is told when it is over."""
+        source, other = Signal(0), Signal(0)
+        slow = SlowOnce(source)
+        assert slow.computed.get() == 0
+        slow.armed = True
+        source.set(1)
+        reader = Beside(slow.computed.get)
+        assert slow.entered.wait(LONG_S)
+        source.set(2)
+        seen = numbers(lambda: slow.computed.get() + 0 * other.get())
+        source.set(0)
+        slow.go_on.set()
+        reader.end()
+        other.set(1)
+        assert slow.computed.get() == seen[-1] == 0
+
+    def test_a_thread_with_a_copied_context_is_not_tracked(self) -> None:
+        """P4: what a thread reads that was begun in an effect's run is not read by the effect."""
+        mine, theirs, last = Signal(0), Signal(0), Signal(0)
+        runs: list[int] = []
+
+        def follow() -> None:
+            mine.get()
+            Beside(lambda: (mine.get(), theirs.get(), last.get())).end()
+            runs.append(last.get())
+
+        Effect(follow)
+        theirs.set(1)
+        assert runs == [0]
+        last.set(1)
+        assert runs == [0, 1]
+        theirs.set(2)
+        assert runs == [0, 1]
+
+    def test_a_computed_read_by_such_a_thread(self) -> None:
+        """P4: such a thread may compute as well, and neither disturbs the other's reads."""
+        source, hidden = Signal(1), Signal(10)
+        double = Computed(lambda: hidden.get() * 2)
+        results: list[object] = []
+        seen: list[int] = []
+
+        def follow() -> None:
+            Beside(lambda: results.append(double.get())).end()
+            seen.append(source.get())
+
+        Effect(follow)
+        hidden.set(20)
+        source.set(2)
+        assert (seen, results) == ([1, 2], [20, 40])
+
+    def test_an_effect_runs_once_for_what_it_saw_changing(self, eager_switching: None) -> None:
+        """P4: an effect that read the new value of a set beside it does not run again for it."""
+        source = Signal(0)
+        seen = numbers(source.get)
+
+        def count(step: int) -> None:
+            for n in range(1, 400):
+                source.set(n * step)
+
+        threads = [Beside(lambda: count(1)), Beside(lambda: count(-1))]
+        for thread in threads:
+            thread.end()
+        assert seen[-1] == source.peek()
+        assert all(a != b for a, b in pairwise(seen))
+
+
+class TestInterrupts:
+    def test_an_interrupted_computed_computes_again(self) -> None:
+        """P3: KeyboardInterrupt in a computed's function leaves it as if it had not been read."""
+        source, armed = Signal(1), [False]
+
+        def compute() -> int:
+            value = source.get()
+            if armed[0]:
+                armed[0] = False
+                raise KeyboardInterrupt
+            return value
+
+        value = Computed(compute)
+        seen = numbers(Computed(value.get).get)
+        assert value.get() == 1
+        armed[0] = True
+        with pytest.raises(KeyboardInterrupt):
+            source.set(2)
+        assert value.get() == 2
+        source.set(3)
+        assert (value.get(), seen[-1]) == (3, 3)
+
+    def test_interrupts_at_any_moment_wedge_nothing(self) -> None:
+        """P3: wherever in the engine Ctrl-C arrives, sets, computeds and effects go on afterwards."""
+        source, flipping = Signal(0), Signal(0)
+        double = Computed(lambda: source.get() * 2 if flipping.get() % 2 else source.get())
+        seen = numbers(double.get)
+        moments = random.Random(1)
+        before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+        try:
+            for _ in range(1500):
+                with contextlib.suppress(KeyboardInterrupt):
+                    signal.setitimer(signal.ITIMER_REAL, moments.uniform(1e-6, 2e-4))
+                    while True:
+                        flipping.set(flipping.peek() + 1)
+                        source.set(source.peek() + 1)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        Beside(lambda: source.set(-1)).end()
+        flipping.set(-1)
+        assert (double.get(), seen[-1]) == (-2, -2)
+
+
+class TestRuns:
+    def test_an_effect_told_to_run_in_its_own_run(self) -> None:
+        """`run` in the middle of its own run makes it run once more afterwards."""
+        steps: list[str] = []
+
+        def follow() -> None:
+            steps.append("begin")
+            if len(steps) == 1:
+                effect.run()
+            steps.append("end")
+
+        effect = Effect(follow, lazy=True)
+        effect.run()
+        assert steps == ["begin", "end", "begin", "end"]
+
+    def test_reads_in_another_order(self) -> None:
+        """P4: the order of reads, and how often each is read, makes no difference."""
+        turned, a, b = Signal(False), Signal(1), Signal(10)
+        runs: list[int] = []
+
+        def add() -> int:
+            if turned.get():
+                return b.get() + a.get() + b.get() + a.get() + turned.get()
+            return a.get() + b.get()
+
+        total = Computed(add)
+        Effect(lambda: runs.append(total.get()))
+        turned.set(True)
+        a.set(2)
+        b.set(20)
+        turned.set(False)
+        a.set(3)
+        assert runs == [11, 23, 25, 45, 22, 23]
+
+    def test_two_batches_that_change_nothing(self) -> None:
+        """P4: after batches that put everything back a real change runs the effect, once."""
+        source, other = Signal(1), Signal(1)
+        same = Computed(lambda: other.get() // 10)
+        seen = numbers(lambda: source.get() + same.get())
+        for _ in range(2):
+            with batch():
+                source.set(2)
+                source.set(1)
+        other.set(2)
+        assert seen == [1]
+        source.set(3)
+        assert seen == [1, 3]
+
+    def test_an_effect_made_in_a_batch_that_puts_back_what_it_saw(self) -> None:
+        """P4: what ran in the middle of a batch runs again if it saw what was put back."""
+        source = Signal(1)
+        double = Computed(lambda: source.get() * 2)
+        with batch():
+            source.set(5)
+            seen, behind = numbers(source.get), numbers(double.get)
+            source.set(1)
+        assert (seen, behind) == ([5, 1], [10, 2])
+        assert double.get() == 2
