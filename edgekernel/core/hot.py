@@ -18,6 +18,8 @@ from edgekernel.core.errors import (
     UnavailableError,
     UnknownTargetError,
     describe,
+    of_user_code,
+    unless_unwound,
 )
 from edgekernel.core.lifecycle import Lifecycle
 from edgekernel.core.order import needs_of
@@ -148,8 +150,9 @@ class HotChanges:
                 label, step = self._waiting.popleft()
             try:
                 self._do(label, step)
-            except (Exception, SystemExit) as error:
-                self._runtime.emit(message.HotChangeFailed(label, *describe(error)))
+            except BaseException as error:
+                failed = message.HotChangeFailed(label, *describe(unless_unwound(error)))
+                self._runtime.emit(failed)
 
     # Add
 
@@ -229,8 +232,8 @@ class HotChanges:
             pairs = zip(olds, new, strict=True)
             replacements = [Replacement(self._runtime, self._lifecycle, *pair) for pair in pairs]
             Exchange(self._runtime, replacements, self._spawned_late.clear).carry_out()
-        except Exception as error:
-            failed = message.HotUpdateFailed(part_name(part), describe(error)[0])
+        except BaseException as error:
+            failed = message.HotUpdateFailed(part_name(part), describe(of_user_code(error))[0])
             self._runtime.emit(failed)
             raise
         finally:
@@ -267,6 +270,6 @@ class HotChanges:
             for spawn in spawned:
                 try:
                     spawn()
-                except Exception as error:
-                    label = f"spawn by {parent}"
-                    self._runtime.emit(message.HotChangeFailed(label, *describe(error)))
+                except BaseException as error:
+                    label, failure = f"spawn by {parent}", describe(of_user_code(error))
+                    self._runtime.emit(message.HotChangeFailed(label, *failure))

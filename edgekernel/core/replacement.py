@@ -8,7 +8,7 @@ from typing import Any
 
 from edgekernel.core import handover
 from edgekernel.core.context import Host
-from edgekernel.core.errors import LifecycleError, TurnTimeoutError
+from edgekernel.core.errors import LifecycleError, TurnTimeoutError, of_user_code
 from edgekernel.core.first_start import START_LIMIT_S, FirstStart
 from edgekernel.core.lifecycle import Lifecycle
 from edgekernel.core.unit import Unit, UnitState
@@ -240,10 +240,10 @@ class Replacement:
         old = self.old
         try:
             old.part.attach(old.context)
-        except Exception as error:  # neither version can drive it: then it is missing
+        except BaseException as error:  # neither version can drive it: then it is missing
             for unit in reversed(self._lifecycle.parts.needing([old])):
                 self._assembly.suspend(unit, f"{old.name} is gone")
-            self._lifecycle.caretaker.retry_later(old, error)
+            self._lifecycle.caretaker.retry_later(old, of_user_code(error))
             return
         self._in_turn(old.enter_now)
         if old.part.polled:

@@ -10,6 +10,7 @@ from operator import length_hint
 from typing import Protocol
 
 from edgekernel.core.clock import Clock
+from edgekernel.core.errors import of_user_code
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.record import dataclass
 from edgekernel.core.turns import Cause, Turn
@@ -140,7 +141,7 @@ class EventHandling(Protocol):
 
     clock: Clock
 
-    def handler_failed(self, route: Route, event: Event, error: Exception | SystemExit) -> None: ...
+    def handler_failed(self, route: Route, event: Event, error: BaseException) -> None: ...
     def next_seq(self) -> int: ...
 
 
@@ -211,8 +212,8 @@ class EventTurn(Event, Turn):
         if len(calls) == 1:
             try:
                 calls[0](self)
-            except (Exception, SystemExit) as error:
-                handling.handler_failed(plan.routes[0], self, error)
+            except BaseException as error:
+                handling.handler_failed(plan.routes[0], self, of_user_code(error))
         elif calls:
             self._call_all(iter(calls), plan.together)
         table.active = None
@@ -234,10 +235,10 @@ class EventTurn(Event, Turn):
             for call in islice(left, together):
                 try:
                     call(self)
-                except (Exception, SystemExit) as error:
+                except BaseException as error:
                     route = self._route()
                     assert route is not None
-                    self._handling.handler_failed(route, self, error)
+                    self._handling.handler_failed(route, self, of_user_code(error))
             times.append(now_ns())
 
     def _route(self) -> Route | None:

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from edgekernel.core import message
 from edgekernel.core.clock import NANOSECONDS, Clock
 from edgekernel.core.context import Context
-from edgekernel.core.errors import ConfigError, describe
+from edgekernel.core.errors import ConfigError, describe, unless_unwound
 from edgekernel.core.messages import Message
 from edgekernel.core.service import RestartPolicy, Service
 from edgekernel.core.watchdog import Watchdog
@@ -218,13 +218,6 @@ class Runner:
         self.last_error = text
         self.last_error_at = self._clock.now_utc().isoformat()
         self.tell(message.ServiceError(self._service.name, step, text, trace))
-
-
-def unless_unwound(error: BaseException) -> BaseException:
-    """Return the error; raise it again if it is how a simulated clock ends its fibers."""
-    if type(error).__name__ == "GreenletExit":
-        raise error
-    return error
 
 
 def check(service: Service) -> None:

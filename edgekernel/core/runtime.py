@@ -16,7 +16,7 @@ from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.commands import Authorizer, Binder, bind_by_name
 from edgekernel.core.device import Device
 from edgekernel.core.devices import Devices
-from edgekernel.core.errors import HeldSafeError, LifecycleError, describe
+from edgekernel.core.errors import HeldSafeError, LifecycleError, describe, unless_unwound
 from edgekernel.core.hot import HotChanges
 from edgekernel.core.interface import Interface
 from edgekernel.core.invocation import Commands
@@ -430,7 +430,7 @@ class Runtime:
         self._seq += 1
         return self._seq
 
-    def handler_failed(self, route: Route, event: Event, error: Exception | SystemExit) -> None:
+    def handler_failed(self, route: Route, event: Event, error: BaseException) -> None:
         """Report a handler that raised, unless it was handling an error already: that is kept."""
         text, trace = describe(error)
         self._keep(f"{route.label} handling {event.payload.name}", text, trace)
@@ -502,15 +502,16 @@ class ThreadedRuntime(Runtime):
 
     def start(self) -> None:
         """Boot on a thread of its own and return when booted; raises what `boot` raises."""
-        failure: list[Exception] = []
+        failure: list[BaseException] = []
         booted = self.clock.Event()
 
         def live() -> None:
             try:
                 self.boot()
-            except Exception as error:
-                failure.append(error)
-            booted.set()
+            except BaseException as error:  # whatever it is, the caller waits to be told
+                failure.append(unless_unwound(error))
+            finally:
+                booted.set()
             if not failure:
                 self._lifecycle.stopped.wait()
 

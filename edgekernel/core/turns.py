@@ -16,7 +16,7 @@ from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from edgekernel.core.clock import Clock, SystemClock, ThreadLike
-from edgekernel.core.errors import TurnTimeoutError
+from edgekernel.core.errors import TurnTimeoutError, of_user_code, unless_unwound
 from edgekernel.core.graph import here
 
 if TYPE_CHECKING:
@@ -115,8 +115,9 @@ class CallTurn(Turn):
             self.result = self._function()
         except BaseException as error:
             self.error = error
-            if self._on_done is None or not isinstance(error, Exception):
+            if self._on_done is None:
                 raise
+            of_user_code(error)
         finally:
             if self._on_done is not None:
                 self._on_done()
@@ -246,7 +247,7 @@ class TurnQueue:
                 else:
                     self._waiting.extend(turns)
             self._run(flow, first, self._dispatcher_name is None)
-        except BaseException:  # KeyboardInterrupt and the like leave: somebody must go on
+        except BaseException:  # Ctrl-C and the like leave: somebody must go on
             self._abandon(flow)
             raise
 
@@ -270,8 +271,8 @@ class TurnQueue:
             begin = self._now_ns()
             try:
                 context.copy().run(turn.step)
-            except Exception as error:
-                self._report(self._observer.turn_failed, turn.label, error)
+            except BaseException as error:
+                self._report(self._observer.turn_failed, turn.label, of_user_code(error))
             end = self._now_ns()
             if end - begin > self._slow_ns:
                 slowest = turn.slowest(begin, end)
@@ -283,7 +284,7 @@ class TurnQueue:
             self._seat.append(True)
             if self._waiting and self._take_seat(flow):
                 self._run(flow, None, self._dispatcher_name is None)
-        except BaseException:  # KeyboardInterrupt and the like leave: somebody must go on
+        except BaseException:  # Ctrl-C and the like leave: somebody must go on
             self._abandon(flow)
             raise
 
@@ -417,8 +418,8 @@ class TurnQueue:
                 self._cause = cause = turn._cause
                 try:
                     turn.step()
-                except Exception as error:
-                    self._report(self._observer.turn_failed, turn.label, error)
+                except BaseException as error:
+                    self._report(self._observer.turn_failed, turn.label, of_user_code(error))
                 end = now_ns()
                 if end - begin > slow_ns:
                     slowest = turn.slowest(begin, end)
@@ -455,8 +456,8 @@ class TurnQueue:
     def _report(tell: Callable[..., object], *facts: object) -> None:
         try:
             tell(*facts)
-        except Exception as error:  # such as an error whose text cannot be made
-            PrintingObserver().turn_failed("a report of the turn queue", error)
+        except BaseException as error:  # such as an error whose text cannot be made
+            PrintingObserver().turn_failed("a report of the turn queue", of_user_code(error))
 
     def _abandon(self, flow: object) -> None:
         """Leave the seat, if it is taken by this flow, in the middle of something."""
@@ -490,9 +491,9 @@ class TurnQueue:
                 continue
             try:
                 self._run(flow, None, True)
-            except (SystemExit, KeyboardInterrupt) as error:
+            except BaseException as error:  # such as Ctrl-C where all is in one thread
                 self._abandon(flow)
-                self.failed("a turn asked the dispatcher to exit", error)
+                self.failed("a turn asked the dispatcher to exit", unless_unwound(error))
             if self._closed:
                 self._handed_over.set()
 

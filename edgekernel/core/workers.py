@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from edgekernel.core.clock import Clock, QueueLike, ThreadLike
+from edgekernel.core.errors import of_user_code
 
 MAX_WORKERS = 8
 """How many run at the same time; what comes beyond waits for one of them."""
@@ -52,8 +53,8 @@ class Workers:
                 continue
             try:
                 work()
-            except (Exception, SystemExit) as error:
-                self._failed(self._name, error)
+            except BaseException as error:
+                self._failed(self._name, of_user_code(error))
             finally:
                 with self._lock:
                     self._busy -= 1

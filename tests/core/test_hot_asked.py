@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Callable
 from typing import Any
 
@@ -117,6 +118,28 @@ class TestAskedByParts:
         [told] = failed
         assert told.change == "hot remove of nobody"
         assert told.error == "UnknownTargetError: no part 'nobody'; there are: asking"
+
+    def test_a_failure_of_any_class_ends_no_later_change(self, sim: Simulation) -> None:
+        """P3, P12: after an error that is no Exception the next change is made all the same."""
+        steps = Steps()
+
+        class Asking2(Asking):
+            def __init__(self) -> None:
+                raise CancelledError
+
+        def ask(runtime: Any) -> None:
+            runtime.hot_update(Asking2)
+            runtime.hot_add(NotingProcess("added", steps))
+
+        runtime = sim.runtime()
+        asking = Asking(ask, "handler")
+        runtime.register(asking)
+        runtime.boot()
+        failed = messages_of(runtime, message.HotChangeFailed)
+        provoke(runtime, asking, "handler")
+        sim.advance(0.1)
+        assert [each.error for each in failed] == ["CancelledError: "]
+        assert steps.all == ["start added"]
 
     def test_in_the_order_of_asking(self, make_runtime: MakeRuntime, until: Until) -> None:
         """P12: changes asked for inside one turn are made one after the other, in their order."""

@@ -802,6 +802,21 @@ class TestThreadedRuntime:
         with pytest.raises(BootError):
             runtime.start()
 
+    def test_start_raises_whatever_boot_raises(self) -> None:
+        """P5: an error of any class in a part ends the boot, and `start`, with an error."""
+
+        class Failing(Process):
+            name = "failing"
+
+            def start(self, ctx: Context) -> None:
+                raise KeyboardInterrupt
+
+        runtime = ThreadedRuntime(shutdown_limit_s=5.0)
+        runtime.register(Failing())
+        with pytest.raises(BootError) as caught:
+            runtime.start()
+        assert "its start ended with KeyboardInterrupt" in str(caught.value.exceptions[0])
+
 
 class TestSignalRuntime:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

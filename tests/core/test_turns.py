@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -274,6 +275,29 @@ class TestFailure:
         assert turns.wait_idle(LONG_S)
         assert ran == ["test:dispatcher"]
         assert [error for _, error in reports.failed] == ["SystemExit(3)"]
+
+    @pytest.mark.parametrize(
+        "error",
+        [SystemExit(3), GeneratorExit(), CancelledError(), BaseExceptionGroup("3", [SystemExit()])],
+    )
+    @pytest.mark.parametrize("alone", [True, False])
+    def test_whatever_a_turn_raises_is_a_failure_of_that_turn(
+        self, turns: TurnQueue, reports: Reports, error: BaseException, alone: bool
+    ) -> None:
+        """P3: no class of error leaves through who has submitted the turn, or keeps the next."""
+        ran: list[int] = []
+
+        def fail() -> None:
+            raise error
+
+        if alone:
+            turns.submit_one(turn(fail, "broken"))
+        else:
+            turns.submit(turn(fail, "broken"), turn(lambda: ran.append(1)))
+        turns.submit_elsewhere(turn(fail, "broken"), turn(lambda: ran.append(2)))
+        assert turns.wait_idle(LONG_S)
+        assert ran == [2] if alone else [1, 2]
+        assert reports.failed == [("broken", repr(error))] * 2
 
 
 class TestFeedback:

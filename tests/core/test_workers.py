@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from functools import partial
 
 from edgekernel.core.workers import MAX_WORKERS, Workers
@@ -64,3 +65,22 @@ def test_close_drops_what_waits() -> None:
         workers.submit(lambda: ended.append(-1))
         clock.advance(5.0)
         assert sorted(ended) == list(range(MAX_WORKERS))
+
+
+def test_an_error_of_any_class_keeps_no_worker() -> None:
+    """P3: as many errors that are no Exception as there are workers leave all of them at work."""
+    with SimClock() as clock:
+        failures: list[str] = []
+        workers = Workers(clock, "worker", lambda label, error: failures.append(repr(error)))
+        done: list[bool] = []
+
+        def fail() -> None:
+            raise CancelledError
+
+        for _ in range(MAX_WORKERS):
+            workers.submit(fail)
+        workers.submit(lambda: done.append(True))
+        clock.advance(1.0)
+        workers.close()
+        assert failures == ["CancelledError()"] * MAX_WORKERS
+        assert done == [True]
