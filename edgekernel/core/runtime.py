@@ -423,7 +423,7 @@ class Runtime:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.shutdown("done" if kind is None else f"{kind.__name__}: {error}")
+        self.shutdown("done" if error is None else describe(error)[0])
 
     def next_seq(self) -> int:
         """Return the next sequence number; called by the turn queue under its lock."""

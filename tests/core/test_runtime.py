@@ -940,3 +940,30 @@ def test_two_runtimes_do_not_mix(make_runtime: MakeRuntime) -> None:
     left.emit(Number(1))
     left.emit(Number(2))
     assert seen == [("right", 1), ("right", 2)]
+
+
+class Untellable(Exception):
+    """An error whose text cannot be made."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text either")
+
+
+def test_leaving_a_with_block_shuts_down_whatever_was_raised() -> None:
+    """P6: an error without a text ends the runtime as any other does."""
+    runtime = Runtime(shutdown_limit_s=5.0)
+    with pytest.raises(Untellable), runtime:
+        raise Untellable
+    assert str(runtime.phase) == "stopped"
+
+
+def test_a_part_belongs_to_one_runtime(make_runtime: MakeRuntime) -> None:
+    """P5: a second runtime cannot start a process that another one has, and that goes on."""
+    first, second, recorder = make_runtime(), make_runtime(name="other"), Recorder()
+    first.register(recorder)
+    first.boot()
+    second.register(recorder)
+    with pytest.raises(BootError) as failed:
+        second.boot()
+    assert "recorder: attached to 'edgekernel' already" in str(failed.value.exceptions)
+    assert recorder.ctx.runtime is first
