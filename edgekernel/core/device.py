@@ -8,10 +8,9 @@ from typing import ClassVar, TypeVar
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.context import Context
-from edgekernel.core.errors import LifecycleError, UnavailableError, describe
+from edgekernel.core.errors import LifecycleError, UnavailableError, describe, unless_unwound
 from edgekernel.core.output import Output, OutputDeclaration
 from edgekernel.core.reading import Reading, ReadingDeclaration
-from edgekernel.core.runner import unless_unwound
 from edgekernel.core.signals import batch
 
 D = TypeVar("D")

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from edgekernel.core.effect import running_effect
 from edgekernel.core.clock import LockLike
-from edgekernel.core.errors import HeldSafeError, UnavailableError, describe
+from edgekernel.core.effect import running_effect
+from edgekernel.core.errors import HeldSafeError, UnavailableError, describe, unless_unwound
 from edgekernel.core.reading import Reading
-from edgekernel.core.runner import unless_unwound
 from edgekernel.core.signals import Signal, batch
 from edgekernel.core.values import ValueType
 

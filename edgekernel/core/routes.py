@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import IntEnum
-from itertools import count, islice, pairwise
-from operator import length_hint
+from itertools import count, pairwise
 from typing import Protocol
 
 from edgekernel.core.clock import Clock
@@ -15,8 +14,8 @@ from edgekernel.core.messages import Event, Message
 from edgekernel.core.record import dataclass
 from edgekernel.core.turns import Cause, Turn
 
-_TIMED = 16
-"""Up to so many handlers of a message are timed each; of more, so many together."""
+_TIMED = 8
+"""Up to so many handlers of a message are timed each; more only when they were slow together."""
 
 
 class Rank(IntEnum):
@@ -50,21 +49,20 @@ def _nobody(event: Event) -> None:
 class Plan:
     """The handlers of one message class, in order."""
 
-    __slots__ = ("calls", "routes", "together")
+    __slots__ = ("handlers", "timed")
 
-    def __init__(self, routes: list[Route], timed_each: bool) -> None:
-        self.routes = routes
-        self.calls: list[Call] = [route.call for route in routes]
+    def __init__(self, routes: list[Route], timed: bool) -> None:
+        self.handlers: list[tuple[Call, Route]] = [(route.call, route) for route in routes]
         """What is called. A handler that is taken out is replaced here, so that it is not called
         any more by an event that is on its way."""
-        self.together = 1 if timed_each or len(routes) <= _TIMED else _TIMED
-        """How many handlers are timed together: to read the clock costs as much as a handler."""
+        self.timed = timed or 1 < len(routes) <= _TIMED
+        """Whether each handler is timed: to read the clock costs as much as a small handler."""
 
     def drop(self, gone: set[Route]) -> None:
         """Call these no more."""
-        for n, route in enumerate(self.routes):
+        for n, (_, route) in enumerate(self.handlers):
             if route in gone:
-                self.calls[n] = _nobody
+                self.handlers[n] = _nobody, route
 
 
 class RoutingTable:
@@ -78,7 +76,8 @@ class RoutingTable:
         self._lock = threading.Lock()  # around changes, which come from any thread
         self._routes: tuple[Route, ...] = ()
         self._numbers = count()
-        self._plans: dict[type[Message], Plan] = {}
+        self.plans: dict[type[Message], Plan] = {}
+        """The plans made so far, by message class."""
         self._slow: set[type[Message]] = set()
         self.active: Plan | None = None
         """The plan by which an event is being handled."""
@@ -95,7 +94,7 @@ class RoutingTable:
         route = Route(rank, next(self._numbers), message, owner, label, call)
         with self._lock:
             self._routes = (*self._routes, route)
-            self._plans = {}
+            self.plans = {}
         return route
 
     def remove(self, *routes: Route) -> None:
@@ -103,26 +102,26 @@ class RoutingTable:
         gone = set(routes)
         with self._lock:
             self._routes = tuple(route for route in self._routes if route not in gone)
-            plans = [*self._plans.values(), *([self.active] if self.active else [])]
-            self._plans = {}
+            plans = [*self.plans.values(), *([self.active] if self.active else [])]
+            self.plans = {}
         for plan in plans:
             plan.drop(gone)
 
     def find(self, cls: type[Message]) -> Plan:
         """Return the handlers of a message class."""
-        plan = self._plans.get(cls)
+        plan = self.plans.get(cls)
         if plan is None:
             with self._lock:
                 matching = [route for route in self._routes if _concerns(route.message, cls)]
                 matching.sort(key=lambda route: (route.rank, route.number))
-                plan = self._plans[cls] = Plan(matching, cls in self._slow)
+                plan = self.plans[cls] = Plan(matching, cls in self._slow)
         return plan
 
     def time_each(self, cls: type[Message]) -> None:
-        """From now on time each handler of a message class, however many there are."""
+        """From now on time each handler of a message class."""
         with self._lock:
             self._slow.add(cls)
-            self._plans.pop(cls, None)
+            self.plans.pop(cls, None)
 
 
 def _concerns(wanted: type[Message] | str, cls: type[Message]) -> bool:
@@ -141,8 +140,10 @@ class EventHandling(Protocol):
 
     clock: Clock
 
+    seq: int
+    """The number of the latest event."""
+
     def handler_failed(self, route: Route, event: Event, error: BaseException) -> None: ...
-    def next_seq(self) -> int: ...
 
 
 class EventTurn(Event, Turn):
@@ -151,7 +152,7 @@ class EventTurn(Event, Turn):
     A handler that fails harms no other.
     """
 
-    __slots__ = ("_cause", "_handling", "_left", "_plan", "_submitter", "_times_ns")
+    __slots__ = ("_cause", "_handling", "_plan", "_route", "_submitter", "_times_ns")
 
     def __init__(
         self,
@@ -171,7 +172,8 @@ class EventTurn(Event, Turn):
         self.correlation = correlation
         self._handling = handling
         self._plan: Plan | None = None
-        self._left: Iterator[Call] | None = None
+        self._route: Route | None = None  # the handler that runs now
+        self._times_ns: list[int] | None = None
 
     @property
     def label(self) -> str:
@@ -179,44 +181,53 @@ class EventTurn(Event, Turn):
 
     @property
     def running(self) -> str:
-        route = self._route()
-        return route.label if route else ""
+        return self._route.label if self._route else ""
 
     @property
     def component(self) -> str:
-        route = self._route()
-        return route.owner if route else ""
+        return self._route.owner if self._route else ""
 
     def slowest(self, begin_ns: int, end_ns: int) -> str:
         plan = self._plan
-        if plan is None or not plan.routes:
+        if plan is None or not plan.handlers:
             return self.label
-        first = 0
-        if self._left is not None:
+        routes = [route for _, route in plan.handlers]
+        if self._times_ns is not None:
             times = [begin_ns, *self._times_ns]
             took = [after - before for before, after in pairwise(times)]
-            first = took.index(max(took)) * plan.together
-        if plan.together > 1:
+            routes = [routes[took.index(max(took))]]
+        else:
             self._handling.routes.time_each(type(self.payload))
-        names = [route.label for route in plan.routes[first : first + plan.together]]
-        return f"{' or '.join(names)} ({self.label})"
+        return f"{' or '.join(route.label for route in routes)} ({self.label})"
 
     def step(self) -> None:
         handling = self._handling
-        self.seq = handling.next_seq()
+        handling.seq = self.seq = handling.seq + 1  # turns run one at a time
         if self._cause is not None:
             self._follow(self._cause)
         table = handling.routes
-        plan = self._plan = table.active = table.find(type(self.payload))
-        calls = plan.calls
-        if len(calls) == 1:
-            try:
-                calls[0](self)
-            except BaseException as error:
-                handling.handler_failed(plan.routes[0], self, of_user_code(error))
-        elif calls:
-            self._call_all(iter(calls), plan.together)
+        cls = type(self.payload)
+        plan = self._plan = table.active = table.plans.get(cls) or table.find(cls)
+        if plan.timed:
+            self._call_timed(plan)
+        else:
+            for call, self._route in plan.handlers:
+                try:
+                    call(self)
+                except BaseException as error:
+                    handling.handler_failed(self._route, self, of_user_code(error))
         table.active = None
+
+    def _call_timed(self, plan: Plan) -> None:
+        """Call the handlers; remember when each has returned."""
+        times = self._times_ns = list[int]()
+        now_ns = self._handling.clock.monotonic_ns
+        for call, self._route in plan.handlers:
+            try:
+                call(self)
+            except BaseException as error:
+                self._handling.handler_failed(self._route, self, of_user_code(error))
+            times.append(now_ns())
 
     def _follow(self, cause: Cause | None) -> None:
         """Take over what the chain that has led to it tells of itself."""
@@ -225,26 +236,3 @@ class EventTurn(Event, Turn):
             if isinstance(turn, EventTurn):
                 self.cause = turn.seq
             self.correlation = self.correlation or getattr(turn, "correlation", None)
-
-    def _call_all(self, left: Iterator[Call], together: int) -> None:
-        """Call the handlers; remember when each, or each so many, have returned."""
-        self._left = left
-        times = self._times_ns = list[int]()
-        now_ns = self._handling.clock.monotonic_ns
-        while length_hint(left):
-            for call in islice(left, together):
-                try:
-                    call(self)
-                except BaseException as error:
-                    route = self._route()
-                    assert route is not None
-                    self._handling.handler_failed(route, self, of_user_code(error))
-            times.append(now_ns())
-
-    def _route(self) -> Route | None:
-        """Return the handler that runs now: what is left tells how far it is."""
-        plan = self._plan
-        if plan is None or not plan.routes:
-            return None
-        done = len(plan.calls) - length_hint(self._left) - 1 if self._left is not None else 0
-        return plan.routes[done]

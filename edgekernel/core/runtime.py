@@ -110,7 +110,7 @@ class Runtime:
         self.errors: deque[ErrorRecord] = deque(maxlen=_KEPT_ERRORS)
         self.error_count = 0
         self.held_back = 0
-        self._seq = 0
+        self.seq = 0
         self._lifecycle = Lifecycle(self, shutdown_limit_s)
         self._hot = HotChanges(self, self._lifecycle)
         self.devices = Devices(self._lifecycle.parts, self.attach_device, self.hot_remove)
@@ -381,7 +381,7 @@ class Runtime:
             "state": "degraded" if running and degraded else str(self.phase),
             "degraded": degraded,
             "uptime_s": self.clock.uptime(),
-            "events": self._seq,
+            "events": self.seq,
             "waiting_turns": self.turns.depth,
             "cut_turns": self.turns.cut_turns,
             "dropped_turns": self.turns.dropped_turns,
@@ -424,11 +424,6 @@ class Runtime:
         trace: TracebackType | None,
     ) -> None:
         self.shutdown("done" if error is None else describe(error)[0])
-
-    def next_seq(self) -> int:
-        """Return the next sequence number; called by the turn queue under its lock."""
-        self._seq += 1
-        return self._seq
 
     def handler_failed(self, route: Route, event: Event, error: BaseException) -> None:
         """Report a handler that raised, unless it was handling an error already: that is kept."""

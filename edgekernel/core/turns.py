@@ -60,7 +60,11 @@ class Turn(ABC):
         return ""
 
     def slowest(self, begin_ns: int, end_ns: int) -> str:
-        """Return which part of this turn, which has just ended, took the longest, for reports."""
+        """Return which part of this turn, which has just ended, took the longest, for reports.
+
+        Of an event with many handlers all are named at the first time; from then on each
+        handler of such messages is timed, and the one that was slow is named.
+        """
         return self.label
 
     @property
