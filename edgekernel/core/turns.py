@@ -257,15 +257,15 @@ class TurnQueue:
 
     def submit_one(self, turn: Turn) -> None:
         """Do what `submit` does with one turn, on a shorter way if nobody runs turns."""
-        flow = self._flow()
-        runner = self._runner
-        if self._waiting or (runner is not None and runner == flow):
+        seat = self._seat
+        if not seat or self._waiting:
             self.submit(turn)
             return
+        flow = self._flow()
         turn._submitter, turn._cause = flow, None
         try:
-            del self._seat[0]
-        except IndexError:
+            del seat[0]
+        except IndexError:  # taken just now
             self.submit(turn)
             return
         self._runner = flow
@@ -285,7 +285,7 @@ class TurnQueue:
                 self._run(flow, None, self._dispatcher_name is None)
                 return
             self._current = self._runner = None
-            self._seat.append(True)
+            seat.append(True)
             if self._waiting and self._take_seat(flow):
                 self._run(flow, None, self._dispatcher_name is None)
         except BaseException:  # Ctrl-C and the like leave: somebody must go on
