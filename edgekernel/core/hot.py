@@ -123,6 +123,7 @@ class HotChanges:
                 raise LifecycleError(f"{label}: not done: who asks for it is being stopped")
             if self._runtime.phase is Phase.CREATED:
                 raise LifecycleError(f"{label}: the runtime is created; it has to be running")
+            self._lifecycle.gate.begin(label)
             try:
                 step()
             finally:

@@ -32,16 +32,21 @@ class Lifecycle:
         self._limit_s = shutdown_limit_s
         self._lock = runtime.clock.Lock()
         self.phase = Phase.CREATED
-        self.gate = Gate(runtime.clock)
         self.parts = Parts(runtime)
+        self.services = Services(runtime, lambda: self.phase is Phase.RUNNING, self.parts.all)
+        self.gate = Gate(runtime.clock, self.services.watchdog.look, self._tell_of_hanging)
+        self.services.watchdog.watch(self.gate)
         self.assembly = Assembly(runtime, self.parts, self.gate, shutdown_limit_s)
         self.caretaker = Caretaker(runtime, self.parts, self.assembly, self.gate)
         self.children = Children(runtime, self.parts, self.assembly, self.caretaker, self.gate)
         self.assembly.when_struck = self.children.forget
-        self.services = Services(runtime, lambda: self.phase is Phase.RUNNING, self.parts.all)
         self.stopped: EventLike = runtime.clock.Event()
         self._booted: EventLike = runtime.clock.Event()  # or the boot has failed
         self._on_stopped: list[Callable[[], object]] = []
+
+    def _tell_of_hanging(self, change: str, seconds: float, over: bool) -> None:
+        what = message.ChangeRecovered if over else message.ChangeHung
+        self._runtime.post(what(change, seconds))
 
     # Boot
 

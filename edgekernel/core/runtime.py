@@ -398,8 +398,7 @@ class Runtime:
         `@lifecycle.health` method runs as a turn, with `limit_s` seconds to answer.
         """
         parts = ask_health(self._active(), self.turns, limit_s) | {
-            unit.name: unit.error
-            for unit in self._lifecycle.parts.in_state(UnitState.WAITING, UnitState.FAILED)
+            unit.name: unit.error for unit in self._lifecycle.caretaker.missing_units
         }
         return {
             "healthy": self.phase is Phase.RUNNING and not any(parts.values()),
