@@ -106,7 +106,7 @@ class HotChanges:
             self._do(label, step, here)
 
     def _stops(self, service: Unit, affected: Collection[Unit]) -> bool:
-        if service in affected:
+        if any(unit.name == service.name for unit in affected):  # it, or the one it replaces
             return True
         part = service.part
         return isinstance(part, Poller) and any(unit.part in part.devices for unit in affected)

@@ -30,6 +30,7 @@ from edgekernel import (
     on,
 )
 from edgekernel.core.errors import (
+    BootError,
     ForbiddenError,
     InvalidValueError,
     LifecycleError,
