@@ -106,6 +106,7 @@ class Children:
                 raise LifecycleError(f"{unit.name}: not started again: it has gone")
             if unit.state is UnitState.ACTIVE:
                 return
+            self._gate.begin(f"restart of {unit.name}")
             self._assembly.start(unit)
             self._assembly.set_ticking(unit)
             self._caretaker.settle()

@@ -37,8 +37,13 @@ class Caretaker:
     @property
     def missing(self) -> tuple[str, ...]:
         """The names of the parts that should be active and are not."""
-        wrong = self._parts.in_state(UnitState.WAITING, UnitState.FAILED)
-        return tuple(unit.name for unit in wrong)
+        return tuple(unit.name for unit in self.missing_units)
+
+    @property
+    def missing_units(self) -> tuple[Unit, ...]:
+        """The parts that should be active and are not; one that is just tried again is not yet."""
+        wrong = self._parts.in_state(UnitState.WAITING, UnitState.FAILED, UnitState.STARTING)
+        return tuple(unit for unit in wrong if unit.state is not UnitState.STARTING or unit.error)
 
     def try_to_start(self, unit: Unit) -> Exception | None:
         """Start a unit; return what kept it from starting. What can come later, is cared for."""
@@ -47,6 +52,8 @@ class Caretaker:
         missing = unit.unmet()
         if missing:
             return self._let_wait(unit, missing)
+        if self._runtime.phase.booted:
+            self._gate.begin(f"start of {unit.name}")
         try:
             self._assembly.start(unit)
         except Exception as error:

@@ -106,7 +106,7 @@ class HotChanges:
             self._do(label, step, here)
 
     def _stops(self, service: Unit, affected: Collection[Unit]) -> bool:
-        if service in affected:
+        if any(unit.name == service.name for unit in affected):  # it, or the one it replaces
             return True
         part = service.part
         return isinstance(part, Poller) and any(unit.part in part.devices for unit in affected)
@@ -123,6 +123,7 @@ class HotChanges:
                 raise LifecycleError(f"{label}: not done: who asks for it is being stopped")
             if self._runtime.phase is Phase.CREATED:
                 raise LifecycleError(f"{label}: the runtime is created; it has to be running")
+            self._lifecycle.gate.begin(label)
             try:
                 step()
             finally:

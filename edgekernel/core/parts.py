@@ -25,6 +25,8 @@ class Parts:
         self._runtime = runtime
         self.units: Mapping[str, Unit] = {}  # replaced, not changed: others iterate it
         self.standing: list[Unit] = []  # those that a shutdown stops, in the order of starting
+        self.coming: list[Unit] = []
+        """Services that run already and have yet to take the place of another one."""
         self._of_kind: dict[type, dict[str, Any]] = {}
 
     def of(self, kind: type[P]) -> Mapping[str, P]:
@@ -135,7 +137,7 @@ class Parts:
 
     def on_this_thread(self) -> Unit | None:
         """Return the service on whose thread the caller runs."""
-        for unit in self.units.values():
+        for unit in (*self.units.values(), *self.coming):
             if unit.supervised is not None and unit.supervised.is_here():
                 return unit
         return None

@@ -177,6 +177,7 @@ class Replacement:
             self._assembly.supervise(new)
             self._tell(new)
             return
+        self._lifecycle.parts.coming.append(new)
         self._first = first = FirstStart(self._runtime, self._lifecycle, new, self._tell)
         self._assembly.supervise(new, begin=first.begin, enter=first.enter)
         self._assembly.set_ticking(new)
@@ -209,6 +210,7 @@ class Replacement:
         """End the old version: the new one is in its place."""
         old, new = self.old, self.new
         self._lifecycle.parts.replace(old, new)
+        self._is_in_place()
         new.state = UnitState.ACTIVE
         if new.is_device:
             if new.part.polled:
@@ -216,12 +218,20 @@ class Replacement:
             self._assembly.drop_idle_pollers()
         self._assembly.stopping().finish(old)
 
+    def _is_in_place(self) -> None:
+        """Note that it is settled which version has the place."""
+        if self.new in self._lifecycle.parts.coming:
+            self._lifecycle.parts.coming.remove(self.new)
+
     def roll_back(self) -> None:
         """Put the old version to work again, and end what there is of the new one."""
         old, new = self.old, self.new
         if new.supervised is not None:
+            new.state = UnitState.STOPPING
             new.supervised.cancel()
+            self._lifecycle.gate.look_again()  # it may wait there for a change of its own
             new.supervised.join(START_LIMIT_S)
+        self._is_in_place()
         if self._first is not None:
             self._first.give_back()
         if self._attached:

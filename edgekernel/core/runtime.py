@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -16,7 +13,7 @@ from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.commands import Authorizer, Binder, bind_by_name
 from edgekernel.core.device import Device
 from edgekernel.core.devices import Devices
-from edgekernel.core.errors import HeldSafeError, LifecycleError, describe, unless_unwound
+from edgekernel.core.errors import HeldSafeError, LifecycleError, describe
 from edgekernel.core.hot import HotChanges
 from edgekernel.core.interface import Interface
 from edgekernel.core.invocation import Commands
@@ -41,8 +38,6 @@ from edgekernel.core.unit import Unit, UnitState
 T = TypeVar("T")
 
 _KEPT_ERRORS = 200
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-_STOPPED = 0  # no signal has this number
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,9 +268,10 @@ class Runtime:
     def run(self) -> None:
         """Boot and wait until something shuts the runtime down; Ctrl-C does."""
         self.boot()
-        self._wait()
+        self.wait_until_stopped()
 
-    def _wait(self) -> None:
+    def wait_until_stopped(self) -> None:
+        """Wait until something has shut the runtime down; Ctrl-C does."""
         try:
             self._lifecycle.stopped.wait()
         except BaseException as error:
@@ -402,8 +398,7 @@ class Runtime:
         `@lifecycle.health` method runs as a turn, with `limit_s` seconds to answer.
         """
         parts = ask_health(self._active(), self.turns, limit_s) | {
-            unit.name: unit.error
-            for unit in self._lifecycle.parts.in_state(UnitState.WAITING, UnitState.FAILED)
+            unit.name: unit.error for unit in self._lifecycle.caretaker.missing_units
         }
         return {
             "healthy": self.phase is Phase.RUNNING and not any(parts.values()),
@@ -490,101 +485,3 @@ class Runtime:
         logging.getLogger("edgekernel").error(
             "%s failed while handling an error", where, exc_info=error
         )
-
-
-class ThreadedRuntime(Runtime):
-    """A runtime whose life runs on a thread of its own, beside the caller's."""
-
-    def start(self) -> None:
-        """Boot on a thread of its own and return when booted; raises what `boot` raises."""
-        failure: list[BaseException] = []
-        booted = self.clock.Event()
-
-        def live() -> None:
-            try:
-                self.boot()
-            except BaseException as error:  # whatever it is, the caller waits to be told
-                failure.append(unless_unwound(error))
-            finally:
-                booted.set()
-            if not failure:
-                self._lifecycle.stopped.wait()
-
-        self.clock.Thread(live, f"{self.name}:runtime").start()
-        booted.wait()
-        if failure:
-            raise failure[0]
-
-    def run(self) -> None:
-        """Start, and block until something shuts the runtime down; Ctrl-C does."""
-        self.start()
-        self._wait()
-
-
-class SignalRuntime(Runtime):
-    """A runtime for a program of its own: POSIX signals become shutdown and messages.
-
-    SIGINT and SIGTERM shut down, a second one is harmless; SIGHUP is the message SystemReload,
-    SIGUSR1 and SIGUSR2 are SystemSignal with action "user1" and "user2". `run` must be called
-    in the main thread.
-    """
-
-    def run(self) -> None:
-        """Boot, and serve signals from the first moment until the shutdown is complete.
-
-        Raises LifecycleError, before anything starts, in another thread than the main one.
-        """
-        if threading.current_thread() is not threading.main_thread():
-            raise LifecycleError(
-                f"{self.name}: only the main thread hears signals: call run() there, or use "
-                "ThreadedRuntime"
-            )
-        arrived, told = os.pipe()
-        os.set_blocking(told, False)
-        # A handler alone may run too late: the interpreter runs it when this thread wakes, and a
-        # signal that comes just before it goes to sleep does not wake it. A byte in a pipe does.
-        earlier = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
-        before = signal.set_wakeup_fd(told)
-        failures: list[BaseException] = []
-        try:
-            self._serve_until_stopped(arrived, told, failures)
-        finally:
-            signal.set_wakeup_fd(before)
-            for number, handler in earlier.items():
-                signal.signal(number, handler)
-            os.close(arrived)
-            os.close(told)
-        if failures:
-            raise failures[0]
-
-    def _serve_until_stopped(self, arrived: int, told: int, failures: list[BaseException]) -> None:
-        stopping = False
-
-        def live() -> None:  # on a thread of its own, so that signals are served meanwhile
-            try:
-                self.boot()
-            except BaseException as error:
-                if not (stopping and isinstance(error, LifecycleError)):
-                    failures.append(error)
-
-        booting = self.clock.Thread(live, f"{self.name}:boot")
-        booting.start()
-        self._lifecycle.when_stopped(lambda: os.write(told, bytes([_STOPPED])))
-        while True:
-            for number in os.read(arrived, 64):
-                if number == _STOPPED:
-                    booting.join(1.0)  # it has yet to say why it failed
-                    return
-                stopping = stopping or number in (signal.SIGINT, signal.SIGTERM)
-                self._serve(number)
-
-    def _serve(self, number: int) -> None:
-        if number in (signal.SIGINT, signal.SIGTERM):
-            self.clock.Thread(
-                lambda: self.shutdown(signal.Signals(number).name), f"{self.name}:signal"
-            ).start()
-        elif number == signal.SIGHUP:
-            self.post(message.SystemReload())
-        else:
-            action = "user1" if number == signal.SIGUSR1 else "user2"
-            self.post(message.SystemSignal(number, action))

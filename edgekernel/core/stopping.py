@@ -98,8 +98,10 @@ class Stopping:
 
     @staticmethod
     def _let_go(unit: Unit, leave_s: float) -> None:
-        unit.leave(leave_s)
-        unit.end()
+        try:
+            unit.leave(leave_s)
+        finally:
+            unit.end()
 
     def _hold_safe(self, standing: Sequence[Unit], reason: str) -> None:
         text = f"the node is stopping: {reason}"

@@ -300,15 +300,24 @@ class TurnQueue:
     def submit_elsewhere(self, *turns: Turn) -> None:
         """Queue turns for the dispatcher thread and return at once, whoever runs turns.
 
-        For threads that must not be kept, such as a network's. After `close`, and on a queue
-        without a dispatcher, it is `submit`.
+        For threads that must not be kept, such as a network's. If the queue is full they are
+        dropped. After `close`, and on a queue without a dispatcher, it is `submit`.
         """
         if self._dispatcher_name is None or self._closed:
             self.submit(*turns)
             return
         for turn in turns:
             turn._submitter, turn._cause = self, None
-        self._waiting.extend(turns)
+        if self._append(turns) and self._take_seat(self):
+            self._hand_over()
+
+    def _send(self, turn: Turn) -> None:
+        """Do what `submit_elsewhere` does for who waits for the turn: there always is room."""
+        if self._dispatcher_name is None or self._closed:
+            self.submit(turn)
+            return
+        turn._submitter, turn._cause = self, None
+        self._waiting.append(turn)
         if self._take_seat(self):
             self._hand_over()
 
@@ -348,7 +357,7 @@ class TurnQueue:
         if timeout_s is None:
             self.submit(turn)
         else:
-            self.submit_elsewhere(turn)
+            self._send(turn)
         if not done.wait(timeout_s):
             turn.abandoned = True
             raise TurnTimeoutError(f"{label}: not done within {timeout_s} s")
@@ -361,7 +370,7 @@ class TurnQueue:
         if self.inside():
             return False
         done = self._clock.Event()
-        self.submit_elsewhere(CallTurn(lambda: None, "wait_idle", done.set))
+        self._send(CallTurn(lambda: None, "wait_idle", done.set))
         return done.wait(timeout_s)
 
     def close(self) -> None:

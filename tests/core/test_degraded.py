@@ -328,6 +328,34 @@ def test_a_retry_that_hangs_does_not_keep_the_shutdown(sim: Simulation) -> None:
     assert sensor.polled_at == []
 
 
+def test_a_retry_that_hangs_is_told(sim: Simulation, steps: Steps) -> None:
+    """P5, P7: while a retry hangs the runtime is still degraded, and after 30 s a message says
+    what keeps other changes waiting; another one says that it is over."""
+
+    class Hanging(Sensor):
+        def connect(self) -> None:
+            super().connect() if len(self.tried_at) < 1 else self.clock.sleep(100.0)
+
+    runtime = sim.runtime()
+    runtime.register(Hanging("sensor", there_from_s=1e6), optional=True)
+    told = said_by(runtime, message.ChangeHung, message.ChangeRecovered, *HEALTH)
+    runtime.boot()
+    retry_s = runtime.clock.monotonic() + 2.0
+    sim.advance(retry_s)
+    assert runtime.status()["components"]["sensor"]["state"] == "starting"
+    assert (runtime.status()["state"], runtime.status()["degraded"]) == ("degraded", ["sensor"])
+    assert not runtime.health()["healthy"]
+    sim.advance(90.0)
+    degraded = message.RuntimeDegraded(("sensor",))
+    assert told == [degraded, message.ChangeHung("start of sensor", 30.0)]
+    runtime.hot_add(NotingProcess("other", steps))
+    assert told[2:] == [
+        message.RuntimeRecovered(),
+        message.ChangeRecovered("start of sensor", pytest.approx(100.0)),
+    ]
+    assert steps.all == ["start other"]
+
+
 def test_the_thread_of_the_retries_ends_with_the_runtime(
     make_runtime: MakeRuntime, until: Until
 ) -> None:

@@ -1,13 +1,11 @@
-"""The runtime's dispatch: order, exclusiveness, isolation (promises P1 to P3), and its variants."""
+"""The runtime's dispatch: order, exclusiveness, isolation (promises P1 to P3)."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import json
-import os
 import re
-import signal
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -26,8 +24,6 @@ from edgekernel import (
     Service,
     Severity,
     Signal,
-    SignalRuntime,
-    ThreadedRuntime,
     command,
     effect,
     message,
@@ -762,130 +758,6 @@ class TestStatus:
         assert status["name"] == "bench-1"
         assert status["state"] == "running"
         assert set(status["services"]) == {"idle"}
-
-
-class TestThreadedRuntime:
-    def test_runs_beside_the_caller(self) -> None:
-        """`start` returns when booted; `run` in another thread ends with the shutdown."""
-        runtime, recorder = ThreadedRuntime(shutdown_limit_s=5.0), Recorder()
-        runtime.register(recorder)
-        runtime.start()
-        assert runtime.phase == "running"
-        runtime.emit(Number(1))
-        runtime.shutdown()
-        assert runtime.phase == "stopped"
-        assert recorder.of(Number) == [Number(1)]
-
-    def test_run_blocks_until_the_shutdown(self) -> None:
-        """`run` returns after a shutdown from anywhere."""
-        runtime = ThreadedRuntime(shutdown_limit_s=5.0)
-        booted = threading.Event()
-        runtime.subscribe(message.RuntimeBooted, lambda _: booted.set())
-        thread = threading.Thread(target=runtime.run)
-        thread.start()
-        assert booted.wait(LONG_S)
-        runtime.shutdown()
-        thread.join(LONG_S)
-        assert not thread.is_alive()
-
-    def test_start_raises_what_boot_raises(self) -> None:
-        """P5: a failed boot is the caller's error."""
-
-        class Failing(Process):
-            name = "failing"
-
-            def start(self, ctx: Context) -> None:
-                raise OSError("no")
-
-        runtime = ThreadedRuntime(shutdown_limit_s=5.0)
-        runtime.register(Failing())
-        with pytest.raises(BootError):
-            runtime.start()
-
-    def test_start_raises_whatever_boot_raises(self) -> None:
-        """P5: an error of any class in a part ends the boot, and `start`, with an error."""
-
-        class Failing(Process):
-            name = "failing"
-
-            def start(self, ctx: Context) -> None:
-                raise KeyboardInterrupt
-
-        runtime = ThreadedRuntime(shutdown_limit_s=5.0)
-        runtime.register(Failing())
-        with pytest.raises(BootError) as caught:
-            runtime.start()
-        assert "its start ended with KeyboardInterrupt" in str(caught.value.exceptions[0])
-
-
-class TestSignalRuntime:
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    def test_sigint_and_sigterm_shut_down(self, number: signal.Signals) -> None:
-        """P6: SIGINT and SIGTERM, twice too, end `run`; the handlers before are restored."""
-        runtime = SignalRuntime(shutdown_limit_s=5.0)
-        reasons: list[str] = []
-        before = signal.getsignal(number)
-
-        class Killing(Process):
-            name = "killing"
-
-            @on(message.RuntimeBooted)
-            def kill(self, event: Event) -> None:
-                os.kill(os.getpid(), number)
-                os.kill(os.getpid(), number)
-
-            @on(message.RuntimeShuttingDown)
-            def note(self, event: Event) -> None:
-                reasons.append(event.payload.reason)  # type: ignore[attr-defined]
-
-        runtime.register(Killing())
-        runtime.run()
-        assert runtime.phase == "stopped"
-        assert reasons == [number.name]
-        assert signal.getsignal(number) is before
-
-    def test_only_in_the_main_thread(self) -> None:
-        """A10.17: run in another thread it says what to do, and nothing has started (F14b)."""
-        runtime, errors = SignalRuntime(), list[str]()
-
-        def run() -> None:
-            try:
-                runtime.run()
-            except LifecycleError as error:
-                errors.append(str(error))
-
-        running = threading.Thread(target=run)
-        running.start()
-        running.join(LONG_S)
-        assert runtime.phase == "created"
-        assert errors[0].startswith("edgekernel: only the main thread hears signals")
-
-    def test_other_signals_become_messages(self) -> None:
-        """SIGHUP, SIGUSR1 and SIGUSR2 are messages."""
-        runtime = SignalRuntime(shutdown_limit_s=5.0)
-        seen: list[Message] = []
-
-        class Killing(Process):
-            name = "killing"
-
-            @on(message.RuntimeBooted)
-            def kill(self, event: Event) -> None:
-                for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-                    os.kill(os.getpid(), number)
-
-            @on(message.SystemReload, message.SystemSignal)
-            def note(self, event: Event) -> None:
-                seen.append(event.payload)
-                if len(seen) == 3:
-                    self.ctx.runtime.shutdown("enough")
-
-        runtime.register(Killing())
-        runtime.run()
-        assert set(seen) == {
-            message.SystemReload(),
-            message.SystemSignal(signal.SIGUSR1, "user1"),
-            message.SystemSignal(signal.SIGUSR2, "user2"),
-        }
 
 
 class TestSeeds:

@@ -11,7 +11,7 @@ import pytest
 
 from edgekernel import SystemClock
 from edgekernel.core.errors import TurnTimeoutError
-from edgekernel.core.turns import MAX_DEPTH, CallTurn, TurnQueue
+from edgekernel.core.turns import MAX_DEPTH, MAX_WAITING, CallTurn, TurnQueue
 
 LONG_S = 10.0
 
@@ -362,6 +362,36 @@ class TestFeedback:
         assert ran == ["report", "alarm"]
         assert len(reports.cut) == 2
         assert turns.depth == 0
+
+
+class TestFull:
+    def test_what_is_sent_to_a_full_queue_is_dropped(self, reports: Reports) -> None:
+        """P3: a queue that nobody empties takes no more than it may from `submit_elsewhere`,
+        tells those that it drops, and says so once; who waits for a turn still has room."""
+        dropped: list[int] = []
+        cut: list[str] = []
+
+        class Noting(Reports):
+            def turns_dropped(self, dropped_so_far: int) -> None:
+                dropped.append(dropped_so_far)
+
+        class Cut(CallTurn):
+            def cut(self) -> None:
+                cut.append(self.label)
+
+        turns = TurnQueue(observer=Noting(), dispatcher="test:dispatcher", slow_turn_s=LONG_S)
+        blocked = Blocked(turns)
+        turns.submit_elsewhere(*(turn(int) for _ in range(MAX_WAITING)))
+        for _ in range(3):
+            turns.submit_elsewhere(Cut(int, "too much"))
+        assert turns.depth == MAX_WAITING
+        assert (turns.dropped_turns, dropped, cut) == (3, [1], ["too much"] * 3)
+        with pytest.raises(TurnTimeoutError):
+            turns.call(int, "waited for", timeout_s=0.01)
+        assert turns.depth == MAX_WAITING + 1
+        blocked.release()
+        assert turns.wait_idle(LONG_S)
+        turns.close()
 
 
 class TestCall:

@@ -84,3 +84,19 @@ def test_an_error_of_any_class_keeps_no_worker() -> None:
         workers.close()
         assert failures == ["CancelledError()"] * MAX_WORKERS
         assert done == [True]
+
+
+def test_what_nobody_wants_any_more_does_not_pile_up() -> None:
+    """While all workers hang, what waits is dropped when nobody wants it, the rest in order."""
+    with SimClock() as clock:
+        workers = Workers(clock, "worker", lambda label, error: None)
+        for _ in range(MAX_WORKERS):
+            workers.submit(lambda: clock.sleep(100.0))
+        clock.advance(1.0)
+        ran: list[int] = []
+        for number in range(4000):
+            workers.submit(partial(ran.append, number), partial(int.__eq__, number % 1000, 0))
+        assert workers.waiting <= 200
+        clock.advance(200.0)
+        workers.close()
+        assert [number for number in ran if number % 1000 == 0] == [0, 1000, 2000, 3000]
