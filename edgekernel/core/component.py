@@ -111,15 +111,25 @@ def _once(found: Iterable[H]) -> tuple[H, ...]:
 def _check(cls: type, marked: Sequence[tuple[str, Note]], factory: str) -> None:
     """Raise ConfigError for markers that cannot be meant, before anything is started."""
     steps: dict[str, str] = {}
+    commands: dict[str, str] = {}
     for name, note in marked:
         where = f"{cls.__name__}.{name}"
-        if isinstance(note, ComputedNote):
-            code = getattr(getattr(cls, name), "__code__", None)
-            if code is not None and code.co_flags & _NOT_AT_ONCE:
-                raise ConfigError(
-                    f"{where}: a computed cannot be async or a generator: its value is there at "
-                    "once. Make it an effect that sets a signal."
-                )
+        if isinstance(note, ComputedNote) and _comes_later(getattr(cls, name)):
+            raise ConfigError(
+                f"{where}: a computed cannot be async or a generator: its value is there at "
+                "once. Make it an effect that sets a signal."
+            )
+        if isinstance(note, OnNote) and _comes_later(getattr(cls, name)):
+            raise ConfigError(
+                f"{where}: a handler cannot be async or a generator: handlers see the events one "
+                "at a time, in their order. Let it call an async @command with "
+                "ctx.invoke_nowait, or set a signal that an async @effect reads."
+            )
+        if isinstance(note, CommandNote) and commands.setdefault(note.name, name) != name:
+            raise ConfigError(
+                f"{where}: {commands[note.name]} is the command {note.name!r} too. Give one "
+                "another name."
+            )
         if isinstance(note, HookNote) and steps.setdefault(note.step, name) != name:
             raise ConfigError(
                 f"{where}: {steps[note.step]} is marked @lifecycle.{note.step} too. Mark one, and "
@@ -132,6 +142,12 @@ def _check(cls: type, marked: Sequence[tuple[str, Note]], factory: str) -> None:
             )
     if factory and not callable(getattr(cls, factory, None)):
         raise ConfigError(f"{cls.__name__}: factory={factory!r} is none of its methods")
+
+
+def _comes_later(function: object) -> bool:
+    """Say whether a call of a function only makes a coroutine or a generator."""
+    code = getattr(function, "__code__", None)
+    return code is not None and bool(code.co_flags & _NOT_AT_ONCE)
 
 
 def kebab(name: str) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from edgekernel.core.effect import running_effect
 from edgekernel.core.clock import LockLike
+from edgekernel.core.effect import running_effect
 from edgekernel.core.errors import HeldSafeError, UnavailableError, describe
 from edgekernel.core.reading import Reading
 from edgekernel.core.runner import unless_unwound

@@ -21,7 +21,7 @@ from edgekernel.core.hot import HotChanges
 from edgekernel.core.interface import Interface
 from edgekernel.core.invocation import Commands
 from edgekernel.core.lifecycle import Lifecycle
-from edgekernel.core.markers import KindNote, SkillNote
+from edgekernel.core.markers import KindNote, SkillNote, is_async
 from edgekernel.core.messages import Event, Message, Severity
 from edgekernel.core.phase import Phase
 from edgekernel.core.policy import Policies
@@ -302,7 +302,17 @@ class Runtime:
     def subscribe(
         self, message_class: type[Message], handler: Callable[[Event], object]
     ) -> Subscription:
-        """Call `handler` for each event of a message class, after all parts, until cancelled."""
+        """Call `handler` for each event of a message class, after all parts, until cancelled.
+
+        Raises TypeError for what is no message class or cannot be called with an event.
+        """
+        if not (isinstance(message_class, type) and issubclass(message_class, Message)):
+            raise TypeError(f"subscribe() is given a message class, not {message_class!r}")
+        if not callable(handler) or is_async(handler):
+            raise TypeError(
+                f"subscribe() is given a function that is called as a turn, not {handler!r}; one "
+                "that is `async` would never run"
+            )
         label = getattr(handler, "__qualname__", repr(handler))
         route = self.routes.add(Rank.SUBSCRIBER, message_class, label, label, handler)
         return Subscription(self.routes, route)
@@ -480,6 +490,8 @@ class Runtime:
     def _turn(
         self, payload: Message, source: str = "", correlation: str | None = None
     ) -> EventTurn:
+        if not isinstance(payload, Message):
+            raise TypeError(f"what is emitted is a message, not {payload!r}")
         clock = self.clock
         now_ns, monotonic = clock.time_ns(), clock.monotonic()
         return EventTurn(self, payload, source or self.name, now_ns, monotonic, correlation)

@@ -284,6 +284,27 @@ class TestMarkersThatCannotBeMeant:
             text = self.refused(cls)
             assert text.startswith(f"{cls.__name__}.value: a computed cannot be async")
 
+    def test_two_commands_of_one_name(self) -> None:
+        """P11: the later one does not take the earlier one's place: both are named."""
+
+        class Gate:
+            @command(name="go")
+            def open(self) -> None: ...
+
+            @command(name="go")
+            def close(self) -> None: ...
+
+        class Base:
+            @command
+            def go(self) -> None: ...
+
+        class Child(Base):
+            @command(name="go")
+            def leave(self) -> None: ...
+
+        assert self.refused(Gate).startswith("Gate.close: open is the command 'go' too")
+        assert self.refused(Child).startswith("Child.leave: go is the command 'go' too")
+
     def test_two_methods_for_one_step(self) -> None:
         """Neither is silently left out: both are named."""
 

@@ -952,3 +952,40 @@ def test_a_part_belongs_to_one_runtime(make_runtime: MakeRuntime) -> None:
         second.boot()
     assert "recorder: attached to 'edgekernel' already" in str(failed.value.exceptions)
     assert recorder.ctx.runtime is first
+
+
+@pytest.mark.parametrize("wrong", ["number", Number, None, 3])
+def test_only_messages_are_emitted(make_runtime: MakeRuntime, wrong: Any) -> None:
+    """P9: what is no message is refused where it is emitted, not taken and lost."""
+    runtime = make_runtime()
+    with runtime:
+        for tell in (runtime.emit, runtime.post):
+            with pytest.raises(TypeError, match="what is emitted is a message, not"):
+                tell(wrong)
+
+
+async def wait_for_it(event: Event) -> None:
+    """Handle an event some time."""
+
+
+@pytest.mark.parametrize(
+    ("message_class", "handler", "text"),
+    [
+        (Number(1), print, "a message class, not Number"),
+        ("number", print, "a message class, not 'number'"),
+        (int, print, "a message class, not <class 'int'>"),
+        (Number, None, "a function that is called as a turn, not None"),
+        (Number, wait_for_it, "`async` would never run"),
+    ],
+)
+def test_what_cannot_be_subscribed_is_refused(
+    make_runtime: MakeRuntime, message_class: Any, handler: Any, text: str
+) -> None:
+    """P3: a mistaken subscription is refused at once, and harms no other handler."""
+    runtime = make_runtime()
+    seen: list[Message] = []
+    runtime.subscribe(Number, lambda event: seen.append(event.payload))
+    with pytest.raises(TypeError, match=re.escape(text)):
+        runtime.subscribe(message_class, handler)
+    runtime.emit(Number(1))
+    assert seen == [Number(1)]
