@@ -409,7 +409,8 @@ class Runtime:
         """Ask every active part how it is; ready for JSON.
 
         `healthy` is True when no part is missing and none says otherwise. A part's
-        `@lifecycle.health` method runs as a turn, with `limit_s` seconds to answer.
+        `@lifecycle.health` method runs as a turn, an `async` one on the event loop, with `limit_s`
+        seconds to answer. A service that hangs, or is not started again, is unhealthy by itself.
         """
         parts = ask_health(self._active(), self.turns, limit_s) | {
             unit.name: unit.error

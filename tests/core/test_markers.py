@@ -382,3 +382,20 @@ def test_async_handlers(make_runtime: MakeRuntime) -> None:
     for cls in (Later, Generating):
         with pytest.raises(ConfigError, match=rf"{cls.__name__}\.note: a handler .* async @effect"):
             make_runtime().register(cls)
+
+
+@pytest.mark.parametrize(
+    ("setting", "wrong"),
+    [
+        ("strategy", "one_for_all"),
+        ("max_restarts", -1),
+        ("within_s", 0.0),
+        ("backoff_s", -1.0),
+        ("backoff_limit_s", float("inf")),
+    ],
+)
+def test_a_supervision_that_cannot_be_meant(setting: str, wrong: Any) -> None:
+    """P7: a strategy that there is not, or a negative number, is refused where it is written."""
+    given: Any = {setting: wrong}
+    with pytest.raises(ConfigError, match=rf"supervision: {setting} is {wrong!r}"):
+        lifecycle.supervision(**given)
