@@ -16,7 +16,7 @@ from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.commands import Authorizer, Binder, bind_by_name
 from edgekernel.core.device import Device
 from edgekernel.core.devices import Devices
-from edgekernel.core.errors import HeldSafeError, LifecycleError, describe
+from edgekernel.core.errors import HeldSafeError, InvalidValueError, LifecycleError, describe
 from edgekernel.core.hot import HotChanges
 from edgekernel.core.interface import Interface
 from edgekernel.core.invocation import Commands
@@ -344,7 +344,8 @@ class Runtime:
         nobody may wait: see `invoke_nowait`.
         """
         self._check_running(name)
-        request = Request(name, dict(args or {}), principal, target, key, timeout, dry_run)
+        given = _arguments(name, args)
+        request = Request(name, given, principal, target, key, timeout, dry_run)
         return self.commands.call(request)
 
     def invoke_nowait(
@@ -363,7 +364,8 @@ class Runtime:
         What fails and is not waited for is among the dead letters. See `invoke`.
         """
         self._check_running(name)
-        return self.commands.start(Request(name, dict(args or {}), principal, target, key, timeout))
+        given = _arguments(name, args)
+        return self.commands.start(Request(name, given, principal, target, key, timeout))
 
     def _check_running(self, name: str) -> None:
         if not self.phase.booted:
@@ -508,6 +510,12 @@ class Runtime:
         logging.getLogger("edgekernel").error(
             "%s failed while handling an error", where, exc_info=error
         )
+
+
+def _arguments(name: str, args: Mapping[str, Any] | None) -> dict[str, Any]:
+    if args is not None and not isinstance(args, Mapping):
+        raise InvalidValueError(f"{name}: the arguments are values by name, not {args!r}")
+    return dict(args or {})
 
 
 class ThreadedRuntime(Runtime):

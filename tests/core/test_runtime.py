@@ -18,6 +18,7 @@ import pytest
 
 from edgekernel import (
     Context,
+    Device,
     Event,
     Interface,
     Message,
@@ -35,6 +36,7 @@ from edgekernel import (
 )
 from edgekernel.core.errors import (
     BootError,
+    ConfigError,
     ForbiddenError,
     InvalidValueError,
     LifecycleError,
@@ -989,3 +991,46 @@ def test_what_cannot_be_subscribed_is_refused(
         runtime.subscribe(message_class, handler)
     runtime.emit(Number(1))
     assert seen == [Number(1)]
+
+
+class Unnamed(Process):
+    """Has no name."""
+
+
+class Hasty(Device):
+    """Does not call its base."""
+
+    def __init__(self) -> None:
+        self.id = "hasty"
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (Unnamed, 'Unnamed: a part needs a name: write `name = "..."` in the class'),
+        (Unnamed(), 'Unnamed: a part needs a name: write `name = "..."` in the class'),
+        (Device(""), "Device: a device needs an id"),
+        (Hasty(), "Hasty: its __init__ does not call super().__init__(id)"),
+    ],
+)
+def test_a_part_without_a_name_says_how_to_give_one(
+    make_runtime: MakeRuntime, part: Any, text: str
+) -> None:
+    """P5: what cannot be named is refused with where it is and what to do."""
+    runtime = make_runtime()
+    with pytest.raises(ConfigError, match=re.escape(text)):
+        runtime.register(part)
+    with runtime:
+        for change in (runtime.hot_add, runtime.hot_update):
+            with pytest.raises(ConfigError, match=re.escape(text)):
+                change(part)
+
+
+@pytest.mark.parametrize("wrong", [[1], [], "level", 1])
+def test_arguments_are_given_by_name(make_runtime: MakeRuntime, wrong: Any) -> None:
+    """P11: arguments that are no mapping are an invalid request, not an error of `dict`."""
+    runtime = make_runtime()
+    with runtime:
+        for ask in (runtime.invoke, runtime.invoke_nowait):
+            with pytest.raises(InvalidValueError, match=r"fan\.on: the arguments are"):
+                ask("fan.on", wrong)
