@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from types import FunctionType
 from typing import Any, TypeVar
 
 from edgekernel.core.computed import Computed
@@ -135,6 +136,12 @@ def _check(cls: type, marked: Sequence[tuple[str, Note]], factory: str) -> None:
                 f"{where}: {steps[note.step]} is marked @lifecycle.{note.step} too. Mark one, and "
                 "let it call the other."
             )
+    for name in _called_at_once(cls):
+        if _comes_later(getattr(cls, name)):
+            raise ConfigError(
+                f"{cls.__name__}.{name}: it cannot be async or a generator: it is called, and not "
+                "awaited. Use an async @effect or @command, or lifecycle.activate."
+            )
     for name, value in vars(cls).items():
         if isinstance(value, property) and list(notes_of(value.fget)):
             raise ConfigError(
@@ -142,6 +149,15 @@ def _check(cls: type, marked: Sequence[tuple[str, Note]], factory: str) -> None:
             )
     if factory and not callable(getattr(cls, factory, None)):
         raise ConfigError(f"{cls.__name__}: factory={factory!r} is none of its methods")
+
+
+def _called_at_once(cls: type) -> Iterator[str]:
+    """Yield the names of what edgekernel's own base classes say how to call."""
+    for base in cls.__mro__:
+        if base.__module__.startswith("edgekernel.core."):
+            yield from (
+                name for name, value in vars(base).items() if isinstance(value, FunctionType)
+            )
 
 
 def _comes_later(function: object) -> bool:

@@ -74,6 +74,7 @@ def test_unknown_names_are_told_with_the_nearest(make_runtime: MakeRuntime, step
         runtime.devices["lmap"]
     with pytest.raises(KeyError, match=r"no service 'clok'; did you mean 'clock'\?"):
         runtime.services["clok"]
-    assert runtime.devices.get("lmap") is runtime.services.get("clok") is None
+    assert runtime.devices.get("lmap") is None
+    assert runtime.services.get("clok") is None
     assert "lamp" in runtime.devices
     assert "clock" in runtime.services
