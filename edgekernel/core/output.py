@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from edgekernel.core.clock import LockLike
 from edgekernel.core.effect import running_effect
-from edgekernel.core.errors import HeldSafeError, UnavailableError, describe, unless_unwound
+from edgekernel.core.errors import (
+    ConfigError,
+    HeldSafeError,
+    UnavailableError,
+    describe,
+    unless_unwound,
+)
 from edgekernel.core.reading import Reading
 from edgekernel.core.signals import Signal, batch
 from edgekernel.core.values import ValueType
@@ -171,6 +177,8 @@ class OutputDeclaration(Generic[T]):
     """A class attribute of a Device: each instance has its own Output of that name."""
 
     def __init__(self, values: ValueType[T], safe: T | None, device_class: str) -> None:
+        if safe is not None and not values.contains(safe):
+            raise ConfigError(f"safe={safe!r} cannot be driven: the output takes {values.allowed}")
         self.values = values
         self.safe = safe
         self.device_class = device_class
@@ -216,6 +224,7 @@ def output(
     """Declare an output of a Device class; its driver method is marked with `@<name>.drive`.
 
     `safe` is the value for start, stop and failure; None says explicitly that there is none.
-    The other parameters are those of `reading`.
+    The other parameters are those of `reading`. Raises ConfigError if `safe` is not among the
+    values that the output takes.
     """
     return OutputDeclaration(ValueType(type, unit, range, precision), safe, device_class)

@@ -58,8 +58,6 @@ class Parts:
                 "mark its class with @component"
             )
         name = name or part_name(part)
-        if not name:
-            raise ConfigError(f"{type(part).__name__}: a part needs a name (or a device an id)")
         if name in self.units:
             other = self.units[name].part
             raise ConfigError(f"{name}: two parts of this name: {part!r} and {other!r}")
@@ -161,15 +159,25 @@ def is_component(part: Any) -> bool:
 def part_name(part: Any) -> str:
     """Return what a part, or the instances of a class, are called unless another name is given.
 
-    A device by its id, a role by its name, anything else as its class says.
+    A device by its id, a role by its name, anything else as its class says. Raises ConfigError
+    if it has no name.
     """
-    if isinstance(part, Device):
-        return part.id
     cls = part if isinstance(part, type) else type(part)
-    if issubclass(cls, Role):
-        name: str = part.name
-        return name
-    return describe_class(cls).name
+    if isinstance(part, Device):
+        if not hasattr(part, "poll_group"):
+            raise ConfigError(f"{cls.__name__}: its __init__ does not call super().__init__(id)")
+        if not part.id:
+            raise ConfigError(f"{cls.__name__}: a device needs an id: super().__init__(id)")
+        return part.id
+    if not issubclass(cls, Role) or (cls is part and not cls.name):
+        return describe_class(cls).name
+    if not part.name:
+        raise ConfigError(
+            f'{cls.__name__}: a part needs a name: write `name = "..."` in the class, or give one '
+            "where it is registered"
+        )
+    name: str = part.name
+    return name
 
 
 def _check_device(device: Device, name: str) -> None:

@@ -223,12 +223,14 @@ class Runner:
 def check(service: Service) -> None:
     """Raise ConfigError for settings with which a service cannot be run."""
     limit = service.tick_limit_s
+    restarts, within_s = service.restart_budget
     checks = {
         "interval": 0 <= service.interval < math.inf,
         "tick_limit_s": limit is None or limit > 0,
         "restart": service.restart in get_args(RestartPolicy),
         "backoff_s": 0 <= service.backoff_s < math.inf,
         "backoff_limit_s": 0 <= service.backoff_limit_s < math.inf,
+        "restart_budget": restarts >= 0 and 0 < within_s < math.inf,
     }
     problems = [
         f"{service.name}.{field} is {getattr(service, field)!r}; see `Service.{field}`"

@@ -13,12 +13,12 @@ from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.commands import Authorizer, Binder, bind_by_name
 from edgekernel.core.device import Device
 from edgekernel.core.devices import Devices
-from edgekernel.core.errors import HeldSafeError, LifecycleError, describe
+from edgekernel.core.errors import HeldSafeError, InvalidValueError, LifecycleError, describe
 from edgekernel.core.hot import HotChanges
 from edgekernel.core.interface import Interface
 from edgekernel.core.invocation import Commands
 from edgekernel.core.lifecycle import Lifecycle
-from edgekernel.core.markers import KindNote, SkillNote
+from edgekernel.core.markers import KindNote, SkillNote, is_async
 from edgekernel.core.messages import Event, Message, Severity
 from edgekernel.core.phase import Phase
 from edgekernel.core.policy import Policies
@@ -298,7 +298,17 @@ class Runtime:
     def subscribe(
         self, message_class: type[Message], handler: Callable[[Event], object]
     ) -> Subscription:
-        """Call `handler` for each event of a message class, after all parts, until cancelled."""
+        """Call `handler` for each event of a message class, after all parts, until cancelled.
+
+        Raises TypeError for what is no message class or cannot be called with an event.
+        """
+        if not (isinstance(message_class, type) and issubclass(message_class, Message)):
+            raise TypeError(f"subscribe() is given a message class, not {message_class!r}")
+        if not callable(handler) or is_async(handler):
+            raise TypeError(
+                f"subscribe() is given a function that is called as a turn, not {handler!r}; one "
+                "that is `async` would never run"
+            )
         label = getattr(handler, "__qualname__", repr(handler))
         route = self.routes.add(Rank.SUBSCRIBER, message_class, label, label, handler)
         return Subscription(self.routes, route)
@@ -330,7 +340,8 @@ class Runtime:
         nobody may wait: see `invoke_nowait`.
         """
         self._check_running(name)
-        request = Request(name, dict(args or {}), principal, target, key, timeout, dry_run)
+        given = _arguments(name, args)
+        request = Request(name, given, principal, target, key, timeout, dry_run)
         return self.commands.call(request)
 
     def invoke_nowait(
@@ -349,7 +360,8 @@ class Runtime:
         What fails and is not waited for is among the dead letters. See `invoke`.
         """
         self._check_running(name)
-        return self.commands.start(Request(name, dict(args or {}), principal, target, key, timeout))
+        given = _arguments(name, args)
+        return self.commands.start(Request(name, given, principal, target, key, timeout))
 
     def _check_running(self, name: str) -> None:
         if not self.phase.booted:
@@ -395,7 +407,8 @@ class Runtime:
         """Ask every active part how it is; ready for JSON.
 
         `healthy` is True when no part is missing and none says otherwise. A part's
-        `@lifecycle.health` method runs as a turn, with `limit_s` seconds to answer.
+        `@lifecycle.health` method runs as a turn, an `async` one on the event loop, with `limit_s`
+        seconds to answer. A service that hangs, or is not started again, is unhealthy by itself.
         """
         parts = ask_health(self._active(), self.turns, limit_s) | {
             unit.name: unit.error for unit in self._lifecycle.caretaker.missing_units
@@ -470,6 +483,8 @@ class Runtime:
     def _turn(
         self, payload: Message, source: str = "", correlation: str | None = None
     ) -> EventTurn:
+        if not isinstance(payload, Message):
+            raise TypeError(f"what is emitted is a message, not {payload!r}")
         clock = self.clock
         now_ns, monotonic = clock.time_ns(), clock.monotonic()
         return EventTurn(self, payload, source or self.name, now_ns, monotonic, correlation)
@@ -485,3 +500,9 @@ class Runtime:
         logging.getLogger("edgekernel").error(
             "%s failed while handling an error", where, exc_info=error
         )
+
+
+def _arguments(name: str, args: Mapping[str, Any] | None) -> dict[str, Any]:
+    if args is not None and not isinstance(args, Mapping):
+        raise InvalidValueError(f"{name}: the arguments are values by name, not {args!r}")
+    return dict(args or {})

@@ -292,16 +292,18 @@ class Unit:
         return f"<Unit {self.name} {self.state}>"
 
 
-def call_hook(method: Callable[..., Any], context: Context, *args: object) -> Any:
+def call_hook(
+    method: Callable[..., Any], context: Context, *args: object, limit_s: float = HOOK_LIMIT_S
+) -> Any:
     """Call a hook that takes its arguments, and after them the context if it wants that.
 
-    One that is `async` runs on the event loop and is waited for, at most `HOOK_LIMIT_S` seconds.
+    One that is `async` runs on the event loop and is waited for, at most `limit_s` seconds.
     """
     answer = method(*args, context) if _wants_more(method, len(args)) else method(*args)
     if not isinstance(answer, Coroutine):
         return answer
     label = f"{context.source}.{method.__name__}"
-    return context.runtime.tasks.run(answer, HOOK_LIMIT_S, label)
+    return context.runtime.tasks.run(answer, limit_s, label)
 
 
 def _wants_more(method: Callable[..., Any], given: int) -> bool:

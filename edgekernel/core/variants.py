@@ -72,11 +72,11 @@ class SignalRuntime(Runtime):
         failures: list[BaseException] = []
         try:
             for number in _SIGNALS:
-                earlier[number] = signal.signal(number, lambda *_: None)
+                earlier[int(number)] = signal.signal(number, lambda *_: None)
             self._serve_until_stopped(arrived, told, failures)
         finally:
-            for number, handler in earlier.items():
-                signal.signal(number, handler)
+            for caught, handler in earlier.items():
+                signal.signal(caught, handler)
             signal.set_wakeup_fd(before)
             os.close(arrived)
             os.close(told)

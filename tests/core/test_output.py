@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from edgekernel import Device, Effect, Quality, Runtime, Signal, output
 from edgekernel.core.errors import (
     BadReadingError,
     BootError,
+    ConfigError,
     HeldSafeError,
     InvalidValueError,
     UnavailableError,
@@ -408,3 +410,15 @@ def test_a_late_write_does_not_count_on_a_new_attachment(dimmer: Dimmer, wanted:
     assert len(late.refused) == 1
     assert dimmer.driven[-2:] == [40, wanted]
     assert (dimmer.level.setpoint, dimmer.level.value) == (wanted, wanted)
+
+
+@pytest.mark.parametrize(
+    ("type_", "safe", "range_"),
+    [(float, 200.0, (0, 100)), (bool, 1, None), (int, 0.5, None), (float, "off", None)],
+)
+def test_a_safe_value_that_cannot_be_driven_is_refused(
+    type_: Any, safe: Any, range_: tuple[float, float] | None
+) -> None:
+    """P8: the safe value is one that the output takes; another is refused when declared."""
+    with pytest.raises(ConfigError, match=rf"safe={safe!r} cannot be driven: the output takes"):
+        output(type_, safe=safe, range=range_)

@@ -390,7 +390,7 @@ class TestServices:
         sim.advance(1.0)
         with pytest.raises(LifecycleError, match="pump: not updated: its tick does not end"):
             runtime.hot_update(Pump2("pump", steps))
-        assert runtime.status()["components"]["pump"]["state"] == "active"
+        assert runtime.status()["components"]["pump"]["state"] == "hung"
         sim.advance(45.0)
         assert steps.all == [
             "start v1", "tick v1 1", "stop v1", "start v1",

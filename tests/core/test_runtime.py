@@ -16,6 +16,7 @@ import pytest
 
 from edgekernel import (
     Context,
+    Device,
     Event,
     Interface,
     Message,
@@ -31,6 +32,7 @@ from edgekernel import (
 )
 from edgekernel.core.errors import (
     BootError,
+    ConfigError,
     ForbiddenError,
     InvalidValueError,
     LifecycleError,
@@ -839,3 +841,83 @@ def test_a_part_belongs_to_one_runtime(make_runtime: MakeRuntime) -> None:
         second.boot()
     assert "recorder: attached to 'edgekernel' already" in str(failed.value.exceptions)
     assert recorder.ctx.runtime is first
+
+
+@pytest.mark.parametrize("wrong", ["number", Number, None, 3])
+def test_only_messages_are_emitted(make_runtime: MakeRuntime, wrong: Any) -> None:
+    """P9: what is no message is refused where it is emitted, not taken and lost."""
+    runtime = make_runtime()
+    with runtime:
+        for tell in (runtime.emit, runtime.post):
+            with pytest.raises(TypeError, match="what is emitted is a message, not"):
+                tell(wrong)
+
+
+async def wait_for_it(event: Event) -> None:
+    """Handle an event some time."""
+
+
+@pytest.mark.parametrize(
+    ("message_class", "handler", "text"),
+    [
+        (Number(1), print, "a message class, not Number"),
+        ("number", print, "a message class, not 'number'"),
+        (int, print, "a message class, not <class 'int'>"),
+        (Number, None, "a function that is called as a turn, not None"),
+        (Number, wait_for_it, "`async` would never run"),
+    ],
+)
+def test_what_cannot_be_subscribed_is_refused(
+    make_runtime: MakeRuntime, message_class: Any, handler: Any, text: str
+) -> None:
+    """P3: a mistaken subscription is refused at once, and harms no other handler."""
+    runtime = make_runtime()
+    seen: list[Message] = []
+    runtime.subscribe(Number, lambda event: seen.append(event.payload))
+    with pytest.raises(TypeError, match=re.escape(text)):
+        runtime.subscribe(message_class, handler)
+    runtime.emit(Number(1))
+    assert seen == [Number(1)]
+
+
+class Unnamed(Process):
+    """Has no name."""
+
+
+class Hasty(Device):
+    """Does not call its base."""
+
+    def __init__(self) -> None:
+        self.id = "hasty"
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (Unnamed, 'Unnamed: a part needs a name: write `name = "..."` in the class'),
+        (Unnamed(), 'Unnamed: a part needs a name: write `name = "..."` in the class'),
+        (Device(""), "Device: a device needs an id"),
+        (Hasty(), "Hasty: its __init__ does not call super().__init__(id)"),
+    ],
+)
+def test_a_part_without_a_name_says_how_to_give_one(
+    make_runtime: MakeRuntime, part: Any, text: str
+) -> None:
+    """P5: what cannot be named is refused with where it is and what to do."""
+    runtime = make_runtime()
+    with pytest.raises(ConfigError, match=re.escape(text)):
+        runtime.register(part)
+    with runtime:
+        for change in (runtime.hot_add, runtime.hot_update):
+            with pytest.raises(ConfigError, match=re.escape(text)):
+                change(part)
+
+
+@pytest.mark.parametrize("wrong", [[1], [], "level", 1])
+def test_arguments_are_given_by_name(make_runtime: MakeRuntime, wrong: Any) -> None:
+    """P11: arguments that are no mapping are an invalid request, not an error of `dict`."""
+    runtime = make_runtime()
+    with runtime:
+        for ask in (runtime.invoke, runtime.invoke_nowait):
+            with pytest.raises(InvalidValueError, match=r"fan\.on: the arguments are"):
+                ask("fan.on", wrong)
