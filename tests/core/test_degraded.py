@@ -352,7 +352,8 @@ def test_a_retry_that_hangs_is_told(sim: Simulation, steps: Steps) -> None:
     recovered, over = told[2:]
     assert recovered == message.RuntimeRecovered()
     assert isinstance(over, message.ChangeRecovered)
-    assert (over.change, over.seconds) == ("start of sensor", pytest.approx(100.0))
+    assert over.change == "start of sensor"
+    assert over.seconds == pytest.approx(100.0)
     assert steps.all == ["start other"]
 
 
