@@ -349,10 +349,9 @@ def test_a_retry_that_hangs_is_told(sim: Simulation, steps: Steps) -> None:
     degraded = message.RuntimeDegraded(("sensor",))
     assert told == [degraded, message.ChangeHung("start of sensor", 30.0)]
     runtime.hot_add(NotingProcess("other", steps))
-    assert told[2:] == [
-        message.RuntimeRecovered(),
-        message.ChangeRecovered("start of sensor", pytest.approx(100.0)),
-    ]
+    assert told[2] == message.RuntimeRecovered()
+    assert told[3].change == "start of sensor"
+    assert told[3].seconds == pytest.approx(100.0)
     assert steps.all == ["start other"]
 
 
