@@ -232,7 +232,12 @@ class HotChanges:
             new = [part() for _ in olds] if isinstance(part, type) else [part]
             pairs = zip(olds, new, strict=True)
             replacements = [Replacement(self._runtime, self._lifecycle, *pair) for pair in pairs]
-            Exchange(self._runtime, replacements, self._spawned_late.clear).carry_out()
+            down = [each for each in replacements if each.is_down]
+            at_work = [each for each in replacements if each not in down]
+            if at_work:
+                Exchange(self._runtime, at_work, self._spawned_late.clear).carry_out()
+            for each in down:
+                each.start_instead()
         except BaseException as error:
             failed = message.HotUpdateFailed(part_name(part), describe(of_user_code(error))[0])
             self._runtime.emit(failed)

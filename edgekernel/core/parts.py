@@ -27,6 +27,8 @@ class Parts:
         self.standing: list[Unit] = []  # those that a shutdown stops, in the order of starting
         self.coming: list[Unit] = []
         """Services that run already and have yet to take the place of another one."""
+        self.held_back: list[Unit] = []
+        """Devices whose driver is being replaced: until then their outputs take nothing."""
         self._of_kind: dict[type, dict[str, Any]] = {}
 
     def of(self, kind: type[P]) -> Mapping[str, P]:

@@ -232,7 +232,8 @@ class Runtime:
 
     def fault(self, name: str, error: BaseException) -> None:
         """Let the supervisor of a spawned part know of a failure; nothing for other parts."""
-        self._lifecycle.children.fault(name, error)
+        if not self._is_on_purpose(error):
+            self._lifecycle.children.fault(name, error)
 
     def resolve(self) -> None:
         """Fill in what the parts require of one another, as `boot` does first.
@@ -451,12 +452,19 @@ class Runtime:
 
     def turn_failed(self, label: str, error: BaseException) -> None:
         """Report an effect or another turn that raised."""
-        if isinstance(error, HeldSafeError) and self.phase is Phase.STOPPING:
-            self.held_back += 1  # an effect was refused an output held safe: that is the purpose
+        if self._is_on_purpose(error):
+            self.held_back += 1
             return
         text, trace = describe(error)
         self._keep(label, text, trace)
         self.emit(message.EffectError(label, text, trace))
+
+    def _is_on_purpose(self, error: BaseException) -> bool:
+        """Say whether an effect was refused an output that is held safe for the moment."""
+        parts = self._lifecycle.parts
+        return isinstance(error, HeldSafeError) and (
+            self.phase is Phase.STOPPING or bool(parts.held_back)
+        )
 
     def turn_was_slow(self, label: str, seconds: float) -> None:
         """Report a turn that kept others waiting."""

@@ -13,11 +13,12 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context, ContextVar
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgekernel.core.clock import Clock, SystemClock, ThreadLike
 from edgekernel.core.errors import TurnTimeoutError, of_user_code, unless_unwound
 from edgekernel.core.graph import here
+from edgekernel.core.observing import PrintingObserver, TurnObserver
 
 if TYPE_CHECKING:
     from edgekernel.core.tasks import Tasks
@@ -125,41 +126,6 @@ class CallTurn(Turn):
         finally:
             if self._on_done is not None:
                 self._on_done()
-
-
-class TurnObserver(Protocol):
-    """Who is told of what goes wrong in a queue. Called with no lock held."""
-
-    def turn_failed(self, label: str, error: BaseException) -> None: ...
-    def turn_was_slow(self, label: str, seconds: float) -> None: ...
-    def feedback_cut(self, members: Sequence[str], cut: str) -> None: ...
-    def turns_dropped(self, dropped: int) -> None: ...
-
-
-class PrintingObserver:
-    """Reports through `logging`: for queues that belong to no runtime."""
-
-    def turn_failed(self, label: str, error: BaseException) -> None:
-        """Log the error with its traceback."""
-        self._log().error("%s failed", label, exc_info=error)
-
-    def turn_was_slow(self, label: str, seconds: float) -> None:
-        """Log the duration."""
-        self._log().warning("%s took %.3f s", label, seconds)
-
-    def feedback_cut(self, members: Sequence[str], cut: str) -> None:
-        """Log the members of the loop."""
-        self._log().error("feedback loop cut at %s: %s", cut, " -> ".join(members))
-
-    def turns_dropped(self, dropped: int) -> None:
-        """Log how many."""
-        self._log().error("the turn queue is full: %d turns dropped so far", dropped)
-
-    @staticmethod
-    def _log() -> Any:
-        import logging  # costs 12 ms: only where something has gone wrong
-
-        return logging.getLogger("edgekernel")
 
 
 class TurnQueue:

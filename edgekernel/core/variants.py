@@ -71,8 +71,8 @@ class SignalRuntime(Runtime):
         earlier: dict[int, Any] = {}
         failures: list[BaseException] = []
         try:
-            for number in _SIGNALS:
-                earlier[int(number)] = signal.signal(number, lambda *_: None)
+            for each in _SIGNALS:
+                earlier[each] = signal.signal(each, lambda *_: None)
             self._serve_until_stopped(arrived, told, failures)
         finally:
             for caught, handler in earlier.items():
