@@ -88,14 +88,18 @@ class Source:
 
     __slots__ = ("_marked", "_observers", "_state")
 
+    _state: State
+    _marked: int
+    """The latest change that may concern it; right without a look if CHECKED is not below."""
+    _observers: dict[Consumer, None]
+
     _flow: Flow | None = None
     """The flow that computes it for keeps."""
 
     def __init__(self, state: State, marked: int) -> None:
         self._state = state
         self._marked = marked
-        """The latest change that may concern it; right without a look if CHECKED is not below."""
-        self._observers: dict[Consumer, None] = {}
+        self._observers = {}
 
     def _settle(self, flow: Flow, depth: int) -> State:
         """Bring it up to date and return what it holds."""

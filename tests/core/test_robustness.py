@@ -327,8 +327,8 @@ def test_whatever_a_handler_raises_harms_no_other(
     class Broken(Process):
         name = "broken"
 
-        def handle_event(self, ctx: Context, event: Event) -> None:
-            if isinstance(event.payload, Number):
+        def handle_event(self, ctx: Context, evt: Event) -> None:
+            if isinstance(evt.payload, Number):
                 raise error
 
     runtime = make_runtime()
