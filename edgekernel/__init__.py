@@ -37,11 +37,12 @@ from edgekernel.core.plugins import PluginLoader
 from edgekernel.core.policy import Policy
 from edgekernel.core.process import Process
 from edgekernel.core.reading import Reading, reading
-from edgekernel.core.runtime import Runtime, SignalRuntime, ThreadedRuntime
+from edgekernel.core.runtime import Runtime
 from edgekernel.core.sample import Quality, Sample
 from edgekernel.core.service import Service
 from edgekernel.core.signals import Signal, batch
 from edgekernel.core.state import StateStore
+from edgekernel.core.variants import SignalRuntime, ThreadedRuntime
 from edgekernel.core.version import VERSION as __version__
 
 __all__ = [

@@ -20,7 +20,8 @@ from edgekernel.core import message
 from edgekernel.core.clock import SystemClock
 from edgekernel.core.errors import BootError, ConfigError, EdgekernelError
 from edgekernel.core.output import OutputDeclaration
-from edgekernel.core.runtime import Runtime, SignalRuntime
+from edgekernel.core.runtime import Runtime
+from edgekernel.core.variants import SignalRuntime
 from edgekernel.hal.gpio import DigitalInput
 from edgekernel.node.plan import Plan, make_plan
 

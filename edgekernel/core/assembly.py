@@ -8,7 +8,7 @@ from functools import partial
 from edgekernel.core import message
 from edgekernel.core.context import Host
 from edgekernel.core.device import Device
-from edgekernel.core.errors import LifecycleError, describe
+from edgekernel.core.errors import LifecycleError, describe, of_user_code
 from edgekernel.core.gate import Gate
 from edgekernel.core.parts import Parts
 from edgekernel.core.poller import Poller
@@ -33,8 +33,11 @@ class Assembly:
         """Start a unit; raises what kept it from starting: then `undo` takes down what stands."""
         try:
             self._start(unit)
-        except SystemExit as error:  # would end a thread of the runtime without a word
-            raise LifecycleError(f"{unit.name}: its start has asked for an exit") from error
+        except Exception:
+            raise
+        except BaseException as error:  # would end a thread of the runtime without a word
+            what = describe(of_user_code(error))[0]
+            raise LifecycleError(f"{unit.name}: its start ended with {what}") from error
 
     def _start(self, unit: Unit) -> None:
         try:
@@ -85,8 +88,9 @@ class Assembly:
         unit.leave()
         try:
             unit.deactivate()
-        except Exception as error:
-            self._runtime.emit(message.ComponentFailed(unit.name, *describe(error)))
+        except BaseException as error:
+            failure = describe(of_user_code(error))
+            self._runtime.emit(message.ComponentFailed(unit.name, *failure))
 
     def poll(self, device: Device) -> None:
         """See to it that a device is polled, by a new poller if it is the first of its group."""

@@ -30,7 +30,8 @@ class Carrier:
             run = self._carry_out_async(call)
             call.run_by(self._turns.within(self._tasks.start, run, partial(self._ended, call)))
         elif runs_on == "worker":
-            self._workers.submit(partial(self._turns.within, self._carry_out, call))
+            work = partial(self._turns.within, self._carry_out, call)
+            self._workers.submit(work, lambda: not call.done)
         elif self._turns.inside():
             self._carry_out(call)
         elif waits and call.limit_s is None:

@@ -8,7 +8,7 @@ from typing import Any
 from edgekernel.core.assembly import Assembly
 from edgekernel.core.context import Host
 from edgekernel.core.degraded import Caretaker
-from edgekernel.core.errors import EscalationError, LifecycleError, describe
+from edgekernel.core.errors import EscalationError, LifecycleError, describe, unless_unwound
 from edgekernel.core.gate import Gate
 from edgekernel.core.markers import hook
 from edgekernel.core.parts import Parts
@@ -106,6 +106,7 @@ class Children:
                 raise LifecycleError(f"{unit.name}: not started again: it has gone")
             if unit.state is UnitState.ACTIVE:
                 return
+            self._gate.begin(f"restart of {unit.name}")
             self._assembly.start(unit)
             self._assembly.set_ticking(unit)
             self._caretaker.settle()
@@ -117,8 +118,8 @@ class Children:
                 return
             try:
                 self._assembly.undo(unit)
-            except Exception as failure:  # a supervisor goes on whatever happens
-                error = describe(failure)[0]
+            except BaseException as failure:  # a supervisor goes on whatever happens
+                error = describe(unless_unwound(failure))[0]
             unit.state, unit.error, unit.retry_ns = UnitState.FAILED, error, None
             self._caretaker.settle()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from types import FunctionType
 from typing import Any, TypeVar
 
 from edgekernel.core.computed import Computed
@@ -111,19 +112,35 @@ def _once(found: Iterable[H]) -> tuple[H, ...]:
 def _check(cls: type, marked: Sequence[tuple[str, Note]], factory: str) -> None:
     """Raise ConfigError for markers that cannot be meant, before anything is started."""
     steps: dict[str, str] = {}
+    commands: dict[str, str] = {}
     for name, note in marked:
         where = f"{cls.__name__}.{name}"
-        if isinstance(note, ComputedNote):
-            code = getattr(getattr(cls, name), "__code__", None)
-            if code is not None and code.co_flags & _NOT_AT_ONCE:
-                raise ConfigError(
-                    f"{where}: a computed cannot be async or a generator: its value is there at "
-                    "once. Make it an effect that sets a signal."
-                )
+        if isinstance(note, ComputedNote) and _comes_later(getattr(cls, name)):
+            raise ConfigError(
+                f"{where}: a computed cannot be async or a generator: its value is there at "
+                "once. Make it an effect that sets a signal."
+            )
+        if isinstance(note, OnNote) and _comes_later(getattr(cls, name)):
+            raise ConfigError(
+                f"{where}: a handler cannot be async or a generator: handlers see the events one "
+                "at a time, in their order. Let it call an async @command with "
+                "ctx.invoke_nowait, or set a signal that an async @effect reads."
+            )
+        if isinstance(note, CommandNote) and commands.setdefault(note.name, name) != name:
+            raise ConfigError(
+                f"{where}: {commands[note.name]} is the command {note.name!r} too. Give one "
+                "another name."
+            )
         if isinstance(note, HookNote) and steps.setdefault(note.step, name) != name:
             raise ConfigError(
                 f"{where}: {steps[note.step]} is marked @lifecycle.{note.step} too. Mark one, and "
                 "let it call the other."
+            )
+    for name in _called_at_once(cls):
+        if _comes_later(getattr(cls, name)):
+            raise ConfigError(
+                f"{cls.__name__}.{name}: it cannot be async or a generator: it is called, and not "
+                "awaited. Use an async @effect or @command, or lifecycle.activate."
             )
     for name, value in vars(cls).items():
         if isinstance(value, property) and list(notes_of(value.fget)):
@@ -132,6 +149,21 @@ def _check(cls: type, marked: Sequence[tuple[str, Note]], factory: str) -> None:
             )
     if factory and not callable(getattr(cls, factory, None)):
         raise ConfigError(f"{cls.__name__}: factory={factory!r} is none of its methods")
+
+
+def _called_at_once(cls: type) -> Iterator[str]:
+    """Yield the names of what edgekernel's own base classes say how to call."""
+    for base in cls.__mro__:
+        if base.__module__.startswith("edgekernel.core."):
+            yield from (
+                name for name, value in vars(base).items() if isinstance(value, FunctionType)
+            )
+
+
+def _comes_later(function: object) -> bool:
+    """Say whether a call of a function only makes a coroutine or a generator."""
+    code = getattr(function, "__code__", None)
+    return code is not None and bool(code.co_flags & _NOT_AT_ONCE)
 
 
 def kebab(name: str) -> str:

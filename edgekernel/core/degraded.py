@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import random
-
 from edgekernel.core import message
 from edgekernel.core.assembly import Assembly
+from edgekernel.core.backoff import Backoff
 from edgekernel.core.clock import NANOSECONDS, EventLike
 from edgekernel.core.context import Host
 from edgekernel.core.errors import LifecycleError, describe
@@ -31,7 +30,6 @@ class Caretaker:
         self._parts = parts
         self._assembly = assembly
         self._gate = gate
-        self._jitter = random.Random(runtime.name)
         self._care: EventLike = runtime.clock.Event()
         self._at_work = False
         self._told: tuple[str, ...] = ()
@@ -39,8 +37,13 @@ class Caretaker:
     @property
     def missing(self) -> tuple[str, ...]:
         """The names of the parts that should be active and are not."""
-        wrong = self._parts.in_state(UnitState.WAITING, UnitState.FAILED)
-        return tuple(unit.name for unit in wrong)
+        return tuple(unit.name for unit in self.missing_units)
+
+    @property
+    def missing_units(self) -> tuple[Unit, ...]:
+        """The parts that should be active and are not; one that is just tried again is not yet."""
+        wrong = self._parts.in_state(UnitState.WAITING, UnitState.FAILED, UnitState.STARTING)
+        return tuple(unit for unit in wrong if unit.state is not UnitState.STARTING or unit.error)
 
     def try_to_start(self, unit: Unit) -> Exception | None:
         """Start a unit; return what kept it from starting. What can come later, is cared for."""
@@ -49,6 +52,8 @@ class Caretaker:
         missing = unit.unmet()
         if missing:
             return self._let_wait(unit, missing)
+        if self._runtime.phase.booted:
+            self._gate.begin(f"start of {unit.name}")
         try:
             self._assembly.start(unit)
         except Exception as error:
@@ -71,13 +76,23 @@ class Caretaker:
         unit.state, unit.error = UnitState.WAITING, text
         return LifecycleError(text)
 
-    def retry_later(self, unit: Unit, error: Exception) -> None:
-        """Take down what of a unit stands, and try it again after a while."""
+    def retry_later(self, unit: Unit, error: BaseException) -> None:
+        """Take down what of a unit stands, and try it again after a while.
+
+        How long is doubled with each failure, until it has run for longer than the longest while.
+        """
+        now_ns = self._runtime.clock.monotonic_ns()
+        backoff = unit.backoff
+        if backoff is None:
+            seed = f"{self._runtime.name}/{unit.name}"
+            unit.backoff = backoff = Backoff(seed, RETRY_S, RETRY_LIMIT_S)
+        if unit.started_ns is not None:
+            backoff.ran((now_ns - unit.started_ns) / NANOSECONDS)
+            unit.started_ns = None
         self._assembly.undo(unit)
-        unit.state, unit.attempts = UnitState.FAILED, unit.attempts + 1
+        delay_s = backoff.failed()
+        unit.state, unit.attempts = UnitState.FAILED, backoff.failures
         unit.error, trace = describe(error)
-        delay_s = min(RETRY_S * 2.0 ** (unit.attempts - 1), RETRY_LIMIT_S)
-        delay_s *= self._jitter.uniform(0.8, 1.2)
         unit.retry_ns = self._runtime.clock.monotonic_ns() + int(delay_s * NANOSECONDS)
         self._runtime.emit(message.ComponentFailed(unit.name, unit.error, trace))
         self._runtime.emit(message.PartRetry(unit.name, unit.attempts, delay_s))
@@ -112,6 +127,12 @@ class Caretaker:
         self._runtime.emit(told if self._told else message.RuntimeRecovered())
 
     def _take_care(self) -> None:
+        try:
+            self._take_care_until_the_end()
+        finally:
+            self._at_work = False
+
+    def _take_care_until_the_end(self) -> None:
         while not self._runtime.phase.ending:
             self._care.wait(self._wait_s())
             self._care.clear()

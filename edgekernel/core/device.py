@@ -8,7 +8,7 @@ from typing import ClassVar, TypeVar
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.context import Context
-from edgekernel.core.errors import EdgekernelError, LifecycleError, describe
+from edgekernel.core.errors import LifecycleError, UnavailableError, describe, unless_unwound
 from edgekernel.core.output import Output, OutputDeclaration
 from edgekernel.core.reading import Reading, ReadingDeclaration
 from edgekernel.core.signals import batch
@@ -108,16 +108,22 @@ class Device:
         return self.clock.time_ns()
 
     def attach(self, ctx: Context) -> None:
-        """Connect, with every output at its safe value; raises what `connect` raises."""
+        """Connect, with every output at its safe value; raises what `connect` raises.
+
+        Raises LifecycleError if a runtime has it already.
+        """
+        if self._context is not None:
+            raise LifecycleError(
+                f"{self.id}: attached to {self._context.runtime.name!r} already: a device belongs "
+                "to one runtime at a time"
+            )
         self._context = ctx
         try:
             self.connect()
             for output in self.outputs.values():
                 output.release()
-        except Exception as error:
-            ctx.emit(message.DeviceFailed(self.id, *describe(error)))
-            for output in self.outputs.values():
-                output.let_go()
+        except BaseException as error:
+            self._tell_failure(unless_unwound(error))
             self._let_go()
             self._context = None
             raise
@@ -134,8 +140,11 @@ class Device:
             for output in self.outputs.values():
                 try:
                     output.hold_safe(reason)
-                except EdgekernelError as error:
+                except Exception as error:
                     errors.append(error)
+                except BaseException as error:  # the other outputs are tried all the same
+                    text = describe(unless_unwound(error))[0]
+                    errors.append(UnavailableError(f"{output.label}: {text}"))
         if errors:
             raise ExceptionGroup(f"{self.id}: outputs that could not be made safe", errors)
 
@@ -146,10 +155,8 @@ class Device:
             return
         try:
             self.hold_safe("the device is detached")
-        except ExceptionGroup as error:
-            ctx.emit(message.DeviceFailed(self.id, *describe(error)))
-        for output in self.outputs.values():
-            output.let_go()
+        except BaseException as error:
+            self._tell_failure(unless_unwound(error))
         self._let_go()
         self._online = False  # told by DeviceDetached: nothing has gone wrong
         for reading in self.readings.values():
@@ -172,10 +179,15 @@ class Device:
             self.ctx.emit(message.DeviceOffline(self.id, error))
 
     def _let_go(self) -> None:
+        for output in self.outputs.values():
+            output.let_go()
         try:
             self.disconnect()
-        except Exception as error:
-            self.ctx.emit(message.DeviceFailed(self.id, *describe(error)))
+        except BaseException as error:
+            self._tell_failure(unless_unwound(error))
+
+    def _tell_failure(self, error: BaseException) -> None:
+        self.ctx.emit(message.DeviceFailed(self.id, *describe(error)))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id}>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from edgekernel.core.commands import nearest
 from edgekernel.core.device import Device
 from edgekernel.core.parts import Parts
 
@@ -22,7 +23,13 @@ class Devices(Mapping[str, Device]):
         self._detach = detach
 
     def __getitem__(self, id: str) -> Device:
-        return self._parts.of(Device)[id]
+        devices = self._parts.of(Device)
+        if id not in devices:
+            raise KeyError(f"no device {id!r}{nearest(id, devices)}")
+        return devices[id]
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._parts.of(Device)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._parts.of(Device))

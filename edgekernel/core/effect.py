@@ -10,7 +10,7 @@ from operator import attrgetter
 from typing import Any, cast
 
 from edgekernel.core.computed import TooDeep, settle_deep
-from edgekernel.core.errors import ReactiveError
+from edgekernel.core.errors import ReactiveError, of_user_code
 from edgekernel.core.flight import Flight
 from edgekernel.core.graph import (
     END,
@@ -71,7 +71,7 @@ class Effect(Turn, Consumer):
         *,
         lazy: bool = False,
         cancel_on_supersede: bool = False,
-        on_error: Callable[[Exception], object] | None = None,
+        on_error: Callable[[Any], object] | None = None,
         name: str = "",
     ) -> None:
         """Run `function` as an effect.
@@ -192,7 +192,7 @@ class Effect(Turn, Consumer):
                 if cleanup is not None:
                     flies = self._take(cleanup)
             except BaseException as error:
-                if not isinstance(error, Exception):  # Ctrl-C: as if it had yet to run
+                if isinstance(error, KeyboardInterrupt):  # as if it had yet to run
                     self._dirty, run.reads, run.cursor = True, None, len(deps) - 1
                 raise
             finally:
@@ -208,8 +208,8 @@ class Effect(Turn, Consumer):
                     or began < world.restored_at
                 ):
                     self._settle_reads(run, began)
-        except Exception as error:
-            self._failed(error)
+        except BaseException as error:
+            self._failed(of_user_code(error))
 
     def _take(self, made: object) -> bool:
         """Keep what a run has returned, or let it fly; say whether it does."""
@@ -321,21 +321,21 @@ class Effect(Turn, Consumer):
             try:
                 with untracked():
                     cleanup()
-            except Exception as error:
-                self._failed(error)
+            except BaseException as error:
+                self._failed(of_user_code(error))
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: BaseException) -> None:
         for fallback in list(self._fallbacks or ()):
             try:
                 fallback()
-            except Exception as another:
-                self._turns.failed(f"effect {self.name}: fallback", another)
+            except BaseException as another:
+                self._turns.failed(f"effect {self.name}: fallback", of_user_code(another))
         if self._on_error is not None:
             try:
                 self._on_error(error)
                 return
-            except Exception as another:
-                error = another
+            except BaseException as another:
+                error = of_user_code(another)
         self._turns.failed(self.label, error)
 
     def _notify(self, effects: list[Any]) -> None:

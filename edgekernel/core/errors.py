@@ -29,7 +29,28 @@ A refusal carries `code`, a stable word for machines, beside its text for people
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+
+
+def unless_unwound(error: BaseException) -> BaseException:
+    """Return the error; raise it again if it is how a simulated clock ends its fibers."""
+    if type(error).__name__ == "GreenletExit":
+        raise error
+    return error
+
+
+def of_user_code(error: BaseException) -> BaseException:
+    """Return the error if it is a failure of the code that was called, whatever its class.
+
+    Raises it again if it is meant for the thread itself: Ctrl-C, which only the main thread
+    hears, and how a simulated clock ends its fibers.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        if threading.current_thread() is threading.main_thread():
+            raise error
+        return error
+    return unless_unwound(error)
 
 
 def describe(error: BaseException) -> tuple[str, str]:

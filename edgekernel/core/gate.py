@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from edgekernel.core.clock import Clock
+from edgekernel.core.clock import NANOSECONDS, Clock
+
+HOLD_LIMIT_S = 30.0
+"""Seconds after which a change that keeps all others waiting is told of."""
 
 
 class Gate:
@@ -13,14 +16,58 @@ class Gate:
 
     A part that is being started or stopped may ask for further changes: they belong to the one
     that goes on. Handlers, effects and commands never wait here, a shutdown not for long, and
-    who waits is sent away when the shutdown comes.
+    who waits is sent away when the shutdown comes. A watchdog may watch how long a change takes
+    (`Watched`), from the time on that somebody says what it is.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        look: Callable[[], object] = lambda: None,
+        tell: Callable[[str, float, bool], object] = lambda change, seconds, over: None,
+    ) -> None:
+        """Let the first one in. `look` lets the watchdog look; `tell` hears which change hangs,
+        since how many seconds, and whether it is over."""
         self._clock = clock
+        self._look = look
+        self._tell = tell
+        self._change = self._hung_change = ""
+        self._hung = False
+        self.begun_ns: int | None = None
+        self.limit_ns: int | None = None
         self._moved = clock.Condition()  # told whenever somebody leaves, or should look again
         self._inside: list[object] = []  # the flows of the one change that goes on
         self._closed = False
+
+    def begin(self, change: str) -> None:
+        """Say which step of the change that goes on begins now."""
+        self._change, self.begun_ns = change, self._clock.monotonic_ns()
+        if self.limit_ns is None:
+            self.limit_ns = int(HOLD_LIMIT_S * NANOSECONDS)
+            self._look()
+        self._end_spell()
+
+    def _end_spell(self) -> None:
+        if self._hung:
+            self._hung = False
+            self._look()
+
+    def mark_hung(self, hung: bool) -> None:
+        """Let the watchdog be called when the present step ends."""
+        self._hung = hung
+
+    def hangs(self, seconds: float) -> None:
+        """Tell which change keeps the others waiting."""
+        self._hung_change = self._change
+        self._tell(self._hung_change, seconds, False)
+
+    def recovered(self, seconds: float) -> None:
+        """Tell that it does so no more."""
+        self._tell(self._hung_change, seconds, True)
+
+    def problem(self) -> str:
+        """Return nothing: the runtime works on, only its parts stay as they are."""
+        return ""
 
     def held(self) -> bool:
         """Say whether the calling thread belongs to the change that goes on."""
@@ -41,6 +88,8 @@ class Gate:
             yield entered
         finally:
             if entered:
+                self.begun_ns = self.limit_ns = None
+                self._end_spell()
                 with self._moved:
                     self._inside.clear()
                     self._moved.notify_all()

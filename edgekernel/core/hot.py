@@ -18,6 +18,8 @@ from edgekernel.core.errors import (
     UnavailableError,
     UnknownTargetError,
     describe,
+    of_user_code,
+    unless_unwound,
 )
 from edgekernel.core.lifecycle import Lifecycle
 from edgekernel.core.order import needs_of
@@ -104,7 +106,7 @@ class HotChanges:
             self._do(label, step, here)
 
     def _stops(self, service: Unit, affected: Collection[Unit]) -> bool:
-        if service in affected:
+        if any(unit.name == service.name for unit in affected):  # it, or the one it replaces
             return True
         part = service.part
         return isinstance(part, Poller) and any(unit.part in part.devices for unit in affected)
@@ -121,6 +123,7 @@ class HotChanges:
                 raise LifecycleError(f"{label}: not done: who asks for it is being stopped")
             if self._runtime.phase is Phase.CREATED:
                 raise LifecycleError(f"{label}: the runtime is created; it has to be running")
+            self._lifecycle.gate.begin(label)
             try:
                 step()
             finally:
@@ -148,8 +151,9 @@ class HotChanges:
                 label, step = self._waiting.popleft()
             try:
                 self._do(label, step)
-            except (Exception, SystemExit) as error:
-                self._runtime.emit(message.HotChangeFailed(label, *describe(error)))
+            except BaseException as error:
+                failed = message.HotChangeFailed(label, *describe(unless_unwound(error)))
+                self._runtime.emit(failed)
 
     # Add
 
@@ -228,9 +232,14 @@ class HotChanges:
             new = [part() for _ in olds] if isinstance(part, type) else [part]
             pairs = zip(olds, new, strict=True)
             replacements = [Replacement(self._runtime, self._lifecycle, *pair) for pair in pairs]
-            Exchange(self._runtime, replacements, self._spawned_late.clear).carry_out()
-        except Exception as error:
-            failed = message.HotUpdateFailed(part_name(part), describe(error)[0])
+            down = [each for each in replacements if each.is_down]
+            at_work = [each for each in replacements if each not in down]
+            if at_work:
+                Exchange(self._runtime, at_work, self._spawned_late.clear).carry_out()
+            for each in down:
+                each.start_instead()
+        except BaseException as error:
+            failed = message.HotUpdateFailed(part_name(part), describe(of_user_code(error))[0])
             self._runtime.emit(failed)
             raise
         finally:
@@ -267,6 +276,6 @@ class HotChanges:
             for spawn in spawned:
                 try:
                     spawn()
-                except Exception as error:
-                    label = f"spawn by {parent}"
-                    self._runtime.emit(message.HotChangeFailed(label, *describe(error)))
+                except BaseException as error:
+                    label, failure = f"spawn by {parent}", describe(of_user_code(error))
+                    self._runtime.emit(message.HotChangeFailed(label, *failure))

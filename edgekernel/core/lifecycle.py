@@ -32,16 +32,21 @@ class Lifecycle:
         self._limit_s = shutdown_limit_s
         self._lock = runtime.clock.Lock()
         self.phase = Phase.CREATED
-        self.gate = Gate(runtime.clock)
         self.parts = Parts(runtime)
+        self.services = Services(runtime, lambda: self.phase is Phase.RUNNING, self.parts.all)
+        self.gate = Gate(runtime.clock, self.services.watchdog.look, self._tell_of_hanging)
+        self.services.watchdog.watch(self.gate)
         self.assembly = Assembly(runtime, self.parts, self.gate, shutdown_limit_s)
         self.caretaker = Caretaker(runtime, self.parts, self.assembly, self.gate)
         self.children = Children(runtime, self.parts, self.assembly, self.caretaker, self.gate)
         self.assembly.when_struck = self.children.forget
-        self.services = Services(runtime, lambda: self.phase is Phase.RUNNING, self.parts.all)
         self.stopped: EventLike = runtime.clock.Event()
         self._booted: EventLike = runtime.clock.Event()  # or the boot has failed
         self._on_stopped: list[Callable[[], object]] = []
+
+    def _tell_of_hanging(self, change: str, seconds: float, over: bool) -> None:
+        what = message.ChangeRecovered if over else message.ChangeHung
+        self._runtime.post(what(change, seconds))
 
     # Boot
 
@@ -60,28 +65,39 @@ class Lifecycle:
             )
         if phase is not Phase.CREATED:
             return
-        with self.gate.passing():
-            try:
-                self._boot()
-            except BaseException:
-                self._roll_back()
-                raise
-            finally:
-                self._booted.set()
+        try:
+            with self.gate.passing():
+                self._boot_or_stop()
+        except BaseException:
+            self._let_go_of_the_rest()
+            raise
+        finally:
+            self._booted.set()
 
     def _wait_for_boot(self) -> None:
         self._booted.wait()
         if not self.phase.booted:
             raise LifecycleError(f"{self._runtime.name}: the boot in another thread has failed")
 
-    def _roll_back(self) -> None:
+    def _boot_or_stop(self) -> None:
+        try:
+            self._boot()
+        except BaseException:
+            if self._begins_to_end():
+                self._stop("the boot failed")
+            raise
+
+    def _begins_to_end(self) -> bool:
+        """Say whether the caller is the first who ends the runtime; then it is stopping."""
         with self._lock:
             first = not self.phase.ending
             if first:
                 self.phase = Phase.STOPPING
-        if first:
-            self._stop("the boot failed")
-        elif self.stopped.wait(self._bound_s):
+        return first
+
+    def _let_go_of_the_rest(self) -> None:
+        """After a boot that has failed, wait for the shutdown, which waits for the gate itself."""
+        if self.stopped.wait(self._bound_s):
             for unit in reversed(self.parts.standing):  # those that the shutdown has not seen
                 if unit.state is not UnitState.STOPPED:
                     self.assembly.stopping().retire(unit)
@@ -153,14 +169,18 @@ class Lifecycle:
             call()
 
     def shutdown(self, reason: str) -> None:
-        """Stop everything once, on a thread of its own; wait for it where that is possible."""
+        """Stop everything once, on a thread of its own; wait for it where that is possible.
+
+        A runtime that has not booted never does from now on.
+        """
         with self._lock:
-            if self.phase is Phase.CREATED:
-                return
-            first = not self.phase.ending
-            if first:
-                self.phase = Phase.STOPPING
-        if first:
+            never_booted = self.phase is Phase.CREATED
+            if never_booted:
+                self.phase = Phase.STOPPED
+        if never_booted:
+            self._close()
+            return
+        if self._begins_to_end():
             clock = self._runtime.clock
             clock.Thread(partial(self._stop, reason), f"{self._runtime.name}:shutdown").start()
         if not self.called_by_a_part():
@@ -186,13 +206,17 @@ class Lifecycle:
         try:
             stopping.stop(self.parts.standing, reason)
         finally:
-            self.services.watchdog.close()
-            self._runtime.commands.close()
-            self._runtime.tasks.close()
-            with self._lock:
-                self.phase = Phase.STOPPED
-            stopping.tell(message.RuntimeShutdown(reason))
-            self._runtime.turns.close()
-            self.stopped.set()
-            for call in self._on_stopped:
-                call()
+            self._close(partial(stopping.tell, message.RuntimeShutdown(reason)))
+
+    def _close(self, tell: Callable[[], object] = lambda: None) -> None:
+        """End what the runtime has of its own, and `tell` of it before the handlers rest."""
+        self.services.watchdog.close()
+        self._runtime.commands.close()
+        self._runtime.tasks.close()
+        with self._lock:
+            self.phase = Phase.STOPPED
+        tell()
+        self._runtime.turns.close()
+        self.stopped.set()
+        for call in self._on_stopped:
+            call()

@@ -10,6 +10,7 @@ from edgekernel.core.errors import ConfigError, RateLimitedError
 from edgekernel.core.record import dataclass
 
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
+_FEW = 100
 _FORM = re.compile(r"(\d+)/(s|min|h)")
 
 
@@ -28,6 +29,10 @@ class RateLimit:
             raise ConfigError(f'rate limit {text!r}: expected a form such as "10/min" (s, min, h)')
         return cls(int(found[1]), _SECONDS[found[2]])
 
+    def filled(self, tokens: float, passed_s: float) -> float:
+        """Return how many tokens there are when so much time has passed."""
+        return min(float(self.count), tokens + passed_s * self.count / self.within_s)
+
 
 class Rates:
     """The token buckets of the commands that have a rate limit."""
@@ -35,7 +40,10 @@ class Rates:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._buckets: dict[str, tuple[float, float]] = {}  # tokens, and when there were so many
+        self._buckets: dict[str, tuple[float, float, RateLimit]] = {}
+        """Tokens, when there were so many, and the limit. One that is full again need not be
+        kept, so that those of parts that have gone are not kept for ever."""
+        self._many = _FEW
 
     def take(self, name: str, limit: RateLimit | None, *, consume: bool = True) -> None:
         """Take a token of the bucket `name`, or only look whether there is one.
@@ -44,15 +52,26 @@ class Rates:
         """
         if limit is None:
             return
-        per_token_s = limit.within_s / limit.count
         with self._lock:
             now = self._clock.monotonic()
-            tokens, since = self._buckets.get(name, (float(limit.count), now))
-            tokens = min(float(limit.count), tokens + (now - since) / per_token_s)
+            tokens, since, _ = self._buckets.get(name, (float(limit.count), now, limit))
+            tokens = limit.filled(tokens, now - since)
             missing = 1.0 - tokens
             if missing <= 1e-9:  # sums of floating point seconds
-                self._buckets[name] = tokens - consume, now
+                self._buckets[name] = tokens - consume, now, limit
+                if len(self._buckets) > self._many:
+                    self._forget_full(now)
                 return
         raise RateLimitedError(
-            name, f"{limit.count} in {limit.within_s:g} s", missing * per_token_s
+            name,
+            f"{limit.count} in {limit.within_s:g} s",
+            missing * limit.within_s / limit.count,
         )
+
+    def _forget_full(self, now: float) -> None:
+        self._buckets = {
+            name: bucket
+            for name, bucket in self._buckets.items()
+            if bucket[2].filled(bucket[0], now - bucket[1]) < bucket[2].count
+        }
+        self._many = max(_FEW, 2 * len(self._buckets))

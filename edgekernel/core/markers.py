@@ -11,8 +11,9 @@ marked, the mark counts that it has there; not marked, it is a plain method agai
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar, get_args, overload
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.core.limits import RateLimit
@@ -78,6 +79,7 @@ class HookNote:
 class Supervision:
     """How a component restarts the children it has spawned; times in seconds.
 
+    The strategy is one-for-one, one-for-all or rest-for-one.
     At most `max_restarts` in `within_s`, the first after `backoff_s`, each later one after twice
     the delay, up to `backoff_limit_s`. What goes beyond is a failure of the component itself.
     """
@@ -87,6 +89,22 @@ class Supervision:
     within_s: float = 60.0
     backoff_s: float = 1.0
     backoff_limit_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        checks = {
+            "strategy": self.strategy in get_args(Strategy),
+            "max_restarts": self.max_restarts >= 0,
+            "within_s": 0 < self.within_s < math.inf,
+            "backoff_s": 0 <= self.backoff_s < math.inf,
+            "backoff_limit_s": 0 <= self.backoff_limit_s < math.inf,
+        }
+        problems = [
+            f"lifecycle.supervision: {field} is {getattr(self, field)!r}; see `Supervision`"
+            for field, fine in checks.items()
+            if not fine
+        ]
+        if problems:
+            raise ConfigError(*problems)
 
 
 Note = ComputedNote | EffectNote | OnNote | CommandNote | HookNote
@@ -282,6 +300,7 @@ class lifecycle:
         """Mark a method `(self, child, error, attempt)` that decides about a failed child.
 
         True restarts it by the strategy; False gives it up. See `Supervision` for the numbers.
+        Raises ConfigError for a strategy that there is not, or a number that is none.
         """
         how = Supervision(strategy, max_restarts, within_s, backoff_s, backoff_limit_s)
         return lambda method: _mark(method, HookNote("supervision", how))

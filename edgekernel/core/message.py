@@ -5,6 +5,8 @@ from __future__ import annotations
 from edgekernel.core.messages import Message, Severity
 
 __all__ = [
+    "ChangeHung",
+    "ChangeRecovered",
     "CommandDone",
     "CommandRefused",
     "ComponentFailed",
@@ -179,6 +181,21 @@ class HotChangeFailed(Message):
     change: str
     error: str
     traceback: str
+
+
+class ChangeHung(Message):
+    """A start, retry or hot change has gone on for `seconds`; all others wait for it."""
+
+    severity = Severity.ERROR
+    change: str
+    seconds: float
+
+
+class ChangeRecovered(Message):
+    """The start, retry or hot change that hung has come to an end after `seconds`."""
+
+    change: str
+    seconds: float
 
 
 class PluginFailed(Message):

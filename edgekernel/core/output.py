@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
+from edgekernel.core.clock import LockLike
 from edgekernel.core.effect import running_effect
-from edgekernel.core.errors import HeldSafeError, UnavailableError
+from edgekernel.core.errors import (
+    ConfigError,
+    HeldSafeError,
+    UnavailableError,
+    describe,
+    unless_unwound,
+)
 from edgekernel.core.reading import Reading
 from edgekernel.core.signals import Signal, batch
 from edgekernel.core.values import ValueType
@@ -102,31 +110,62 @@ class Output(Generic[T]):
 
     def _write(self, value: T, *, hold: bool = False) -> None:
         with batch():  # what depends on it runs after the lock is released
-            if not self._lock.acquire(timeout=_WRITE_LIMIT_S):
-                raise UnavailableError(f"{self.label}: a write before this one hangs")
-            try:
+            with self._writing() as lock:
                 if self._held and not hold:
                     raise HeldSafeError(f"{self.label}: not set to {value!r}: {self._held}")
-                self._try_to_drive(value, _ATTEMPTS if hold else 1)
+                self._try_to_drive(lock, value, _ATTEMPTS if hold else 1)
                 if self._held and self.safe is not None and value != self.safe:
-                    self._try_to_drive(self.safe, _ATTEMPTS)  # held while the driver was at work
-            finally:
-                self._lock.release()
+                    # held while the driver was at work
+                    self._try_to_drive(lock, self.safe, _ATTEMPTS)
+            if self._outlived(lock):
+                self._drive_again()
+                raise HeldSafeError(
+                    f"{self.label}: not set to {value!r}: the device was attached anew meanwhile"
+                )
 
-    def _try_to_drive(self, value: T, attempts: int) -> None:
+    @contextmanager
+    def _writing(self) -> Iterator[LockLike]:
+        lock = self._lock
+        if not lock.acquire(timeout=_WRITE_LIMIT_S):
+            raise UnavailableError(f"{self.label}: a write before this one hangs")
+        try:
+            yield lock
+        finally:
+            lock.release()
+
+    def _outlived(self, lock: LockLike) -> bool:
+        """Say whether the write with this lock belongs to an earlier attachment."""
+        return lock is not self._lock
+
+    def _drive_again(self) -> None:
+        """A late write of an earlier attachment may have come through: drive what counts now."""
+        with self._writing() as lock:
+            self._safe_now = False
+            value = self.safe if self._held else self._setpoint.peek()
+            if value is not None:
+                self._try_to_drive(lock, value, _ATTEMPTS)
+
+    def _try_to_drive(self, lock: LockLike, value: T, attempts: int) -> None:
         for left in reversed(range(attempts)):
-            try:
-                self._drive_now(value)
+            if self._outlived(lock):
                 return
-            except Exception as error:
-                if left:
+            try:
+                self._drive_now(lock, value)
+                return
+            except BaseException as error:
+                unless_unwound(error)
+                if left or self._outlived(lock):
                     continue
-                self.readback.fail(f"the driver failed: {error}")
-                raise UnavailableError(f"{self.label}: not set to {value!r}: {error}") from error
+                text = describe(error)[0]
+                self.readback.fail(f"the driver failed: {text}")
+                raise UnavailableError(f"{self.label}: not set to {value!r}: {text}") from error
 
-    def _drive_now(self, value: T) -> None:
+    def _drive_now(self, lock: LockLike, value: T) -> None:
         self._safe_now = False  # until the driver has said otherwise
-        self.readback.update(self._drive(value))
+        reported = self._drive(value)
+        if self._outlived(lock):
+            return
+        self.readback.update(reported)
         self._setpoint.set(value)
         self._safe_now = self.safe is None or value == self.safe
 
@@ -138,6 +177,8 @@ class OutputDeclaration(Generic[T]):
     """A class attribute of a Device: each instance has its own Output of that name."""
 
     def __init__(self, values: ValueType[T], safe: T | None, device_class: str) -> None:
+        if safe is not None and not values.contains(safe):
+            raise ConfigError(f"safe={safe!r} cannot be driven: the output takes {values.allowed}")
         self.values = values
         self.safe = safe
         self.device_class = device_class
@@ -183,6 +224,7 @@ def output(
     """Declare an output of a Device class; its driver method is marked with `@<name>.drive`.
 
     `safe` is the value for start, stop and failure; None says explicitly that there is none.
-    The other parameters are those of `reading`.
+    The other parameters are those of `reading`. Raises ConfigError if `safe` is not among the
+    values that the output takes.
     """
     return OutputDeclaration(ValueType(type, unit, range, precision), safe, device_class)

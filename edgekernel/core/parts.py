@@ -25,6 +25,10 @@ class Parts:
         self._runtime = runtime
         self.units: Mapping[str, Unit] = {}  # replaced, not changed: others iterate it
         self.standing: list[Unit] = []  # those that a shutdown stops, in the order of starting
+        self.coming: list[Unit] = []
+        """Services that run already and have yet to take the place of another one."""
+        self.held_back: list[Unit] = []
+        """Devices whose driver is being replaced: until then their outputs take nothing."""
         self._of_kind: dict[type, dict[str, Any]] = {}
 
     def of(self, kind: type[P]) -> Mapping[str, P]:
@@ -56,8 +60,6 @@ class Parts:
                 "mark its class with @component"
             )
         name = name or part_name(part)
-        if not name:
-            raise ConfigError(f"{type(part).__name__}: a part needs a name (or a device an id)")
         if name in self.units:
             other = self.units[name].part
             raise ConfigError(f"{name}: two parts of this name: {part!r} and {other!r}")
@@ -135,7 +137,7 @@ class Parts:
 
     def on_this_thread(self) -> Unit | None:
         """Return the service on whose thread the caller runs."""
-        for unit in self.units.values():
+        for unit in (*self.units.values(), *self.coming):
             if unit.supervised is not None and unit.supervised.is_here():
                 return unit
         return None
@@ -159,15 +161,25 @@ def is_component(part: Any) -> bool:
 def part_name(part: Any) -> str:
     """Return what a part, or the instances of a class, are called unless another name is given.
 
-    A device by its id, a role by its name, anything else as its class says.
+    A device by its id, a role by its name, anything else as its class says. Raises ConfigError
+    if it has no name.
     """
-    if isinstance(part, Device):
-        return part.id
     cls = part if isinstance(part, type) else type(part)
-    if issubclass(cls, Role):
-        name: str = part.name
-        return name
-    return describe_class(cls).name
+    if isinstance(part, Device):
+        if not hasattr(part, "poll_group"):
+            raise ConfigError(f"{cls.__name__}: its __init__ does not call super().__init__(id)")
+        if not part.id:
+            raise ConfigError(f"{cls.__name__}: a device needs an id: super().__init__(id)")
+        return part.id
+    if not issubclass(cls, Role) or (cls is part and not cls.name):
+        return describe_class(cls).name
+    if not part.name:
+        raise ConfigError(
+            f'{cls.__name__}: a part needs a name: write `name = "..."` in the class, or give one '
+            "where it is registered"
+        )
+    name: str = part.name
+    return name
 
 
 def _check_device(device: Device, name: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from edgekernel.core import message
 from edgekernel.core.component import describe_class
 from edgekernel.core.context import Context
-from edgekernel.core.errors import ConfigError, describe
+from edgekernel.core.errors import ConfigError, describe, unless_unwound
 from edgekernel.core.markers import command, own_component_note
 from edgekernel.core.messages import Event
 from edgekernel.core.role import Role
@@ -32,7 +32,8 @@ class PluginLoader(Service):
     other contents than before are loaded: their components are added, replaced all or nothing
     (see `Runtime.hot_update`) or, if they are no longer there, removed. A file that cannot be
     loaded leaves what it brought before at work; the reason is in `status` and in the message
-    PluginFailed. Files whose name begins with `_` are not looked at.
+    PluginFailed. What could not be added or replaced is tried again when another file has changed.
+    Files whose name begins with `_` or `.` are not looked at.
     """
 
     name = "plugins"
@@ -73,53 +74,79 @@ class PluginLoader(Service):
 
     def _scan(self, ctx: Context) -> None:
         found = {
-            path: _read(path)
-            for name in sorted(os.listdir(self.directory))
-            for path in [os.path.join(self.directory, name)]
-            if name.endswith(".py") and not name.startswith("_")
+            os.path.join(self.directory, name)
+            for name in os.listdir(self.directory)
+            if name.endswith(".py") and not name.startswith(("_", "."))
         }
-        for path in [known for known in self._files if known not in found]:
+        gone = [path for path in self._files if path not in found]
+        for path in gone:
             file = self._files.pop(path)
-            self._settle(ctx, path, file, {})
-        for path, contents in found.items():
-            known = self._files.setdefault(path, _File())
-            if contents != known.contents:
-                known.contents = contents
-                self._load(ctx, path, known)
+            file.classes = {}
+            self._settle(ctx, file)
+            self._tell(ctx, path, file)
+        changed = [self._load(path) for path in sorted(found)]
+        if gone or any(changed):
+            self._settle_all(ctx)
+        for path, file in sorted(self._files.items()):
+            self._tell(ctx, path, file)
 
-    def _load(self, ctx: Context, path: str, file: _File) -> None:
-        file.problem = ""
+    def _load(self, path: str) -> bool:
+        """Run a file that is new or has other contents; say whether its classes are others."""
+        file = self._files.setdefault(path, _File())
+        before, file.contents = file.contents, None  # what cannot be read is tried again
         try:
-            classes = _components(_run(path, file.contents or b""))
-        except Exception as error:
-            self._failed(ctx, path, file, error)
-            return
-        self._settle(ctx, path, file, classes)
+            file.contents = _read(path)
+            if file.contents == before:
+                return False
+            file.told, file.unsettled = "", False
+            file.classes = _components(_run(path, file.contents))
+        except BaseException as error:
+            file.problem, file.trace = describe(unless_unwound(error))
+            return False
+        file.unsettled, file.problem = True, ""
+        return True
 
-    def _settle(self, ctx: Context, path: str, file: _File, classes: dict[str, type]) -> None:
-        """Bring the runtime in step with what a file has now; each component by itself."""
-        runtime = ctx.runtime
-        for name in [known for known in file.parts if known not in classes]:
-            self._try(ctx, path, file, partial(runtime.hot_remove, name, force=True))
-            file.parts.discard(name)
-        for name, cls in classes.items():
-            if name in file.parts:
-                self._try(ctx, path, file, partial(runtime.hot_update, cls))
-            elif self._try(ctx, path, file, partial(runtime.hot_add, cls)):
-                file.parts.add(name)
+    def _settle_all(self, ctx: Context) -> None:
+        """Bring in what files have, as long as that succeeds: one may need what another brings."""
+        progress = True
+        while progress:
+            unsettled = [file for _, file in sorted(self._files.items()) if file.unsettled]
+            settled = [self._settle(ctx, file) for file in unsettled]
+            progress = any(settled)
 
-    def _try(self, ctx: Context, path: str, file: _File, change: Callable[[], object]) -> bool:
+    def _settle(self, ctx: Context, file: _File) -> bool:
+        """Bring the runtime in step with what a file has now; say whether anything succeeded."""
+        runtime, done = ctx.runtime, False
+        file.unsettled, file.problem = False, ""
+        for name in [known for known in file.parts if known not in file.classes]:
+            self._try(file, partial(runtime.hot_remove, name, force=True))
+            file.parts.pop(name)
+        for name, cls in file.classes.items():
+            if file.parts.get(name) is cls:
+                continue
+            change = runtime.hot_update if name in file.parts else runtime.hot_add
+            if self._try(file, partial(change, cls)):
+                file.parts[name] = cls
+                done = True
+            else:
+                file.unsettled = True
+        return done
+
+    @staticmethod
+    def _try(file: _File, change: Callable[[], object]) -> bool:
         try:
             change()
-        except Exception as error:
-            self._failed(ctx, path, file, error)
+        except BaseException as error:
+            file.problem, file.trace = describe(unless_unwound(error))
             return False
         return True
 
     @staticmethod
-    def _failed(ctx: Context, path: str, file: _File, error: Exception) -> None:
-        file.problem, trace = describe(error)
-        ctx.emit(message.PluginFailed(path, file.problem, trace))
+    def _tell(ctx: Context, path: str, file: _File) -> None:
+        """Report what is wrong with a file, once."""
+        if file.problem and file.problem != file.told:
+            ctx.emit(message.PluginFailed(path, file.problem, file.trace))
+        file.told = file.problem
 
 
 class _File:
@@ -127,8 +154,13 @@ class _File:
 
     def __init__(self) -> None:
         self.contents: bytes | None = None
-        self.parts: set[str] = set()
-        self.problem = ""
+        self.classes: dict[str, type] = {}
+        """What it has now, by name."""
+        self.parts: dict[str, type] = {}
+        """What it has brought into the runtime."""
+        self.unsettled = False
+        """Whether it has what could not be brought in."""
+        self.problem = self.trace = self.told = ""
 
 
 def _read(path: str) -> bytes:

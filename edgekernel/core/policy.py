@@ -24,6 +24,13 @@ class Policy:
     destructive: bool = True
     audit: bool = True
 
+    def __post_init__(self) -> None:
+        for field in ("allow", "deny"):
+            if isinstance(getattr(self, field), str):  # its letters would be taken for patterns
+                raise TypeError(
+                    f"Policy: {field} is a list of names; write [{getattr(self, field)!r}]"
+                )
+
     def objection(self, names: Iterable[str], destructive: bool) -> str:
         """Say why a command, by all the names it has, may not be called; "" if it may."""
         names = list(names)

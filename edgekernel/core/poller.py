@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from functools import partial
 
@@ -9,7 +10,7 @@ from edgekernel.core import message
 from edgekernel.core.clock import NANOSECONDS, EventLike
 from edgekernel.core.context import Context
 from edgekernel.core.device import Device
-from edgekernel.core.errors import describe
+from edgekernel.core.errors import ConfigError, describe, of_user_code
 from edgekernel.core.service import Service
 from edgekernel.core.signals import batch
 
@@ -63,6 +64,15 @@ class Poller(Service):
 
     def tick(self, ctx: Context) -> None:
         """Poll the devices that are due."""
+        try:
+            self._poll_due(ctx)
+        except BaseException as error:  # nobody is polled until the next run, if there is one
+            text = f"{self.name} has failed: {describe(of_user_code(error))[0]}"
+            for device in self._devices:
+                Device.set_offline(device, text)
+            raise
+
+    def _poll_due(self, ctx: Context) -> None:
         now = ctx.clock.monotonic_ns()
         for device in self._devices:
             if not self._take_up(ctx, device, now):
@@ -115,9 +125,13 @@ class Poller(Service):
         if not device.attached:
             return
         try:
+            if not _is_interval(device.every):
+                raise ConfigError(f"every is {device.every!r}; it must be above 0, in seconds")
             with batch():
                 device.poll()
-        except Exception as error:
+            device.set_online()
+        except BaseException as error:
+            of_user_code(error)
             if not device.attached:
                 return  # taken away meanwhile
             text, trace = describe(error)
@@ -125,11 +139,13 @@ class Poller(Service):
                 ctx.emit(message.DeviceFailed(device.id, text, trace))
             with batch():
                 device.set_offline(text)
-        else:
-            device.set_online()
+
+
+def _is_interval(every_s: float) -> bool:
+    return isinstance(every_s, int | float) and 1 / NANOSECONDS <= every_s < math.inf
 
 
 def _after(due_ns: int, every_s: float, now_ns: int) -> int:
     """Return the first time on the grid of `due_ns` that is not in the past."""
-    step = int(every_s * NANOSECONDS)
+    step = int(every_s * NANOSECONDS) if _is_interval(every_s) else NANOSECONDS
     return due_ns + step * max(1, -((due_ns - now_ns) // step))

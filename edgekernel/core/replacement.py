@@ -8,7 +8,7 @@ from typing import Any
 
 from edgekernel.core import handover
 from edgekernel.core.context import Host
-from edgekernel.core.errors import LifecycleError, TurnTimeoutError
+from edgekernel.core.errors import LifecycleError, TurnTimeoutError, of_user_code
 from edgekernel.core.first_start import START_LIMIT_S, FirstStart
 from edgekernel.core.lifecycle import Lifecycle
 from edgekernel.core.unit import Unit, UnitState
@@ -101,14 +101,45 @@ class Replacement:
         self._first: FirstStart | None = None
         self._let_go = self._attached = self._was_ticking = False
 
-    def check(self) -> None:
-        """Raise LifecycleError if the new version cannot take this place."""
+    @property
+    def is_down(self) -> bool:
+        """Whether nothing of the old version stands."""
+        return self.old.state in (UnitState.FAILED, UnitState.WAITING)
+
+    def start_instead(self) -> None:
+        """Put the new version in the place of one that is down, and start it.
+
+        What it lacks it waits for, as the old one may have. Raises what keeps it from starting:
+        then the old one has its place again, and is tried again as before.
+        """
+        old, new, lifecycle = self.old, self.new, self._lifecycle
+        self._check_kind()
+        lifecycle.parts.replace(old, new)
+        try:
+            if new.unmet():
+                lifecycle.caretaker.try_to_start(new)
+            else:
+                self._assembly.start(new)
+        except BaseException:
+            self._assembly.undo(new)
+            lifecycle.parts.replace(new, old)
+            raise
+        self._assembly.set_ticking(new)
+        lifecycle.children.forget(old)
+        lifecycle.children.adopt(new)
+
+    def _check_kind(self) -> None:
         old, new = self.old, self.new
         if old.kind is not new.kind:
             raise LifecycleError(
                 f"{old.name}: a {old.kind.name.lower()} cannot become a "
                 f"{new.kind.name.lower()}; remove it and add the other"
             )
+
+    def check(self) -> None:
+        """Raise LifecycleError if the new version cannot take this place."""
+        old, new = self.old, self.new
+        self._check_kind()
         if old.state is not UnitState.ACTIVE:
             raise LifecycleError(f"{old.name}: it is {old.state}; only an active part is updated")
         missing = new.unmet()
@@ -168,6 +199,7 @@ class Replacement:
         self._known = handover.ask(old)
         self._assembly.poll_no_more(old.part)
         self._let_go = True
+        self._lifecycle.parts.held_back.append(old)
         self._in_turn(old.fall_silent)
         old.part.detach()
 
@@ -177,6 +209,7 @@ class Replacement:
             self._assembly.supervise(new)
             self._tell(new)
             return
+        self._lifecycle.parts.coming.append(new)
         self._first = first = FirstStart(self._runtime, self._lifecycle, new, self._tell)
         self._assembly.supervise(new, begin=first.begin, enter=first.enter)
         self._assembly.set_ticking(new)
@@ -208,6 +241,7 @@ class Replacement:
     def settle(self) -> None:
         """End the old version: the new one is in its place."""
         old, new = self.old, self.new
+        self._is_settled()
         self._lifecycle.parts.replace(old, new)
         new.state = UnitState.ACTIVE
         if new.is_device:
@@ -216,11 +250,21 @@ class Replacement:
             self._assembly.drop_idle_pollers()
         self._assembly.stopping().finish(old)
 
+    def _is_settled(self) -> None:
+        """Note that it is settled which version has the place."""
+        parts = self._lifecycle.parts
+        if self.new in parts.coming:
+            parts.coming.remove(self.new)
+        if self.old in parts.held_back:
+            parts.held_back.remove(self.old)
+
     def roll_back(self) -> None:
         """Put the old version to work again, and end what there is of the new one."""
         old, new = self.old, self.new
         if new.supervised is not None:
+            new.state = UnitState.STOPPING
             new.supervised.cancel()
+            self._lifecycle.gate.look_again()  # it may wait there for a change of its own
             new.supervised.join(START_LIMIT_S)
         if self._first is not None:
             self._first.give_back()
@@ -231,6 +275,7 @@ class Replacement:
             return  # the shutdown has the old one among those that it stops
         if self._let_go:
             self._connect_again()
+        self._is_settled()
         if self._was_ticking:
             self._tick_again()
         elif old.state is UnitState.STOPPING:
@@ -240,10 +285,10 @@ class Replacement:
         old = self.old
         try:
             old.part.attach(old.context)
-        except Exception as error:  # neither version can drive it: then it is missing
+        except BaseException as error:  # neither version can drive it: then it is missing
             for unit in reversed(self._lifecycle.parts.needing([old])):
                 self._assembly.suspend(unit, f"{old.name} is gone")
-            self._lifecycle.caretaker.retry_later(old, error)
+            self._lifecycle.caretaker.retry_later(old, of_user_code(error))
             return
         self._in_turn(old.enter_now)
         if old.part.polled:

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from edgekernel.core.errors import TurnTimeoutError, describe
-from edgekernel.core.markers import hook
+from edgekernel.core.markers import hook, is_async
 from edgekernel.core.provider import contract_name
 from edgekernel.core.registry import Registry
 from edgekernel.core.traits import TraitRegistry
 from edgekernel.core.turns import TurnQueue
-from edgekernel.core.unit import Unit, call_hook
+from edgekernel.core.unit import Unit, UnitState, call_hook
 
 _LEAST_S = 0.05
 
@@ -26,12 +26,13 @@ def describe_units(
 
 def _describe(unit: Unit, traits: TraitRegistry, consumers: list[str]) -> dict[str, Any]:
     meta = unit.meta
+    state, problem = _service_problem(unit)
     return {
         "component": meta.qualified_name,
         "version": meta.version,
         "kind": unit.kind.name.lower(),
-        "state": str(unit.state),
-        "error": unit.error,
+        "state": state or str(unit.state),
+        "error": problem or unit.error,
         "attempts": unit.attempts,
         "optional": unit.optional,
         "parent": unit.parent or None,
@@ -59,21 +60,40 @@ def ask_health(units: Iterable[Unit], turns: TurnQueue, limit_s: float) -> dict[
             answers[unit.name] = _ask(unit, turns, limit_s)
         except TurnTimeoutError as error:
             answers[unit.name], limit_s = describe(error)[0], _LEAST_S
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             answers[unit.name] = describe(error)[0]
     return answers
+
+
+def _service_problem(unit: Unit) -> tuple[str, str]:
+    """Return in which state an active service is that does not serve, and why; else nothing."""
+    supervised = unit.supervised
+    if supervised is None or unit.state is not UnitState.ACTIVE:
+        return "", ""
+    status = supervised.status()
+    if status["state"] == "failed":
+        return "failed", f"failed, and is not started again: {status['last_error']}"
+    if status["state"] == "hung":
+        return "hung", f"hangs for {status['busy_s'] or 0.0:g} s"
+    return "", ""
 
 
 def _ask(unit: Unit, turns: TurnQueue, limit_s: float) -> str:
     missing = unit.unmet()
     if missing:
         return f"nobody provides {', '.join(missing)}"
+    _, problem = _service_problem(unit)
+    if problem:
+        return problem
     method = hook(unit.part, "health")
     if method is None:
         return ""
     asked = method
     label = f"health of {unit.name}"
-    answer = turns.call(lambda: call_hook(asked, unit.context), label, limit_s)
+    if is_async(asked):  # on the event loop, so that no handler waits for it
+        answer = call_hook(asked, unit.context, limit_s=limit_s)
+    else:
+        answer = turns.call(lambda: call_hook(asked, unit.context), label, limit_s)
     if isinstance(answer, str):
         return answer
     return "" if answer is None or answer else "says that it is not healthy"

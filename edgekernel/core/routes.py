@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import IntEnum
 from itertools import count, pairwise
-from operator import length_hint
 from typing import Protocol
 
 from edgekernel.core.clock import Clock
+from edgekernel.core.errors import of_user_code
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.record import dataclass
 from edgekernel.core.turns import Cause, Turn
 
-_TIMED, _TOGETHER = 16, 32
-"""Up to so many handlers of a message are timed each; of more, so many together."""
+_TIMED = 8
+"""Up to so many handlers of a message are timed each; more only when they were slow together."""
 
 
 class Rank(IntEnum):
@@ -49,24 +49,20 @@ def _nobody(event: Event) -> None:
 class Plan:
     """The handlers of one message class, in order."""
 
-    __slots__ = ("chunks", "last", "routes", "single", "together")
+    __slots__ = ("handlers", "timed")
 
-    def __init__(self, routes: list[Route], timed_each: bool) -> None:
-        self.routes = routes
-        self.together = together = 1 if timed_each or len(routes) <= _TIMED else _TOGETHER
-        """How many handlers are timed together: to read the clock costs as much as a handler."""
-        calls = [route.call for route in routes]
-        self.chunks = [calls[n : n + together] for n in range(0, len(calls), together)]
-        """What is called, and timed, together. A handler that is taken out is replaced here, so
-        that it is not called any more by an event that is on its way."""
-        self.last = self.chunks[-1] if self.chunks else None
-        self.single = self.chunks[0] if len(routes) == 1 else None
+    def __init__(self, routes: list[Route], timed: bool) -> None:
+        self.handlers: list[tuple[Call, Route]] = [(route.call, route) for route in routes]
+        """What is called. A handler that is taken out is replaced here, so that it is not called
+        any more by an event that is on its way."""
+        self.timed = timed or 1 < len(routes) <= _TIMED
+        """Whether each handler is timed: to read the clock costs as much as a small handler."""
 
     def drop(self, gone: set[Route]) -> None:
         """Call these no more."""
-        for n, route in enumerate(self.routes):
+        for n, (_, route) in enumerate(self.handlers):
             if route in gone:
-                self.chunks[n // self.together][n % self.together] = _nobody
+                self.handlers[n] = _nobody, route
 
 
 class RoutingTable:
@@ -81,9 +77,8 @@ class RoutingTable:
         self._routes: tuple[Route, ...] = ()
         self._numbers = count()
         self.plans: dict[type[Message], Plan] = {}
+        """The plans made so far, by message class."""
         self._slow: set[type[Message]] = set()
-        self.handled = 0
-        """How many events there were; each takes the next number when its turn comes."""
         self.active: Plan | None = None
         """The plan by which an event is being handled."""
 
@@ -123,7 +118,7 @@ class RoutingTable:
         return plan
 
     def time_each(self, cls: type[Message]) -> None:
-        """From now on time each handler of a message class, however many there are."""
+        """From now on time each handler of a message class."""
         with self._lock:
             self._slow.add(cls)
             self.plans.pop(cls, None)
@@ -145,7 +140,10 @@ class EventHandling(Protocol):
 
     clock: Clock
 
-    def handler_failed(self, route: Route, event: Event, error: Exception | SystemExit) -> None: ...
+    seq: int
+    """The number of the latest event."""
+
+    def handler_failed(self, route: Route, event: Event, error: BaseException) -> None: ...
 
 
 class EventTurn(Event, Turn):
@@ -154,15 +152,7 @@ class EventTurn(Event, Turn):
     A handler that fails harms no other.
     """
 
-    __slots__ = ("_cause", "_handling", "_left", "_plan", "_submitter", "_times_ns")
-
-    _plan: Plan
-    """Where it goes, from its turn on."""
-    _left: Iterator[Call]
-    """The handlers that are still to be called."""
-    _times_ns: list[int] | None
-    """When each handler, or each so many together, had returned, but for the last; None if there
-    is one handler."""
+    __slots__ = ("_cause", "_handling", "_plan", "_route", "_submitter", "_times_ns")
 
     def __init__(
         self,
@@ -181,7 +171,9 @@ class EventTurn(Event, Turn):
         self.cause = None
         self.correlation = correlation
         self._handling = handling
-        self._cause = None
+        self._plan: Plan | None = None
+        self._route: Route | None = None  # the handler that runs now
+        self._times_ns: list[int] | None = None
 
     @property
     def label(self) -> str:
@@ -189,42 +181,53 @@ class EventTurn(Event, Turn):
 
     @property
     def running(self) -> str:
-        return self._route().label if self._plan.routes else ""
+        return self._route.label if self._route else ""
 
     @property
     def component(self) -> str:
-        return self._route().owner if self._plan.routes else ""
+        return self._route.owner if self._route else ""
 
     def slowest(self, begin_ns: int, end_ns: int) -> str:
         plan = self._plan
-        if not plan.routes:
+        if plan is None or not plan.handlers:
             return self.label
-        first = 0
+        routes = [route for _, route in plan.handlers]
         if self._times_ns is not None:
-            times = [begin_ns, *self._times_ns, end_ns]
+            times = [begin_ns, *self._times_ns]
             took = [after - before for before, after in pairwise(times)]
-            first = took.index(max(took)) * plan.together
-        if plan.together > 1:
+            routes = [routes[took.index(max(took))]]
+        else:
             self._handling.routes.time_each(type(self.payload))
-        names = [route.label for route in plan.routes[first : first + plan.together]]
-        return f"{' or '.join(names)} ({self.label})"
+        return f"{' or '.join(route.label for route in routes)} ({self.label})"
 
     def step(self) -> None:
+        handling = self._handling
+        handling.seq = self.seq = handling.seq + 1  # turns run one at a time
         if self._cause is not None:
             self._follow(self._cause)
-        table = self._handling.routes
-        table.handled = self.seq = table.handled + 1
-        kind = type(self.payload)
-        plan = self._plan = table.active = table.plans.get(kind) or table.find(kind)
-        self._times_ns = None
-        if plan.single is not None:
-            try:
-                plan.single[0](self)
-            except (Exception, SystemExit) as error:
-                self._handling.handler_failed(plan.routes[0], self, error)
+        table = handling.routes
+        cls = type(self.payload)
+        plan = self._plan = table.active = table.plans.get(cls) or table.find(cls)
+        if plan.timed:
+            self._call_timed(plan)
         else:
-            self._call_all(plan)
+            for call, self._route in plan.handlers:
+                try:
+                    call(self)
+                except BaseException as error:
+                    handling.handler_failed(self._route, self, of_user_code(error))
         table.active = None
+
+    def _call_timed(self, plan: Plan) -> None:
+        """Call the handlers; remember when each has returned."""
+        times = self._times_ns = list[int]()
+        now_ns = self._handling.clock.monotonic_ns
+        for call, self._route in plan.handlers:
+            try:
+                call(self)
+            except BaseException as error:
+                self._handling.handler_failed(self._route, self, of_user_code(error))
+            times.append(now_ns())
 
     def _follow(self, cause: Cause | None) -> None:
         """Take over what the chain that has led to it tells of itself."""
@@ -233,27 +236,3 @@ class EventTurn(Event, Turn):
             if isinstance(turn, EventTurn):
                 self.cause = turn.seq
             self.correlation = self.correlation or getattr(turn, "correlation", None)
-
-    def _call_all(self, plan: Plan) -> None:
-        """Call the handlers; remember when each, or each so many, have returned."""
-        times = self._times_ns = []
-        now_ns = self._handling.clock.monotonic_ns
-        last = plan.last
-        for chunk in plan.chunks:
-            left = self._left = iter(chunk)
-            for call in left:
-                try:
-                    call(self)
-                except (Exception, SystemExit) as error:
-                    self._handling.handler_failed(self._route(), self, error)
-            if chunk is not last:
-                times.append(now_ns())
-
-    def _route(self) -> Route:
-        """Return the handler that runs now: what is left tells how far it is."""
-        plan = self._plan
-        if self._times_ns is None:
-            return plan.routes[0]
-        chunk = len(self._times_ns)
-        done = len(plan.chunks[chunk]) - length_hint(self._left)
-        return plan.routes[chunk * plan.together + done - 1]

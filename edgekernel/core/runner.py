@@ -9,7 +9,7 @@ from typing import Any, get_args
 from edgekernel.core import message
 from edgekernel.core.clock import NANOSECONDS, Clock
 from edgekernel.core.context import Context
-from edgekernel.core.errors import ConfigError, describe
+from edgekernel.core.errors import ConfigError, describe, unless_unwound
 from edgekernel.core.messages import Message
 from edgekernel.core.service import RestartPolicy, Service
 from edgekernel.core.watchdog import Watchdog
@@ -220,22 +220,17 @@ class Runner:
         self.tell(message.ServiceError(self._service.name, step, text, trace))
 
 
-def unless_unwound(error: BaseException) -> BaseException:
-    """Return the error; raise it again if it is how a simulated clock ends its fibers."""
-    if type(error).__name__ == "GreenletExit":
-        raise error
-    return error
-
-
 def check(service: Service) -> None:
     """Raise ConfigError for settings with which a service cannot be run."""
     limit = service.tick_limit_s
+    restarts, within_s = service.restart_budget
     checks = {
         "interval": 0 <= service.interval < math.inf,
         "tick_limit_s": limit is None or limit > 0,
         "restart": service.restart in get_args(RestartPolicy),
         "backoff_s": 0 <= service.backoff_s < math.inf,
         "backoff_limit_s": 0 <= service.backoff_limit_s < math.inf,
+        "restart_budget": restarts >= 0 and 0 < within_s < math.inf,
     }
     problems = [
         f"{service.name}.{field} is {getattr(service, field)!r}; see `Service.{field}`"

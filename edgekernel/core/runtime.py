@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -16,12 +13,12 @@ from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.commands import Authorizer, Binder, bind_by_name
 from edgekernel.core.device import Device
 from edgekernel.core.devices import Devices
-from edgekernel.core.errors import HeldSafeError, LifecycleError, describe
+from edgekernel.core.errors import HeldSafeError, InvalidValueError, LifecycleError, describe
 from edgekernel.core.hot import HotChanges
 from edgekernel.core.interface import Interface
 from edgekernel.core.invocation import Commands
 from edgekernel.core.lifecycle import Lifecycle
-from edgekernel.core.markers import KindNote, SkillNote
+from edgekernel.core.markers import KindNote, SkillNote, is_async
 from edgekernel.core.messages import Event, Message, Severity
 from edgekernel.core.phase import Phase
 from edgekernel.core.policy import Policies
@@ -41,8 +38,6 @@ from edgekernel.core.unit import Unit, UnitState
 T = TypeVar("T")
 
 _KEPT_ERRORS = 200
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-_STOPPED = 0  # no signal has this number
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +106,7 @@ class Runtime:
         self.errors: deque[ErrorRecord] = deque(maxlen=_KEPT_ERRORS)
         self.error_count = 0
         self.held_back = 0
+        self.seq = 0
         self._lifecycle = Lifecycle(self, shutdown_limit_s)
         self._hot = HotChanges(self, self._lifecycle)
         self.devices = Devices(self._lifecycle.parts, self.attach_device, self.hot_remove)
@@ -237,7 +233,8 @@ class Runtime:
 
     def fault(self, name: str, error: BaseException) -> None:
         """Let the supervisor of a spawned part know of a failure; nothing for other parts."""
-        self._lifecycle.children.fault(name, error)
+        if not self._is_on_purpose(error):
+            self._lifecycle.children.fault(name, error)
 
     def resolve(self) -> None:
         """Fill in what the parts require of one another, as `boot` does first.
@@ -273,9 +270,10 @@ class Runtime:
     def run(self) -> None:
         """Boot and wait until something shuts the runtime down; Ctrl-C does."""
         self.boot()
-        self._wait()
+        self.wait_until_stopped()
 
-    def _wait(self) -> None:
+    def wait_until_stopped(self) -> None:
+        """Wait until something has shut the runtime down; Ctrl-C does."""
         try:
             self._lifecycle.stopped.wait()
         except BaseException as error:
@@ -290,10 +288,8 @@ class Runtime:
         before it is handled, counts as a feedback loop and is cut. See `edgekernel.core.turns`.
         With a `correlation` the event, and what follows from it, has that id.
         """
-        monotonic_ns, time_ns = self._monotonic_ns, self._time_ns
-        now_ns = monotonic_ns()
-        event = EventTurn(self, payload, source or self.name, time_ns(), now_ns, correlation)
-        self.turns.submit_one(event, now_ns)
+        event = self._turn(payload, source, correlation)
+        self.turns.submit_one(event, event.monotonic_ns)
 
     def post(self, payload: Message, source: str = "") -> None:
         """Give a message its place in the order and return at once.
@@ -305,7 +301,17 @@ class Runtime:
     def subscribe(
         self, message_class: type[Message], handler: Callable[[Event], object]
     ) -> Subscription:
-        """Call `handler` for each event of a message class, after all parts, until cancelled."""
+        """Call `handler` for each event of a message class, after all parts, until cancelled.
+
+        Raises TypeError for what is no message class or cannot be called with an event.
+        """
+        if not (isinstance(message_class, type) and issubclass(message_class, Message)):
+            raise TypeError(f"subscribe() is given a message class, not {message_class!r}")
+        if not callable(handler) or is_async(handler):
+            raise TypeError(
+                f"subscribe() is given a function that is called as a turn, not {handler!r}; one "
+                "that is `async` would never run"
+            )
         label = getattr(handler, "__qualname__", repr(handler))
         route = self.routes.add(Rank.SUBSCRIBER, message_class, label, label, handler)
         return Subscription(self.routes, route)
@@ -337,7 +343,8 @@ class Runtime:
         nobody may wait: see `invoke_nowait`.
         """
         self._check_running(name)
-        request = Request(name, dict(args or {}), principal, target, key, timeout, dry_run)
+        given = _arguments(name, args)
+        request = Request(name, given, principal, target, key, timeout, dry_run)
         return self.commands.call(request)
 
     def invoke_nowait(
@@ -356,7 +363,8 @@ class Runtime:
         What fails and is not waited for is among the dead letters. See `invoke`.
         """
         self._check_running(name)
-        return self.commands.start(Request(name, dict(args or {}), principal, target, key, timeout))
+        given = _arguments(name, args)
+        return self.commands.start(Request(name, given, principal, target, key, timeout))
 
     def _check_running(self, name: str) -> None:
         if not self.phase.booted:
@@ -384,7 +392,7 @@ class Runtime:
             "state": "degraded" if running and degraded else str(self.phase),
             "degraded": degraded,
             "uptime_s": self.clock.uptime(),
-            "events": self.routes.handled,
+            "events": self.seq,
             "waiting_turns": self.turns.depth,
             "cut_turns": self.turns.cut_turns,
             "dropped_turns": self.turns.dropped_turns,
@@ -402,11 +410,11 @@ class Runtime:
         """Ask every active part how it is; ready for JSON.
 
         `healthy` is True when no part is missing and none says otherwise. A part's
-        `@lifecycle.health` method runs as a turn, with `limit_s` seconds to answer.
+        `@lifecycle.health` method runs as a turn, an `async` one on the event loop, with `limit_s`
+        seconds to answer. A service that hangs, or is not started again, is unhealthy by itself.
         """
         parts = ask_health(self._active(), self.turns, limit_s) | {
-            unit.name: unit.error
-            for unit in self._lifecycle.parts.in_state(UnitState.WAITING, UnitState.FAILED)
+            unit.name: unit.error for unit in self._lifecycle.caretaker.missing_units
         }
         return {
             "healthy": self.phase is Phase.RUNNING and not any(parts.values()),
@@ -426,9 +434,9 @@ class Runtime:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.shutdown("done" if kind is None else f"{kind.__name__}: {error}")
+        self.shutdown("done" if error is None else describe(error)[0])
 
-    def handler_failed(self, route: Route, event: Event, error: Exception | SystemExit) -> None:
+    def handler_failed(self, route: Route, event: Event, error: BaseException) -> None:
         """Report a handler that raised, unless it was handling an error already: that is kept."""
         text, trace = describe(error)
         self._keep(f"{route.label} handling {event.payload.name}", text, trace)
@@ -446,12 +454,19 @@ class Runtime:
 
     def turn_failed(self, label: str, error: BaseException) -> None:
         """Report an effect or another turn that raised."""
-        if isinstance(error, HeldSafeError) and self.phase is Phase.STOPPING:
-            self.held_back += 1  # an effect was refused an output held safe: that is the purpose
+        if self._is_on_purpose(error):
+            self.held_back += 1
             return
         text, trace = describe(error)
         self._keep(label, text, trace)
         self.emit(message.EffectError(label, text, trace))
+
+    def _is_on_purpose(self, error: BaseException) -> bool:
+        """Say whether an effect was refused an output that is held safe for the moment."""
+        parts = self._lifecycle.parts
+        return isinstance(error, HeldSafeError) and (
+            self.phase is Phase.STOPPING or bool(parts.held_back)
+        )
 
     def turn_was_slow(self, label: str, seconds: float) -> None:
         """Report a turn that kept others waiting."""
@@ -478,9 +493,10 @@ class Runtime:
     def _turn(
         self, payload: Message, source: str = "", correlation: str | None = None
     ) -> EventTurn:
-        clock = self.clock
-        now_ns, monotonic_ns = clock.time_ns(), clock.monotonic_ns()
-        return EventTurn(self, payload, source or self.name, now_ns, monotonic_ns, correlation)
+        if not isinstance(payload, Message):
+            raise TypeError(f"what is emitted is a message, not {payload!r}")
+        time_ns, monotonic_ns = self._time_ns, self._monotonic_ns
+        return EventTurn(self, payload, source or self.name, time_ns(), monotonic_ns(), correlation)
 
     def _keep(self, where: str, text: str, trace: str) -> None:
         self.error_count += 1
@@ -495,98 +511,7 @@ class Runtime:
         )
 
 
-class ThreadedRuntime(Runtime):
-    """A runtime whose life runs on a thread of its own, beside the caller's."""
-
-    def start(self) -> None:
-        """Boot on a thread of its own and return when booted; raises what `boot` raises."""
-        failure: list[Exception] = []
-        booted = self.clock.Event()
-
-        def live() -> None:
-            try:
-                self.boot()
-            except Exception as error:
-                failure.append(error)
-            booted.set()
-            if not failure:
-                self._lifecycle.stopped.wait()
-
-        self.clock.Thread(live, f"{self.name}:runtime").start()
-        booted.wait()
-        if failure:
-            raise failure[0]
-
-    def run(self) -> None:
-        """Start, and block until something shuts the runtime down; Ctrl-C does."""
-        self.start()
-        self._wait()
-
-
-class SignalRuntime(Runtime):
-    """A runtime for a program of its own: POSIX signals become shutdown and messages.
-
-    SIGINT and SIGTERM shut down, a second one is harmless; SIGHUP is the message SystemReload,
-    SIGUSR1 and SIGUSR2 are SystemSignal with action "user1" and "user2". `run` must be called
-    in the main thread.
-    """
-
-    def run(self) -> None:
-        """Boot, and serve signals from the first moment until the shutdown is complete.
-
-        Raises LifecycleError, before anything starts, in another thread than the main one.
-        """
-        if threading.current_thread() is not threading.main_thread():
-            raise LifecycleError(
-                f"{self.name}: only the main thread hears signals: call run() there, or use "
-                "ThreadedRuntime"
-            )
-        arrived, told = os.pipe()
-        os.set_blocking(told, False)
-        # A handler alone may run too late: the interpreter runs it when this thread wakes, and a
-        # signal that comes just before it goes to sleep does not wake it. A byte in a pipe does.
-        earlier = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
-        before = signal.set_wakeup_fd(told)
-        failures: list[BaseException] = []
-        try:
-            self._serve_until_stopped(arrived, told, failures)
-        finally:
-            signal.set_wakeup_fd(before)
-            for number, handler in earlier.items():
-                signal.signal(number, handler)
-            os.close(arrived)
-            os.close(told)
-        if failures:
-            raise failures[0]
-
-    def _serve_until_stopped(self, arrived: int, told: int, failures: list[BaseException]) -> None:
-        stopping = False
-
-        def live() -> None:  # on a thread of its own, so that signals are served meanwhile
-            try:
-                self.boot()
-            except BaseException as error:
-                if not (stopping and isinstance(error, LifecycleError)):
-                    failures.append(error)
-
-        booting = self.clock.Thread(live, f"{self.name}:boot")
-        booting.start()
-        self._lifecycle.when_stopped(lambda: os.write(told, bytes([_STOPPED])))
-        while True:
-            for number in os.read(arrived, 64):
-                if number == _STOPPED:
-                    booting.join(1.0)  # it has yet to say why it failed
-                    return
-                stopping = stopping or number in (signal.SIGINT, signal.SIGTERM)
-                self._serve(number)
-
-    def _serve(self, number: int) -> None:
-        if number in (signal.SIGINT, signal.SIGTERM):
-            self.clock.Thread(
-                lambda: self.shutdown(signal.Signals(number).name), f"{self.name}:signal"
-            ).start()
-        elif number == signal.SIGHUP:
-            self.post(message.SystemReload())
-        else:
-            action = "user1" if number == signal.SIGUSR1 else "user2"
-            self.post(message.SystemSignal(number, action))
+def _arguments(name: str, args: Mapping[str, Any] | None) -> dict[str, Any]:
+    if args is not None and not isinstance(args, Mapping):
+        raise InvalidValueError(f"{name}: the arguments are values by name, not {args!r}")
+    return dict(args or {})

@@ -55,7 +55,13 @@ class Services(Mapping[str, Service]):
         self.watchdog = Watchdog(runtime)
 
     def __getitem__(self, name: str) -> Service:
-        return self._services()[name]
+        services = self._services()
+        if name not in services:
+            raise KeyError(f"no service {name!r}{nearest(name, services)}")
+        return services[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._services()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._services())

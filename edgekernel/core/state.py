@@ -22,6 +22,8 @@ from edgekernel.core.graph import untracked
 from edgekernel.core.signals import Signal, batch
 from edgekernel.core.tree import MISSING, Branch, Path
 
+_MOST_ROUNDS = 1000
+
 
 class StateStore:
     """Values by dot path, such as "system.clock.uptime"; safe to use from any thread.
@@ -72,15 +74,20 @@ class StateStore:
 
         No lock is held meanwhile. If another thread changes the value while `function` runs,
         it is called again with the newer value: it should do nothing else than compute.
+        Raises StateConflictError when that was so 1000 times: then it writes the path itself.
         """
         names = tree.split(path, empty=False)
-        while True:
+        for _ in range(_MOST_ROUNDS):
             seen = tree.found(self._root.peek(), names)
             value = function(None if seen is MISSING else tree.given(seen))
             new = tree.taken(value, names)
             while tree.found(root := self._root.peek(), names) is seen:
                 if self._exchange(root, tree.planted(root, names, new)):
                     return tree.given(new)
+        raise StateConflictError(
+            f"{path!r} changes whenever its update computes a new value: the function must return "
+            "it, and not set it"
+        )
 
     def delete(self, path: str) -> bool:
         """Remove a path and all below it; say whether there was anything."""

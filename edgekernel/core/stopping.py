@@ -8,7 +8,7 @@ from functools import partial
 from edgekernel.core import message
 from edgekernel.core.clock import ThreadLike
 from edgekernel.core.context import Host
-from edgekernel.core.errors import describe
+from edgekernel.core.errors import describe, of_user_code
 from edgekernel.core.gate import Gate
 from edgekernel.core.messages import Message
 from edgekernel.core.order import stopping_last
@@ -98,8 +98,10 @@ class Stopping:
 
     @staticmethod
     def _let_go(unit: Unit, leave_s: float) -> None:
-        unit.leave(leave_s)
-        unit.end()
+        try:
+            unit.leave(leave_s)
+        finally:
+            unit.end()
 
     def _hold_safe(self, standing: Sequence[Unit], reason: str) -> None:
         text = f"the node is stopping: {reason}"
@@ -136,8 +138,8 @@ class Stopping:
         try:
             with self._gate.shared(caller):
                 self._runtime.turns.within(step)
-        except Exception as error:
-            self._passed_over(name, describe(error)[0])
+        except BaseException as error:
+            self._passed_over(name, describe(of_user_code(error))[0])
 
     def _passed_over(self, step: str, error: str) -> None:
         told = message.ShutdownStepFailed(step, error)

@@ -15,9 +15,14 @@ from edgekernel.core import message
 from edgekernel.core.backoff import Backoff, Budget
 from edgekernel.core.clock import NANOSECONDS, EventLike, ThreadLike
 from edgekernel.core.context import Host
-from edgekernel.core.errors import ConfigError, EscalationError, LifecycleError, describe
+from edgekernel.core.errors import (
+    ConfigError,
+    EscalationError,
+    LifecycleError,
+    describe,
+    unless_unwound,
+)
 from edgekernel.core.markers import Supervision
-from edgekernel.core.runner import unless_unwound
 
 Decide = Callable[[str, BaseException, int], object]
 """Says whether a child is restarted, given its name, its error and the number of the attempt."""

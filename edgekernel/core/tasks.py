@@ -182,7 +182,9 @@ class Tasks:
         loop.stop()
 
     def _report(self, label: str, error: BaseException | None) -> None:
-        if isinstance(error, Exception | SystemExit):
+        import asyncio
+
+        if error is not None and not isinstance(error, asyncio.CancelledError):
             self._failed(label, error)
 
     def _unheard(self, context: dict[str, Any]) -> None:

@@ -16,9 +16,9 @@ from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgekernel.core.clock import Clock, SystemClock, ThreadLike
-from edgekernel.core.errors import TurnTimeoutError
+from edgekernel.core.errors import TurnTimeoutError, of_user_code, unless_unwound
 from edgekernel.core.graph import here
-from edgekernel.core.observer import PrintingObserver, TurnObserver
+from edgekernel.core.observing import PrintingObserver, TurnObserver
 
 if TYPE_CHECKING:
     from edgekernel.core.tasks import Tasks
@@ -61,7 +61,11 @@ class Turn(ABC):
         return ""
 
     def slowest(self, begin_ns: int, end_ns: int) -> str:
-        """Return which part of this turn, which has just ended, took the longest, for reports."""
+        """Return which part of this turn, which has just ended, took the longest, for reports.
+
+        Of an event with many handlers all are named at the first time; from then on each
+        handler of such messages is timed, and the one that was slow is named.
+        """
         return self.label
 
     @property
@@ -116,8 +120,9 @@ class CallTurn(Turn):
             self.result = self._function()
         except BaseException as error:
             self.error = error
-            if self._on_done is None or not isinstance(error, Exception):
+            if self._on_done is None:
                 raise
+            of_user_code(error)
         finally:
             if self._on_done is not None:
                 self._on_done()
@@ -125,12 +130,6 @@ class CallTurn(Turn):
 
 class TurnQueue:
     """Runs turns one at a time and in order; see the module's text for who runs them."""
-
-    __slots__ = (
-        "_cause", "_clock", "_closed", "_context", "_contexts", "_current", "_dispatcher",
-        "_dispatcher_name", "_flow", "_full", "_handed_over", "_now_ns", "_observer", "_runner",
-        "_seat", "_slow_ns", "_tasks", "_waiting", "cut_turns", "dropped_turns",
-    )  # fmt: skip
 
     def __init__(
         self,
@@ -198,77 +197,99 @@ class TurnQueue:
     def submit(self, *turns: Turn) -> None:
         """Queue turns; run them now if nobody runs turns. See the module's text."""
         flow = self._flow()
-        if self._runner is not None and self._runner == flow:
+        runner = self._runner
+        if runner is not None and runner == flow:
             self._submit_nested(turns, flow)
             return
         for turn in turns:
             turn._submitter, turn._cause = flow, None
-        if self._append(turns):
+        first: Turn | None = None
+        try:
             try:
-                if self._take_seat(flow):
-                    self._run(flow, self._dispatcher_name is None)
-            except BaseException:  # KeyboardInterrupt and the like leave: somebody must go on
-                self._abandon(flow)
-                raise
+                del self._seat[0]
+                self._runner = flow
+            except IndexError:
+                if not self._append(turns) or not self._seat or not self._take_seat(flow):
+                    return  # otherwise the runner has gone meanwhile
+            else:
+                if len(turns) == 1 and not self._waiting:
+                    first = turns[0]
+                else:
+                    self._waiting.extend(turns)
+            self._run(flow, first, self._dispatcher_name is None)
+        except BaseException:  # Ctrl-C and the like leave: somebody must go on
+            self._abandon(flow)
+            raise
 
     def submit_one(self, turn: Turn, begin_ns: int | None = None) -> None:
         """Do what `submit` does with one turn, on a shorter way if nobody runs turns.
 
-        For turns that are made with no cause.
         `begin_ns` is the monotonic time now, if the caller has just looked.
         """
-        flow_of = self._flow
-        flow = flow_of()
-        if self._waiting or self._runner is not None:
+        seat = self._seat
+        if not seat or self._waiting:
             self.submit(turn)
             return
+        flow_of, now_ns = self._flow, self._now_ns  # methods of others: quicker from here
+        flow = flow_of()
+        turn._submitter = flow
+        turn._cause = None
         try:
-            del self._seat[0]
-        except IndexError:
+            del seat[0]
+        except IndexError:  # taken just now
             self.submit(turn)
             return
         self._runner = flow
         try:
+            context = self._contexts.get(flow) or self._context_of(flow)
             self._current = turn
             self._cause = None
-            now_ns = self._now_ns
             if begin_ns is None:
                 begin_ns = now_ns()
-            context = self._contexts.get(flow) or self._context_of(flow)
             try:
                 context.copy().run(turn.step)
-            except Exception as error:
-                self._report(self._observer.turn_failed, turn.label, error)
+            except BaseException as error:
+                self._report(self._observer.turn_failed, turn.label, of_user_code(error))
             end_ns = now_ns()
             if end_ns - begin_ns > self._slow_ns:
                 self._tell_slow(turn, begin_ns, end_ns)
-            if not self._waiting:
-                self._current = self._runner = None
-                self._seat.append(True)
-                if not self._waiting or not self._take_seat(flow):
-                    return
-            self._run(flow, self._dispatcher_name is None)
-        except BaseException:  # KeyboardInterrupt and the like leave: somebody must go on
+            if self._waiting:
+                self._run(flow, None, self._dispatcher_name is None)
+                return
+            self._current = self._runner = None
+            seat.append(True)
+            if self._waiting and self._take_seat(flow):
+                self._run(flow, None, self._dispatcher_name is None)
+        except BaseException:  # Ctrl-C and the like leave: somebody must go on
             self._abandon(flow)
             raise
 
-    def _run(self, flow: object, others_too: bool) -> None:
+    def _run(self, flow: object, turn: Turn | None, others_too: bool) -> None:
         # A context of its own: what is tracked or batched by who submits ends here.
         context = self._contexts.get(flow) or self._context_of(flow)
-        context.copy().run(self._drain, flow, others_too)
+        context.copy().run(self._drain, flow, turn, others_too)
 
     def submit_elsewhere(self, *turns: Turn) -> None:
         """Queue turns for the dispatcher thread and return at once, whoever runs turns.
 
-        For threads that must not be kept, such as a network's. After `close`, and on a queue
-        without a dispatcher, it is `submit`.
+        For threads that must not be kept, such as a network's. If the queue is full they are
+        dropped. After `close`, and on a queue without a dispatcher, it is `submit`.
         """
         if self._dispatcher_name is None or self._closed:
             self.submit(*turns)
             return
         for turn in turns:
             turn._submitter, turn._cause = self, None
-        self._waiting.extend(turns)
+        if self._append(turns) and self._take_seat(self):
+            self._hand_over()
+
+    def _send(self, turn: Turn) -> None:
+        """Do what `submit_elsewhere` does for who waits for the turn: there always is room."""
+        if self._dispatcher_name is None or self._closed:
+            self.submit(turn)
+            return
+        turn._submitter, turn._cause = self, None
+        self._waiting.append(turn)
         if self._take_seat(self):
             self._hand_over()
 
@@ -277,7 +298,7 @@ class TurnQueue:
         root, cause = self._current, self._cause
         while cause is not None:
             root, _, _, cause = cause
-        if root is not None and getattr(root, "_submitter", None) is _REPORT:
+        if root is not None and root._submitter is _REPORT:
             self.cut_turns += 1
             return
         turn._submitter, turn._cause = _REPORT, None
@@ -308,7 +329,7 @@ class TurnQueue:
         if timeout_s is None:
             self.submit(turn)
         else:
-            self.submit_elsewhere(turn)
+            self._send(turn)
         if not done.wait(timeout_s):
             turn.abandoned = True
             raise TurnTimeoutError(f"{label}: not done within {timeout_s} s")
@@ -321,7 +342,7 @@ class TurnQueue:
         if self.inside():
             return False
         done = self._clock.Event()
-        self.submit_elsewhere(CallTurn(lambda: None, "wait_idle", done.set))
+        self._send(CallTurn(lambda: None, "wait_idle", done.set))
         return done.wait(timeout_s)
 
     def close(self) -> None:
@@ -372,32 +393,39 @@ class TurnQueue:
         context.run(here)
         return context
 
-    def _drain(self, flow: object, others_too: bool) -> None:
-        """Run turns until none is left or the next is somebody else's."""
+    def _drain(self, flow: object, turn: Turn | None, others_too: bool) -> None:
+        """Run a turn, then turns until none is left or the next is somebody else's."""
         waiting, now_ns, slow_ns = self._waiting, self._now_ns, self._slow_ns
-        begin_ns = now_ns()
+        begin = now_ns()
         while True:
-            if not waiting:
-                self._current = self._runner = None
-                self._seat.append(True)
-                if not waiting or not self._take_seat(flow):
-                    return
-            if not others_too and waiting[0]._submitter != flow and not self._closed:
-                self._current, self._runner = None, self  # the dispatcher goes on from here
+            if turn is not None:
+                self._current = turn
+                self._cause = cause = turn._cause
+                try:
+                    turn.step()
+                except BaseException as error:
+                    self._report(self._observer.turn_failed, turn.label, of_user_code(error))
+                end = now_ns()
+                if end - begin > slow_ns:
+                    self._tell_slow(turn, begin, end)
+                begin = end
+                if cause is not None and turn._cause is cause:  # it may have submitted itself
+                    turn._cause = None
+                if waiting and (others_too or waiting[0]._submitter == flow or self._closed):
+                    turn = waiting.popleft()
+                    continue
+                self._current = turn = None
+            if waiting:
+                if others_too or waiting[0]._submitter == flow or self._closed:
+                    turn = waiting.popleft()
+                    continue
+                self._runner = self  # nobody's flow: the dispatcher takes it from here
                 self._hand_over()
                 return
-            self._current = turn = waiting.popleft()
-            self._cause = cause = turn._cause
-            try:
-                turn.step()
-            except Exception as error:
-                self._report(self._observer.turn_failed, turn.label, error)
-            end_ns = now_ns()
-            if end_ns - begin_ns > slow_ns:
-                self._tell_slow(turn, begin_ns, end_ns)
-            begin_ns = end_ns
-            if cause is not None and turn._cause is cause:  # it may have submitted itself
-                turn._cause = None
+            self._runner = None
+            self._seat.append(True)
+            if not waiting or not self._take_seat(flow):
+                return
 
     def _tell_slow(self, turn: Turn, begin_ns: int, end_ns: int) -> None:
         slowest, took_s = turn.slowest(begin_ns, end_ns), (end_ns - begin_ns) / 1e9
@@ -416,8 +444,8 @@ class TurnQueue:
     def _report(tell: Callable[..., object], *facts: object) -> None:
         try:
             tell(*facts)
-        except Exception as error:  # such as an error whose text cannot be made
-            PrintingObserver().turn_failed("a report of the turn queue", error)
+        except BaseException as error:  # such as an error whose text cannot be made
+            PrintingObserver().turn_failed("a report of the turn queue", of_user_code(error))
 
     def _abandon(self, flow: object) -> None:
         """Leave the seat, if it is taken by this flow, in the middle of something."""
@@ -450,10 +478,10 @@ class TurnQueue:
             else:
                 continue
             try:
-                self._run(flow, True)
-            except (SystemExit, KeyboardInterrupt) as error:
+                self._run(flow, None, True)
+            except BaseException as error:  # such as Ctrl-C where all is in one thread
                 self._abandon(flow)
-                self.failed("a turn asked the dispatcher to exit", error)
+                self.failed("a turn asked the dispatcher to exit", unless_unwound(error))
             if self._closed:
                 self._handed_over.set()
 

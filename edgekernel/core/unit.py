@@ -13,7 +13,7 @@ from edgekernel.core.component import Activation, describe_class, handlers
 from edgekernel.core.context import Context, Host
 from edgekernel.core.device import Device
 from edgekernel.core.effect import Effect, collecting
-from edgekernel.core.errors import ConfigError, TurnTimeoutError
+from edgekernel.core.errors import ConfigError, TurnTimeoutError, of_user_code
 from edgekernel.core.injection import Injection, Requirement, inject, release
 from edgekernel.core.interface import Interface
 from edgekernel.core.markers import hook
@@ -26,6 +26,7 @@ from edgekernel.core.service import Service
 from edgekernel.core.turns import current_component
 
 if TYPE_CHECKING:
+    from edgekernel.core.backoff import Backoff
     from edgekernel.core.supervisor import Supervised
 
 LEAVE_LIMIT_S = 1.0
@@ -108,6 +109,8 @@ class Unit:
         self.state = UnitState.REGISTERED
         self.error = ""
         self.attempts = 0
+        self.backoff: Backoff | None = None
+        self.started_ns: int | None = None
         self.retry_ns: int | None = None
         self.supervised: Supervised | None = None
         self.context = Context(host, name)
@@ -204,6 +207,7 @@ class Unit:
     def arrived(self) -> None:
         """Note that it is active, and say so."""
         self.state, self.error, self.retry_ns = UnitState.ACTIVE, "", None
+        self.started_ns = self._host.clock.monotonic_ns()
         if self.kind in _STARTED:
             self.context.emit(_STARTED[self.kind](self.name))
 
@@ -236,7 +240,7 @@ class Unit:
 
     def end(self) -> None:
         """Stop the part, detach it and take back what it was given; every step is tried."""
-        errors: list[Exception] = []
+        errors: list[BaseException] = []
         steps: list[Callable[[], object]] = []
         if not self.is_service:  # its supervisor does this at the end of each run
             steps.append(self.deactivate)
@@ -247,11 +251,11 @@ class Unit:
         for step in steps:
             try:
                 step()
-            except Exception as error:
-                errors.append(error)
+            except BaseException as error:
+                errors.append(of_user_code(error))
         self.unbind()
         if errors:
-            raise errors[0] if len(errors) == 1 else ExceptionGroup(self.name, errors)
+            raise errors[0] if len(errors) == 1 else BaseExceptionGroup(self.name, errors)
 
     def deactivate(self) -> None:
         """Call its `@lifecycle.deactivate` method; what that raises is raised."""
@@ -288,16 +292,18 @@ class Unit:
         return f"<Unit {self.name} {self.state}>"
 
 
-def call_hook(method: Callable[..., Any], context: Context, *args: object) -> Any:
+def call_hook(
+    method: Callable[..., Any], context: Context, *args: object, limit_s: float = HOOK_LIMIT_S
+) -> Any:
     """Call a hook that takes its arguments, and after them the context if it wants that.
 
-    One that is `async` runs on the event loop and is waited for, at most `HOOK_LIMIT_S` seconds.
+    One that is `async` runs on the event loop and is waited for, at most `limit_s` seconds.
     """
     answer = method(*args, context) if _wants_more(method, len(args)) else method(*args)
     if not isinstance(answer, Coroutine):
         return answer
     label = f"{context.source}.{method.__name__}"
-    return context.runtime.tasks.run(answer, HOOK_LIMIT_S, label)
+    return context.runtime.tasks.run(answer, limit_s, label)
 
 
 def _wants_more(method: Callable[..., Any], given: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Generic, TypeVar, cast
 
-from edgekernel.core.errors import InvalidValueError
+from edgekernel.core.errors import ConfigError, InvalidValueError
 from edgekernel.core.record import dataclass
 
 T = TypeVar("T", bound=bool | int | float | str)
@@ -15,12 +15,21 @@ _WORDS = {"on": True, "off": False, "true": True, "false": False}
 
 @dataclass(frozen=True, slots=True)
 class ValueType(Generic[T]):
-    """A type with its unit, its inclusive range, and the decimals worth showing."""
+    """A type with its unit, its inclusive range, and the decimals worth showing.
+
+    Raises ConfigError for another type than bool, int, float and str, and for an empty range.
+    """
 
     type: type[T]
     unit: str = ""
     range: tuple[float, float] | None = None
     precision: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.type not in (bool, int, float, str):
+            raise ConfigError(f"a value is a bool, int, float or str, not {self.type!r}")
+        if self.range is not None and not self.range[0] <= self.range[1]:
+            raise ConfigError(f"the range {self.range} has no value; write (lowest, highest)")
 
     def parse(self, raw: object) -> T:
         """Turn a value from outside into the type.

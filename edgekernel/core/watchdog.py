@@ -15,7 +15,7 @@ from typing import Protocol
 from edgekernel.core import message
 from edgekernel.core.clock import NANOSECONDS, EventLike, ThreadLike
 from edgekernel.core.context import Host
-from edgekernel.core.errors import describe
+from edgekernel.core.errors import describe, unless_unwound
 
 
 class Watched(Protocol):
@@ -161,6 +161,6 @@ class Watchdog:
     def _safely(self, call: Callable[..., object], *facts: object) -> None:
         try:
             call(*facts)
-        except Exception as error:  # it must not end the watch over the others
-            text, trace = describe(error)
+        except BaseException as error:  # it must not end the watch over the others
+            text, trace = describe(unless_unwound(error))
             self._runtime.post(message.EffectError("watchdog", text, trace))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from edgekernel.core.callgraph import CallGraph
+from edgekernel.core.callgraph import MAX_KEPT, CallGraph
 
 
 def test_counts_times_and_edges() -> None:
@@ -36,3 +36,17 @@ def test_reset() -> None:
     graph.done("fan.on", "room.boost", 1.0, 1.0, failed=False)
     graph.reset()
     assert graph.report() == {"commands": {}, "edges": []}
+
+
+def test_parts_that_come_and_go_do_not_pile_up() -> None:
+    """P9: what is counted is bounded: the commands, and the pairs, that were called last."""
+    graph = CallGraph()
+    for number in range(MAX_KEPT + 100):
+        graph.done(f"child-{number}.go", f"parent-{number}", 1.0, 1.0, failed=False)
+        graph.refused(f"other-{number}.go")
+        graph.done("fan.on", "room", 1.0, 1.0, failed=False)
+    report = graph.report()
+    assert len(report["commands"]) == len(report["edges"]) == MAX_KEPT
+    assert report["commands"]["fan.on"]["count"] == MAX_KEPT + 100
+    assert f"child-{MAX_KEPT + 99}.go" in report["commands"]
+    assert "child-0.go" not in report["commands"]

@@ -200,6 +200,26 @@ def test_escalation_restarts_the_parent(clock: SimClock) -> None:
     assert house.log == ["stop b", "start b"]
 
 
+def test_a_parent_that_keeps_escalating_is_restarted_less_and_less(clock: SimClock) -> None:
+    """P7: a parent that starts well and escalates at once is tried again after delays that
+    double; only after a long time at work do they begin anew."""
+    house = House(clock, max_restarts=0, within_s=60.0)
+
+    def fail_soon() -> float:
+        fail_in_a_handler(house)
+        clock.advance(0.01)
+        delay_s: float = house.of(message.PartRetry)[-1].delay_s
+        clock.advance(delay_s + 0.1)
+        assert house.state("parent") == "active"
+        return delay_s
+
+    took = [fail_soon() for _ in range(8)]
+    nominal = [min(2.0**n, 60.0) for n in range(8)]
+    assert all(0.8 * n <= each <= 1.2 * n for n, each in zip(nominal, took, strict=True))
+    clock.advance(61.0)
+    assert fail_soon() <= 1.2
+
+
 def test_a_service_that_gives_up_is_a_failed_child(clock: SimClock) -> None:
     """A service's own policy comes first; when it gives up, the supervisor starts it anew."""
     house = House(clock, backoff_s=5.0)

@@ -13,6 +13,7 @@ from edgekernel import (
     Message,
     Process,
     Runtime,
+    Service,
     Signal,
     command,
     component,
@@ -283,6 +284,37 @@ class TestMarkersThatCannotBeMeant:
         for cls in (Async, Generator, AsyncGenerator):
             text = self.refused(cls)
             assert text.startswith(f"{cls.__name__}.value: a computed cannot be async")
+
+    def test_what_a_role_calls_is_not_async(self) -> None:
+        """P3: an `async` poll, tick or handle_event would never run."""
+
+        async def later(self: object, *args: object) -> None: ...
+
+        for base, method in ((Device, "poll"), (Process, "handle_event"), (Service, "tick")):
+            cls: type = type("Late", (base,), {method: later, "name": "late"})
+            with pytest.raises(ConfigError, match=rf"Late\.{method}: it cannot be async"):
+                Runtime().register(cls("late") if base is Device else cls())
+
+    def test_two_commands_of_one_name(self) -> None:
+        """P11: the later one does not take the earlier one's place: both are named."""
+
+        class Gate:
+            @command(name="go")
+            def open(self) -> None: ...
+
+            @command(name="go")
+            def close(self) -> None: ...
+
+        class Base:
+            @command
+            def go(self) -> None: ...
+
+        class Child(Base):
+            @command(name="go")
+            def leave(self) -> None: ...
+
+        assert self.refused(Gate).startswith("Gate.close: open is the command 'go' too")
+        assert self.refused(Child).startswith("Child.leave: go is the command 'go' too")
 
     def test_two_methods_for_one_step(self) -> None:
         """Neither is silently left out: both are named."""

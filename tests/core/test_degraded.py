@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from asyncio import CancelledError
 from typing import Any
 
 import pytest
@@ -327,6 +328,35 @@ def test_a_retry_that_hangs_does_not_keep_the_shutdown(sim: Simulation) -> None:
     assert sensor.polled_at == []
 
 
+def test_a_retry_that_hangs_is_told(sim: Simulation, steps: Steps) -> None:
+    """P5, P7: while a retry hangs the runtime is still degraded, and after 30 s a message says
+    what keeps other changes waiting; another one says that it is over."""
+
+    class Hanging(Sensor):
+        def connect(self) -> None:
+            super().connect() if len(self.tried_at) < 1 else self.clock.sleep(100.0)
+
+    runtime = sim.runtime()
+    runtime.register(Hanging("sensor", there_from_s=1e6), optional=True)
+    told = said_by(runtime, message.ChangeHung, message.ChangeRecovered, *HEALTH)
+    runtime.boot()
+    retry_s = runtime.clock.monotonic() + 2.0
+    sim.advance(retry_s)
+    assert runtime.status()["components"]["sensor"]["state"] == "starting"
+    assert (runtime.status()["state"], runtime.status()["degraded"]) == ("degraded", ["sensor"])
+    assert not runtime.health()["healthy"]
+    sim.advance(90.0)
+    degraded = message.RuntimeDegraded(("sensor",))
+    assert told == [degraded, message.ChangeHung("start of sensor", 30.0)]
+    runtime.hot_add(NotingProcess("other", steps))
+    recovered, over = told[2:]
+    assert recovered == message.RuntimeRecovered()
+    assert isinstance(over, message.ChangeRecovered)
+    assert over.change == "start of sensor"
+    assert over.seconds == pytest.approx(100.0)
+    assert steps.all == ["start other"]
+
+
 def test_the_thread_of_the_retries_ends_with_the_runtime(
     make_runtime: MakeRuntime, until: Until
 ) -> None:
@@ -344,3 +374,38 @@ def test_the_thread_of_the_retries_ends_with_the_runtime(
     assert caretakers() == ["late:caretaker"]
     runtime.shutdown()
     until(lambda: not caretakers())
+
+
+@pytest.mark.parametrize("error", [CancelledError(), GeneratorExit(), SystemExit(1)])
+def test_a_retry_that_raises_whatever_is_followed_by_others(
+    sim: Simulation, error: BaseException
+) -> None:
+    """P5: no class of error in a retry ends the retries, of this part and of others."""
+
+    class Odd(Sensor):
+        def connect(self) -> None:
+            super().connect() if len(self.tried_at) in (0, 3) else self._fail()
+
+        def _fail(self) -> None:
+            self.tried_at.append(self.clock.monotonic())
+            raise error
+
+    runtime = sim.runtime()
+    odd, late = Odd("odd", there_from_s=1.0), Sensor("late", there_from_s=20.0)
+    runtime.register(odd, optional=True)
+    runtime.register(late, optional=True)
+    runtime.boot()
+    sim.advance(60.0)
+    assert len(odd.tried_at) == 4
+    assert runtime.status()["state"] == "running"
+
+
+def test_retries_go_on_for_ever(sim: Simulation) -> None:
+    """P5: after more than a thousand failures a part is still tried every minute or so."""
+    runtime = sim.runtime()
+    sensor = Sensor("sensor", there_from_s=75_000.0)
+    runtime.register(sensor, optional=True)
+    runtime.boot()
+    sim.advance(80_000.0)
+    assert len(sensor.tried_at) > 1100
+    assert runtime.status()["state"] == "running"

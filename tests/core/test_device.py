@@ -22,7 +22,7 @@ class Heater(Device):
     def __init__(self, id: str = "heater") -> None:
         super().__init__(id)
         self.steps: list[str] = []
-        self.failing: dict[str, Exception] = {}
+        self.failing: dict[str, BaseException] = {}
 
     def note(self, step: str) -> None:
         self.steps.append(step)
@@ -91,10 +91,19 @@ def test_a_failing_attach_lets_go(make_runtime: MakeRuntime, step: str) -> None:
     assert "Traceback" in failed.traceback
 
 
-@pytest.mark.parametrize("error", [OSError("stuck"), RuntimeError("a bug in the driver")])
+class Untellable(Exception):
+    """An error whose text cannot be made."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text either")
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("stuck"), Untellable(), SystemExit(2), KeyboardInterrupt()]
+)
 @pytest.mark.parametrize("step", ["drive", "disconnect"])
 def test_detach_never_raises(
-    attached: tuple[Heater, list[Message]], step: str, error: Exception
+    attached: tuple[Heater, list[Message]], step: str, error: BaseException
 ) -> None:
     """P6: whatever fails in detach is told, and the device still leaves."""
     heater, said = attached
@@ -214,3 +223,53 @@ def test_a_device_may_join_another_runtime_later(make_runtime: MakeRuntime) -> N
     second.boot()
     heater.power.set(True)
     assert heater.power.value is True
+
+
+@pytest.mark.parametrize("error", [Untellable(), SystemExit(2), KeyboardInterrupt()])
+def test_no_error_of_a_driver_leaves_another_output_on(
+    make_runtime: MakeRuntime, error: BaseException
+) -> None:
+    """P8: whatever kind of error a driver raises, the other outputs are made safe."""
+
+    class Two(Heater):
+        light = output(bool, safe=False)
+
+        @light.drive
+        def drive_light(self, value: bool) -> bool:
+            self.note(f"light {value}")
+            return value
+
+    runtime, two = make_runtime(), Two()
+    runtime.register(two)
+    runtime.boot()
+    two.light.set(True)
+    two.failing = {"drive": error}
+    runtime.shutdown()
+    after = two.steps[two.steps.index("light True") :]
+    assert "light False" in after
+    assert after[-1] == "disconnect"
+    assert not two.attached
+
+
+def test_a_device_belongs_to_one_runtime(make_runtime: MakeRuntime) -> None:
+    """P5: a second runtime cannot attach a device, and the first one keeps it."""
+    first, second, heater = make_runtime(), make_runtime(name="other"), Heater()
+    first.register(heater)
+    first.boot()
+    second.register(heater)
+    with pytest.raises(BootError) as failed:
+        second.boot()
+    assert "heater: attached to 'edgekernel' already" in str(failed.value.exceptions)
+    heater.power.set(True)
+    assert heater.power.value is True
+    assert heater.steps.count("connect") == 1
+
+
+def test_an_attach_that_means_to_end_the_program_lets_go(make_runtime: MakeRuntime) -> None:
+    """P5: a `connect` that calls sys.exit leaves nothing half attached."""
+    heater = Heater()
+    heater.failing["connect"] = SystemExit(2)
+    with pytest.raises(SystemExit):
+        heater.attach(Context(make_runtime(), heater.id))
+    assert heater.steps == ["connect", "disconnect"]
+    assert not heater.attached

@@ -63,3 +63,18 @@ class TestManagers:
         assert dict(runtime.services) == {"s": parts[2]}
         assert isinstance(runtime.services["s"], Service)
         assert isinstance(runtime.interfaces["i"], Interface)
+
+
+def test_unknown_names_are_told_with_the_nearest(make_runtime: MakeRuntime, steps: Steps) -> None:
+    """P11: a name that is not there is a KeyError that says which one may be meant."""
+    runtime = make_runtime()
+    runtime.register(Lamp("lamp", steps))
+    runtime.register(NotingService("clock", steps))
+    with pytest.raises(KeyError, match=r"no device 'lmap'; did you mean 'lamp'\?"):
+        runtime.devices["lmap"]
+    with pytest.raises(KeyError, match=r"no service 'clok'; did you mean 'clock'\?"):
+        runtime.services["clok"]
+    assert runtime.devices.get("lmap") is None
+    assert runtime.services.get("clok") is None
+    assert "lamp" in runtime.devices
+    assert "clock" in runtime.services

@@ -162,7 +162,7 @@ class TestInterrupts:
         assert (value.get(), seen[-1]) == (3, 3)
 
     def test_interrupts_at_any_moment_wedge_nothing(self) -> None:
-        """P3: wherever in the engine Ctrl-C arrives, sets, computeds and effects go on afterwards."""
+        """P3: wherever in the engine Ctrl-C comes, sets and effects go on afterwards."""
         source, flipping = Signal(0), Signal(0)
         double = Computed(lambda: source.get() * 2 if flipping.get() % 2 else source.get())
         seen = numbers(double.get)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +12,10 @@ from edgekernel import (
     Context,
     Process,
     Runtime,
+    Service,
     Signal,
     command,
+    component,
     effect,
     lifecycle,
     message,
@@ -20,6 +23,7 @@ from edgekernel import (
 )
 from edgekernel.core.errors import (
     ConfigError,
+    LifecycleError,
 )
 from tests.core.parts import (
     MakeRuntime,
@@ -117,6 +121,28 @@ class TestAskedByParts:
         [told] = failed
         assert told.change == "hot remove of nobody"
         assert told.error == "UnknownTargetError: no part 'nobody'; there are: asking"
+
+    def test_a_failure_of_any_class_ends_no_later_change(self, sim: Simulation) -> None:
+        """P3, P12: after an error that is no Exception the next change is made all the same."""
+        steps = Steps()
+
+        class Asking2(Asking):
+            def __init__(self) -> None:
+                raise CancelledError
+
+        def ask(runtime: Any) -> None:
+            runtime.hot_update(Asking2)
+            runtime.hot_add(NotingProcess("added", steps))
+
+        runtime = sim.runtime()
+        asking = Asking(ask, "handler")
+        runtime.register(asking)
+        runtime.boot()
+        failed = messages_of(runtime, message.HotChangeFailed)
+        provoke(runtime, asking, "handler")
+        sim.advance(0.1)
+        assert [each.error for each in failed] == ["CancelledError: "]
+        assert steps.all == ["start added"]
 
     def test_in_the_order_of_asking(self, make_runtime: MakeRuntime, until: Until) -> None:
         """P12: changes asked for inside one turn are made one after the other, in their order."""
@@ -276,3 +302,46 @@ class TestAskedByParts:
             "LifecycleError: hot add of added: not done: who asks for it is being stopped"
         ]
         assert list(runtime.status()["components"]) == ["slow"]
+
+
+def test_a_new_version_that_waits_for_a_change_is_taken_back_at_once(
+    sim: Simulation, steps: Steps
+) -> None:
+    """P12: a service whose place is not settled yet, and which asks for a change on its thread,
+    is sent away when the exchange is taken back: nobody waits for it in vain."""
+    errors: list[Exception] = []
+
+    class Old(Service):
+        interval = 1.0
+
+        def __init__(self, name: str = "") -> None:
+            self.name = name or self.name
+
+    class Asks(Service):
+        interval = 1.0
+
+        def start(self, ctx: Context) -> None:
+            if self.name == "second":
+                ctx.clock.sleep(1.0)
+                raise OSError("no second")
+
+        def tick(self, ctx: Context) -> None:
+            steps("asks")
+            try:
+                ctx.runtime.hot_add(NotingProcess("added", steps))
+            except LifecycleError as error:
+                errors.append(error)
+
+    old, new = component("worker")(Old), component("worker")(Asks)
+    runtime = sim.runtime()
+    runtime.register(old("first"))
+    runtime.register(old("second"))
+    runtime.boot()
+    sim.advance(0.5)
+    with pytest.raises(OSError, match="no second"):
+        runtime.hot_update(new)
+    assert sim.clock.monotonic() < 3.0
+    assert steps.all == ["asks"]
+    assert "who asks for it is being stopped" in str(errors[0])
+    sim.advance(0.1)
+    assert runtime.services.running() == ["first", "second"]

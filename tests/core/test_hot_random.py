@@ -72,7 +72,7 @@ class World:
         self.trigger = Signal(0)
         self.wrong: list[str] = []
         self.parts: list[Part] = []
-        self.classes = dict(zip(NAMES, kinds(), strict=True))
+        self.classes: dict[str, type[Part]] = dict(zip(NAMES, kinds(), strict=True))
 
     def change(self) -> None:
         """Do something, which may well be refused."""

@@ -66,3 +66,19 @@ def test_looking_takes_nothing() -> None:
         with pytest.raises(RateLimitedError):
             rates.take("fan.boost", limit, consume=False)
         rates.take("fan.boost", None)
+
+
+def test_buckets_do_not_pile_up() -> None:
+    """P9: what is kept of the commands of parts that come and go is bounded; a limit that is used
+    up stays so meanwhile."""
+    with SimClock() as clock:
+        rates, limit = Rates(clock), RateLimit(1, 60.0)
+        slow = RateLimit(1, 3600.0)
+        rates.take("fan.boost", slow)
+        for number in range(30):
+            for part in range(100):
+                rates.take(f"child-{number}-{part}.go", limit)
+            clock.advance(60.0)
+        assert len(rates._buckets) < 500
+        with pytest.raises(RateLimitedError):
+            rates.take("fan.boost", slow)

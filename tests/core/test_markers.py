@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,9 +31,10 @@ from edgekernel import (
     requires,
     skill,
 )
+from edgekernel.core.errors import ConfigError
 from edgekernel.core.markers import EffectNote, HookNote, OnNote, class_notes, hook, notes
 from edgekernel.core.markers import ExposeNote as Expose
-from tests.core.parts import MakeRuntime, Simulation
+from tests.core.parts import MakeRuntime
 
 
 class Rang(Message):
@@ -367,21 +367,35 @@ def test_messages_by_pattern(make_runtime: MakeRuntime) -> None:
     assert seen == ["button.held.long", "button.pressed", "rang"]
 
 
-@pytest.mark.xfail(strict=True, reason="asynchronous handlers")
-def test_async_handlers(sim: Simulation) -> None:
-    """A2.11: an `async` handler handles its events on the event loop, in their order."""
-    seen: list[str] = []
+def test_async_handlers(make_runtime: MakeRuntime) -> None:
+    """A2.11: a handler that would only make a coroutine is refused, with what to use instead."""
 
-    class Log:
-        @on(Rang, Knocked)
-        async def note(self, event: Event) -> None:
-            await asyncio.sleep(1.0)
-            seen.append(event.payload.name)
+    class Later:
+        @on(Rang)
+        async def note(self, event: Event) -> None: ...
 
-    runtime = sim.runtime()
-    runtime.register(Log)
-    runtime.boot()
-    runtime.emit(Rang())
-    runtime.emit(Knocked())
-    sim.advance(5.0)
-    assert seen == ["rang", "knocked"]
+    class Generating:
+        @on(Rang)
+        def note(self, event: Event) -> Iterator[int]:
+            yield 1
+
+    for cls in (Later, Generating):
+        with pytest.raises(ConfigError, match=rf"{cls.__name__}\.note: a handler .* async @effect"):
+            make_runtime().register(cls)
+
+
+@pytest.mark.parametrize(
+    ("setting", "wrong"),
+    [
+        ("strategy", "one_for_all"),
+        ("max_restarts", -1),
+        ("within_s", 0.0),
+        ("backoff_s", -1.0),
+        ("backoff_limit_s", float("inf")),
+    ],
+)
+def test_a_supervision_that_cannot_be_meant(setting: str, wrong: Any) -> None:
+    """P7: a strategy that there is not, or a negative number, is refused where it is written."""
+    given: Any = {setting: wrong}
+    with pytest.raises(ConfigError, match=rf"supervision: {setting} is {wrong!r}"):
+        lifecycle.supervision(**given)

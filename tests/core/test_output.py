@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from edgekernel import Device, Effect, Quality, Runtime, Signal, output
 from edgekernel.core.errors import (
     BadReadingError,
     BootError,
+    ConfigError,
     HeldSafeError,
     InvalidValueError,
     UnavailableError,
@@ -33,7 +35,7 @@ class Dimmer(Device):
     def __init__(self, id: str = "dimmer") -> None:
         super().__init__(id)
         self.driven: list[int | str] = []
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
 
     @level.drive
     def drive_level(self, value: int) -> int:
@@ -342,3 +344,81 @@ def test_only_a_driver_is_tried_again_not_a_hanging_write(dimmer: Dimmer) -> Non
         dimmer.level.set(40)
     assert dimmer.level.readback.quality is Quality.BAD
     dimmer.failure = None
+
+
+class Untellable(Exception):
+    """An error whose text cannot be made."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text either")
+
+
+@pytest.mark.parametrize("error", [Untellable(), SystemExit(2), KeyboardInterrupt()])
+def test_whatever_a_driver_raises_is_a_failed_write(dimmer: Dimmer, error: BaseException) -> None:
+    """P8: an error without a text, or one that means to end the program, is a failed write."""
+    dimmer.level.set(40)
+    dimmer.failure = error
+    with pytest.raises(UnavailableError, match=rf"dimmer\.level: .*{type(error).__name__}"):
+        dimmer.level.hold_safe("test")
+    assert dimmer.level.readback.quality is Quality.BAD
+    dimmer.failure = None
+    dimmer.level.hold_safe("test")
+    assert dimmer.driven[-1] == 0
+
+
+class LateWrite:
+    """A write of 40 that hangs in the driver while the device is attached anew."""
+
+    def __init__(self, dimmer: Dimmer) -> None:
+        self.go_on = threading.Event()
+        self.refused: list[Exception] = []
+        self._dimmer = dimmer
+        self._begun = threading.Event()
+        dimmer.level._drive = self._drive
+        self._thread = threading.Thread(target=self._write)
+        self._thread.start()
+        assert self._begun.wait(LONG_S)
+        dimmer.level.let_go()
+        dimmer.level.release()
+
+    def come_through(self) -> None:
+        self.go_on.set()
+        self._thread.join(LONG_S)
+
+    def _drive(self, value: int) -> int:
+        if threading.current_thread() is self._thread and not self._begun.is_set():
+            self._begun.set()
+            self.go_on.wait(LONG_S)
+        self._dimmer.driven.append(value)
+        return value
+
+    def _write(self) -> None:
+        try:
+            self._dimmer.level.set(40)
+        except HeldSafeError as error:
+            self.refused.append(error)
+
+
+@pytest.mark.parametrize("wanted", [0, 70])
+def test_a_late_write_does_not_count_on_a_new_attachment(dimmer: Dimmer, wanted: int) -> None:
+    """P8: a write that hung while the device was attached anew is refused, and what was asked
+    for since, or else the safe value, is driven again."""
+    late = LateWrite(dimmer)
+    if wanted:
+        dimmer.level.set(wanted)
+    late.come_through()
+    assert len(late.refused) == 1
+    assert dimmer.driven[-2:] == [40, wanted]
+    assert (dimmer.level.setpoint, dimmer.level.value) == (wanted, wanted)
+
+
+@pytest.mark.parametrize(
+    ("type_", "safe", "range_"),
+    [(float, 200.0, (0, 100)), (bool, 1, None), (int, 0.5, None), (float, "off", None)],
+)
+def test_a_safe_value_that_cannot_be_driven_is_refused(
+    type_: Any, safe: Any, range_: tuple[float, float] | None
+) -> None:
+    """P8: the safe value is one that the output takes; another is refused when declared."""
+    with pytest.raises(ConfigError, match=rf"safe={safe!r} cannot be driven: the output takes"):
+        output(type_, safe=safe, range=range_)

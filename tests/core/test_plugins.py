@@ -144,3 +144,81 @@ def test_no_directory(tmp_path: Path) -> None:
     """A directory that is not there is an error that names it."""
     with pytest.raises(ConfigError, match=f"there is no directory {tmp_path / 'missing'}"):
         PluginLoader(tmp_path / "missing")
+
+
+def test_what_is_no_plugin_harms_no_other(bench: Bench) -> None:
+    """P3: hidden files, as editors make them, are not looked at; what cannot be read is reported
+    once; the others are loaded."""
+    (bench.directory / ".#b.py").symlink_to("nobody@nowhere:1")
+    (bench.directory / "a.py").mkdir()
+    bench.write("voice.py", VOICE.format(says="still here"))
+    bench.clock.advance(60)
+    assert bench.voice().says == "still here"
+    assert sorted(bench.status()) == ["a.py", "voice.py"]
+    assert len(bench.problems.seen) == 1
+    assert bench.problems.seen[0].startswith("IsADirectoryError: ")
+    assert bench.status()["a.py"]["problem"] == bench.problems.seen[0]
+
+
+@pytest.mark.parametrize("error", ["SystemExit(2)", "KeyboardInterrupt()", "GeneratorExit()"])
+def test_a_file_that_means_to_end_the_program(bench: Bench, error: str) -> None:
+    """P3: it is a file that cannot be loaded, with a reason, and no end of the loader."""
+    (bench.directory / "door.py").write_text(f"raise {error}")
+    bench.write("voice.py", VOICE.format(says="still here"))
+    assert bench.voice().says == "still here"
+    assert bench.status()["door.py"]["problem"].startswith(error[:-3])
+    assert bench.runtime.services.status("plugins")["restarts"] == 0
+
+
+ASKING = """
+from edgekernel import component, requires
+
+@component("asking")
+@requires(other="{contract}")
+class Asking:
+    version = 1
+"""
+ANSWERING = """
+from edgekernel import component, provides
+
+@component("answering")
+@provides("{contract}")
+class Answering:
+    pass
+"""
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_one_may_require_what_another_brings(bench: Bench, later: bool) -> None:
+    """P5: whatever files are called, and whichever comes first, what they have finds together."""
+    (bench.directory / "asking.py").write_text(ASKING.format(contract="IAnswer"))
+    if later:
+        bench.clock.advance(60)
+        assert "IAnswer" in bench.status()["asking.py"]["problem"]
+    bench.write("b.py", ANSWERING.format(contract="IAnswer"))
+    assert bench.status()["asking.py"] == {"components": ["asking"], "problem": ""}
+    assert len(bench.problems.seen) == later
+
+
+def test_both_sides_of_a_contract_may_change(bench: Bench) -> None:
+    """P12: a new version that requires what another file's new version provides is put in place."""
+    (bench.directory / "asking.py").write_text(ASKING.format(contract="IAnswer"))
+    bench.write("b.py", ANSWERING.format(contract="IAnswer"))
+    (bench.directory / "asking.py").write_text(ASKING.format(contract="IReply"))
+    bench.write("b.py", ANSWERING.format(contract='IAnswer", "IReply'))
+    assert bench.status()["asking.py"]["problem"] == ""
+    [needed] = bench.runtime.status()["components"]["asking"]["requires"].values()
+    assert "IReply" in needed
+
+
+def test_what_can_be_read_again_is_loaded(bench: Bench) -> None:
+    """A file that could not be read for a while is loaded when it can, and its problem is over."""
+    path = bench.directory / "voice.py"
+    path.unlink()
+    path.mkdir()
+    bench.clock.advance(60)
+    assert bench.status()["voice.py"]["problem"].startswith("IsADirectoryError: ")
+    assert bench.voice().says == "hello"
+    path.rmdir()
+    bench.write("voice.py", VOICE.format(says="hello"))
+    assert bench.status()["voice.py"] == {"components": ["voice"], "problem": ""}

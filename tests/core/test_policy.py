@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from edgekernel.core.errors import ForbiddenError
@@ -95,3 +97,11 @@ def test_the_text_says_which_policy() -> None:
         ForbiddenError, match=r"fan\.on may not be called by 'anna': denied by 'fan\.\*'.*'an\*'"
     ):
         policies.check(("anna",), ("fan.on",), False)
+
+
+@pytest.mark.parametrize("field", ["allow", "deny"])
+def test_a_text_is_no_list_of_names(field: str) -> None:
+    """P11: "valve.*" in place of ["valve.*"], whose "*" would allow everything, is refused."""
+    wrong: Any = {field: "valve.*"}
+    with pytest.raises(TypeError, match=rf"{field} is a list of names; write \['valve"):
+        Policy(**wrong)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+import pytest
+
 from edgekernel import Device, Effect, Message, Runtime, message, reading
 
 if TYPE_CHECKING:
@@ -219,3 +221,56 @@ def test_a_device_that_removes_another_in_its_poll(sim: Simulation) -> None:
     assert removing.polled_at == [0.0, 1.0, 2.0, 3.0]
     assert len(other.polled_at) <= 2
     assert list(runtime.devices) == ["removing"]
+
+
+def test_a_poll_that_raises_whatever_ends_no_other(sim: Simulation) -> None:
+    """P3: an error of any class in one poll leaves the other devices of the bus polled."""
+
+    class Exiting(Sensor):
+        def poll(self) -> None:
+            super().poll()
+            raise SystemExit(1)
+
+    exiting, good = Exiting("exiting"), Sensor("good")
+    runtime, said = booted(sim, exiting, good)
+    sim.advance(20.5)
+    assert len(good.polled_at) == len(exiting.polled_at) == 21
+    assert (exiting.online, good.online) == (False, True)
+    assert exiting.a.sample.reason == "offline: SystemExit: 1"
+    assert [m.device for m in said if isinstance(m, message.DeviceFailed)] == ["exiting"]
+    assert runtime.status()["services"]["poll:bus"]["restarts"] == 0
+
+
+@pytest.mark.parametrize("every", [0.0, -1.0, 1e-12, float("nan"), float("inf")])
+def test_an_impossible_interval_concerns_its_device_only(sim: Simulation, every: float) -> None:
+    """P3: a device whose interval is set to nonsense as it runs is offline and says why, until
+    the interval is right again; the others of its bus are polled."""
+    wrong, good = Sensor("wrong"), Sensor("good")
+    runtime, _ = booted(sim, wrong, good)
+    sim.advance(2.5)
+    wrong.every = every
+    sim.advance(10.0)
+    assert len(good.polled_at) == 13
+    assert (wrong.online, good.online) == (False, True)
+    assert f"every is {every!r}; it must be above 0" in wrong.a.sample.reason
+    wrong.every = 1.0
+    sim.advance(2.0)
+    assert wrong.online
+    assert runtime.status()["services"]["poll:bus"]["restarts"] == 0
+
+
+def test_a_poller_that_fails_leaves_no_device_online(sim: Simulation) -> None:
+    """P5: when nobody polls any more, no device of the bus claims that it is well."""
+
+    class Odd(Sensor):
+        def set_offline(self, error: str) -> None:
+            raise ValueError("cannot even say so")
+
+    odd, good = Odd("odd"), Sensor("good")
+    runtime, _ = booted(sim, odd, good)
+    sim.advance(1.5)
+    odd.failures = [OSError("gone")] * 100
+    sim.advance(300.0)
+    assert runtime.status()["services"]["poll:bus"]["state"] == "failed"
+    assert (odd.online, good.online) == (False, False)
+    assert good.a.sample.reason == ("offline: poll:bus has failed: ValueError: cannot even say so")

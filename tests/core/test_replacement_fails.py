@@ -12,6 +12,7 @@ from edgekernel import (
     Process,
     Signal,
     command,
+    component,
     computed,
     effect,
     lifecycle,
@@ -26,6 +27,7 @@ from edgekernel.core.errors import (
 from tests.core.parts import (
     MakeRuntime,
     NotingProcess,
+    Simulation,
     Steps,
     Tick,
     messages_of,
@@ -316,3 +318,49 @@ class TestChildren:
             ("spawn by counter", "OSError: no child")
         ]
         assert runtime.registry.require(ICounter).version() == "v2"
+
+
+def test_a_part_that_is_down_is_replaced_by_one_that_starts(sim: Simulation, steps: Steps) -> None:
+    """P5, P12: what has failed, or waits, is updated by starting the new version in its place; if
+    that does not start, the old one keeps its place and its retries."""
+
+    class Broken(NotingProcess):
+        name = "radio"
+
+        def __init__(self) -> None:
+            self.steps = steps
+
+        def start(self, ctx: Context) -> None:
+            super().start(ctx)
+            raise OSError("no antenna")
+
+    class Fixed(NotingProcess):
+        name = "radio"
+
+        def __init__(self) -> None:
+            self.steps = steps
+
+    class Missing(Fixed):
+        absent = requires(str)
+
+    runtime = sim.runtime()
+    runtime.register(component("radio")(Broken), optional=True)
+    told = messages_of(runtime, message.HotUpdated)
+    runtime.boot()
+    with pytest.raises(OSError, match="no antenna"):
+        runtime.hot_update(component("radio")(Broken))
+    assert runtime.status()["components"]["radio"]["state"] == "failed"
+    before = len(steps.of("start"))
+    sim.advance(5.0)
+    assert len(steps.of("start")) > before
+    runtime.hot_update(component("radio")(Missing))
+    assert runtime.status()["components"]["radio"]["state"] == "waiting"
+    steps.all.clear()
+    [fixed] = runtime.hot_update(component("radio")(Fixed))
+    assert runtime.status()["state"] == "running"
+    assert runtime.processes["radio"] is fixed
+    sim.advance(100.0)
+    assert steps.all == ["start radio"]
+    assert len(told) == 2
+    runtime.shutdown()
+    assert steps.all == ["start radio", "stop radio"]

@@ -23,7 +23,15 @@ from edgekernel import (
     requires,
 )
 from edgekernel.core.errors import LifecycleError
-from tests.core.parts import NotingProcess, NotingService, Simulation, Steps, Tick, messages_of
+from tests.core.parts import (
+    Lamp,
+    NotingProcess,
+    NotingService,
+    Simulation,
+    Steps,
+    Tick,
+    messages_of,
+)
 
 
 class Heater(Device):
@@ -390,7 +398,7 @@ class TestServices:
         sim.advance(1.0)
         with pytest.raises(LifecycleError, match="pump: not updated: its tick does not end"):
             runtime.hot_update(Pump2("pump", steps))
-        assert runtime.status()["components"]["pump"]["state"] == "active"
+        assert runtime.status()["components"]["pump"]["state"] == "hung"
         sim.advance(45.0)
         assert steps.all == [
             "start v1", "tick v1 1", "stop v1", "start v1",
@@ -485,3 +493,44 @@ class TestServices:
         sim.advance(1.0)
         runtime.shutdown()
         assert steps.all == ["activate", "deactivate"] * 3
+
+
+def test_effects_that_meet_a_device_between_two_drivers_are_held_back(
+    sim: Simulation, steps: Steps
+) -> None:
+    """P12: while a driver is replaced its outputs take nothing; an effect that sets one then has
+    not failed, but is counted as held back."""
+
+    class SlowLamp(Lamp):
+        def connect(self) -> None:
+            self.clock.sleep(2.0)
+            super().connect()
+
+    class Driving(NotingProcess):
+        lamp = requires(Lamp)
+
+        def __init__(self) -> None:
+            super().__init__("driving", steps)
+            self.wanted = Signal(False)
+
+        @effect
+        def follow(self) -> None:
+            self.lamp.power.set(self.wanted.get())
+
+    runtime = sim.runtime()
+    driving = Driving()
+    runtime.register(Lamp("lamp", steps))
+    runtime.register(driving)
+    failed = messages_of(runtime, message.EffectError)
+    runtime.boot()
+
+    def turn_on() -> None:
+        sim.clock.sleep(1.0)
+        driving.wanted.set(True)
+
+    sim.clock.Thread(turn_on, "turn on").start()
+    runtime.hot_update(SlowLamp("lamp", steps))
+    assert failed == []
+    status = runtime.status()
+    assert (status["errors"], status["held_back"]) == (0, 1)
+    assert steps.all[-1] == "drive lamp True"

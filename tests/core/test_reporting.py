@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from edgekernel import (
     requires,
     skill,
 )
+from tests.core.working import Simulation, Working
 
 MakeRuntime = Callable[..., Runtime]
 
@@ -234,6 +236,77 @@ class TestHealth:
         assert not answer["healthy"]
         assert took < 20 * 0.2
         assert runtime.turns.wait_idle(10)
+        assert runtime.health()["healthy"]
+
+    def test_an_async_one_keeps_no_handler_waiting(self, sim: Simulation) -> None:
+        """P2: while an `async` health method waits, handlers run; it has the limit too."""
+        runtime, handled = sim.runtime(), list[float]()
+
+        @component("pump")
+        class Pump:
+            @lifecycle.health
+            async def how(self) -> None:
+                runtime.post(Rang())
+                await asyncio.sleep(5.0)
+
+            @on(Rang)
+            def rang(self, event: Event) -> None:
+                handled.append(sim.clock.monotonic())
+
+        runtime.register(Pump)
+        runtime.boot()
+        begin = sim.clock.monotonic()
+        answer = runtime.health(limit_s=0.2)
+        assert sim.clock.monotonic() - begin == pytest.approx(0.2)
+        assert answer["parts"]["pump"]["reason"].startswith("TurnTimeoutError")
+        assert handled == [begin]
+
+    def test_an_async_one_answers(self, make_runtime: MakeRuntime) -> None:
+        """What an `async` health method returns or raises is the answer."""
+
+        @component("pump")
+        class Pump:
+            @lifecycle.health
+            async def how(self, ctx: Context) -> str:
+                return f"asked as {ctx.source}"
+
+        runtime = make_runtime()
+        runtime.register(Pump)
+        runtime.boot()
+        assert runtime.health()["parts"]["pump"]["reason"] == "asked as pump"
+
+    def test_a_service_that_has_given_up(self, sim: Simulation) -> None:
+        """P7: a service that failed for good is unhealthy, and no active component."""
+        service = Working()
+        service.restart = "no"
+        service.failures = [OSError("bus error")]
+        runtime = sim.runtime()
+        runtime.register(service)
+        runtime.boot()
+        sim.advance(5.0)
+        health = runtime.health()
+        reason = "failed, and is not started again: OSError: bus error"
+        assert health["parts"]["working"] == {"healthy": False, "reason": reason}
+        assert not health["healthy"]
+        described = runtime.status()["components"]["working"]
+        assert (described["state"], described["error"]) == ("failed", reason)
+        runtime.services.start("working")
+        sim.advance(1.0)
+        assert runtime.health()["healthy"]
+        assert runtime.status()["components"]["working"]["state"] == "active"
+
+    def test_a_service_that_hangs(self, sim: Simulation) -> None:
+        """P7: a service whose tick hangs is unhealthy for as long as that lasts."""
+        service = Working()
+        service.tick_limit_s = 2.0
+        service.durations = [10.0]
+        runtime = sim.runtime()
+        runtime.register(service)
+        runtime.boot()
+        sim.advance(5.0)
+        assert runtime.health()["parts"]["working"]["reason"] == "hangs for 5 s"
+        assert runtime.status()["components"]["working"]["state"] == "hung"
+        sim.advance(10.0)
         assert runtime.health()["healthy"]
 
     def test_parts_that_are_missing(self, make_runtime: MakeRuntime) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from asyncio import CancelledError
 from collections.abc import Callable
 
 import pytest
@@ -313,3 +314,32 @@ def test_a_command_whose_component_has_stopped(make_runtime: MakeRuntime) -> Non
     holding.join(LONG_S)
     asking.join(LONG_S)
     assert isinstance(errors[0], UnavailableError | LifecycleError)
+
+
+@pytest.mark.parametrize(
+    "error", [GeneratorExit(), CancelledError(), BaseExceptionGroup("3", [SystemExit()])]
+)
+def test_whatever_a_handler_raises_harms_no_other(
+    make_runtime: MakeRuntime, error: BaseException
+) -> None:
+    """P3: an error of any class fails its handler; the next one, and its emitter, go on."""
+
+    class Broken(Process):
+        name = "broken"
+
+        def handle_event(self, ctx: Context, evt: Event) -> None:
+            if isinstance(evt.payload, Number):
+                raise error
+
+    runtime = make_runtime()
+    runtime.register(Broken())
+    handled: list[Message] = []
+    told: list[Message] = []
+    runtime.subscribe(Number, lambda event: handled.append(event.payload))
+    runtime.subscribe(message.ProcessError, lambda event: told.append(event.payload))
+    with runtime:
+        runtime.emit(Number(1))
+        runtime.post(Number(2))
+        assert runtime.turns.wait_idle(LONG_S)
+        assert handled == [Number(1), Number(2)]
+        assert len(told) == 2

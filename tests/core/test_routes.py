@@ -28,7 +28,7 @@ def named(name: str, function: Callable[[Event], object]) -> Callable[[Event], o
     return handler
 
 
-@pytest.mark.parametrize("count", [1, 2, 16, 17, 100])
+@pytest.mark.parametrize("count", [1, 2, 8, 9, 100])
 def test_all_handlers_see_an_event_in_order(count: int, make_runtime: MakeRuntime) -> None:
     """P1: every handler is called once, in the order of subscribing, however many there are."""
     runtime = make_runtime(slow_turn_s=LONG_S)
@@ -85,22 +85,22 @@ def test_taken_out_in_the_middle_of_an_event(count: int, make_runtime: MakeRunti
 
 
 def test_a_slow_one_of_a_few_is_named(make_runtime: MakeRuntime) -> None:
-    """P3: of up to 16 handlers each is timed: the report names the slow one."""
+    """P3: each of a few handlers is timed: the report names the slow one."""
     runtime = make_runtime(slow_turn_s=0.01)
     slow: list[str] = []
     pause = threading.Event()
-    for n in range(16):
-        wait_s = 0.05 if n == 11 else 0.0
+    for n in range(8):
+        wait_s = 0.05 if n == 5 else 0.0
         runtime.subscribe(Number, named(f"handler {n}", lambda _, s=wait_s: pause.wait(s)))  # type: ignore[misc]
     runtime.subscribe(message.SlowTurn, lambda event: slow.append(event.payload.turn))  # type: ignore[attr-defined]
     runtime.boot()
     slow.clear()
     runtime.emit(Number())
-    assert slow == ["handler 11 (number)"]
+    assert slow == ["handler 5 (number)"]
 
 
 def test_a_slow_one_of_many_is_named_at_the_second_time(make_runtime: MakeRuntime) -> None:
-    """P3: of many handlers the first report names those timed together, the next the slow one."""
+    """P3: of many handlers the first report names all, the next one the slow one."""
     runtime = make_runtime(slow_turn_s=0.01)
     slow: list[str] = []
     pause = threading.Event()
@@ -114,7 +114,6 @@ def test_a_slow_one_of_many_is_named_at_the_second_time(make_runtime: MakeRuntim
     runtime.emit(Number())
     first, second = slow
     assert "handler 40" in first
-    assert "handler 80" not in first
     assert second == "handler 40 (number)"
 
 

@@ -199,6 +199,8 @@ class TestTicks:
             ("tick_limit_s", 0.0),
             ("restart", "on_failure"),
             ("backoff_s", -1.0),
+            ("restart_budget", (-1, 300.0)),
+            ("restart_budget", (5, 0.0)),
         ],
     )
     def test_settings_that_mean_nothing_are_refused(

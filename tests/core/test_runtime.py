@@ -1,13 +1,11 @@
-"""The runtime's dispatch: order, exclusiveness, isolation (promises P1 to P3), and its variants."""
+"""The runtime's dispatch: order, exclusiveness, isolation (promises P1 to P3)."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import json
-import os
 import re
-import signal
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +16,7 @@ import pytest
 
 from edgekernel import (
     Context,
+    Device,
     Event,
     Interface,
     Message,
@@ -26,8 +25,6 @@ from edgekernel import (
     Service,
     Severity,
     Signal,
-    SignalRuntime,
-    ThreadedRuntime,
     command,
     effect,
     message,
@@ -35,6 +32,7 @@ from edgekernel import (
 )
 from edgekernel.core.errors import (
     BootError,
+    ConfigError,
     ForbiddenError,
     InvalidValueError,
     LifecycleError,
@@ -764,115 +762,6 @@ class TestStatus:
         assert set(status["services"]) == {"idle"}
 
 
-class TestThreadedRuntime:
-    def test_runs_beside_the_caller(self) -> None:
-        """`start` returns when booted; `run` in another thread ends with the shutdown."""
-        runtime, recorder = ThreadedRuntime(shutdown_limit_s=5.0), Recorder()
-        runtime.register(recorder)
-        runtime.start()
-        assert runtime.phase == "running"
-        runtime.emit(Number(1))
-        runtime.shutdown()
-        assert runtime.phase == "stopped"
-        assert recorder.of(Number) == [Number(1)]
-
-    def test_run_blocks_until_the_shutdown(self) -> None:
-        """`run` returns after a shutdown from anywhere."""
-        runtime = ThreadedRuntime(shutdown_limit_s=5.0)
-        booted = threading.Event()
-        runtime.subscribe(message.RuntimeBooted, lambda _: booted.set())
-        thread = threading.Thread(target=runtime.run)
-        thread.start()
-        assert booted.wait(LONG_S)
-        runtime.shutdown()
-        thread.join(LONG_S)
-        assert not thread.is_alive()
-
-    def test_start_raises_what_boot_raises(self) -> None:
-        """P5: a failed boot is the caller's error."""
-
-        class Failing(Process):
-            name = "failing"
-
-            def start(self, ctx: Context) -> None:
-                raise OSError("no")
-
-        runtime = ThreadedRuntime(shutdown_limit_s=5.0)
-        runtime.register(Failing())
-        with pytest.raises(BootError):
-            runtime.start()
-
-
-class TestSignalRuntime:
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    def test_sigint_and_sigterm_shut_down(self, number: signal.Signals) -> None:
-        """P6: SIGINT and SIGTERM, twice too, end `run`; the handlers before are restored."""
-        runtime = SignalRuntime(shutdown_limit_s=5.0)
-        reasons: list[str] = []
-        before = signal.getsignal(number)
-
-        class Killing(Process):
-            name = "killing"
-
-            @on(message.RuntimeBooted)
-            def kill(self, event: Event) -> None:
-                os.kill(os.getpid(), number)
-                os.kill(os.getpid(), number)
-
-            @on(message.RuntimeShuttingDown)
-            def note(self, event: Event) -> None:
-                reasons.append(event.payload.reason)  # type: ignore[attr-defined]
-
-        runtime.register(Killing())
-        runtime.run()
-        assert runtime.phase == "stopped"
-        assert reasons == [number.name]
-        assert signal.getsignal(number) is before
-
-    def test_only_in_the_main_thread(self) -> None:
-        """A10.17: run in another thread it says what to do, and nothing has started (F14b)."""
-        runtime, errors = SignalRuntime(), list[str]()
-
-        def run() -> None:
-            try:
-                runtime.run()
-            except LifecycleError as error:
-                errors.append(str(error))
-
-        running = threading.Thread(target=run)
-        running.start()
-        running.join(LONG_S)
-        assert runtime.phase == "created"
-        assert errors[0].startswith("edgekernel: only the main thread hears signals")
-
-    def test_other_signals_become_messages(self) -> None:
-        """SIGHUP, SIGUSR1 and SIGUSR2 are messages."""
-        runtime = SignalRuntime(shutdown_limit_s=5.0)
-        seen: list[Message] = []
-
-        class Killing(Process):
-            name = "killing"
-
-            @on(message.RuntimeBooted)
-            def kill(self, event: Event) -> None:
-                for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
-                    os.kill(os.getpid(), number)
-
-            @on(message.SystemReload, message.SystemSignal)
-            def note(self, event: Event) -> None:
-                seen.append(event.payload)
-                if len(seen) == 3:
-                    self.ctx.runtime.shutdown("enough")
-
-        runtime.register(Killing())
-        runtime.run()
-        assert set(seen) == {
-            message.SystemReload(),
-            message.SystemSignal(signal.SIGUSR1, "user1"),
-            message.SystemSignal(signal.SIGUSR2, "user2"),
-        }
-
-
 class TestSeeds:
     QUICK_START = Path(__file__).with_name("seed_004_quick_start.txt")
 
@@ -925,3 +814,110 @@ def test_two_runtimes_do_not_mix(make_runtime: MakeRuntime) -> None:
     left.emit(Number(1))
     left.emit(Number(2))
     assert seen == [("right", 1), ("right", 2)]
+
+
+class Untellable(Exception):
+    """An error whose text cannot be made."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text either")
+
+
+def test_leaving_a_with_block_shuts_down_whatever_was_raised() -> None:
+    """P6: an error without a text ends the runtime as any other does."""
+    runtime = Runtime(shutdown_limit_s=5.0)
+    with pytest.raises(Untellable), runtime:
+        raise Untellable
+    assert str(runtime.phase) == "stopped"
+
+
+def test_a_part_belongs_to_one_runtime(make_runtime: MakeRuntime) -> None:
+    """P5: a second runtime cannot start a process that another one has, and that goes on."""
+    first, second, recorder = make_runtime(), make_runtime(name="other"), Recorder()
+    first.register(recorder)
+    first.boot()
+    second.register(recorder)
+    with pytest.raises(BootError) as failed:
+        second.boot()
+    assert "recorder: attached to 'edgekernel' already" in str(failed.value.exceptions)
+    assert recorder.ctx.runtime is first
+
+
+@pytest.mark.parametrize("wrong", ["number", Number, None, 3])
+def test_only_messages_are_emitted(make_runtime: MakeRuntime, wrong: Any) -> None:
+    """P9: what is no message is refused where it is emitted, not taken and lost."""
+    runtime = make_runtime()
+    with runtime:
+        for tell in (runtime.emit, runtime.post):
+            with pytest.raises(TypeError, match="what is emitted is a message, not"):
+                tell(wrong)
+
+
+async def wait_for_it(event: Event) -> None:
+    """Handle an event some time."""
+
+
+@pytest.mark.parametrize(
+    ("message_class", "handler", "text"),
+    [
+        (Number(1), print, "a message class, not Number"),
+        ("number", print, "a message class, not 'number'"),
+        (int, print, "a message class, not <class 'int'>"),
+        (Number, None, "a function that is called as a turn, not None"),
+        (Number, wait_for_it, "`async` would never run"),
+    ],
+)
+def test_what_cannot_be_subscribed_is_refused(
+    make_runtime: MakeRuntime, message_class: Any, handler: Any, text: str
+) -> None:
+    """P3: a mistaken subscription is refused at once, and harms no other handler."""
+    runtime = make_runtime()
+    seen: list[Message] = []
+    runtime.subscribe(Number, lambda event: seen.append(event.payload))
+    with pytest.raises(TypeError, match=re.escape(text)):
+        runtime.subscribe(message_class, handler)
+    runtime.emit(Number(1))
+    assert seen == [Number(1)]
+
+
+class Unnamed(Process):
+    """Has no name."""
+
+
+class Hasty(Device):
+    """Does not call its base."""
+
+    def __init__(self) -> None:
+        self.id = "hasty"
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (Unnamed, 'Unnamed: a part needs a name: write `name = "..."` in the class'),
+        (Unnamed(), 'Unnamed: a part needs a name: write `name = "..."` in the class'),
+        (Device(""), "Device: a device needs an id"),
+        (Hasty(), "Hasty: its __init__ does not call super().__init__(id)"),
+    ],
+)
+def test_a_part_without_a_name_says_how_to_give_one(
+    make_runtime: MakeRuntime, part: Any, text: str
+) -> None:
+    """P5: what cannot be named is refused with where it is and what to do."""
+    runtime = make_runtime()
+    with pytest.raises(ConfigError, match=re.escape(text)):
+        runtime.register(part)
+    with runtime:
+        for change in (runtime.hot_add, runtime.hot_update):
+            with pytest.raises(ConfigError, match=re.escape(text)):
+                change(part)
+
+
+@pytest.mark.parametrize("wrong", [[1], [], "level", 1])
+def test_arguments_are_given_by_name(make_runtime: MakeRuntime, wrong: Any) -> None:
+    """P11: arguments that are no mapping are an invalid request, not an error of `dict`."""
+    runtime = make_runtime()
+    with runtime:
+        for ask in (runtime.invoke, runtime.invoke_nowait):
+            with pytest.raises(InvalidValueError, match=r"fan\.on: the arguments are"):
+                ask("fan.on", wrong)

@@ -22,6 +22,7 @@ from tests.core.parts import (
     NotingInterface,
     NotingProcess,
     NotingService,
+    Simulation,
     Steps,
     Tick,
     Until,
@@ -85,17 +86,28 @@ class TestShutdown:
         [text] = refused
         assert text == "lamp.power: not set to True: the node is stopping: enough"
 
-    def test_twice_and_before_boot(self, make_runtime: MakeRuntime, steps: Steps) -> None:
-        """P6: a second shutdown is harmless, and so is one of a runtime that never booted."""
+    def test_twice(self, make_runtime: MakeRuntime, steps: Steps) -> None:
+        """P6: a second shutdown is harmless."""
         runtime = make_runtime()
         runtime.register(NotingProcess("process", steps))
         told = messages_of(runtime, message.RuntimeShutdown)
-        runtime.shutdown("too early")
         runtime.boot()
         runtime.shutdown("first")
         runtime.shutdown("second")
         assert steps.all == ["start process", "stop process"]
         assert [each.reason for each in told] == ["first"]
+
+    def test_before_the_boot(self, make_runtime: MakeRuntime, steps: Steps) -> None:
+        """P6: a shutdown that comes before the boot is not lost: nothing ever starts."""
+        runtime = make_runtime()
+        runtime.register(NotingProcess("process", steps))
+        runtime.shutdown("too early")
+        assert runtime.phase == "stopped"
+        with pytest.raises(LifecycleError, match="the runtime is stopped"):
+            runtime.boot()
+        runtime.wait_until_stopped()
+        runtime.shutdown("again")
+        assert steps.all == []
 
     def test_from_many_threads_at_once(self, make_runtime: MakeRuntime, steps: Steps) -> None:
         """P6: many simultaneous shutdowns are one, and all return after it."""
@@ -212,6 +224,24 @@ class TestShutdown:
         starts = steps.of("start", "connect")
         assert len(steps.of("stop", "disconnect")) == len(starts)
         assert len(set(steps.of("stop", "disconnect"))) == len(starts)
+
+    def test_by_a_part_that_starts_takes_no_time(self, sim: Simulation, steps: Steps) -> None:
+        """P6: nobody waits for a boot that waits for the shutdown itself, or says it hangs."""
+
+        class Quitting(NotingProcess):
+            def start(self, ctx: Context) -> None:
+                super().start(ctx)
+                ctx.runtime.shutdown("from start")
+
+        runtime = sim.runtime()
+        failed = messages_of(runtime, message.ShutdownStepFailed)
+        runtime.register(Lamp("lamp", steps))
+        runtime.register(Quitting("quitting", steps))
+        with pytest.raises((LifecycleError, BootError)):
+            runtime.boot()
+        assert runtime.phase == "stopped"
+        assert sim.clock.monotonic() == 0.0
+        assert failed == []
 
     def test_from_another_thread_during_the_boot(
         self, make_runtime: MakeRuntime, steps: Steps

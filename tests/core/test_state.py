@@ -487,3 +487,15 @@ def test_behaves_like_nested_dicts(steps: list[tuple[str, str, Any]], batched: b
             assert store.signal(path).get() == seen[path][-1] == expected(path)
             ran = len(seen[path]) - counts[path]
             assert ran == int(expected(path) != before[path])
+
+
+def test_an_update_that_writes_its_own_path_ends() -> None:
+    """P3: a function that sets what it is to compute is an error with what to do, not a hang."""
+    store = StateStore({"a": {"count": 1}})
+
+    def wrong(value: int) -> int:
+        store.set("a.count", value + 1)
+        return value + 1
+
+    with pytest.raises(StateConflictError, match=r"'a\.count' changes whenever .* must return it"):
+        store.update("a.count", wrong)

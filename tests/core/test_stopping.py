@@ -11,6 +11,7 @@ from edgekernel import (
     Context,
     Event,
     Message,
+    Signal,
     effect,
     message,
     on,
@@ -24,6 +25,7 @@ from tests.core.parts import (
     MakeRuntime,
     NotingProcess,
     NotingService,
+    Simulation,
     Steps,
     Tick,
     Until,
@@ -268,3 +270,39 @@ class TestFailingShutdown:
         runtime.shutdown()
         assert steps.all == ["drive other False", "stop process", "disconnect two"]
         assert [each.step for each in failed] == ["safe state of two"]
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), GeneratorExit()])
+def test_a_removal_goes_on_whatever_is_raised(sim: Simulation, error: BaseException) -> None:
+    """P12: what ends a step of a hot removal, even an exit, is told; the steps after it are made,
+    and nothing of the part is left."""
+
+    class Exiting(NotingProcess):
+        level = Signal(0)
+
+        @effect
+        def follow(self) -> Callable[[], object]:
+            return self.fail
+
+        def fail(self) -> None:
+            raise error
+
+        def stop(self, ctx: Context) -> None:
+            super().stop(ctx)
+            raise error
+
+        def detach(self) -> None:
+            super().detach()
+            self.steps("detach")
+
+    steps = Steps()
+    runtime = sim.runtime()
+    failed = messages_of(runtime, message.ShutdownStepFailed)
+    effects = messages_of(runtime, message.EffectError)
+    runtime.register(Exiting("exiting", steps))
+    runtime.boot()
+    runtime.hot_remove("exiting")
+    assert steps.all == ["start exiting", "stop exiting", "detach"]
+    assert [each.step for each in failed] == ["stop of exiting"]
+    assert len(effects) == 1
+    runtime.hot_add(NotingProcess("exiting", steps))

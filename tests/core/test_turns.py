@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -10,7 +11,7 @@ import pytest
 
 from edgekernel import SystemClock
 from edgekernel.core.errors import TurnTimeoutError
-from edgekernel.core.turns import MAX_DEPTH, CallTurn, TurnQueue
+from edgekernel.core.turns import MAX_DEPTH, MAX_WAITING, CallTurn, TurnQueue
 
 LONG_S = 10.0
 
@@ -275,6 +276,29 @@ class TestFailure:
         assert ran == ["test:dispatcher"]
         assert [error for _, error in reports.failed] == ["SystemExit(3)"]
 
+    @pytest.mark.parametrize(
+        "error",
+        [SystemExit(3), GeneratorExit(), CancelledError(), BaseExceptionGroup("3", [SystemExit()])],
+    )
+    @pytest.mark.parametrize("alone", [True, False])
+    def test_whatever_a_turn_raises_is_a_failure_of_that_turn(
+        self, turns: TurnQueue, reports: Reports, error: BaseException, alone: bool
+    ) -> None:
+        """P3: no class of error leaves through who has submitted the turn, or keeps the next."""
+        ran: list[int] = []
+
+        def fail() -> None:
+            raise error
+
+        if alone:
+            turns.submit_one(turn(fail, "broken"))
+        else:
+            turns.submit(turn(fail, "broken"), turn(lambda: ran.append(1)))
+        turns.submit_elsewhere(turn(fail, "broken"), turn(lambda: ran.append(2)))
+        assert turns.wait_idle(LONG_S)
+        assert ran == [2] if alone else [1, 2]
+        assert reports.failed == [("broken", repr(error))] * 2
+
 
 class TestFeedback:
     def test_a_loop_is_cut_and_named(self, turns: TurnQueue, reports: Reports) -> None:
@@ -338,6 +362,36 @@ class TestFeedback:
         assert ran == ["report", "alarm"]
         assert len(reports.cut) == 2
         assert turns.depth == 0
+
+
+class TestFull:
+    def test_what_is_sent_to_a_full_queue_is_dropped(self, reports: Reports) -> None:
+        """P3: a queue that nobody empties takes no more than it may from `submit_elsewhere`,
+        tells those that it drops, and says so once; who waits for a turn still has room."""
+        told: list[int] = []
+        cut: list[str] = []
+
+        class Noting(Reports):
+            def turns_dropped(self, dropped: int) -> None:
+                told.append(dropped)
+
+        class Cut(CallTurn):
+            def cut(self) -> None:
+                cut.append(self.label)
+
+        turns = TurnQueue(observer=Noting(), dispatcher="test:dispatcher", slow_turn_s=LONG_S)
+        blocked = Blocked(turns)
+        turns.submit_elsewhere(*(turn(int) for _ in range(MAX_WAITING)))
+        for _ in range(3):
+            turns.submit_elsewhere(Cut(int, "too much"))
+        assert turns.depth == MAX_WAITING
+        assert (turns.dropped_turns, told, cut) == (3, [1], ["too much"] * 3)
+        with pytest.raises(TurnTimeoutError):
+            turns.call(int, "waited for", timeout_s=0.01)
+        assert turns.depth == MAX_WAITING + 1
+        blocked.release()
+        assert turns.wait_idle(LONG_S)
+        turns.close()
 
 
 class TestCall:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekernel.core.errors import InvalidValueError
+from edgekernel import reading
+from edgekernel.core.errors import ConfigError, InvalidValueError
 from edgekernel.core.values import ValueType
 
 ANYTHING = st.one_of(
@@ -120,3 +121,17 @@ def test_what_is_allowed_in_words() -> None:
     assert ValueType(float, "°C").allowed == "a number"
     assert ValueType(bool).allowed == "on or off"
     assert ValueType(str).allowed == "a text"
+
+
+@pytest.mark.parametrize(
+    ("type_", "range_", "text"),
+    [
+        (list, None, "not <class 'list'>"),
+        (int, (5, 1), "has no value"),
+        (int, (0, math.nan), "no value"),
+    ],
+)
+def test_what_is_no_value_type(type_: Any, range_: Any, text: str) -> None:
+    """A type that no value can have, or a range that none is in, is refused when declared."""
+    with pytest.raises(ConfigError, match=text):
+        reading(type_, range=range_)

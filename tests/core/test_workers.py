@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from functools import partial
 
 from edgekernel.core.workers import MAX_WORKERS, Workers
@@ -64,3 +65,38 @@ def test_close_drops_what_waits() -> None:
         workers.submit(lambda: ended.append(-1))
         clock.advance(5.0)
         assert sorted(ended) == list(range(MAX_WORKERS))
+
+
+def test_an_error_of_any_class_keeps_no_worker() -> None:
+    """P3: as many errors that are no Exception as there are workers leave all of them at work."""
+    with SimClock() as clock:
+        failures: list[str] = []
+        workers = Workers(clock, "worker", lambda label, error: failures.append(repr(error)))
+        done: list[bool] = []
+
+        def fail() -> None:
+            raise CancelledError
+
+        for _ in range(MAX_WORKERS):
+            workers.submit(fail)
+        workers.submit(lambda: done.append(True))
+        clock.advance(1.0)
+        workers.close()
+        assert failures == ["CancelledError()"] * MAX_WORKERS
+        assert done == [True]
+
+
+def test_what_nobody_wants_any_more_does_not_pile_up() -> None:
+    """While all workers hang, what waits is dropped when nobody wants it, the rest in order."""
+    with SimClock() as clock:
+        workers = Workers(clock, "worker", lambda label, error: None)
+        for _ in range(MAX_WORKERS):
+            workers.submit(lambda: clock.sleep(100.0))
+        clock.advance(1.0)
+        ran: list[int] = []
+        for number in range(4000):
+            workers.submit(partial(ran.append, number), partial(int.__eq__, number % 1000, 0))
+        assert workers.waiting <= 200
+        clock.advance(200.0)
+        workers.close()
+        assert [number for number in ran if number % 1000 == 0] == [0, 1000, 2000, 3000]

@@ -1,4 +1,4 @@
-"""Who is told of what goes wrong in a turn queue."""
+"""Who hears of what goes wrong in a turn queue."""
 
 from __future__ import annotations
 
