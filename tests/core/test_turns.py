@@ -368,12 +368,12 @@ class TestFull:
     def test_what_is_sent_to_a_full_queue_is_dropped(self, reports: Reports) -> None:
         """P3: a queue that nobody empties takes no more than it may from `submit_elsewhere`,
         tells those that it drops, and says so once; who waits for a turn still has room."""
-        dropped: list[int] = []
+        told: list[int] = []
         cut: list[str] = []
 
         class Noting(Reports):
-            def turns_dropped(self, dropped_so_far: int) -> None:
-                dropped.append(dropped_so_far)
+            def turns_dropped(self, dropped: int) -> None:
+                told.append(dropped)
 
         class Cut(CallTurn):
             def cut(self) -> None:
@@ -385,7 +385,7 @@ class TestFull:
         for _ in range(3):
             turns.submit_elsewhere(Cut(int, "too much"))
         assert turns.depth == MAX_WAITING
-        assert (turns.dropped_turns, dropped, cut) == (3, [1], ["too much"] * 3)
+        assert (turns.dropped_turns, told, cut) == (3, [1], ["too much"] * 3)
         with pytest.raises(TurnTimeoutError):
             turns.call(int, "waited for", timeout_s=0.01)
         assert turns.depth == MAX_WAITING + 1
