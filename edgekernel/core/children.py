@@ -35,20 +35,20 @@ class Children:
         self._assembly = assembly
         self._caretaker = caretaker
         self._gate = gate
-        self._supervisors: dict[Unit, Supervisor] = {}
+        self._supervisors: dict[str, Supervisor] = {}  # by the name of the part that supervises
 
     def adopt(self, unit: Unit) -> None:
         """Supervise a unit that has started, if its parent supervises."""
         supervisor = self._above(unit, make=True)
         if supervisor is not None and unit.name not in supervisor.names():
-            supervisor.add(_Spawned(self, unit))
+            supervisor.add(_Spawned(self, unit.name))
 
     def forget(self, unit: Unit) -> None:
         """Hear that a unit has gone for good."""
         above = self._above(unit)
         if above is not None:
             above.remove(unit.name)
-        own = self._supervisors.pop(unit, None)
+        own = self._supervisors.pop(unit.name, None)
         if own is not None:
             own.close()
 
@@ -68,28 +68,32 @@ class Children:
         parent = self._parts.units.get(unit.parent)
         if parent is None or parent.meta.supervision is None:
             return None
-        if make and parent not in self._supervisors:
-            self._supervisors[parent] = Supervisor(
+        if make and parent.name not in self._supervisors:
+            self._supervisors[parent.name] = Supervisor(
                 self._runtime,
                 parent.name,
                 parent.meta.supervision,
-                escalate=partial(self._escalated, parent),
-                decide=partial(self._decide, parent),
+                escalate=partial(self._escalated, parent.name),
+                decide=partial(self._decide, parent.name),
             )
-        return self._supervisors.get(parent)
+        return self._supervisors.get(parent.name)
 
-    def _decide(self, parent: Unit, name: str, error: BaseException, attempt: int) -> bool:
-        method: Any = hook(parent.part, "supervision")
+    def _decide(self, by: str, name: str, error: BaseException, attempt: int) -> bool:
+        parent = self._parts.units.get(by)
+        method: Any = None if parent is None else hook(parent.part, "supervision")
         if method is None:
             return True
         answer = self._runtime.turns.call(
             partial(method, name, error, attempt),
-            f"supervision by {parent.name}",
+            f"supervision by {by}",
             _DECISION_LIMIT_S,
         )
         return answer is None or bool(answer)
 
-    def _escalated(self, parent: Unit, error: EscalationError) -> None:
+    def _escalated(self, by: str, error: EscalationError) -> None:
+        parent = self._parts.units.get(by)
+        if parent is None:
+            return
         above = self._above(parent)
         if above is not None:
             above.failed(parent.name, error)
@@ -99,11 +103,12 @@ class Children:
                 self._caretaker.retry_later(parent, error)
                 self._caretaker.settle()
 
-    def start(self, unit: Unit) -> None:
-        """Start a child anew; raises what keeps it from starting."""
+    def start(self, name: str) -> None:
+        """Start a child anew, as it is now; raises what keeps it from starting."""
         with self._gate.passing() as alone:
-            if not alone or self._parts.units.get(unit.name) is not unit:
-                raise LifecycleError(f"{unit.name}: not started again: it has gone")
+            unit = self._parts.units.get(name)
+            if not alone or unit is None:
+                raise LifecycleError(f"{name}: not started again: it has gone")
             if unit.state is UnitState.ACTIVE:
                 return
             self._gate.begin(f"restart of {unit.name}")
@@ -111,10 +116,11 @@ class Children:
             self._assembly.set_ticking(unit)
             self._caretaker.settle()
 
-    def stop(self, unit: Unit, error: str = "stopped by its supervisor") -> None:
+    def stop(self, name: str, error: str = "stopped by its supervisor") -> None:
         """Take a child down; it stays on the list of parts, and may be started again."""
         with self._gate.passing() as alone:
-            if not alone or self._parts.units.get(unit.name) is not unit:
+            unit = self._parts.units.get(name)
+            if not alone or unit is None:
                 return
             try:
                 self._assembly.undo(unit)
@@ -125,15 +131,14 @@ class Children:
 
 
 class _Spawned:
-    """A spawned unit as its supervisor sees it."""
+    """A spawned part as its supervisor sees it."""
 
-    def __init__(self, children: Children, unit: Unit) -> None:
+    def __init__(self, children: Children, name: str) -> None:
         self._children = children
-        self._unit = unit
-        self.name = unit.name
+        self.name = name
 
     def start(self) -> None:
-        self._children.start(self._unit)
+        self._children.start(self.name)
 
     def stop(self) -> None:
-        self._children.stop(self._unit)
+        self._children.stop(self.name)

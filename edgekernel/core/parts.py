@@ -10,7 +10,7 @@ from edgekernel.core.component import describe_class, is_marked
 from edgekernel.core.context import Host
 from edgekernel.core.device import Device
 from edgekernel.core.errors import ConfigError, UnknownTargetError
-from edgekernel.core.markers import KindNote, SkillNote
+from edgekernel.core.markers import KindNote, SkillNote, own_component_note
 from edgekernel.core.poller import Poller
 from edgekernel.core.role import Role
 from edgekernel.core.unit import Unit, UnitState
@@ -171,7 +171,7 @@ def part_name(part: Any) -> str:
         if not part.id:
             raise ConfigError(f"{cls.__name__}: a device needs an id: super().__init__(id)")
         return part.id
-    if not issubclass(cls, Role) or (cls is part and not cls.name):
+    if not issubclass(cls, Role) or (cls is part and own_component_note(cls) and not cls.name):
         return describe_class(cls).name
     if not part.name:
         raise ConfigError(

@@ -242,6 +242,25 @@ def test_a_service_that_gives_up_is_a_failed_child(clock: SimClock) -> None:
     assert service.runs > 1
 
 
+def test_an_updated_child_is_supervised_on(clock: SimClock) -> None:
+    """P12: the new version of a child is restarted as the old one was, in its place."""
+    house = House(clock, backoff_s=1.0)
+
+    @component("child")
+    class Better(Child):
+        """The next version."""
+
+        def __init__(self) -> None:
+            super().__init__("better", house.log)
+
+    made = house.runtime.hot_update(Better)
+    house.log.clear()
+    fail_in_a_handler(house)
+    clock.advance(3.0)
+    assert house.log == ["stop b", "start b"]
+    assert house.runtime.registry.find(object, id="b") is made[1]
+
+
 def test_removed_children_are_left_alone(clock: SimClock) -> None:
     """P12: what was removed while it waited for its restart is not started again."""
     house = House(clock, backoff_s=5.0)
