@@ -246,18 +246,29 @@ def test_an_updated_child_is_supervised_on(clock: SimClock) -> None:
     """P12: the new version of a child is restarted as the old one was, in its place."""
     house = House(clock, backoff_s=1.0)
 
+    steps: list[str] = []
+
     @component("child")
     class Better(Child):
         """The next version."""
 
+        ctx: Context
+
         def __init__(self) -> None:
-            super().__init__("better", house.log)
+            super().__init__("", [])
+
+        @lifecycle.activate
+        def activate(self) -> None:
+            steps.append(f"start {self.ctx.source}")
 
     made = house.runtime.hot_update(Better)
-    house.log.clear()
+    assert steps == ["start a", "start b", "start c"]
     fail_in_a_handler(house)
+    clock.advance(0.1)
+    assert house.state("b") == "failed"
     clock.advance(3.0)
-    assert house.log == ["stop b", "start b"]
+    assert steps[3:] == ["start b"]
+    assert house.state("b") == "active"
     assert house.runtime.registry.find(object, id="b") is made[1]
 
 
