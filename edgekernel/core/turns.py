@@ -222,10 +222,7 @@ class TurnQueue:
             raise
 
     def submit_one(self, turn: Turn, begin_ns: int | None = None) -> None:
-        """Do what `submit` does with one turn, on a shorter way if nobody runs turns.
-
-        `begin_ns` is the monotonic time now, if the caller has just looked.
-        """
+        """Do what `submit` does with one turn; `begin_ns` is the time, if it is known."""
         seat = self._seat
         if not seat or self._waiting:
             self.submit(turn)
