@@ -220,7 +220,8 @@ class EventTurn(Event, Turn):
 
     def _call_timed(self, plan: Plan) -> None:
         """Call the handlers; remember when each has returned."""
-        times = self._times_ns = list[int]()
+        times: list[int] = []
+        self._times_ns = times
         now_ns = self._handling.clock.monotonic_ns
         for call, self._route in plan.handlers:
             try:

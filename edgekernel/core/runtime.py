@@ -493,7 +493,8 @@ class Runtime:
     def _turn(
         self, payload: Message, source: str = "", correlation: str | None = None
     ) -> EventTurn:
-        if not isinstance(payload, Message):
+        # To ask a class with a metaclass costs a fifth of an emit: only of what is new.
+        if type(payload) not in self.routes.plans and not isinstance(payload, Message):
             raise TypeError(f"what is emitted is a message, not {payload!r}")
         time_ns, monotonic_ns = self._time_ns, self._monotonic_ns
         return EventTurn(self, payload, source or self.name, time_ns(), monotonic_ns(), correlation)
