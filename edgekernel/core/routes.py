@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from enum import IntEnum
 from itertools import count, pairwise
-from typing import Protocol
 
 from edgekernel.core.clock import Clock
 from edgekernel.core.errors import of_user_code
@@ -65,6 +64,9 @@ class Plan:
                 self.handlers[n] = _nobody, route
 
 
+Failed = Callable[[Route, Event, BaseException], object]
+
+
 class RoutingTable:
     """The handlers of a runtime, looked up by message class through a cache.
 
@@ -72,7 +74,13 @@ class RoutingTable:
     of adding.
     """
 
-    def __init__(self) -> None:
+    __slots__ = (
+        "_lock", "_numbers", "_routes", "_slow", "active", "failed", "monotonic_ns", "plans", "seq",
+        "time_ns",
+    )  # fmt: skip
+
+    def __init__(self, clock: Clock, failed: Failed) -> None:
+        """Make an empty table; `failed` is told of handlers that raise."""
         self._lock = threading.Lock()  # around changes, which come from any thread
         self._routes: tuple[Route, ...] = ()
         self._numbers = count()
@@ -81,6 +89,10 @@ class RoutingTable:
         self._slow: set[type[Message]] = set()
         self.active: Plan | None = None
         """The plan by which an event is being handled."""
+        self.failed = failed
+        self.time_ns, self.monotonic_ns = clock.time_ns, clock.monotonic_ns
+        self.seq = 0
+        """The number of the latest event."""
 
     def add(
         self,
@@ -133,47 +145,36 @@ def _concerns(wanted: type[Message] | str, cls: type[Message]) -> bool:
     return issubclass(cls, wanted)
 
 
-class EventHandling(Protocol):
-    """What an event's turn needs from its runtime."""
-
-    routes: RoutingTable
-
-    clock: Clock
-
-    seq: int
-    """The number of the latest event."""
-
-    def handler_failed(self, route: Route, event: Event, error: BaseException) -> None: ...
-
-
 class EventTurn(Event, Turn):
     """An event that takes itself to its handlers, one after the other.
 
     A handler that fails harms no other.
     """
 
-    __slots__ = ("_cause", "_handling", "_plan", "_route", "_submitter", "_times_ns")
+    __slots__ = ("_cause", "_plan", "_route", "_submitter", "_table", "_times_ns")
+
+    _plan: Plan
+    """Where it goes, from its turn on."""
+    _times_ns: list[int]
+    """When each handler has returned, if they are timed."""
 
     def __init__(
         self,
-        handling: EventHandling,
+        table: RoutingTable,
         payload: Message,
         source: str,
-        time_ns: int,
-        monotonic_ns: int,
         correlation: str | None,
     ) -> None:
         self.seq = 0
-        self.time_ns = time_ns
-        self.monotonic_ns = monotonic_ns
+        wall, monotonic = table.time_ns, table.monotonic_ns
+        self.time_ns = wall()
+        self.monotonic_ns = monotonic()
         self.source = source
         self.payload = payload
         self.cause = None
         self.correlation = correlation
-        self._handling = handling
-        self._plan: Plan | None = None
+        self._table = table
         self._route: Route | None = None  # the handler that runs now
-        self._times_ns: list[int] | None = None
 
     @property
     def label(self) -> str:
@@ -189,23 +190,22 @@ class EventTurn(Event, Turn):
 
     def slowest(self, begin_ns: int, end_ns: int) -> str:
         plan = self._plan
-        if plan is None or not plan.handlers:
+        if not plan.handlers:
             return self.label
         routes = [route for _, route in plan.handlers]
-        if self._times_ns is not None:
+        if plan.timed:
             times = [begin_ns, *self._times_ns]
             took = [after - before for before, after in pairwise(times)]
             routes = [routes[took.index(max(took))]]
         else:
-            self._handling.routes.time_each(type(self.payload))
+            self._table.time_each(type(self.payload))
         return f"{' or '.join(route.label for route in routes)} ({self.label})"
 
     def step(self) -> None:
-        handling = self._handling
-        handling.seq = self.seq = handling.seq + 1  # turns run one at a time
+        table = self._table
+        table.seq = self.seq = table.seq + 1  # turns run one at a time
         if self._cause is not None:
             self._follow(self._cause)
-        table = handling.routes
         cls = type(self.payload)
         plan = self._plan = table.active = table.plans.get(cls) or table.find(cls)
         if plan.timed:
@@ -215,19 +215,19 @@ class EventTurn(Event, Turn):
                 try:
                     call(self)
                 except BaseException as error:
-                    handling.handler_failed(self._route, self, of_user_code(error))
+                    table.failed(self._route, self, of_user_code(error))
         table.active = None
 
     def _call_timed(self, plan: Plan) -> None:
         """Call the handlers; remember when each has returned."""
         times: list[int] = []
         self._times_ns = times
-        now_ns = self._handling.clock.monotonic_ns
+        now_ns = self._table.monotonic_ns
         for call, self._route in plan.handlers:
             try:
                 call(self)
             except BaseException as error:
-                self._handling.handler_failed(self._route, self, of_user_code(error))
+                self._table.failed(self._route, self, of_user_code(error))
             times.append(now_ns())
 
     def _follow(self, cause: Cause | None) -> None:

@@ -89,8 +89,7 @@ class Runtime:
         """
         self.name = name
         self.clock: Clock = clock or SystemClock()
-        self._time_ns, self._monotonic_ns = self.clock.time_ns, self.clock.monotonic_ns
-        self.routes = RoutingTable()
+        self.routes = RoutingTable(self.clock, self.handler_failed)
         self.registry = Registry()
         self.state = StateStore()
         self.traits = standard_traits()
@@ -106,7 +105,6 @@ class Runtime:
         self.errors: deque[ErrorRecord] = deque(maxlen=_KEPT_ERRORS)
         self.error_count = 0
         self.held_back = 0
-        self.seq = 0
         self._lifecycle = Lifecycle(self, shutdown_limit_s)
         self._hot = HotChanges(self, self._lifecycle)
         self.devices = Devices(self._lifecycle.parts, self.attach_device, self.hot_remove)
@@ -288,7 +286,10 @@ class Runtime:
         before it is handled, counts as a feedback loop and is cut. See `edgekernel.core.turns`.
         With a `correlation` the event, and what follows from it, has that id.
         """
-        event = self._turn(payload, source, correlation)
+        routes = self.routes
+        if type(payload) not in routes.plans:
+            self._check(payload)
+        event = EventTurn(routes, payload, source or self.name, correlation)
         self.turns.submit_one(event, event.monotonic_ns)
 
     def post(self, payload: Message, source: str = "") -> None:
@@ -392,7 +393,7 @@ class Runtime:
             "state": "degraded" if running and degraded else str(self.phase),
             "degraded": degraded,
             "uptime_s": self.clock.uptime(),
-            "events": self.seq,
+            "events": self.routes.seq,
             "waiting_turns": self.turns.depth,
             "cut_turns": self.turns.cut_turns,
             "dropped_turns": self.turns.dropped_turns,
@@ -490,14 +491,14 @@ class Runtime:
         else:
             self.turns.submit_elsewhere(self._turn(payload))
 
-    def _turn(
-        self, payload: Message, source: str = "", correlation: str | None = None
-    ) -> EventTurn:
-        # To ask a class with a metaclass costs a fifth of an emit: only of what is new.
-        if type(payload) not in self.routes.plans and not isinstance(payload, Message):
+    def _turn(self, payload: Message, source: str = "") -> EventTurn:
+        self._check(payload)
+        return EventTurn(self.routes, payload, source or self.name, None)
+
+    @staticmethod
+    def _check(payload: object) -> None:
+        if not isinstance(payload, Message):
             raise TypeError(f"what is emitted is a message, not {payload!r}")
-        time_ns, monotonic_ns = self._time_ns, self._monotonic_ns
-        return EventTurn(self, payload, source or self.name, time_ns(), monotonic_ns(), correlation)
 
     def _keep(self, where: str, text: str, trace: str) -> None:
         self.error_count += 1
