@@ -96,21 +96,21 @@ def test_the_main_job(agent: Agent, broker: Mosquitto, client: Watcher) -> None:
     client.wait_for(state("vent", lambda s: s["power"]["setpoint"] is False), "vent is off")
     assert level(client, "GPIO27") is True
 
+    # Temperature and position are read, with unit and quality.
+    measured = state("room", lambda s: s["temperature"]["quality"] == "good")
+    room = client.wait_for(measured, "room").document
+    assert room["temperature"]["unit"] == "°C"
+    assert 10 < room["temperature"]["value"] < 30
+    good = state("position", lambda s: s["fix"].get("value") is True)
+    position = client.wait_for(good, "position").document
+    assert 47 < position["latitude"]["value"] < 48
+
     # The button is pressed: the event comes, and the application reacts.
     client.forget()
     assert ask(client, "call/sim/hold", {"args": {"device": "airing"}})["ok"]
     client.wait_for(lambda r: r.topic == f"{BASE}/event/button-pressed", "button pressed")
     client.wait_for(state("airing", lambda s: s["pressed"]["value"] is True), "pressed")
     client.wait_for(state("vent", lambda s: s["power"]["value"] is True), "airing opens the vent")
-
-    # Temperature and position are read, with unit and quality.
-    room = client.wait_for(state("room", lambda s: True), "room").document
-    assert room["temperature"]["unit"] == "°C"
-    assert room["temperature"]["quality"] == "good"
-    assert 10 < room["temperature"]["value"] < 30
-    good = state("position", lambda s: s["fix"].get("value") is True)
-    position = client.wait_for(good, "position").document
-    assert 47 < position["latitude"]["value"] < 48
 
     # The broker dies and comes back: the node is there again and its state is right.
     broker.kill()
