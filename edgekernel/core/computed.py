@@ -244,7 +244,8 @@ class Computed(Source, Consumer, Generic[T]):
                 value = old
             if world.calm == began and not flow.loops:
                 now = [*run.has_read(), END]
-                if not self._observers and self._state is state:  # so nothing is to be subscribed
+                # unobserved, so nothing is to be subscribed; by the one who has claimed it
+                if not self._observers and self._state is state and self._run is run:
                     self._deps = run.deps = now
                     self._state = state = value, began if changed else state[1], began
                     return state
