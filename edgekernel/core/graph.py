@@ -328,10 +328,11 @@ def unobserve(source: Source, consumer: Consumer) -> None:
     work = [(source, consumer)]
     while work:
         source, consumer = work.pop()
-        source._observers.pop(consumer, None)
+        subscribed = source._deps if isinstance(source, Consumer) else NOTHING
+        source._observers.pop(consumer, None)  # from here on who computes it may replace _deps
         if not source._observers and isinstance(source, Consumer):
             source._marked = NEVER
-            work.extend((behind, source) for behind in source._deps if behind is not END)
+            work.extend((behind, source) for behind in subscribed if behind is not END)
 
 
 def follow(consumer: Consumer, reads: dict[Source, int], *, observed: bool) -> None:
