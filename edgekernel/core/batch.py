@@ -39,13 +39,17 @@ class batch:
     The values themselves are visible from the moment they are set.
     """
 
-    __slots__ = ("again", "before", "closed", "ran", "token")
+    __slots__ = ("again", "closed", "first", "more", "ran", "set_at", "token", "was")
 
     closed: bool
     again: bool
     """Whether a signal was set more than once, and so may have its old value again."""
-    before: dict[Source, tuple[State, int]]
-    """What was set: the state before, and the number of the first set."""
+    first: Source | None
+    """The signal that was set first, `was` its state before, `set_at` the number of that set."""
+    was: State
+    set_at: int
+    more: dict[Source, tuple[State, int]]
+    """The same of the other signals that were set."""
     ran: dict[Consumer, State | None]
     """What ran while sets were open: a computed with its state before."""
     token: Token[batch | None]
@@ -58,7 +62,8 @@ class batch:
             self.closed = True  # the outer one does it all
             return
         self.closed = self.again = False
-        self.before = self.ran = NONE
+        self.first = None
+        self.more = self.ran = NONE
         try:
             self.token = set_batch(self)
         except BaseException:  # Ctrl-C just after it was set
@@ -72,7 +77,7 @@ class batch:
         try:
             reset_batch(self.token)
             self.closed = True
-            if self.before is NONE and free:  # and nobody is just setting something in it
+            if self.first is None and free:  # and nobody is just setting something in it
                 return
             self.closed = False
             looked: dict[Source, State] = NONE
@@ -86,7 +91,7 @@ class batch:
                 guard.wait()
             try:
                 self.closed = True
-                if self.before is not NONE:
+                if self.first is not None:
                     self._tell(looked, restored, effects)
             finally:
                 free.append(True)
@@ -106,15 +111,22 @@ class batch:
 
     def note(self, signal: Source, state: State, number: int) -> None:
         """Remember a set and the state before it; under the guard."""
-        before = self.before
-        if before is NONE:
-            self.before = {signal: (state, number)}
-            world.open[self] = None
+        first = self.first
+        if first is None:
+            self.first, self.was, self.set_at = signal, state, number
+            world.open.append(self)
             world.calm = -1
-        elif signal in before:
+        elif signal is first or signal in self.more:
             self.again = True
         else:
-            before[signal] = state, number
+            if self.more is NONE:
+                self.more = {}
+            self.more[signal] = state, number
+
+    def _set(self) -> tuple[Source, ...]:
+        """Return the signals that were set."""
+        assert self.first is not None
+        return (self.first, *self.more) if self.more else (self.first,)
 
     def note_run(self, consumer: Consumer, state: State | None) -> None:
         """Remember what ran, and its state before; under the guard."""
@@ -136,7 +148,9 @@ class batch:
     def _restored(self, looked: dict[Source, State]) -> Restored:
         """Find what has its old value again."""
         found: Restored = {}
-        for signal, (before, first) in list(self.before.items()):
+        assert self.first is not None
+        sets = {self.first: (self.was, self.set_at), **self.more}
+        for signal, (before, first) in sets.items():
             now = signal._state
             if now[CHANGED] != first and not really_differs(
                 signal._differs, before[VALUE], now[VALUE]
@@ -164,12 +178,13 @@ class batch:
         if restored or self.ran is not NONE:
             self._tell_looked(looked, restored, number, effects)
         else:
-            for signal in self.before:
+            for signal in self._set():
                 if signal._observers:
                     mark(signal, number, effects)
-        del world.open[self]
+        opened = world.open
+        opened.remove(self)
         world.now = number  # when all marks are in place
-        if not world.open:
+        if not opened:
             world.calm = number
 
     def _tell_looked(
@@ -187,7 +202,7 @@ class batch:
                 world.restored_at = number
             else:
                 del restored[source]  # another thread has changed it just now
-        for signal in self.before:
+        for signal in self._set():
             if signal not in restored and signal._observers:
                 mark(signal, number, effects)
         for consumer in self.ran:  # may have seen what is told now: it has to look

@@ -33,8 +33,13 @@ from edgekernel.core.graph import (
 
 T = TypeVar("T")
 
-_DEEP = 60
-"""How many computeds may compute one another on the stack before the deepest goes first."""
+CHAIN = 150
+"""How many computeds may ask one another on the stack before the deepest goes first. None of their
+functions has begun then."""
+_STACK = 450
+"""How many frames they may take on the stack in all, with `_FRAMES` for each whose function runs.
+What is deeper goes first, and the functions that were waiting for it are begun once more."""
+_FRAMES = 4
 _ATTEMPTS = 5
 """How often a computed that other threads keep overtaking is computed before its reader gets the
 latest result."""
@@ -168,60 +173,61 @@ class Computed(Source, Consumer, Generic[T]):
             flow = here()
         run = flow.run
         if run is not None and run.depth:
-            return self._settle(flow, run.depth)
+            return self._settle(flow, run.depth, min(run.depth + CHAIN, _STACK))
         try:
-            return self._settle(flow, 0)
+            return self._settle(flow, 0, CHAIN)
         except TooDeep as deep:
             settle_deep(flow, deep)
             return self._refresh()
 
-    def _settle(self, flow: Flow, depth: int) -> State:
-        """Bring it up to date: ask its sources, in order, and compute if one has changed."""
-        if self._flow is not None:
-            return self._settle_beside(flow, depth)
-        if depth > _DEEP:
-            raise TooDeep(self)
-        began = world.now
-        state = self._state
-        if self._dirty:
-            return self._compute(flow, depth, state, began)
-        checked = state[2]
-        for dep in self._deps:
-            behind = dep._state
-            if behind[2] != began and (behind[2] < dep._marked or world.open):
-                if dep._flow is flow:
-                    break  # it needs itself, and will be told so
-                behind = dep._settle(flow, depth + 1)
-            if behind[1] > checked:
-                return self._compute(flow, depth, state, began)
-        else:
-            if self._state is state:
-                self._state = state = state[0], state[1], began
-                return state
-            return self._state  # another thread has computed it just now
-        return self._compute(flow, depth, state, began)
+    def _settle(  # noqa: PLR0915 - in one piece: a call would be a twentieth of the time
+        self, flow: Flow, depth: int, limit: int, attempt: int = 1
+    ) -> State:
+        """Bring it up to date: ask its sources, in order, and compute if one has changed.
 
-    def _compute(self, flow: Flow, depth: int, state: State, began: int, attempt: int = 1) -> State:
-        """Run the function and keep what came of it."""
+        `depth` frames are on the stack already, and there may be `limit`.
+        """
+        if depth > limit:
+            raise TooDeep(self)
+        state = self._state
         function = self._function
-        if function is None:
-            return state  # disposed
-        if self._flow is None:
+        began = world.now
+        if self._flow is not None:  # it is being computed: by another thread, or for itself
+            if self._flow is flow:
+                raise CycleError(f"a computed needs its own value: {_cycle(self, flow)}")
+            run = Run(self)
+        else:
+            if not self._dirty:
+                checked = state[2]
+                for dep in self._deps:
+                    behind = dep._state
+                    if behind[2] != began and (behind[2] < dep._marked or world.open):
+                        if dep._flow is flow:
+                            break  # it needs itself, and will be told so
+                        behind = dep._settle(flow, depth + 1, limit)
+                    if behind[1] > checked:
+                        break
+                else:
+                    if self._state is state:
+                        self._state = state = state[0], state[1], began
+                        return state
+                    return self._state  # another thread has computed it just now
+                if self._flow is not None:  # another thread has begun just now
+                    return self._settle(flow, depth, limit)
+            if function is None:
+                return state  # disposed
             self._flow = flow  # claimed
             run = self._run
-        else:
-            run = Run(self)
-        deps = run.deps
         run.cursor = 0
         run.began = began
-        run.depth = depth + 1
+        run.depth = depth + _FRAMES
         run.outer = outer = flow.run
         old = state[0]
         try:
             self._dirty = False
             flow.run = run
             try:
-                value: object = function()
+                value: object = function()  # type: ignore[misc]  # checked before the claim
                 if self._equals is None:
                     changed = not (old is value or old == value)
                 else:
@@ -231,25 +237,15 @@ class Computed(Source, Consumer, Generic[T]):
                     raise TooDeep(self) from None
                 value = Failed(error)
                 changed = old != value
-            reads = run.reads
             if (
-                (deps[run.cursor] is END if reads is None else [*reads, END] == deps)
-                and world.calm == began
+                world.calm == began
+                and run.reads is None
+                and run.deps[run.cursor] is END
                 and self._state is state
-                and not flow.loops
             ):
                 self._state = state = (value, began, began) if changed else (old, state[1], began)
                 return state
-            if not changed:
-                value = old
-            if world.calm == began and not flow.loops:
-                now = [*run.has_read(), END]
-                # unobserved, so nothing is to be subscribed; by the one who has claimed it
-                if not self._observers and self._state is state and self._run is run:
-                    self._deps = run.deps = now
-                    self._state = state = value, began if changed else state[1], began
-                    return state
-            return self._keep(flow, run, state, value, changed, attempt)
+            kept = self._keep(flow, run, state, value if changed else old, changed, attempt)
         except BaseException:
             self._dirty = True
             raise
@@ -258,14 +254,31 @@ class Computed(Source, Consumer, Generic[T]):
             run.outer = run.reads = None
             if self._run is run:
                 self._flow = None
+        return kept or self._settle(flow, depth, limit, attempt + 1)
 
     def _keep(
         self, flow: Flow, run: Run, state: State, value: object, changed: bool, attempt: int
-    ) -> State:
-        """Store a result when its sources, or what happened meanwhile, are not as usual."""
+    ) -> State | None:
+        """Store a result when its sources, or what happened meanwhile, are not as usual.
+
+        Return None if it has to be computed once more.
+        """
         began, reads = run.began, run.has_read()
-        if attempt < _ATTEMPTS and world.calm != began and overtaken(reads, began):
-            return self._compute(flow, run.depth - 1, self._state, world.now, attempt + 1)
+        deps = [*reads, END]
+        calm = world.calm == began
+        if (
+            calm
+            and (deps == self._deps or not self._observers)  # so nothing is to be subscribed
+            and self._state is state
+            and self._run is run
+            and not flow.loops
+        ):
+            self._deps = run.deps = deps
+            self._state = state = value, began if changed else state[1], began
+            return state
+        if attempt < _ATTEMPTS and not calm and overtaken(reads, began):
+            self._dirty = True
+            return None
         effects: list[Consumer] = []
         try:
             del free[0]
@@ -277,8 +290,8 @@ class Computed(Source, Consumer, Generic[T]):
                 if before[CHECKED] >= began:
                     return before  # another thread has computed it, from values as new
                 self._flow, self._run = None, Run(self)  # whoever computes it has older values
-            if self._function is not None and [*reads, END] != self._deps:
-                follow(self, reads, observed=bool(self._observers))
+            if self._function is not None and deps != self._deps:
+                follow(self, reads, deps, observed=bool(self._observers))
             for batch in world.open:
                 batch.note_run(self, before)
             late = world.calm != began and overtaken(reads, began)
@@ -298,14 +311,6 @@ class Computed(Source, Consumer, Generic[T]):
             effects[0]._notify(effects)
         return self._state
 
-    def _settle_beside(self, flow: Flow, depth: int) -> State:
-        """Bring it up to date although it is being computed: by another thread, or for itself."""
-        if self._flow is flow:
-            raise CycleError(f"a computed needs its own value: {_cycle(self, flow)}")
-        if depth > _DEEP:
-            raise TooDeep(self)
-        return self._compute(flow, depth, self._state, world.now)
-
     def _differs(self, old: object, new: object) -> bool:
         if isinstance(old, Failed) or isinstance(new, Failed):
             return type(old) is not type(new) or old != new
@@ -322,7 +327,7 @@ def settle_deep(flow: Flow, deep: TooDeep) -> None:
     first = [deep.member]
     while first:
         try:
-            first[-1]._settle(flow, 0)
+            first[-1]._settle(flow, 0, CHAIN)
         except TooDeep as deeper:
             if deeper.member in first:
                 members = [*first[first.index(deeper.member) :], deeper.member]
@@ -343,6 +348,8 @@ def _cycle(head: Computed[Any], flow: Flow) -> str:
         run = run.outer
     members.append(head)
     members.reverse()
+    for member in members:  # so that each comes to where the loops are looked at
+        member._run.reads = member._run.has_read()
     flow.loops.append((head, members))
     return " -> ".join(member.name for member in [*members, head])
 
@@ -361,5 +368,5 @@ def _close_loops(flow: Flow, head: Source) -> None:
             reads.pop(END, None)
             for member in members:
                 reads.pop(cast(Source, member), None)
-            follow(last, reads, observed=bool(last._observers))
+            follow(last, reads, [*reads, END], observed=bool(last._observers))
     flow.loops = [loop for loop in flow.loops if loop[0] is not head]

@@ -9,7 +9,7 @@ from itertools import count
 from operator import attrgetter
 from typing import Any, cast
 
-from edgekernel.core.computed import TooDeep, settle_deep
+from edgekernel.core.computed import CHAIN, TooDeep, settle_deep
 from edgekernel.core.errors import ReactiveError, of_user_code
 from edgekernel.core.flight import Flight
 from edgekernel.core.graph import (
@@ -149,7 +149,7 @@ class Effect(Turn, Consumer):
     def dispose(self) -> None:
         """Never run it again; clean up. What it owns goes with it."""
         with guard:
-            self._disposed = True
+            self._disposed = self._again = True  # if it runs just now: it has more to do then
             for source in self._deps:
                 unobserve(source, self)
             self._deps = NOTHING
@@ -202,10 +202,8 @@ class Effect(Turn, Consumer):
                 if not flies and (
                     run.reads is not None
                     or deps[run.cursor] is not END
-                    or world.open
-                    or self._disposed
                     or self._again
-                    or began < world.restored_at
+                    or (world.calm != began and (world.open or began < world.restored_at))
                 ):
                     self._settle_reads(run, began)
         except BaseException as error:
@@ -277,7 +275,7 @@ class Effect(Turn, Consumer):
             for dep in self._deps:
                 state = dep._state
                 if state[2] != began and (state[2] < dep._marked or world.open):
-                    state = dep._settle(flow, 0)
+                    state = dep._settle(flow, 0, CHAIN)
                 if state[1] > seen:
                     return True
         except TooDeep as deep:
@@ -297,8 +295,9 @@ class Effect(Turn, Consumer):
             for batch in world.open:
                 batch.note_run(self, None)
             if not self._disposed:
-                if [*reads, END] != self._deps:
-                    follow(self, reads, observed=True)
+                deps = [*reads, END]
+                if deps != self._deps:
+                    follow(self, reads, deps, observed=True)
                 if self._again or (world.calm != began and overtaken(reads, began)):
                     self._dirty = self._dirty or self._again or began < world.restored_at
                     submit, self._queued, self._again = not self._queued, True, False
@@ -375,6 +374,13 @@ _in_order: Callable[[Any], Any] = attrgetter("_number")
 def queue(effects: list[Effect]) -> None:
     """Submit effects as turns, in the order in which they were made."""
     effects.sort(key=_in_order)
+    turns = effects[0]._turns
+    for effect in effects:
+        if effect._turns is not turns:
+            break
+    else:
+        turns.submit(*effects)
+        return
     by_queue: dict[TurnQueue, list[Effect]] = {}
     for effect in effects:
         by_queue.setdefault(effect._turns, []).append(effect)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from edgekernel.core.computed import TooDeep, settle_deep
+from edgekernel.core.computed import CHAIN, TooDeep, settle_deep
 from edgekernel.core.graph import (
     BEFORE,
     CHANGED,
@@ -75,10 +75,10 @@ class Flight(Coroutine[Any, Any, Any]):
         began = self._run.began
         for source, number in list(self._run.has_read().items()):
             try:
-                changed = source._settle(flow, 0)[CHANGED]
+                changed = source._settle(flow, 0, CHAIN)[CHANGED]
             except TooDeep as deep:
                 settle_deep(flow, deep)
-                changed = source._settle(flow, 0)[CHANGED]
+                changed = source._settle(flow, 0, CHAIN)[CHANGED]
             if changed > began if number == BEFORE else changed != number:
                 return True
         return False
@@ -96,7 +96,7 @@ class Flight(Coroutine[Any, Any, Any]):
                     batch.note_run(effect, None)
                 reads = self._run.has_read()
                 if not effect._disposed and [*reads, END] != deps:
-                    follow(effect, reads, observed=True)
+                    follow(effect, reads, [*reads, END], observed=True)
                 effect._dirty, effect._seen = stale, now
                 return stale
 

@@ -98,7 +98,7 @@ class World:
 
     def __init__(self) -> None:
         self.now = 0
-        self.open: dict[Batch, None] = {}
+        self.open: list[Batch] = []
         """Batches with sets whose marks are still to come."""
         self.calm = 0
         """`now` while no batch is open, else -1: one comparison for what is usual."""
@@ -135,7 +135,7 @@ class Source:
         self._marked = marked
         self._observers = NOBODY
 
-    def _settle(self, flow: Flow, depth: int) -> State:
+    def _settle(self, flow: Flow, depth: int, limit: int) -> State:
         """Bring it up to date and return what it holds."""
         return self._state
 
@@ -188,7 +188,7 @@ class Run:
     """How much of `deps` this run has read as well."""
     began: int
     depth: int
-    """How many computeds compute one another on the stack."""
+    """How many frames computeds that need one another have taken on the stack."""
     outer: Run | None
     """What ran when this one began, in the same flow."""
 
@@ -202,7 +202,7 @@ class Run:
     def has_read(self) -> dict[Source, int]:
         """Return what it has read so far."""
         if self.reads is None:
-            return dict.fromkeys(self.deps[: self.cursor], BEFORE)
+            return dict.fromkeys(self.deps[: self.cursor], BEFORE) if self.cursor else {}
         return self.reads
 
 
@@ -240,8 +240,9 @@ class Flow:
         if run is None or not run.tracking or not self.owned():
             return
         if run.reads is None:
-            run.reads = dict.fromkeys(run.deps[: run.cursor], BEFORE)
-        run.reads.setdefault(source, number)
+            run.reads = dict.fromkeys(run.deps[: run.cursor], BEFORE) if run.cursor else {}
+        if source not in run.reads:
+            run.reads[source] = number
 
 
 current: ContextVar[Flow | None] = ContextVar("edgekernel_flow", default=None)
@@ -307,9 +308,6 @@ def interrupted(effects: Iterable[Any], number: int) -> None:
 
 def observe(source: Source, consumer: Consumer) -> None:
     """Make `consumer` hear of changes of `source`, and what is behind it; under the guard."""
-    if source._marked == ALWAYS and source._observers is not NOBODY:
-        source._observers[consumer] = None
-        return
     work = [(source, consumer)]
     while work:
         source, consumer = work.pop()
@@ -335,15 +333,23 @@ def unobserve(source: Source, consumer: Consumer) -> None:
             work.extend((behind, source) for behind in subscribed if behind is not END)
 
 
-def follow(consumer: Consumer, reads: dict[Source, int], *, observed: bool) -> None:
-    """Make `reads` what `consumer` depends on; under the guard."""
+def follow(
+    consumer: Consumer, reads: dict[Source, int], deps: list[Source], *, observed: bool
+) -> None:
+    """Make `reads` what `consumer` depends on, `deps` as a list; under the guard."""
     old = consumer._deps
     if observed:
         for source in reads:  # first: what both need must not lose its last observer meanwhile
-            if consumer not in source._observers:
-                observe(source, consumer)
-    consumer._deps = consumer._run.deps = [*reads, END]
-    if observed:
+            observers = source._observers
+            if consumer not in observers:
+                if source._marked != ALWAYS:
+                    observe(source, consumer)
+                elif observers is NOBODY:
+                    source._observers = {consumer: None}
+                else:
+                    observers[consumer] = None
+    consumer._deps = consumer._run.deps = deps
+    if observed and old is not NOTHING:
         for source in old:
             if source not in reads and source is not END:
                 unobserve(source, consumer)

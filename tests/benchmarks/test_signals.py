@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TypeVar
+from operator import attrgetter
 
 import pytest
-from _pytest.mark import ParameterSet
 
 from benchmarks.signals.cellx import AFTER, BEFORE, ends
 from benchmarks.signals.counting import Counting
@@ -19,8 +18,6 @@ from benchmarks.signals.measure import RECURSION, passes
 from benchmarks.signals.oracle import Oracle
 from benchmarks.signals.scenario import Scenario
 from benchmarks.signals.suite import scenarios
-
-Listed = TypeVar("Listed", Scenario, Grid)
 
 
 @pytest.fixture(autouse=True)
@@ -47,17 +44,7 @@ def play(scenario: Scenario, engine: Engine) -> tuple[list[object], list[tuple[i
     return totals, counts[1:]
 
 
-def _listed(items: Sequence[Listed]) -> list[ParameterSet]:
-    """Return test parameters; what the engine does not reach yet is marked."""
-    deep = pytest.mark.xfail(
-        reason="a chain of more than 40 computeds that all changed is begun more than once",
-        strict=False,
-    )
-    marks = {"grid 5x500": [deep]}
-    return [pytest.param(each, id=each.name, marks=marks.get(each.name, [])) for each in items]
-
-
-@pytest.mark.parametrize("scenario", _listed(scenarios(quick=True)))
+@pytest.mark.parametrize("scenario", scenarios(quick=True), ids=attrgetter("name"))
 def test_edgekernel_gets_the_sums_in_as_few_runs_as_possible(scenario: Scenario) -> None:
     """Every pass has the right sum, and no function runs more often than it has to."""
     oracle = Oracle()
@@ -68,7 +55,9 @@ def test_edgekernel_gets_the_sums_in_as_few_runs_as_possible(scenario: Scenario)
     assert play(scenario, floor(oracle))[0] == totals
 
 
-@pytest.mark.parametrize("grid", _listed([grid for grid in PUBLISHED if grid.static == 1]))
+@pytest.mark.parametrize(
+    "grid", [grid for grid in PUBLISHED if grid.static == 1], ids=attrgetter("name")
+)
 def test_static_grids_run_as_many_computeds_as_is_published(grid: Grid) -> None:
     """An iteration on a graph that does not change runs the published share of computeds."""
     counting = Counting(edgekernel())

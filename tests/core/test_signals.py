@@ -297,6 +297,28 @@ class TestComputed:
         signal.set(1)
         assert seen == [depth, depth + 1]
 
+    @pytest.mark.parametrize("depth", [90, 140, 1000])
+    def test_how_often_a_long_chain_runs(self, depth: int) -> None:
+        """P4: a change runs each computed once; the first read begins none more than twice."""
+
+        def behind(last: Signal[int] | Computed[int], place: int) -> Computed[int]:
+            def compute() -> int:
+                begun[place] += 1
+                return last.get() + 1
+
+            return Computed(compute)
+
+        begun = [0] * depth
+        signal = Signal(0)
+        last = behind(signal, 0)
+        for place in range(1, depth):
+            last = behind(last, place)
+        watching(last.get)
+        assert set(begun) <= {1, 2}
+        begun[:] = [0] * depth
+        signal.set(1)
+        assert begun == [1] * depth
+
     def test_a_read_in_another_thread_while_it_is_computed(self) -> None:
         """A computed that one thread is computing can be read by another, which waits for none."""
         entered, go_on = threading.Event(), threading.Event()

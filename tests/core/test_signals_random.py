@@ -264,7 +264,9 @@ def test_random_graphs_agree_with_direct_evaluation(block: int) -> None:
 @pytest.mark.parametrize("deep", [0, 1, 2, 3])
 def test_random_graphs_too_deep_for_the_stack(deep: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """P4: the same holds for what is computed with the deepest first, as very deep graphs are."""
-    monkeypatch.setattr("edgekernel.core.computed._DEEP", deep)
+    monkeypatch.setattr("edgekernel.core.computed.CHAIN", deep)
+    monkeypatch.setattr("edgekernel.core.effect.CHAIN", deep)
+    monkeypatch.setattr("edgekernel.core.computed._STACK", deep * 4)
     for seed in range(deep * 100, deep * 100 + 100):
         graph = Minimal(seed)
         for _ in range(25):
