@@ -26,6 +26,7 @@ from edgekernel.core.graph import (
     guard,
     here,
     overtaken,
+    run_of,
     spread,
     unobserve,
     world,
@@ -106,7 +107,7 @@ class Computed(Source, Consumer, Generic[T]):
         self._deps = NOTHING
         self._dirty = True
         self._flow: Flow | None = None  # the one that computes it for keeps
-        self._run = Run(self)
+        self._run = run_of(self)
         self._function: Callable[[], T] | None = function
         self._equals = equals
         self._name = name
@@ -192,10 +193,11 @@ class Computed(Source, Consumer, Generic[T]):
         state = self._state
         function = self._function
         began = world.now
-        if self._flow is not None:  # it is being computed: by another thread, or for itself
+        if self._flow is not None and function is not None:
+            # it is being computed: by another thread, or for itself
             if self._flow is flow:
                 raise CycleError(f"a computed needs its own value: {_cycle(self, flow)}")
-            run = Run(self)
+            run = run_of(self)
         else:
             if not self._dirty:
                 checked = state[2]
@@ -214,8 +216,8 @@ class Computed(Source, Consumer, Generic[T]):
                     return self._state  # another thread has computed it just now
                 if self._flow is not None:  # another thread has begun just now
                     return self._settle(flow, depth, limit)
-            if function is None:
-                return state  # disposed
+            if function is None:  # disposed
+                return state
             self._flow = flow  # claimed
             run = self._run
         run.cursor = 0
@@ -227,7 +229,7 @@ class Computed(Source, Consumer, Generic[T]):
             self._dirty = False
             flow.run = run
             try:
-                value: object = function()  # type: ignore[misc]  # checked before the claim
+                value: object = function()
                 if self._equals is None:
                     changed = not (old is value or old == value)
                 else:
@@ -289,7 +291,7 @@ class Computed(Source, Consumer, Generic[T]):
             if self._run is not run:
                 if before[CHECKED] >= began:
                     return before  # another thread has computed it, from values as new
-                self._flow, self._run = None, Run(self)  # whoever computes it has older values
+                self._flow, self._run = None, run_of(self)  # whoever computes it has older values
             if self._function is not None and deps != self._deps:
                 follow(self, reads, deps, observed=bool(self._observers))
             for batch in world.open:

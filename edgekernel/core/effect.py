@@ -24,6 +24,7 @@ from edgekernel.core.graph import (
     guard,
     here,
     overtaken,
+    run_of,
     unobserve,
     untracked,
     world,
@@ -90,7 +91,7 @@ class Effect(Turn, Consumer):
         self._marked = self._seen = -1
         self._dirty = self._queued = not lazy
         self._disposed = self._again = self._running = False
-        self._run = Run(self)
+        self._run = run_of(self)
         self._flight: Flight | None = None
         self._cancels = cancel_on_supersede
         self._cause: Cause | None = None
@@ -215,7 +216,7 @@ class Effect(Turn, Consumer):
             self._cleanup = made
             return False
         if hasattr(made, "send") and hasattr(made, "throw"):
-            self._run = run = Run(self)
+            self._run = run = run_of(self)
             run.began, run.cursor, run.depth, run.outer = self._seen, 0, 0, None
             self._flight = Flight(self, cast("Coroutine[Any, Any, Any]", made), run, self._landed)
             try:

@@ -178,12 +178,17 @@ class Consumer:
 class Run:
     """What one run of a consumer has read so far. A consumer uses the same one again and again.
 
-    `cursor`, `began`, `depth` and `outer` are set when it begins.
+    It is made by `run_of`; `cursor`, `began`, `depth` and `outer` are set when it begins.
     """
 
     __slots__ = ("began", "consumer", "cursor", "deps", "depth", "outer", "reads")
 
     tracking = True
+    consumer: Consumer
+    deps: list[Source]
+    """What the run before has read."""
+    reads: dict[Source, int] | None
+    """Once something did not fit: all that this run has read, with the number of the value."""
     cursor: int
     """How much of `deps` this run has read as well."""
     began: int
@@ -191,13 +196,6 @@ class Run:
     """How many frames computeds that need one another have taken on the stack."""
     outer: Run | None
     """What ran when this one began, in the same flow."""
-
-    def __init__(self, consumer: Consumer) -> None:
-        self.consumer = consumer
-        self.deps = consumer._deps
-        """What the run before has read."""
-        self.reads: dict[Source, int] | None = None
-        """Once something did not fit: all that this run has read, with the number of the value."""
 
     def has_read(self) -> dict[Source, int]:
         """Return what it has read so far."""
@@ -213,10 +211,14 @@ class Untracked(Run):
 
     tracking = False
 
-    def __init__(self, run: Run) -> None:
-        super().__init__(run.consumer)
-        self.deps = NOTHING
-        self.cursor, self.began, self.depth, self.outer = 0, 0, run.depth, run.outer
+
+def run_of(consumer: Consumer) -> Run:
+    """Return a run; a function, because to call a class that has an `__init__` takes longer."""
+    run = Run()
+    run.consumer = consumer
+    run.deps = consumer._deps
+    run.reads = None
+    return run
 
 
 class Flow:
@@ -372,7 +374,9 @@ def untracked() -> Iterator[None]:
     if outer is None:
         yield
         return
-    flow.run = Untracked(outer)
+    flow.run = hidden = Untracked()
+    hidden.consumer, hidden.outer, hidden.depth = outer.consumer, outer.outer, outer.depth
+    hidden.deps, hidden.reads, hidden.cursor, hidden.began = NOTHING, None, 0, 0
     try:
         yield
     finally:
