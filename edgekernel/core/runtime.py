@@ -26,7 +26,7 @@ from edgekernel.core.process import Process
 from edgekernel.core.record import dataclass
 from edgekernel.core.registry import Registry
 from edgekernel.core.reporting import ask_health, describe_units
-from edgekernel.core.routes import EventTurn, Rank, Route, RoutingTable
+from edgekernel.core.routes import EventTurn, Plan, Rank, Route, RoutingTable, event_turn
 from edgekernel.core.service import Service
 from edgekernel.core.services import Services
 from edgekernel.core.state import StateStore
@@ -286,10 +286,8 @@ class Runtime:
         before it is handled, counts as a feedback loop and is cut. See `edgekernel.core.turns`.
         With a `correlation` the event, and what follows from it, has that id.
         """
-        routes = self.routes
-        if type(payload) not in routes.plans:
-            self._check(payload)
-        event = EventTurn(routes, payload, source or self.name, correlation)
+        plan = self.routes.plans.get(type(payload)) or self._plan(payload)
+        event = event_turn(plan, payload, source or self.name, correlation)
         self.turns.submit_one(event, event.monotonic_ns)
 
     def post(self, payload: Message, source: str = "") -> None:
@@ -492,13 +490,12 @@ class Runtime:
             self.turns.submit_elsewhere(self._turn(payload))
 
     def _turn(self, payload: Message, source: str = "") -> EventTurn:
-        self._check(payload)
-        return EventTurn(self.routes, payload, source or self.name, None)
+        return event_turn(self._plan(payload), payload, source or self.name)
 
-    @staticmethod
-    def _check(payload: object) -> None:
+    def _plan(self, payload: Message) -> Plan:
         if not isinstance(payload, Message):
             raise TypeError(f"what is emitted is a message, not {payload!r}")
+        return self.routes.find(type(payload))
 
     def _keep(self, where: str, text: str, trace: str) -> None:
         self.error_count += 1
