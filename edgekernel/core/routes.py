@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
 from itertools import count, pairwise
 from operator import length_hint
+from typing import TYPE_CHECKING
 
 from edgekernel.core.clock import Clock
 from edgekernel.core.errors import of_user_code
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.record import dataclass
 from edgekernel.core.turns import Cause, Turn
+
 
 class Rank(IntEnum):
     """The order in which the kinds of handlers see an event."""
@@ -46,11 +48,12 @@ def _nobody(event: Event) -> None:
 class Plan:
     """The handlers of one message class, in order."""
 
-    __slots__ = ("calls", "routes", "stale", "table", "times_ns")
+    __slots__ = ("calls", "routes", "several", "stale", "table", "times_ns")
 
     def __init__(self, table: RoutingTable, routes: list[Route], timed: bool) -> None:
         self.table = table
         self.routes = routes
+        self.several = len(routes) > 1
         self.times_ns: deque[int] | None = deque(maxlen=len(routes)) if timed else None
         """When each handler has returned, if they are timed."""
         self.calls: list[Call] = [self._timed(route.call) for route in routes]
@@ -179,16 +182,22 @@ class EventTurn(Event, Turn):
     _plan: Plan
     """Where it goes; looked up again in its turn, if there is another plan by then."""
     _rest: Iterator[Call]
-    """What is still to be called, from its turn on."""
+    """What is still to be called, from its turn on, if there are several handlers."""
 
-    __init__ = object.__init__  # type: ignore[assignment]  # see `event_turn`
+    if TYPE_CHECKING:
+
+        def __init__(self) -> None: ...
+    else:
+        __init__ = object.__init__  # see `event_turn`
 
     @property
     def _route(self) -> Route | None:
-        """The handler that runs now."""
-        routes, rest = self._plan.routes, getattr(self, "_rest", ())
-        at = len(routes) - length_hint(rest) - 1
-        return routes[at] if at >= 0 and rest != () else None
+        """The handler that runs now, or, after the turn, the last one."""
+        routes = self._plan.routes
+        if len(routes) > 1 and not hasattr(self, "_rest"):  # no handler has been called yet
+            return None
+        to_come = length_hint(self._rest) if len(routes) > 1 else 0
+        return routes[-1 - to_come] if to_come < len(routes) else None
 
     @property
     def label(self) -> str:
@@ -223,8 +232,10 @@ class EventTurn(Event, Turn):
         table.active = plan  # before the look at `stale`: from here on handlers are taken out of it
         while plan.stale:
             plan = self._plan = table.active = table.find(type(self.payload))
-        self._rest = rest = iter(plan.calls)
-        for call in rest:
+        calls: Iterable[Call] = plan.calls
+        if plan.several:
+            calls = self._rest = iter(calls)  # tells `_route` how far it has come
+        for call in calls:
             try:
                 call(self)
             except BaseException as error:
@@ -245,9 +256,10 @@ class EventTurn(Event, Turn):
 def event_turn(
     plan: Plan, payload: Message, source: str, correlation: str | None = None
 ) -> EventTurn:
-    """Return what takes a message to its handlers, with the time.
+    """Return what takes a message to its handlers, with the time of the call.
 
-    A function, because calling a class with an `__init__` costs as much as all that this does.
+    A function, because to call a class with an `__init__` costs as much as all that this does.
+    `Runtime.emit` does the same in place.
     """
     turn = EventTurn()
     table = plan.table
@@ -256,7 +268,7 @@ def event_turn(
     turn.monotonic_ns = monotonic()
     turn.source = source
     turn.payload = payload
-    turn.cause = None
+    turn.cause = turn._cause = None
     turn.correlation = correlation
     turn._plan = plan
     return turn
