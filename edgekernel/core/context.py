@@ -143,7 +143,7 @@ class Context:
 
     def emit(self, message: Message) -> None:
         """Say that something has happened; see `Runtime.emit`."""
-        self.runtime.emit(message, source=self.source)
+        self.runtime.emit(message, self.source)
 
     def spawn(
         self, part: Any, name: str = "", properties: Mapping[str, object] | None = None

@@ -161,6 +161,9 @@ class Event:
 
     __slots__ = ("cause", "correlation", "monotonic_ns", "payload", "seq", "source", "time_ns")
 
+    cause: int | None
+    correlation: str | None
+
     def __init__(
         self,
         seq: int,

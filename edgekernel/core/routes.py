@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from enum import IntEnum
 from itertools import count, pairwise
+from operator import length_hint
+from typing import TYPE_CHECKING
 
 from edgekernel.core.clock import Clock
 from edgekernel.core.errors import of_user_code
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.record import dataclass
 from edgekernel.core.turns import Cause, Turn
-
-_TIMED = 8
-"""Up to so many handlers of a message are timed each; more only when they were slow together."""
 
 
 class Rank(IntEnum):
@@ -48,20 +48,39 @@ def _nobody(event: Event) -> None:
 class Plan:
     """The handlers of one message class, in order."""
 
-    __slots__ = ("handlers", "timed")
+    __slots__ = ("calls", "routes", "several", "stale", "table", "times_ns")
 
-    def __init__(self, routes: list[Route], timed: bool) -> None:
-        self.handlers: list[tuple[Call, Route]] = [(route.call, route) for route in routes]
-        """What is called. A handler that is taken out is replaced here, so that it is not called
-        any more by an event that is on its way."""
-        self.timed = timed or 1 < len(routes) <= _TIMED
-        """Whether each handler is timed: to read the clock costs as much as a small handler."""
+    def __init__(self, table: RoutingTable, routes: list[Route], timed: bool) -> None:
+        self.table = table
+        self.routes = routes
+        self.several = len(routes) > 1
+        self.times_ns: deque[int] | None = deque(maxlen=len(routes)) if timed else None
+        """When each handler has returned, if they are timed."""
+        self.calls: list[Call] = [self._timed(route.call) for route in routes]
+        """What is called, in the order of the routes. A handler that is taken out is replaced
+        here, so that it is not called any more by an event that is on its way."""
+        self.stale = False
+        """Whether there is another plan by now."""
 
     def drop(self, gone: set[Route]) -> None:
         """Call these no more."""
-        for n, (_, route) in enumerate(self.handlers):
+        for n, route in enumerate(self.routes):
             if route in gone:
-                self.handlers[n] = _nobody, route
+                self.calls[n] = self._timed(_nobody)
+
+    def _timed(self, call: Call) -> Call:
+        """Return what is to be called for `call`: if handlers are timed, with the time noted."""
+        if self.times_ns is None:
+            return call
+        note, now_ns = self.times_ns.append, self.table.monotonic_ns
+
+        def timed(event: Event) -> None:
+            try:
+                call(event)
+            finally:
+                note(now_ns())
+
+        return timed
 
 
 Failed = Callable[[Route, Event, BaseException], object]
@@ -85,7 +104,7 @@ class RoutingTable:
         self._routes: tuple[Route, ...] = ()
         self._numbers = count()
         self.plans: dict[type[Message], Plan] = {}
-        """The plans made so far, by message class."""
+        """The plans that hold, of those made so far, by message class."""
         self._slow: set[type[Message]] = set()
         self.active: Plan | None = None
         """The plan by which an event is being handled."""
@@ -106,7 +125,7 @@ class RoutingTable:
         route = Route(rank, next(self._numbers), message, owner, label, call)
         with self._lock:
             self._routes = (*self._routes, route)
-            self.plans = {}
+            self._forget_plans()
         return route
 
     def remove(self, *routes: Route) -> None:
@@ -114,10 +133,10 @@ class RoutingTable:
         gone = set(routes)
         with self._lock:
             self._routes = tuple(route for route in self._routes if route not in gone)
-            plans = [*self.plans.values(), *([self.active] if self.active else [])]
-            self.plans = {}
-        for plan in plans:
-            plan.drop(gone)
+            plans = self._forget_plans()
+        for plan in [*plans, self.active]:
+            if plan is not None:
+                plan.drop(gone)
 
     def find(self, cls: type[Message]) -> Plan:
         """Return the handlers of a message class."""
@@ -126,14 +145,21 @@ class RoutingTable:
             with self._lock:
                 matching = [route for route in self._routes if _concerns(route.message, cls)]
                 matching.sort(key=lambda route: (route.rank, route.number))
-                plan = self.plans[cls] = Plan(matching, cls in self._slow)
+                plan = self.plans[cls] = Plan(self, matching, cls in self._slow)
         return plan
 
     def time_each(self, cls: type[Message]) -> None:
         """From now on time each handler of a message class."""
         with self._lock:
             self._slow.add(cls)
-            self.plans.pop(cls, None)
+            self._forget_plans()
+
+    def _forget_plans(self) -> list[Plan]:
+        """Let plans be made anew; return those made so far. Under the lock."""
+        plans, self.plans = list(self.plans.values()), {}
+        for plan in plans:
+            plan.stale = True
+        return plans
 
 
 def _concerns(wanted: type[Message] | str, cls: type[Message]) -> bool:
@@ -148,33 +174,30 @@ def _concerns(wanted: type[Message] | str, cls: type[Message]) -> bool:
 class EventTurn(Event, Turn):
     """An event that takes itself to its handlers, one after the other.
 
-    A handler that fails harms no other.
+    A handler that fails harms no other. It is made by `event_turn`.
     """
 
-    __slots__ = ("_cause", "_plan", "_route", "_submitter", "_table", "_times_ns")
+    __slots__ = ("_cause", "_plan", "_rest", "_submitter")
 
     _plan: Plan
-    """Where it goes, from its turn on."""
-    _times_ns: list[int]
-    """When each handler has returned, if they are timed."""
+    """Where it goes; looked up again in its turn, if there is another plan by then."""
+    _rest: Iterator[Call]
+    """What is still to be called, from its turn on, if there are several handlers."""
 
-    def __init__(
-        self,
-        table: RoutingTable,
-        payload: Message,
-        source: str,
-        correlation: str | None,
-    ) -> None:
-        self.seq = 0
-        wall, monotonic = table.time_ns, table.monotonic_ns
-        self.time_ns = wall()
-        self.monotonic_ns = monotonic()
-        self.source = source
-        self.payload = payload
-        self.cause = None
-        self.correlation = correlation
-        self._table = table
-        self._route: Route | None = None  # the handler that runs now
+    if TYPE_CHECKING:
+
+        def __init__(self) -> None: ...
+    else:
+        __init__ = object.__init__  # see `event_turn`
+
+    @property
+    def _route(self) -> Route | None:
+        """The handler that runs now, or, after the turn, the last one."""
+        routes = self._plan.routes
+        if len(routes) > 1 and not hasattr(self, "_rest"):  # no handler has been called yet
+            return None
+        to_come = length_hint(self._rest) if len(routes) > 1 else 0
+        return routes[-1 - to_come] if to_come < len(routes) else None
 
     @property
     def label(self) -> str:
@@ -190,45 +213,36 @@ class EventTurn(Event, Turn):
 
     def slowest(self, begin_ns: int, end_ns: int) -> str:
         plan = self._plan
-        if not plan.handlers:
+        routes = plan.routes
+        if not routes:
             return self.label
-        routes = [route for _, route in plan.handlers]
-        if plan.timed:
-            times = [begin_ns, *self._times_ns]
-            took = [after - before for before, after in pairwise(times)]
+        if plan.times_ns is not None:
+            took = [after - before for before, after in pairwise([begin_ns, *plan.times_ns])]
             routes = [routes[took.index(max(took))]]
-        else:
-            self._table.time_each(type(self.payload))
+        elif len(routes) > 1:
+            plan.table.time_each(type(self.payload))
         return f"{' or '.join(route.label for route in routes)} ({self.label})"
 
     def step(self) -> None:
-        table = self._table
+        plan = self._plan
+        table = plan.table
         table.seq = self.seq = table.seq + 1  # turns run one at a time
         if self._cause is not None:
             self._follow(self._cause)
-        cls = type(self.payload)
-        plan = self._plan = table.active = table.plans.get(cls) or table.find(cls)
-        if plan.timed:
-            self._call_timed(plan)
-        else:
-            for call, self._route in plan.handlers:
-                try:
-                    call(self)
-                except BaseException as error:
-                    table.failed(self._route, self, of_user_code(error))
-        table.active = None
-
-    def _call_timed(self, plan: Plan) -> None:
-        """Call the handlers; remember when each has returned."""
-        times: list[int] = []
-        self._times_ns = times
-        now_ns = self._table.monotonic_ns
-        for call, self._route in plan.handlers:
+        table.active = plan  # before the look at `stale`: from here on handlers are taken out of it
+        while plan.stale:
+            plan = self._plan = table.active = table.find(type(self.payload))
+        calls: Iterable[Call] = plan.calls
+        if plan.several:
+            calls = self._rest = iter(calls)  # tells `_route` how far it has come
+        for call in calls:
             try:
                 call(self)
             except BaseException as error:
-                self._table.failed(self._route, self, of_user_code(error))
-            times.append(now_ns())
+                route = self._route
+                assert route is not None
+                table.failed(route, self, of_user_code(error))
+        table.active = None
 
     def _follow(self, cause: Cause | None) -> None:
         """Take over what the chain that has led to it tells of itself."""
@@ -237,3 +251,24 @@ class EventTurn(Event, Turn):
             if isinstance(turn, EventTurn):
                 self.cause = turn.seq
             self.correlation = self.correlation or getattr(turn, "correlation", None)
+
+
+def event_turn(
+    plan: Plan, payload: Message, source: str, correlation: str | None = None
+) -> EventTurn:
+    """Return what takes a message to its handlers, with the time of the call.
+
+    A function, because to call a class with an `__init__` costs as much as all that this does.
+    `Runtime.emit` does the same in place.
+    """
+    turn = EventTurn()
+    table = plan.table
+    wall, monotonic = table.time_ns, table.monotonic_ns  # quicker to call from here
+    turn.time_ns = wall()
+    turn.monotonic_ns = monotonic()
+    turn.source = source
+    turn.payload = payload
+    turn.cause = turn._cause = None
+    turn.correlation = correlation
+    turn._plan = plan
+    return turn

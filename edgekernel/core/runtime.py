@@ -26,7 +26,7 @@ from edgekernel.core.process import Process
 from edgekernel.core.record import dataclass
 from edgekernel.core.registry import Registry
 from edgekernel.core.reporting import ask_health, describe_units
-from edgekernel.core.routes import EventTurn, Rank, Route, RoutingTable
+from edgekernel.core.routes import EventTurn, Plan, Rank, Route, RoutingTable, event_turn
 from edgekernel.core.service import Service
 from edgekernel.core.services import Services
 from edgekernel.core.state import StateStore
@@ -38,6 +38,7 @@ from edgekernel.core.unit import Unit, UnitState
 T = TypeVar("T")
 
 _KEPT_ERRORS = 200
+_step_event = EventTurn.step
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,10 +288,21 @@ class Runtime:
         With a `correlation` the event, and what follows from it, has that id.
         """
         routes = self.routes
-        if type(payload) not in routes.plans:
-            self._check(payload)
-        event = EventTurn(routes, payload, source or self.name, correlation)
-        self.turns.submit_one(event, event.monotonic_ns)
+        try:
+            plan = routes.plans[type(payload)]
+        except KeyError:
+            plan = self._plan(payload)
+        # What follows is `event_turn`, in place: this is where every message passes.
+        event = EventTurn()
+        wall, monotonic = routes.time_ns, routes.monotonic_ns
+        event.time_ns = wall()
+        event.monotonic_ns = now_ns = monotonic()
+        event.source = source or self.name
+        event.payload = payload
+        event.cause = event._cause = None
+        event.correlation = correlation
+        event._plan = plan
+        self.turns.submit_one(event, _step_event, now_ns)
 
     def post(self, payload: Message, source: str = "") -> None:
         """Give a message its place in the order and return at once.
@@ -492,13 +504,12 @@ class Runtime:
             self.turns.submit_elsewhere(self._turn(payload))
 
     def _turn(self, payload: Message, source: str = "") -> EventTurn:
-        self._check(payload)
-        return EventTurn(self.routes, payload, source or self.name, None)
+        return event_turn(self._plan(payload), payload, source or self.name)
 
-    @staticmethod
-    def _check(payload: object) -> None:
+    def _plan(self, payload: Message) -> Plan:
         if not isinstance(payload, Message):
             raise TypeError(f"what is emitted is a message, not {payload!r}")
+        return self.routes.find(type(payload))
 
     def _keep(self, where: str, text: str, trace: str) -> None:
         self.error_count += 1

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 
 from edgekernel import Computed, Event, Message, Runtime, Signal, message
+from edgekernel.core.turns import MAX_DEPTH
 
 LONG_S = 10.0
 
@@ -84,37 +86,109 @@ def test_taken_out_in_the_middle_of_an_event(count: int, make_runtime: MakeRunti
     assert called == [-1]
 
 
-def test_a_slow_one_of_a_few_is_named(make_runtime: MakeRuntime) -> None:
-    """P3: each of a few handlers is timed: the report names the slow one."""
-    runtime = make_runtime(slow_turn_s=0.01)
-    slow: list[str] = []
-    pause = threading.Event()
-    for n in range(8):
-        wait_s = 0.05 if n == 5 else 0.0
-        runtime.subscribe(Number, named(f"handler {n}", lambda _, s=wait_s: pause.wait(s)))  # type: ignore[misc]
-    runtime.subscribe(message.SlowTurn, lambda event: slow.append(event.payload.turn))  # type: ignore[attr-defined]
-    runtime.boot()
-    slow.clear()
-    runtime.emit(Number())
-    assert slow == ["handler 5 (number)"]
+class Slow:
+    """A runtime of which one handler of Number, the last but one, is slow."""
+
+    def __init__(self, make_runtime: MakeRuntime, handlers: int) -> None:
+        self.runtime = make_runtime(slow_turn_s=0.01)
+        self.told: list[str] = []
+        self.names = [f"handler {n}" for n in range(handlers)]
+        self.slow = self.names[-2:][0]
+        pause = threading.Event()
+        self.subscriptions = [
+            self.runtime.subscribe(
+                Number,
+                named(name, lambda _, s=0.05 if name == self.slow else 0.0: pause.wait(s)),  # type: ignore[misc]
+            )
+            for name in self.names
+        ]
+        self.runtime.subscribe(message.SlowTurn, lambda event: self.told.append(event.payload.turn))  # type: ignore[attr-defined]
+        self.runtime.boot()
+        self.told.clear()
 
 
-def test_a_slow_one_of_many_is_named_at_the_second_time(make_runtime: MakeRuntime) -> None:
-    """P3: of many handlers the first report names all, the next one the slow one."""
-    runtime = make_runtime(slow_turn_s=0.01)
-    slow: list[str] = []
-    pause = threading.Event()
-    for n in range(100):
-        wait_s = 0.05 if n == 40 else 0.0
-        runtime.subscribe(Number, named(f"handler {n}", lambda _, s=wait_s: pause.wait(s)))  # type: ignore[misc]
-    runtime.subscribe(message.SlowTurn, lambda event: slow.append(event.payload.turn))  # type: ignore[attr-defined]
+def test_the_only_handler_is_named_when_it_is_slow(make_runtime: MakeRuntime) -> None:
+    """P3: there is no doubt which handler was slow where there is only one."""
+    slow = Slow(make_runtime, 1)
+    slow.runtime.emit(Number())
+    assert slow.told == ["handler 0 (number)"]
+
+
+@pytest.mark.parametrize("count", [2, 8, 100])
+def test_a_slow_one_of_several_is_named_at_the_second_time(
+    count: int, make_runtime: MakeRuntime
+) -> None:
+    """P3: of several handlers the first report names all, the next one the slow one."""
+    slow = Slow(make_runtime, count)
+    slow.runtime.emit(Number())
+    slow.runtime.emit(Number())
+    slow.runtime.emit(Number())
+    assert slow.told == [f"{' or '.join(slow.names)} (number)", *[f"{slow.slow} (number)"] * 2]
+
+
+def test_a_slow_one_is_named_although_others_fail_or_go(make_runtime: MakeRuntime) -> None:
+    """P3: the slow handler is named too when others raise, or are taken out on the way."""
+    slow = Slow(make_runtime, 3)
+    seen: list[str] = []
+
+    def fail(event: Event) -> None:
+        if len(slow.told) == 2:
+            last.cancel()
+            raise RuntimeError("no")
+
+    slow.runtime.subscribe(Number, named("failing", fail))
+    last = slow.runtime.subscribe(Number, lambda event: seen.append("last"))
+    for _ in range(3):
+        slow.runtime.emit(Number())
+    assert slow.told[1:] == ["handler 1 (number)"] * 2
+    assert [record.where for record in slow.runtime.errors] == ["failing handling number"]
+    assert seen == ["last"] * 2
+
+
+def test_taken_out_before_its_turn(make_runtime: MakeRuntime) -> None:
+    """P12: handlers added or taken out while an event waits count when its turn comes."""
+    runtime = make_runtime(slow_turn_s=LONG_S)
+    called: list[str] = []
+
+    class Begin(Message):
+        pass
+
+    def begin(event: Event) -> None:
+        runtime.emit(Number())
+        old.cancel()
+        runtime.subscribe(Number, lambda event: called.append("new"))
+
+    runtime.subscribe(Begin, begin)
+    old = runtime.subscribe(Number, lambda event: called.append("old"))
     runtime.boot()
-    slow.clear()
     runtime.emit(Number())
-    runtime.emit(Number())
-    first, second = slow
-    assert "handler 40" in first
-    assert second == "handler 40 (number)"
+    runtime.emit(Begin())
+    assert called == ["old", "new"]
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_chain_ends_with_its_last_turn(interrupted: bool, make_runtime: MakeRuntime) -> None:
+    """P3: a chain does not count as a part of the next one, not even if Ctrl-C has ended it."""
+    runtime = make_runtime(slow_turn_s=LONG_S)
+    length = MAX_DEPTH * 2 // 3
+    causes: list[int | None] = []
+
+    def count_down(event: Event) -> None:
+        left = event.payload.n  # type: ignore[attr-defined]
+        causes.append(event.cause)
+        if left > 0:
+            runtime.emit(Number(left - 1))
+        elif interrupted:
+            raise KeyboardInterrupt
+
+    runtime.subscribe(Number, count_down)
+    runtime.boot()
+    for _ in range(2):
+        causes.clear()
+        with pytest.raises(KeyboardInterrupt) if interrupted else nullcontext():
+            runtime.emit(Number(length))
+        last = runtime.routes.seq
+        assert causes == [None, *range(last - length, last)]
 
 
 def test_signals_are_read_while_a_handler_blocks(make_runtime: MakeRuntime) -> None:

@@ -589,7 +589,7 @@ class TestIsolation:
         recorder.events.clear()
         runtime.emit(Number(1))
         slow = [m for m in recorder.of(message.SlowTurn) if m.turn.endswith("(number)")]
-        assert [m.turn for m in slow] == ["slow.handle_event (number)"]
+        assert [m.turn for m in slow] == ["slow.handle_event or recorder.handle_event (number)"]
         assert slow[0].seconds > 0.001
 
     def test_a_keyboard_interrupt_does_not_wedge_the_runtime(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from asyncio import CancelledError
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from functools import partial
 
 import pytest
 
 from edgekernel import SystemClock
 from edgekernel.core.errors import TurnTimeoutError
-from edgekernel.core.turns import MAX_DEPTH, MAX_WAITING, CallTurn, TurnQueue
+from edgekernel.core.turns import MAX_DEPTH, MAX_WAITING, CallTurn, TurnQueue, current_queue
 
 LONG_S = 10.0
 
@@ -392,6 +393,39 @@ class TestFull:
         blocked.release()
         assert turns.wait_idle(LONG_S)
         turns.close()
+
+
+class TestContext:
+    @pytest.mark.parametrize("alone", [True, False])
+    def test_what_a_turn_sets_ends_with_the_submit(self, turns: TurnQueue, alone: bool) -> None:
+        """A turn sees no context variable of who submits it, and leaves none behind."""
+        mark: ContextVar[str] = ContextVar("mark", default="none")
+        seen: list[str] = []
+
+        def work() -> None:
+            seen.append(mark.get())
+            mark.set("of a turn")
+
+        mark.set("of the submitter")
+        for _ in range(2):
+            if alone:
+                turns.submit_one(turn(work))
+            else:
+                turns.submit(turn(work))
+        assert seen == ["none", "none"]
+        assert mark.get() == "of the submitter"
+
+    def test_a_turn_on_another_queue_inside_a_turn(self, turns: TurnQueue) -> None:
+        """P2: a turn may submit to a queue that is idle: that runs it at once, in its own name."""
+        other = TurnQueue(slow_turn_s=LONG_S)
+        seen: list[TurnQueue | None] = []
+
+        def outer() -> None:
+            other.submit_one(turn(lambda: seen.append(current_queue.get())))
+            seen.append(current_queue.get())
+
+        turns.submit_one(turn(outer))
+        assert seen == [other, turns]
 
 
 class TestCall:
