@@ -15,7 +15,6 @@ from edgekernel.core.graph import (
     Consumer,
     Source,
     State,
-    free,
     guard,
     interrupted,
     mark,
@@ -77,7 +76,9 @@ class batch:
         try:
             reset_batch(self.token)
             self.closed = True
-            if self.first is None and free:  # and nobody is just setting something in it
+            if self.first is None and hasattr(
+                guard, "free"
+            ):  # and nobody is just setting something in it
                 return
             self.closed = False
             looked: dict[Source, State] = NONE
@@ -86,15 +87,15 @@ class batch:
                 looked = self._refresh_ran()
                 restored = self._restored(looked)
             try:
-                del free[0]
-            except IndexError:
+                del guard.free
+            except AttributeError:
                 guard.wait()
             try:
                 self.closed = True
                 if self.first is not None:
                     self._tell(looked, restored, effects)
             finally:
-                free.append(True)
+                guard.free = True
             if effects:
                 effects[0]._notify(effects)
         except BaseException:

@@ -21,7 +21,6 @@ from edgekernel.core.graph import (
     Source,
     State,
     follow,
-    free,
     get_flow,
     guard,
     here,
@@ -283,8 +282,8 @@ class Computed(Source, Consumer, Generic[T]):
             return None
         effects: list[Consumer] = []
         try:
-            del free[0]
-        except IndexError:
+            del guard.free
+        except AttributeError:
             guard.wait()
         try:
             before = self._state
@@ -308,7 +307,7 @@ class Computed(Source, Consumer, Generic[T]):
             if flow.loops:
                 _close_loops(flow, self)
         finally:
-            free.append(True)
+            guard.free = True
         if effects:
             effects[0]._notify(effects)
         return self._state

@@ -19,7 +19,6 @@ from edgekernel.core.graph import (
     Flow,
     Run,
     follow,
-    free,
     get_flow,
     guard,
     here,
@@ -114,9 +113,10 @@ class Effect(Turn, Consumer):
                 siblings.append(self)
         if not lazy:
             if turns.inside():
+                here()
                 self.step()
             else:
-                turns.submit_one(self)
+                turns.submit_one(self, Effect.step)
 
     @property
     def name(self) -> str:
@@ -138,6 +138,7 @@ class Effect(Turn, Consumer):
             self._dirty = True
             queued, self._queued = self._queued, True
         if self._turns.inside():
+            here()
             self.step()
         elif not queued:
             self._turns.submit(self)
@@ -165,9 +166,7 @@ class Effect(Turn, Consumer):
         if self._disposed:
             return
         began = world.now
-        flow = get_flow()
-        if flow is None or not flow.owned():
-            flow = here()
+        flow: Flow = get_flow()  # type: ignore[assignment]  # see `_context_of` in `turns`
         if self._flight is not None:
             if self._flight.superseded(flow):
                 self._supersede()
@@ -289,8 +288,8 @@ class Effect(Turn, Consumer):
         reads, run.reads = run.has_read(), None
         submit = False
         try:
-            del free[0]
-        except IndexError:
+            del guard.free
+        except AttributeError:
             guard.wait()
         try:
             for batch in world.open:
@@ -305,7 +304,7 @@ class Effect(Turn, Consumer):
                 else:
                     self._seen, self._dirty = world.now, False
         finally:
-            free.append(True)
+            guard.free = True
         if self._disposed:  # while it ran
             self._clean_up()
         elif submit:
@@ -340,7 +339,7 @@ class Effect(Turn, Consumer):
 
     def _notify(self, effects: list[Any]) -> None:
         if len(effects) == 1:
-            self._turns.submit_one(self)
+            self._turns.submit_one(self, Effect.step)
         else:
             queue(effects)
 

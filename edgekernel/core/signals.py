@@ -18,7 +18,6 @@ from edgekernel.core.graph import (
     NOBODY,
     Consumer,
     Source,
-    free,
     get_flow,
     guard,
     interrupted,
@@ -100,8 +99,8 @@ class Signal(Source, Generic[T]):
                     return
                 opened = get_batch()
                 try:
-                    del free[0]
-                except IndexError:
+                    del guard.free
+                except AttributeError:
                     guard.wait()
                 try:
                     if self._state is not state:
@@ -116,7 +115,7 @@ class Signal(Source, Generic[T]):
                     if not world.open:
                         world.calm = number
                 finally:
-                    free.append(True)
+                    guard.free = True
                 break
             if effects:
                 effects[0]._notify(effects)
