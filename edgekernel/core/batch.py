@@ -75,12 +75,6 @@ class batch:
         effects: list[Consumer] = []
         try:
             reset_batch(self.token)
-            self.closed = True
-            if self.first is None and hasattr(
-                guard, "free"
-            ):  # and nobody is just setting something in it
-                return
-            self.closed = False
             looked: dict[Source, State] = NONE
             restored: Restored = NONE
             if self.again or self.ran is not NONE:
@@ -93,7 +87,7 @@ class batch:
             try:
                 self.closed = True
                 if self.first is not None:
-                    self._tell(looked, restored, effects)
+                    self._tell(self.first, looked, restored, effects)
             finally:
                 guard.free = True
             if effects:
@@ -106,8 +100,8 @@ class batch:
         """Ctrl-C has come at the end of it: let the next changes queue what should hear."""
         with guard:
             self.closed = True
-            if self in world.open:
-                self._tell(NONE, NONE, effects)
+            if self.first is not None and self in world.open:
+                self._tell(self.first, NONE, NONE, effects)
         interrupted(effects, world.now)
 
     def note(self, signal: Source, state: State, number: int) -> None:
@@ -123,11 +117,6 @@ class batch:
             if self.more is NONE:
                 self.more = {}
             self.more[signal] = state, number
-
-    def _set(self) -> tuple[Source, ...]:
-        """Return the signals that were set."""
-        assert self.first is not None
-        return (self.first, *self.more) if self.more else (self.first,)
 
     def note_run(self, consumer: Consumer, state: State | None) -> None:
         """Remember what ran, and its state before; under the guard."""
@@ -170,6 +159,7 @@ class batch:
 
     def _tell(
         self,
+        first: Source,
         looked: dict[Source, State],
         restored: Restored,
         effects: list[Consumer],
@@ -177,9 +167,11 @@ class batch:
         """Mark what depends on what has really changed; under the guard."""
         number = world.now + 1
         if restored or self.ran is not NONE:
-            self._tell_looked(looked, restored, number, effects)
+            self._tell_looked(first, looked, restored, number, effects)
         else:
-            for signal in self._set():
+            if first._observers:
+                mark(first, number, effects)
+            for signal in self.more:
                 if signal._observers:
                     mark(signal, number, effects)
         opened = world.open
@@ -190,6 +182,7 @@ class batch:
 
     def _tell_looked(
         self,
+        first: Source,
         looked: dict[Source, State],
         restored: Restored,
         number: int,
@@ -203,7 +196,7 @@ class batch:
                 world.restored_at = number
             else:
                 del restored[source]  # another thread has changed it just now
-        for signal in self._set():
+        for signal in (first, *self.more):
             if signal not in restored and signal._observers:
                 mark(signal, number, effects)
         for consumer in self.ran:  # may have seen what is told now: it has to look
