@@ -1,9 +1,12 @@
-"""Who hears of what goes wrong in a turn queue."""
+"""Who hears of what goes wrong in a turn queue, and in which words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from edgekernel.core.turns import Cause, Turn
 
 
 class TurnObserver(Protocol):
@@ -39,3 +42,19 @@ class PrintingObserver:
         import logging  # costs 12 ms: only where something has gone wrong
 
         return logging.getLogger("edgekernel")
+
+
+def members(turn: Turn, cause: Cause | None) -> list[str]:
+    """Name the turns of the loop that ends in `turn`, in the order in which they cause."""
+    names: list[str] = []
+    while True:
+        earlier, via, _, before = cause or (None, "", 0, None)
+        name = f"{turn.label} (by {via})" if via else turn.label
+        if name in names:
+            break
+        names.append(name)
+        if earlier is None:
+            break
+        turn, cause = earlier, before
+    names.reverse()
+    return names

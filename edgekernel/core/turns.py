@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from edgekernel.core.clock import Clock, SystemClock, ThreadLike
 from edgekernel.core.errors import TurnTimeoutError, of_user_code, unless_unwound
 from edgekernel.core.graph import here
-from edgekernel.core.observing import PrintingObserver, TurnObserver
+from edgekernel.core.observing import PrintingObserver, TurnObserver, members
 
 if TYPE_CHECKING:
     from edgekernel.core.tasks import Tasks
@@ -212,17 +212,13 @@ class TurnQueue:
             turn._submitter, turn._cause = flow, None
         first: Turn | None = None
         try:
-            try:
-                del self._seat
-                self._runner = flow
-            except AttributeError:
-                if not self._append(turns) or not self._take_seat(flow):
-                    return  # otherwise the runner has gone meanwhile
-            else:
+            if self._take_seat(flow):
                 if len(turns) == 1 and not self._waiting:
                     first = turns[0]
                 else:
                     self._waiting.extend(turns)
+            elif not self._append(turns) or not self._take_seat(flow):
+                return  # otherwise the runner has gone meanwhile
             self._run(flow, first, self._dispatcher_name is None)
         except BaseException:  # Ctrl-C and the like leave: somebody must go on
             self._abandon(flow)
@@ -368,9 +364,7 @@ class TurnQueue:
                 self.cut_turns += len(turns)
                 for turn in turns:
                     turn.cut()
-                self._report(
-                    self._observer.feedback_cut, _members(current, earlier), turns[0].label
-                )
+                self._report(self._observer.feedback_cut, members(current, earlier), turns[0].label)
                 return
             cause = current, current.running, depth, earlier
         for turn in turns:
@@ -493,19 +487,3 @@ class TurnQueue:
                 self.failed("a turn asked the dispatcher to exit", unless_unwound(error))
             if self._closed:
                 self._handed_over.set()
-
-
-def _members(turn: Turn, cause: Cause | None) -> list[str]:
-    """Name the turns of the loop that ends in `turn`, in the order in which they cause."""
-    names: list[str] = []
-    while True:
-        earlier, via, _, before = cause or (None, "", 0, None)
-        name = f"{turn.label} (by {via})" if via else turn.label
-        if name in names:
-            break
-        names.append(name)
-        if earlier is None:
-            break
-        turn, cause = earlier, before
-    names.reverse()
-    return names
