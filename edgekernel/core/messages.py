@@ -5,10 +5,10 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Any, ClassVar, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
+from edgekernel.core.clock import utc
 from edgekernel.core.errors import ConfigError, UnknownTargetError
 from edgekernel.core.record import (
     MADE_LATER,
@@ -21,6 +21,9 @@ from edgekernel.core.record import (
     refuse_change,
     set_state,
 )
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -187,7 +190,7 @@ class Event:
     @property
     def time(self) -> datetime:
         """The wall time of the emit, timezone-aware, in UTC."""
-        return datetime.fromtimestamp(self.time_ns / 1e9, UTC)
+        return utc(self.time_ns)
 
     def __repr__(self) -> str:
         return f"<Event {self.seq} {self.payload!r} from {self.source}>"
