@@ -1,6 +1,6 @@
 """edgekernel: the hardware control runtime for single-board computers."""
 
-from typing import TYPE_CHECKING, Any
+import typing
 
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
@@ -45,7 +45,7 @@ from edgekernel.core.signals import Signal, batch
 from edgekernel.core.state import StateStore
 from edgekernel.core.version import VERSION as __version__
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from edgekernel.core.plugins import PluginLoader
     from edgekernel.core.variants import SignalRuntime, ThreadedRuntime
 
@@ -109,15 +109,15 @@ _LATER = {
     "ThreadedRuntime": "edgekernel.core.variants",
 }
 
+if not typing.TYPE_CHECKING:  # with a `__getattr__` every name would be fine to type checkers
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
+    def __getattr__(name: str) -> object:
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
 
-    value = globals()[name] = getattr(import_module(_LATER[name]), name)
-    return value
+        value = globals()[name] = getattr(import_module(_LATER[name]), name)
+        return value
 
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_LATER})
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_LATER})

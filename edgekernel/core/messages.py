@@ -14,7 +14,6 @@ from edgekernel.core.record import (
     MADE_LATER,
     Later,
     complete,
-    field_names,
     forget,
     get_state,
     prepare,
@@ -55,11 +54,11 @@ class _MessageType(type):
             space.update({later: Later(later) for later in MADE_LATER})
             return super().__new__(mcs, name, bases, space)
         space.setdefault("name", ".".join(_WORD_START.split(name)).lower())
-        may_wait = _is_simple(bases, space)
-        prepare(space)
+        recipe = prepare(space)
         cls = mcs._make(name, bases, space)
-        if not may_wait:
-            complete(cls)
+        simple = len(bases) == 1 and bases[0].__base__ is object
+        if not simple or recipe.defaults or recipe.own_init or "__new__" in space:
+            complete(cls)  # something can be wrong with it: that shows here
         return cls
 
     @classmethod
@@ -67,13 +66,6 @@ class _MessageType(type):
         cls = super().__new__(mcs, name, bases, space)
         del cls.__slots__  # type: ignore[attr-defined]
         return cls
-
-
-def _is_simple(bases: tuple[type, ...], space: dict[str, Any]) -> bool:
-    """Say whether nothing can be wrong with a message class: fields without defaults, methods."""
-    if [base.__base__ for base in bases] != [object]:
-        return False
-    return not {"__init__", "__new__", *field_names(space)} & space.keys()
 
 
 class Message(metaclass=_MessageType):
