@@ -1,5 +1,7 @@
 """edgekernel: the hardware control runtime for single-board computers."""
 
+import typing
+
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.computed import Computed
@@ -33,7 +35,6 @@ from edgekernel.core.markers import (
 from edgekernel.core.masking import Secret
 from edgekernel.core.messages import Event, Message, Severity
 from edgekernel.core.output import Output, output
-from edgekernel.core.plugins import PluginLoader
 from edgekernel.core.policy import Policy
 from edgekernel.core.process import Process
 from edgekernel.core.reading import Reading, reading
@@ -42,8 +43,11 @@ from edgekernel.core.sample import Quality, Sample
 from edgekernel.core.service import Service
 from edgekernel.core.signals import Signal, batch
 from edgekernel.core.state import StateStore
-from edgekernel.core.variants import SignalRuntime, ThreadedRuntime
 from edgekernel.core.version import VERSION as __version__
+
+if typing.TYPE_CHECKING:
+    from edgekernel.core.plugins import PluginLoader
+    from edgekernel.core.variants import SignalRuntime, ThreadedRuntime
 
 __all__ = [
     "BadReadingError",
@@ -97,3 +101,23 @@ __all__ = [
     "skill",
     "untracked",
 ]
+
+# Not every program needs these: each is loaded when somebody asks for it by name.
+_LATER = {
+    "PluginLoader": "edgekernel.core.plugins",
+    "SignalRuntime": "edgekernel.core.variants",
+    "ThreadedRuntime": "edgekernel.core.variants",
+}
+
+if not typing.TYPE_CHECKING:  # with a `__getattr__` every name would be fine to type checkers
+
+    def __getattr__(name: str) -> object:
+        if name not in _LATER:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module(_LATER[name]), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_LATER})

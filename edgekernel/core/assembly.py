@@ -13,7 +13,6 @@ from edgekernel.core.gate import Gate
 from edgekernel.core.parts import Parts
 from edgekernel.core.poller import Poller
 from edgekernel.core.stopping import Stopping
-from edgekernel.core.supervisor import Supervised
 from edgekernel.core.unit import Unit, UnitState
 
 
@@ -73,6 +72,8 @@ class Assembly:
         enter: Callable[[], object] | None = None,
     ) -> None:
         """Give a unit that is a service its supervisor."""
+        from edgekernel.core.supervisor import Supervised  # only where there is a service
+
         unit.supervised = Supervised(
             unit.part,
             unit.context,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekernel.core.assembly import Assembly
 from edgekernel.core.context import Host
@@ -12,8 +12,10 @@ from edgekernel.core.errors import EscalationError, LifecycleError, describe, un
 from edgekernel.core.gate import Gate
 from edgekernel.core.markers import hook
 from edgekernel.core.parts import Parts
-from edgekernel.core.supervision import Supervisor
 from edgekernel.core.unit import Unit, UnitState
+
+if TYPE_CHECKING:
+    from edgekernel.core.supervision import Supervisor
 
 _DECISION_LIMIT_S = 5.0
 
@@ -69,6 +71,8 @@ class Children:
         if parent is None or parent.meta.supervision is None:
             return None
         if make and parent.name not in self._supervisors:
+            from edgekernel.core.supervision import Supervisor  # needed by few
+
             self._supervisors[parent.name] = Supervisor(
                 self._runtime,
                 parent.name,

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekernel.core import message
 from edgekernel.core.commands import nearest
@@ -26,8 +26,10 @@ from edgekernel.core.order import needs_of
 from edgekernel.core.parts import part_name
 from edgekernel.core.phase import Phase
 from edgekernel.core.poller import Poller
-from edgekernel.core.replacement import Exchange, Replacement
 from edgekernel.core.unit import Unit, UnitState
+
+if TYPE_CHECKING:
+    from edgekernel.core.replacement import Replacement
 
 Step = Callable[[], object]
 
@@ -224,6 +226,9 @@ class HotChanges:
     # Update
 
     def _update(self, part: Any, made: list[Any]) -> None:
+        # Needed by few. Loaded before anything of the old version is touched, beside the turns.
+        from edgekernel.core.replacement import Exchange, Replacement
+
         olds = self._replaced_by(part)
         if not olds:
             raise self._unknown(part)

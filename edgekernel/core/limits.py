@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 
 from edgekernel.core.clock import Clock
@@ -11,7 +10,6 @@ from edgekernel.core.record import dataclass
 
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _FEW = 100
-_FORM = re.compile(r"(\d+)/(s|min|h)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +22,10 @@ class RateLimit:
     @classmethod
     def parse(cls, text: str) -> RateLimit:
         """Read "10/min"; the units are s, min and h. Raises ConfigError for anything else."""
-        found = _FORM.fullmatch(text)
-        if found is None or int(found[1]) == 0:
+        count, _, unit = text.partition("/")
+        if not count.isdecimal() or int(count) == 0 or unit not in _SECONDS:
             raise ConfigError(f'rate limit {text!r}: expected a form such as "10/min" (s, min, h)')
-        return cls(int(found[1]), _SECONDS[found[2]])
+        return cls(int(count), _SECONDS[unit])
 
     def filled(self, tokens: float, passed_s: float) -> float:
         """Return how many tokens there are when so much time has passed."""

@@ -12,7 +12,7 @@ MAX_TEXT = 500
 _MAX_VALUE = 100
 _MAX_ITEMS = 20
 _MAX_NESTING = 2
-_WORDS = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+")
+_WORD = r"[A-Z]?[a-z0-9]+|[A-Z]+"  # `re` keeps what it compiles
 _SECRET_WORDS = frozenset(
     ("password", "passwd", "passphrase", "secret", "token", "credential", "credentials", "key")
 )
@@ -47,7 +47,7 @@ def secret_parameters(function: Callable[..., Any]) -> frozenset[str]:
 
 def sounds_secret(name: str) -> bool:
     """Say whether a name is one of those under which secrets are usually passed."""
-    return any(word.lower() in _SECRET_WORDS for word in _WORDS.findall(name))
+    return any(word.lower() in _SECRET_WORDS for word in re.findall(_WORD, name))
 
 
 def masked(args: Mapping[str, Any], secret: Iterable[str] = ()) -> dict[str, Any]:

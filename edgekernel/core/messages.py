@@ -5,22 +5,24 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Any, ClassVar, Self, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
+from edgekernel.core.clock import utc
 from edgekernel.core.errors import ConfigError, UnknownTargetError
 from edgekernel.core.record import (
     MADE_LATER,
     Later,
     complete,
-    field_names,
     forget,
     get_state,
     prepare,
     refuse_change,
     set_state,
 )
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -52,11 +54,11 @@ class _MessageType(type):
             space.update({later: Later(later) for later in MADE_LATER})
             return super().__new__(mcs, name, bases, space)
         space.setdefault("name", ".".join(_WORD_START.split(name)).lower())
-        may_wait = _is_simple(bases, space)
-        prepare(space)
+        recipe = prepare(space)
         cls = mcs._make(name, bases, space)
-        if not may_wait:
-            complete(cls)
+        simple = len(bases) == 1 and bases[0].__base__ is object
+        if not simple or recipe.defaults or recipe.own_init or "__new__" in space:
+            complete(cls)  # something can be wrong with it: that shows here
         return cls
 
     @classmethod
@@ -64,13 +66,6 @@ class _MessageType(type):
         cls = super().__new__(mcs, name, bases, space)
         del cls.__slots__  # type: ignore[attr-defined]
         return cls
-
-
-def _is_simple(bases: tuple[type, ...], space: dict[str, Any]) -> bool:
-    """Say whether nothing can be wrong with a message class: fields without defaults, methods."""
-    if [base.__base__ for base in bases] != [object]:
-        return False
-    return not {"__init__", "__new__", *field_names(space)} & space.keys()
 
 
 class Message(metaclass=_MessageType):
@@ -190,7 +185,7 @@ class Event:
     @property
     def time(self) -> datetime:
         """The wall time of the emit, timezone-aware, in UTC."""
-        return datetime.fromtimestamp(self.time_ns / 1e9, UTC)
+        return utc(self.time_ns)
 
     def __repr__(self) -> str:
         return f"<Event {self.seq} {self.payload!r} from {self.source}>"

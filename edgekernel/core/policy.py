@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 
 from edgekernel.core.errors import ForbiddenError
 from edgekernel.core.record import dataclass
@@ -35,9 +34,9 @@ class Policy:
         """Say why a command, by all the names it has, may not be called; "" if it may."""
         names = list(names)
         for pattern in self.deny:
-            if any(fnmatchcase(name, pattern) for name in names):
+            if any(_fits(name, pattern) for name in names):
                 return f"denied by {pattern!r}"
-        if not any(fnmatchcase(name, pattern) for name in names for pattern in self.allow):
+        if not any(_fits(name, pattern) for name in names for pattern in self.allow):
             return f"not among those allowed: {', '.join(self.allow) or 'none'}"
         return "it is destructive" if destructive and not self.destructive else ""
 
@@ -83,4 +82,10 @@ class Policies:
         return all(policy.audit for name in principals for _, policy in self._of(name))
 
     def _of(self, principal: str) -> list[tuple[str, Policy]]:
-        return [item for item in self._policies.items() if fnmatchcase(principal, item[0])]
+        return [item for item in self._policies.items() if _fits(principal, item[0])]
+
+
+def _fits(name: str, pattern: str) -> bool:
+    from fnmatch import fnmatchcase  # needed by few
+
+    return fnmatchcase(name, pattern)

@@ -22,7 +22,7 @@ _RECIPE = "__edgekernel_recipe__"
 _NOT_TAKEN = {"__delattr__", "__dict__", "__doc__", "__setattr__", "__slots__", "__weakref__"}
 
 
-class _Recipe:
+class Recipe:
     """What a class is to be made of: the names of its fields, their defaults, and options."""
 
     __slots__ = ("defaults", "eq", "names", "own_init")
@@ -98,12 +98,13 @@ def forget(space: dict[str, Any]) -> None:
     space.pop(_RECIPE, None)
 
 
-def prepare(space: dict[str, Any], *, eq: bool = True) -> None:
+def prepare(space: dict[str, Any], *, eq: bool = True) -> Recipe:
     """Give a class that is about to be made its slots; set its defaults aside."""
     if "__slots__" in space:
         raise TypeError(f"{space['__qualname__']}: __slots__ are made of the fields")
     names = space["__slots__"] = field_names(space)
-    space[_RECIPE] = _Recipe(names, space, eq)
+    recipe = space[_RECIPE] = Recipe(names, space, eq)
+    return recipe
 
 
 def complete(cls: type, wanted: str = "__dataclass_fields__") -> None:
@@ -125,7 +126,7 @@ def _is_made(own: Mapping[str, Any], name: str) -> bool:
 
 def _is_usual(cls: type) -> bool:
     """Say whether `_write` knows all that instances need; `dataclasses` knows the rest."""
-    recipe: _Recipe = vars(cls)[_RECIPE]
+    recipe: Recipe = vars(cls)[_RECIPE]
     names, defaults = recipe.names, recipe.defaults
     kinds = {type(value) for value in defaults.values()}
     usual = all(kind.__hash__ is not None and kind.__name__ != "Field" for kind in kinds)
@@ -137,7 +138,7 @@ def _is_usual(cls: type) -> bool:
 
 def _write(cls: type) -> dict[str, Any]:
     """Return the functions that instances need."""
-    recipe: _Recipe = vars(cls)[_RECIPE]
+    recipe: Recipe = vars(cls)[_RECIPE]
     names, defaults = recipe.names, recipe.defaults
     known: dict[str, Any] = {"_set": object.__setattr__, "_missing": object()}
     parameters, lines = ["self"], []
@@ -182,7 +183,7 @@ def _model(cls: type) -> dict[str, Any]:
     """Return what `dataclasses` makes of a copy of a class."""
     import dataclasses
 
-    recipe: _Recipe = vars(cls)[_RECIPE]
+    recipe: Recipe = vars(cls)[_RECIPE]
     body = _body(cls)
     for name, value in recipe.defaults.items():
         late = isinstance(value, _Factory)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from edgekernel.core import message
 from edgekernel.core.call import Call, Request
@@ -25,15 +26,16 @@ from edgekernel.core.policy import Policies
 from edgekernel.core.process import Process
 from edgekernel.core.record import dataclass
 from edgekernel.core.registry import Registry
-from edgekernel.core.reporting import ask_health, describe_units
 from edgekernel.core.routes import EventTurn, Plan, Rank, Route, RoutingTable, event_turn
 from edgekernel.core.service import Service
 from edgekernel.core.services import Services
 from edgekernel.core.state import StateStore
 from edgekernel.core.tasks import Tasks
-from edgekernel.core.traits import standard_traits
 from edgekernel.core.turns import TurnQueue
 from edgekernel.core.unit import Unit, UnitState
+
+if TYPE_CHECKING:
+    from edgekernel.core.traits import TraitRegistry
 
 T = TypeVar("T")
 
@@ -93,7 +95,6 @@ class Runtime:
         self.routes = RoutingTable(self.clock, self.handler_failed)
         self.registry = Registry()
         self.state = StateStore()
-        self.traits = standard_traits()
         self.turns = TurnQueue(
             self.clock, self, dispatcher=f"{name}:dispatcher", slow_turn_s=slow_turn_s
         )
@@ -134,6 +135,13 @@ class Runtime:
     def policies(self) -> Policies:
         """Who may call which commands; what is set counts from the next call on."""
         return self.commands.policies
+
+    @cached_property
+    def traits(self) -> TraitRegistry:
+        """The traits that `status` tells of its parts; one's own may be added."""
+        from edgekernel.core.traits import standard_traits
+
+        return standard_traits()
 
     def attach_device(self, device: Device, *, optional: bool = False) -> None:
         """Add a device; its `connect` runs at boot, or at once in a runtime that runs."""
@@ -398,6 +406,8 @@ class Runtime:
 
     def status(self) -> dict[str, Any]:
         """Return the state of the runtime and of every part, ready for JSON."""
+        from edgekernel.core.reporting import describe_units
+
         degraded = list(self._lifecycle.caretaker.missing)
         running = self.phase is Phase.RUNNING
         return {
@@ -426,6 +436,8 @@ class Runtime:
         `@lifecycle.health` method runs as a turn, an `async` one on the event loop, with `limit_s`
         seconds to answer. A service that hangs, or is not started again, is unhealthy by itself.
         """
+        from edgekernel.core.reporting import ask_health
+
         parts = ask_health(self._active(), self.turns, limit_s) | {
             unit.name: unit.error for unit in self._lifecycle.caretaker.missing_units
         }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
+from edgekernel.core.clock import utc
 from edgekernel.core.record import dataclass
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 T = TypeVar("T")
 
@@ -35,7 +38,7 @@ class Sample(Generic[T]):
     @property
     def time(self) -> datetime:
         """When this was reported, timezone-aware, in UTC."""
-        return datetime.fromtimestamp(self.time_ns / 1e9, UTC)
+        return utc(self.time_ns)
 
     def says_the_same(self, other: Sample[T]) -> bool:
         """Compare all but the time."""

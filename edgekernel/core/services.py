@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edgekernel.core.commands import nearest
 from edgekernel.core.context import Host
 from edgekernel.core.errors import LifecycleError, UnknownTargetError
 from edgekernel.core.service import Service
-from edgekernel.core.supervisor import Supervised
 from edgekernel.core.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from edgekernel.core.supervisor import Supervised
 
 _STOP_LIMIT_S = 5.0
 

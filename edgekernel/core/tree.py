@@ -7,7 +7,6 @@ what is equal before and after stays the very same object.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any, Final
 
 from edgekernel.core.errors import StateConflictError, StateError
@@ -111,10 +110,14 @@ def given(value: Any) -> Any:
         return value
     if type(value) is dict:
         return {name: given(inner) for name, inner in value.items()}
+    from copy import deepcopy
+
     return deepcopy(value)
 
 
 def _copied(value: Any, names: Path) -> Any:
+    from copy import deepcopy  # only where values are no plain ones; no lock is held here
+
     try:
         return deepcopy(value)
     except Exception as error:
