@@ -117,6 +117,7 @@ class Lifecycle:
         for unit in self.parts.standing.copy():
             if self.phase.booted:
                 self.assembly.set_ticking(unit)
+        self.caretaker.watch_arrivals()
         self.caretaker.tell()
 
     def resolve(self) -> list[Unit]:
