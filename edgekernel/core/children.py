@@ -100,6 +100,7 @@ class Children:
             return
         with self._gate.passing() as alone:
             if alone and parent.state is UnitState.ACTIVE:
+                self._gate.begin(f"stop of {parent.name}")
                 self._caretaker.retry_later(parent, error)
                 self._caretaker.settle()
 
@@ -122,6 +123,7 @@ class Children:
             unit = self._parts.units.get(name)
             if not alone or unit is None:
                 return
+            self._gate.begin(f"stop of {unit.name}")
             try:
                 self._assembly.undo(unit)
             except BaseException as failure:  # a supervisor goes on whatever happens

@@ -66,7 +66,7 @@ class Lifecycle:
         if phase is not Phase.CREATED:
             return
         try:
-            with self.gate.passing():
+            with self.gate.passing(change="boot"):
                 self._boot_or_stop()
         except BaseException:
             self._let_go_of_the_rest()
