@@ -467,10 +467,10 @@ class Runtime:
 
     def _is_on_purpose(self, error: BaseException) -> bool:
         """Say whether an effect was refused an output that is held safe for the moment."""
-        parts = self._lifecycle.parts
-        return isinstance(error, HeldSafeError) and (
-            self.phase is Phase.STOPPING or bool(parts.held_back)
-        )
+        if not isinstance(error, HeldSafeError):
+            return False
+        exchanged = (unit.name for unit in self._lifecycle.parts.held_back)
+        return self.phase is Phase.STOPPING or error.device in exchanged
 
     def turn_was_slow(self, label: str, seconds: float) -> None:
         """Report a turn that kept others waiting."""
