@@ -13,7 +13,7 @@ from edgekernel.core.gate import Gate
 from edgekernel.core.parts import Parts
 from edgekernel.core.poller import Poller
 from edgekernel.core.stopping import Stopping
-from edgekernel.core.supervisor import Supervised
+from edgekernel.core.supervised import Supervised
 from edgekernel.core.unit import Unit, UnitState
 
 

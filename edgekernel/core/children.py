@@ -12,7 +12,7 @@ from edgekernel.core.errors import EscalationError, LifecycleError, describe, un
 from edgekernel.core.gate import Gate
 from edgekernel.core.markers import hook
 from edgekernel.core.parts import Parts
-from edgekernel.core.supervision import Supervisor
+from edgekernel.core.supervisor import Supervisor
 from edgekernel.core.unit import Unit, UnitState
 
 _DECISION_LIMIT_S = 5.0

@@ -9,7 +9,7 @@ from edgekernel.core.commands import nearest
 from edgekernel.core.context import Host
 from edgekernel.core.errors import LifecycleError, UnknownTargetError
 from edgekernel.core.service import Service
-from edgekernel.core.supervisor import Supervised
+from edgekernel.core.supervised import Supervised
 from edgekernel.core.watchdog import Watchdog
 
 _STOP_LIMIT_S = 5.0

@@ -28,7 +28,7 @@ from edgekernel.core.turns import current_component
 
 if TYPE_CHECKING:
     from edgekernel.core.backoff import Backoff
-    from edgekernel.core.supervisor import Supervised
+    from edgekernel.core.supervised import Supervised
 
 LEAVE_LIMIT_S = 1.0
 HOOK_LIMIT_S = 10.0
