@@ -457,13 +457,15 @@ class Runtime:
         self.fault(route.owner, error)
 
     def turn_failed(self, label: str, error: BaseException) -> None:
-        """Report an effect or another turn that raised."""
+        """Report an effect, or something else that nobody waits for, that raised."""
         if self._is_on_purpose(error):
             self.held_back += 1
             return
         text, trace = describe(error)
         self._keep(label, text, trace)
-        self.emit(message.EffectError(label, text, trace))
+        is_effect = label.startswith("effect ")
+        failed = message.EffectError if is_effect else message.BackgroundError
+        self.emit(failed(label, text, trace))
 
     def _is_on_purpose(self, error: BaseException) -> bool:
         """Say whether an effect was refused an output that is held safe for the moment."""

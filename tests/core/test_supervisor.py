@@ -86,7 +86,7 @@ def make_group(sim: Simulation) -> Iterator[MakeGroup]:
         decide = how.pop("decide", None)
         numbers = {"max_restarts": 100, "within_s": 1e6, **how}
         runtime = sim.runtime()
-        errors.append(messages_of(runtime, message.EffectError))
+        errors.append(messages_of(runtime, message.BackgroundError))
         runtime.boot()
         made.append(Group(runtime, names, Supervision(strategy, **numbers), decide))
         return made[-1]
@@ -370,12 +370,12 @@ class TestDecision:
     def test_that_raises_is_told_and_restarts(self, sim: Simulation) -> None:
         """P7: a decision that fails is reported, and the strategy decides."""
         runtime = sim.runtime()
-        errors = messages_of(runtime, message.EffectError)
+        errors = messages_of(runtime, message.BackgroundError)
         group = Group(runtime, "a", ONE_S, decide=lambda name, error, attempt: 1 // 0)
         group.fail("a")
         sim.advance(10.0)
         assert group.order == "-a +a"
-        assert [error.effect for error in errors] == ["supervision of a by group"]
+        assert [error.where for error in errors] == ["supervision of a by group"]
 
 
 class TestEnd:
@@ -453,7 +453,7 @@ def test_failures_from_many_threads(
 ) -> None:
     """P7: with eight threads telling of failures, each child is started and stopped in turn."""
     runtime = make_runtime()
-    errors = messages_of(runtime, message.EffectError)
+    errors = messages_of(runtime, message.BackgroundError)
     how = Supervision("one-for-all", 10**6, 1e6, backoff_s=0.0001, backoff_limit_s=0.001)
     group = Group(runtime, "abcd", how)
 
