@@ -57,7 +57,7 @@ OURS_LATER = {
         "replacement",
         "reporting",
         "runner",
-        "supervision",
+        "supervised",
         "supervisor",
         "traits",
         "variants",

@@ -72,7 +72,7 @@ class Assembly:
         enter: Callable[[], object] | None = None,
     ) -> None:
         """Give a unit that is a service its supervisor."""
-        from edgekernel.core.supervisor import Supervised  # only where there is a service
+        from edgekernel.core.supervised import Supervised  # only where there is a service
 
         unit.supervised = Supervised(
             unit.part,

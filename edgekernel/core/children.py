@@ -15,7 +15,7 @@ from edgekernel.core.parts import Parts
 from edgekernel.core.unit import Unit, UnitState
 
 if TYPE_CHECKING:
-    from edgekernel.core.supervision import Supervisor
+    from edgekernel.core.supervisor import Supervisor
 
 _DECISION_LIMIT_S = 5.0
 
@@ -71,7 +71,7 @@ class Children:
         if parent is None or parent.meta.supervision is None:
             return None
         if make and parent.name not in self._supervisors:
-            from edgekernel.core.supervision import Supervisor  # needed by few
+            from edgekernel.core.supervisor import Supervisor  # needed by few
 
             self._supervisors[parent.name] = Supervisor(
                 self._runtime,
@@ -104,6 +104,7 @@ class Children:
             return
         with self._gate.passing() as alone:
             if alone and parent.state is UnitState.ACTIVE:
+                self._gate.begin(f"stop of {parent.name}")
                 self._caretaker.retry_later(parent, error)
                 self._caretaker.settle()
 
@@ -126,6 +127,7 @@ class Children:
             unit = self._parts.units.get(name)
             if not alone or unit is None:
                 return
+            self._gate.begin(f"stop of {unit.name}")
             try:
                 self._assembly.undo(unit)
             except BaseException as failure:  # a supervisor goes on whatever happens

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+from functools import partial
+
 from edgekernel.core import message
 from edgekernel.core.assembly import Assembly
 from edgekernel.core.backoff import Backoff
 from edgekernel.core.clock import NANOSECONDS, EventLike
 from edgekernel.core.context import Host
-from edgekernel.core.errors import LifecycleError, describe
+from edgekernel.core.effect import Effect
+from edgekernel.core.errors import ConfigError, LifecycleError, describe
 from edgekernel.core.gate import Gate
 from edgekernel.core.order import dependency_order
 from edgekernel.core.parts import Parts
@@ -22,7 +26,8 @@ RETRY_LIMIT_S = 60.0
 class Caretaker:
     """Looks after the parts that should be active and are not.
 
-    One that fails is tried again, one that lacks something starts when it is there.
+    One that fails is tried again, one that lacks something starts when it is there: after the
+    change that has brought it, or when it arrives in the registry by hand or by its properties.
     """
 
     def __init__(self, runtime: Host, parts: Parts, assembly: Assembly, gate: Gate) -> None:
@@ -31,7 +36,11 @@ class Caretaker:
         self._assembly = assembly
         self._gate = gate
         self._care: EventLike = runtime.clock.Event()
+        self._lock = threading.Lock()  # around `_at_work`
         self._at_work = False
+        self._arrivals: Effect | None = None
+        self._ready: frozenset[Unit] = frozenset()
+        """Those that wait and lack nothing any more, when that was last looked at."""
         self._told: tuple[str, ...] = ()
 
     @property
@@ -96,9 +105,14 @@ class Caretaker:
         unit.retry_ns = self._runtime.clock.monotonic_ns() + int(delay_s * NANOSECONDS)
         self._runtime.emit(message.ComponentFailed(unit.name, unit.error, trace))
         self._runtime.emit(message.PartRetry(unit.name, unit.attempts, delay_s))
+        self._wake()
+
+    def _wake(self) -> None:
+        """See what is due now, on the thread for that."""
         self.look_again()
-        if not self._at_work:
-            self._at_work = True
+        with self._lock:
+            first, self._at_work = not self._at_work, True
+        if first:
             name = f"{self._runtime.name}:caretaker"
             self._runtime.clock.Thread(self._take_care, name).start()
 
@@ -112,11 +126,30 @@ class Caretaker:
         if self._parts.in_state(UnitState.WAITING):
             order, _ = dependency_order(list(self._parts.units.values()))
         for unit in order:
-            ready = unit.state is UnitState.WAITING and not unit.unmet()
+            ready = unit.state is UnitState.WAITING and _lacks_nothing(unit)
             if ready and not self._runtime.phase.ending:
                 self.try_to_start(unit)
         if self._runtime.phase.booted:
+            self.watch_arrivals()
             self.tell()
+
+    def watch_arrivals(self) -> None:
+        """See to it that what those lack who wait now does not arrive unseen; inside the gate."""
+        if self._arrivals is not None:
+            self._arrivals.dispose()
+            self._arrivals = None
+        waiting = self._parts.in_state(UnitState.WAITING)
+        if not waiting:
+            self._ready = frozenset()
+            return
+
+        def look() -> None:
+            before = self._ready
+            self._ready = frozenset(unit for unit in waiting if _lacks_nothing(unit))
+            if not (self._ready <= before or self._runtime.phase.ending):
+                self._wake()
+
+        self._arrivals = self._runtime.turns.within(partial(Effect, look, name="arrivals"))
 
     def tell(self) -> None:
         """Say so when the list of parts that are not active has changed."""
@@ -154,3 +187,10 @@ class Caretaker:
         now_ns = self._runtime.clock.monotonic_ns()
         failed = self._parts.in_state(UnitState.FAILED)
         return [unit for unit in failed if unit.retry_ns is not None and unit.retry_ns <= now_ns]
+
+
+def _lacks_nothing(unit: Unit) -> bool:
+    try:
+        return not unit.unmet()
+    except ConfigError:  # it requires a name that two contract classes have: none is chosen
+        return False

@@ -171,7 +171,11 @@ class UnavailableError(RefusedError):
 
 
 class HeldSafeError(UnavailableError):
-    """The output is held at its safe value: the node is stopping, or nothing is attached."""
+    """An output of `device` is held at its safe value: the node stops, or nothing is attached."""
+
+    def __init__(self, text: str, device: str) -> None:
+        super().__init__(text)
+        self.device = device
 
 
 class RateLimitedError(UnavailableError):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from edgekernel.core.clock import NANOSECONDS, Clock
+from edgekernel.core.errors import LifecycleError
 
 HOLD_LIMIT_S = 30.0
 """Seconds after which a change that keeps all others waiting is told of."""
@@ -15,9 +16,9 @@ class Gate:
     """Keeps boot, retries and hot changes apart from one another, and from nothing else.
 
     A part that is being started or stopped may ask for further changes: they belong to the one
-    that goes on. Handlers, effects and commands never wait here, a shutdown not for long, and
-    who waits is sent away when the shutdown comes. A watchdog may watch how long a change takes
-    (`Watched`), from the time on that somebody says what it is.
+    that goes on. Handlers, effects and commands never wait here, a shutdown not for long, hot
+    changes for as long as they say, and who waits is sent away when the shutdown comes. A watchdog
+    may watch how long a change takes (`Watched`), from the time on that somebody says what it is.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Gate:
         self._look = look
         self._tell = tell
         self._change = self._hung_change = ""
+        self._entered_ns = 0
         self._hung = False
         self.begun_ns: int | None = None
         self.limit_ns: int | None = None
@@ -74,16 +76,23 @@ class Gate:
         return self._clock.flow() in self._inside
 
     @contextmanager
-    def passing(self, unwanted: Callable[[], bool] = lambda: False) -> Iterator[bool]:
-        """Have the runtime to oneself, waiting for it.
+    def passing(
+        self,
+        unwanted: Callable[[], bool] = lambda: False,
+        *,
+        change: str = "",
+        limit_s: float | None = None,
+    ) -> Iterator[bool]:
+        """Have the runtime to oneself for a change, waiting for it.
 
         Gives False if the gate is closed, or if `unwanted()` is true while it waits: that is
-        asked again after each `look_again`.
+        asked again after each `look_again`. Raises LifecycleError when it has waited for
+        `limit_s` seconds.
         """
         if self.held():
             yield True
             return
-        entered = self._enter(unwanted)
+        entered = self._enter(unwanted, change, limit_s)
         try:
             yield entered
         finally:
@@ -94,14 +103,27 @@ class Gate:
                     self._inside.clear()
                     self._moved.notify_all()
 
-    def _enter(self, unwanted: Callable[[], bool]) -> bool:
+    def _enter(self, unwanted: Callable[[], bool], change: str, limit_s: float | None) -> bool:
+        now_ns = self._clock.monotonic_ns
+        end_ns = None if limit_s is None else now_ns() + int(limit_s * NANOSECONDS)
         with self._moved:
             while self._inside and not self._closed and not unwanted():
-                self._moved.wait()
+                left_ns = None if end_ns is None else end_ns - now_ns()
+                if left_ns is not None and left_ns <= 0:
+                    raise LifecycleError(f"{change}: not done, nothing has changed: {self._kept()}")
+                self._moved.wait(None if left_ns is None else left_ns / NANOSECONDS)
             if self._inside or self._closed or unwanted():
                 return False
             self._inside.append(self._clock.flow())
+            self._change, self._entered_ns = change, now_ns()
             return True
+
+    def _kept(self) -> str:
+        seconds = (self._clock.monotonic_ns() - self._entered_ns) / NANOSECONDS
+        return (
+            f"{self._change or 'another change'} goes on, and has kept all other changes waiting "
+            f"for {seconds:.1f} s. Try again when it has ended"
+        )
 
     @contextmanager
     def shared(self, by: object) -> Iterator[None]:

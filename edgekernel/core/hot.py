@@ -40,13 +40,15 @@ class HotChanges:
     What is asked for inside a turn is done beside it, in the order of asking.
     """
 
-    def __init__(self, runtime: Host, lifecycle: Lifecycle) -> None:
+    def __init__(self, runtime: Host, lifecycle: Lifecycle, limit_s: float) -> None:
+        """Refuse a change for which others have not made way within `limit_s` seconds."""
+        self._limit_s = limit_s
         self._runtime = runtime
         self._lifecycle = lifecycle
         self._parts = lifecycle.parts
         self._lock = threading.Lock()  # around the changes that wait
-        self._waiting: deque[tuple[str, Step]] = deque()
-        self._at_work = False
+        self._waiting: deque[tuple[str, Step, float]] = deque()
+        self._at_work = False  # somebody takes what waits to the gate
         self._spawned_late: dict[str, list[Step]] = {}
         """What parts that are just being replaced have spawned: comes after the exchange."""
 
@@ -113,19 +115,30 @@ class HotChanges:
         part = service.part
         return isinstance(part, Poller) and any(unit.part in part.devices for unit in affected)
 
-    def _do(self, label: str, step: Step, here: Unit | None = None) -> None:
+    def _do(
+        self,
+        label: str,
+        step: Step,
+        here: Unit | None = None,
+        *,
+        limit_s: float | None = None,
+        entered: Callable[[], object] = lambda: None,
+    ) -> None:
         self._may_go_on(label)
 
         def unwanted() -> bool:
             return here is not None and here.state is UnitState.STOPPING
 
-        with self._lifecycle.gate.passing(unwanted) as alone:
+        limit_s = self._limit_s if limit_s is None else limit_s
+        gate = self._lifecycle.gate
+        with gate.passing(unwanted, change=label, limit_s=limit_s) as alone:
+            entered()
             self._may_go_on(label)
             if not alone:
                 raise LifecycleError(f"{label}: not done: who asks for it is being stopped")
             if self._runtime.phase is Phase.CREATED:
                 raise LifecycleError(f"{label}: the runtime is created; it has to be running")
-            self._lifecycle.gate.begin(label)
+            gate.begin(label)
             try:
                 step()
             finally:
@@ -137,25 +150,48 @@ class HotChanges:
             raise LifecycleError(f"{label}: the runtime is {phase}; it has to be running")
 
     def _do_beside(self, label: str, step: Step) -> None:
+        end_s = self._runtime.clock.monotonic() + self._limit_s
         with self._lock:
-            self._waiting.append((label, step))
+            self._waiting.append((label, step, end_s))
             first, self._at_work = not self._at_work, True
         if first:
-            name = f"{self._runtime.name}:hot changes"
-            self._runtime.clock.Thread(self._do_what_waits, name).start()
+            self._begin_thread()
+
+    def _begin_thread(self) -> None:
+        name = f"{self._runtime.name}:hot changes"
+        self._runtime.clock.Thread(self._do_what_waits, name).start()
 
     def _do_what_waits(self) -> None:
-        while True:
-            with self._lock:
-                if not self._waiting:
-                    self._at_work = False
-                    return
-                label, step = self._waiting.popleft()
-            try:
-                self._do(label, step)
-            except BaseException as error:
-                failed = message.HotChangeFailed(label, *describe(unless_unwound(error)))
-                self._runtime.emit(failed)
+        while self._do_next():
+            pass
+
+    def _do_next(self) -> bool:
+        """Do the first that waits; say whether the next one is the caller's too.
+
+        While it goes on the next one waits at the gate on another thread: if this one hangs, that
+        one is refused in time.
+        """
+        with self._lock:
+            label, step, end_s = self._waiting.popleft()
+        left_s = max(0.0, end_s - self._runtime.clock.monotonic())
+        handed_over: list[bool] = []
+
+        def hand_over() -> None:
+            handed_over.append(True)
+            if self._more_wait():
+                self._begin_thread()
+
+        try:
+            self._do(label, step, limit_s=left_s, entered=hand_over)
+        except BaseException as error:
+            failed = message.HotChangeFailed(label, *describe(unless_unwound(error)))
+            self._runtime.emit(failed)
+        return not handed_over and self._more_wait()
+
+    def _more_wait(self) -> bool:
+        with self._lock:
+            self._at_work = bool(self._waiting)
+            return self._at_work
 
     # Add
 

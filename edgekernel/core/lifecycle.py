@@ -66,7 +66,7 @@ class Lifecycle:
         if phase is not Phase.CREATED:
             return
         try:
-            with self.gate.passing():
+            with self.gate.passing(change="boot"):
                 self._boot_or_stop()
         except BaseException:
             self._let_go_of_the_rest()
@@ -117,6 +117,7 @@ class Lifecycle:
         for unit in self.parts.standing.copy():
             if self.phase.booted:
                 self.assembly.set_ticking(unit)
+        self.caretaker.watch_arrivals()
         self.caretaker.tell()
 
     def resolve(self) -> list[Unit]:

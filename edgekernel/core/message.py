@@ -5,6 +5,7 @@ from __future__ import annotations
 from edgekernel.core.messages import Message, Severity
 
 __all__ = [
+    "BackgroundError",
     "ChangeHung",
     "ChangeRecovered",
     "CommandDone",
@@ -377,10 +378,20 @@ class EventSubscriberError(Message):
 
 
 class EffectError(Message):
-    """An effect, or another turn that is no handler, raised."""
+    """An effect, its cleanup or its fallback raised."""
 
     severity = Severity.ERROR
     effect: str
+    error: str
+    traceback: str
+
+
+class BackgroundError(Message):
+    """Something raised that is no handler, effect or part of a lifecycle, and for which nobody
+    waits: what decides on a restart, a command that was given up, the feed of a watchdog."""
+
+    severity = Severity.ERROR
+    where: str
     error: str
     traceback: str
 

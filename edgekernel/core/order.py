@@ -23,6 +23,37 @@ def dependency_order(units: Sequence[Unit]) -> tuple[list[Unit], list[Exception]
     processes, interfaces and services, each in the order of adding. What it could do without
     comes before it too, as long as that leads to no circle.
     """
+    order, _, failures = _resolved(units)
+    return order, failures
+
+
+def stopping_groups(units: Sequence[Unit]) -> list[list[Unit]]:
+    """Return units in groups that are stopped one after the other, hot changes included.
+
+    What needs something is in a group before it, and what was spawned before its parent, if that
+    is of its kind; beside that services come first, then interfaces, processes, components and
+    devices. Nothing in a group needs another one in it; what started last comes first.
+    """
+    order, needs, _ = _resolved(units)
+    if len(order) < len(units):  # a circle: since what stands has changed
+        return [[unit] for unit in reversed(units)]
+    named = {unit.name: unit for unit in units}
+    ranks = {unit: (-unit.kind.value, 0) for unit in units}
+    groups: dict[tuple[int, int], list[Unit]] = {}
+    for unit in reversed(order):
+        kind, level = ranks[unit]
+        groups.setdefault((kind, level), []).append(unit)
+        parent = named.get(unit.parent)
+        last = [parent] if parent is not None and parent.kind is unit.kind else []
+        for each in (*needs[unit], *last):
+            ranks[each] = max(ranks[each], (kind, level + 1))
+    return [groups[rank] for rank in sorted(groups)]
+
+
+def _resolved(
+    units: Sequence[Unit],
+) -> tuple[list[Unit], dict[Unit, list[Unit]], list[Exception]]:
+    """Return the order of starting, what each has to come after, and everything that is wrong."""
     failures: list[Exception] = []
     needs: dict[Unit, list[Unit]] = {}
     edges: dict[Unit, list[Unit]] = {}
@@ -36,19 +67,14 @@ def dependency_order(units: Sequence[Unit]) -> tuple[list[Unit], list[Exception]
     while True:
         order = _sorted(units, edges)
         if len(order) == len(units):
-            return order, failures
+            return order, edges, failures
         circle = _circle({unit: edges[unit] for unit in units if unit not in order})
         wish = next((pair for pair in pairwise(circle) if pair[1] not in needs[pair[0]]), None)
         if wish is None:
             names = " -> ".join(unit.name for unit in circle)
-            return order, [*failures, ConfigError(f"parts need one another: {names}")]
+            failures.append(ConfigError(f"parts need one another: {names}"))
+            return order, edges, failures
         edges[wish[0]].remove(wish[1])
-
-
-def stopping_last(units: Sequence[Unit]) -> list[Unit]:
-    """Return the units so that each comes after those it needs now, hot changes included."""
-    order, _ = dependency_order(units)
-    return order if len(order) == len(units) else list(units)
 
 
 def fitting(requirement: Requirement, unit: Unit, units: Sequence[Unit]) -> list[Unit]:

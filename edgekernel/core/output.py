@@ -112,16 +112,17 @@ class Output(Generic[T]):
         with batch():  # what depends on it runs after the lock is released
             with self._writing() as lock:
                 if self._held and not hold:
-                    raise HeldSafeError(f"{self.label}: not set to {value!r}: {self._held}")
+                    raise self._held_safe(value, self._held)
                 self._try_to_drive(lock, value, _ATTEMPTS if hold else 1)
                 if self._held and self.safe is not None and value != self.safe:
                     # held while the driver was at work
                     self._try_to_drive(lock, self.safe, _ATTEMPTS)
             if self._outlived(lock):
                 self._drive_again()
-                raise HeldSafeError(
-                    f"{self.label}: not set to {value!r}: the device was attached anew meanwhile"
-                )
+                raise self._held_safe(value, "the device was attached anew meanwhile")
+
+    def _held_safe(self, value: T, why: str) -> HeldSafeError:
+        return HeldSafeError(f"{self.label}: not set to {value!r}: {why}", self._device.id)
 
     @contextmanager
     def _writing(self) -> Iterator[LockLike]:

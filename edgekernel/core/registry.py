@@ -49,6 +49,7 @@ class Registry:
     def __init__(self) -> None:
         self._lock = threading.Lock()  # around changes; never around user code
         self._providers: tuple[Provider, ...] = ()
+        self._changed = Signal(0, equals=False, name="providers")
         self._by_name: dict[str, _Shelf] = {}
         self._by_class: weakref.WeakKeyDictionary[type, _Shelf] = weakref.WeakKeyDictionary()
         self._uses: tuple[tuple[str, Sequence[Injected]], ...] = ()
@@ -96,8 +97,11 @@ class Registry:
                     new.number = old.number
                 kept = (*kept, new)
             self._providers = kept
-            touched = [] if kept == before else self._restock(old, new)
+            if kept == before:
+                return
+            touched = self._restock(old, new)
         with batch():
+            self._changed.set(0)
             for shelf in touched:
                 shelf.changed.set(0)
 
@@ -137,6 +141,7 @@ class Registry:
 
     def has(self, name: str) -> bool:
         """Say whether there is a provider of this name."""
+        self._changed.get()
         return any(each.name == name for each in self._providers)
 
     def find(

@@ -30,15 +30,7 @@ class Role:
         return self._context
 
     def attach(self, ctx: Context) -> None:
-        """Enter a runtime. A subclass that overrides this calls `super().attach(ctx)`.
-
-        Raises LifecycleError if a runtime has it already.
-        """
-        if self._context is not None:
-            raise LifecycleError(
-                f"{self.name}: attached to {self._context.runtime.name!r} already: a part belongs "
-                "to one runtime at a time"
-            )
+        """Enter a runtime. A subclass that overrides this calls `super().attach(ctx)`."""
         self._context = ctx
 
     def start(self, ctx: Context) -> None:

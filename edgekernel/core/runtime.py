@@ -82,13 +82,15 @@ class Runtime:
         authorizer: Authorizer | None = None,
         slow_turn_s: float = 0.1,
         shutdown_limit_s: float = 10.0,
+        change_limit_s: float = 60.0,
     ) -> None:
         """Make a runtime with no parts.
 
         `binder` checks command arguments; without an `authorizer` every command that needs a
         role is refused. A handler longer than `slow_turn_s` is reported. `shutdown` comes back
         within `shutdown_limit_s` + 4 seconds, whatever hangs: the safe values come first, then
-        each part gets a share of the time, 0.05 s at least.
+        each part gets a share of the time, 0.05 s at least. A hot change that others keep
+        waiting for `change_limit_s` is refused.
         """
         self.name = name
         self.clock: Clock = clock or SystemClock()
@@ -108,7 +110,7 @@ class Runtime:
         self.error_count = 0
         self.held_back = 0
         self._lifecycle = Lifecycle(self, shutdown_limit_s)
-        self._hot = HotChanges(self, self._lifecycle)
+        self._hot = HotChanges(self, self._lifecycle, change_limit_s)
         self.devices = Devices(self._lifecycle.parts, self.attach_device, self.hot_remove)
 
     @property
@@ -196,9 +198,10 @@ class Runtime:
     ) -> Any:
         """Add a part to the runtime as it runs; parts that were waiting for it start too.
 
-        Raises ConfigError (name taken, requirement missing), LifecycleError (not running) or
-        what kept the part from starting: then nothing of it is left. Inside a handler, effect or
-        command it returns at once, and a failure becomes the message HotChangeFailed.
+        Raises ConfigError (name taken, requirement missing), LifecycleError (not running, or
+        another change hangs) or what kept the part from starting: then nothing of it is left.
+        Inside a handler, effect or command it returns at once, and a failure becomes the message
+        HotChangeFailed.
         """
         return self._hot.add(part, name, properties=properties, optional=optional)
 
@@ -478,20 +481,22 @@ class Runtime:
         self.fault(route.owner, error)
 
     def turn_failed(self, label: str, error: BaseException) -> None:
-        """Report an effect or another turn that raised."""
+        """Report an effect, or something else that nobody waits for, that raised."""
         if self._is_on_purpose(error):
             self.held_back += 1
             return
         text, trace = describe(error)
         self._keep(label, text, trace)
-        self.emit(message.EffectError(label, text, trace))
+        is_effect = label.startswith("effect ")
+        failed = message.EffectError if is_effect else message.BackgroundError
+        self.emit(failed(label, text, trace))
 
     def _is_on_purpose(self, error: BaseException) -> bool:
         """Say whether an effect was refused an output that is held safe for the moment."""
-        parts = self._lifecycle.parts
-        return isinstance(error, HeldSafeError) and (
-            self.phase is Phase.STOPPING or bool(parts.held_back)
-        )
+        if not isinstance(error, HeldSafeError):
+            return False
+        exchanged = (unit.name for unit in self._lifecycle.parts.held_back)
+        return self.phase is Phase.STOPPING or error.device in exchanged
 
     def turn_was_slow(self, label: str, seconds: float) -> None:
         """Report a turn that kept others waiting."""

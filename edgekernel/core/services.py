@@ -12,7 +12,7 @@ from edgekernel.core.service import Service
 from edgekernel.core.watchdog import Watchdog
 
 if TYPE_CHECKING:
-    from edgekernel.core.supervisor import Supervised
+    from edgekernel.core.supervised import Supervised
 
 _STOP_LIMIT_S = 5.0
 

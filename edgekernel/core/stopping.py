@@ -6,18 +6,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from edgekernel.core import message
-from edgekernel.core.clock import ThreadLike
+from edgekernel.core.beside import Beside, Step
 from edgekernel.core.context import Host
 from edgekernel.core.errors import describe, of_user_code
 from edgekernel.core.gate import Gate
 from edgekernel.core.messages import Message
-from edgekernel.core.order import stopping_last
+from edgekernel.core.order import stopping_groups
 from edgekernel.core.unit import LEAVE_LIMIT_S, Unit, UnitState
 
 SAFE_LIMIT_S = 2.0
 _LEAST_S = 0.05
-
-Step = tuple[str, Callable[[], object]]
 
 
 class Stopping:
@@ -37,13 +35,12 @@ class Stopping:
             self._passed_over("boot or hot change", "still going on")
         self._hold_safe([unit for unit in standing if unit not in held], reason)
         self.tell(message.RuntimeShuttingDown(reason))
-        standing = stopping_last(standing)
-        self._stop_services([unit for unit in reversed(standing) if unit.supervised is not None])
+        groups = stopping_groups(standing)
+        self._stop_services([unit for group in groups for unit in group if unit.supervised])
         idle = self._runtime.turns.wait_idle(min(1.0, self._left(0.5)))
         leave_s = min(LEAVE_LIMIT_S, self._left(0.25)) if idle else _LEAST_S
-        for unit in reversed(standing):
-            if unit.supervised is None:
-                self._end_unit(unit, leave_s)
+        for group in groups:
+            self._end_units([unit for unit in group if not unit.supervised], leave_s)
 
     def retire(self, unit: Unit) -> None:
         """Take down one unit of a runtime that goes on; bounded like a shutdown."""
@@ -51,9 +48,9 @@ class Stopping:
             unit.state = UnitState.STOPPING
             unit.supervised.close()
             self._gate.look_again()  # it may wait there for a change of its own
-            self._join(unit)
+            self._join([unit])
             unit.supervised.dismiss()
-        self._end_unit(unit, LEAVE_LIMIT_S)
+        self._end_units([unit], LEAVE_LIMIT_S)
 
     def finish(self, unit: Unit) -> None:
         """End a unit that another one has replaced, or that could not replace it."""
@@ -73,21 +70,31 @@ class Stopping:
         for unit in services:
             if unit.supervised is not None:
                 unit.supervised.close()
+        self._join(services)
+        self._end_units(services, _LEAST_S)
+
+    def _join(self, services: Sequence[Unit]) -> None:
+        """Wait until services have stopped; all of them together have half of what is left."""
+        clock, limit_s = self._runtime.clock, self._left(0.5)
+        end = clock.monotonic() + limit_s
         for unit in services:
-            self._join(unit)
-            self._end_unit(unit, _LEAST_S)
+            left_s = max(0.0, end - clock.monotonic())
+            if unit.supervised is not None and not unit.supervised.join(left_s):
+                text = f"still running after {limit_s:.1f} s"
+                self._passed_over(f"stop of service {unit.name}", text)
 
-    def _join(self, unit: Unit) -> None:
-        left = self._left(0.5)  # those that come after have to have their share
-        if unit.supervised is not None and not unit.supervised.join(left):
-            self._passed_over(f"stop of service {unit.name}", f"still running after {left:.1f} s")
-
-    def _end_unit(self, unit: Unit, leave_s: float) -> None:
-        step = "detach of service" if unit.is_service else "stop of"
-        name = f"{'detach of' if unit.is_device else step} {unit.name}"
-        unit.state = UnitState.STOPPING
-        self._all_at_once([(name, partial(self._take_down, unit, leave_s))], self._left(0.5))
-        unit.state = UnitState.STOPPED
+    def _end_units(self, units: Sequence[Unit], leave_s: float) -> None:
+        """End units that do not need one another, the first one first."""
+        steps: list[Step] = []
+        for unit in units:
+            unit.state = UnitState.STOPPING
+            step = "detach of service" if unit.is_service else "stop of"
+            name = f"{'detach of' if unit.is_device else step} {unit.name}"
+            steps.append((name, partial(self._take_down, unit, leave_s)))
+        limit_s = self._left(0.5)
+        self._pass_over(self._beside(steps, limit_s).in_their_order(), limit_s)
+        for unit in units:
+            unit.state = UnitState.STOPPED
 
     def _take_down(self, unit: Unit, leave_s: float) -> None:
         unit.withdraw()
@@ -118,21 +125,13 @@ class Stopping:
 
     def _all_at_once(self, steps: Sequence[Step], limit_s: float) -> None:
         """Run steps beside one another; report those that raise or take longer than the limit."""
-        for name in self._unfinished(steps, limit_s):
-            self._passed_over(name, f"not done within {limit_s:.1f} s")
+        self._pass_over(self._beside(steps, limit_s).all_at_once(), limit_s)
 
-    def _unfinished(self, steps: Sequence[Step], limit_s: float) -> list[str]:
+    def _beside(self, steps: Sequence[Step], limit_s: float) -> Beside:
         clock = self._runtime.clock
-        threads: list[tuple[str, ThreadLike]] = []
-        for name, step in steps:
-            run = partial(self._reported, name, step, clock.flow())
-            thread = clock.Thread(run, f"stop:{name}")
-            thread.start()
-            threads.append((name, thread))
-        end = clock.monotonic() + limit_s
-        for _, thread in threads:
-            thread.join(max(0.0, end - clock.monotonic()))
-        return [name for name, thread in threads if thread.is_alive()]
+        caller = clock.flow()
+        reported = [(name, partial(self._reported, name, step, caller)) for name, step in steps]
+        return Beside(clock, reported, limit_s)
 
     def _reported(self, name: str, step: Callable[[], object], caller: object) -> None:
         try:
@@ -141,6 +140,10 @@ class Stopping:
         except BaseException as error:
             self._passed_over(name, describe(of_user_code(error))[0])
 
+    def _pass_over(self, unfinished: Sequence[str], limit_s: float) -> None:
+        for name in unfinished:
+            self._passed_over(name, f"not done within {limit_s:.1f} s")
+
     def _passed_over(self, step: str, error: str) -> None:
         told = message.ShutdownStepFailed(step, error)
-        self._unfinished([("report", partial(self._runtime.emit, told))], _LEAST_S)
+        self._beside([("report", partial(self._runtime.emit, told))], _LEAST_S).all_at_once()

@@ -1,303 +1,317 @@
-"""Supervised: one service with its thread, restarted with patience and controlled from outside.
+"""Supervisor: restarts what a component has spawned, by a strategy, or gives it up as a whole.
 
-A *session* lasts from a start to the stop, failure or end that answers it, on one thread; within
-it, the *runs* of the service (see `runner`) follow one another by its restart policy.
+Which decides, if a child is a service with a restart policy of its own: the policy first. Only
+when the service gives up is that a failure of the child, and the supervisor's concern.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Protocol
 
 from edgekernel.core import message
 from edgekernel.core.backoff import Backoff, Budget
-from edgekernel.core.clock import NANOSECONDS, ThreadLike
-from edgekernel.core.context import Context
-from edgekernel.core.errors import EscalationError, describe
-from edgekernel.core.runner import Runner, Session, check
-from edgekernel.core.service import Service
-from edgekernel.core.turns import current_component
-from edgekernel.core.watchdog import Watchdog
+from edgekernel.core.clock import NANOSECONDS, EventLike, ThreadLike
+from edgekernel.core.context import Host
+from edgekernel.core.errors import (
+    ConfigError,
+    EscalationError,
+    LifecycleError,
+    describe,
+    unless_unwound,
+)
+from edgekernel.core.markers import Supervision
 
-_STATES = {"": "waiting", "start": "starting", "tick": "running", "stop": "stopping"}
+Decide = Callable[[str, BaseException, int], object]
+"""Says whether a child is restarted, given its name, its error and the number of the attempt."""
 
 
-class Supervised:
-    """A service under supervision: its sessions, what came of them, and the control of them.
+class Child(Protocol):
+    """What a supervisor restarts."""
 
-    Everything here may be called from any thread, the service's own and handlers included.
+    @property
+    def name(self) -> str:
+        """Its name, unique under its supervisor."""
+        ...
+
+    def start(self) -> object:
+        """Start it anew; raises if it cannot."""
+        ...
+
+    def stop(self) -> object:
+        """End it, also after a failed `start`; bounded in time, never raises."""
+        ...
+
+
+class _Member:
+    """A child with what the supervisor knows of it."""
+
+    def __init__(self, child: Child, backoff: Backoff, now_ns: int) -> None:
+        self.child = child
+        self.backoff = backoff
+        self.up = True  # or starting
+        self.started_ns: int | None = now_ns  # None until `start` has returned
+        self.due_ns: int | None = None  # when it starts, if it is down
+
+
+class Supervisor:
+    """Restarts children that fail: with backoff, within a budget, together as the strategy says.
+
+    `one-for-one` restarts the child that failed, `one-for-all` all of them, `rest-for-one` it
+    and those added after it. They are stopped at once, in reverse, the failed one too, and after
+    the delay started in order. What fails while it waits for its restart counts once; a `start`
+    that raises is the next failure. All this happens on a thread of its own, made when something
+    has failed; every method may be called from any thread, those of children included.
     """
 
     def __init__(
         self,
-        service: Service,
-        context: Context,
+        runtime: Host,
+        name: str,
+        how: Supervision,
         *,
-        begin: Callable[[], object],
-        enter: Callable[[], object],
-        leave: Callable[[], object],
-        watchdog: Watchdog,
-        gave_up: Callable[[BaseException], object] | None = None,
+        escalate: Callable[[EscalationError], object],
+        decide: Decide | None = None,
     ) -> None:
-        """Supervise `service`, which is not started yet.
+        """Make a supervisor without children.
 
-        `begin` calls its `start`; `enter` and `leave` make its handlers and effects live and take
-        them down, around each run. `gave_up` is called with the error when the service is not
-        critical, has failed and is not restarted by its own policy. Raises ConfigError for
-        settings that mean nothing.
+        When the budget is used up, all children are stopped and forgotten, and `escalate` is
+        called; afterwards it can be used again, with a new budget. A child that `decide` gives
+        up (False) is stopped and forgotten, without the others.
         """
-        check(service)
-        self.service = service
-        self._runtime, self._clock = context.runtime, context.clock
-        self._watchdog, self._gave_up = watchdog, gave_up
-        self._runner = Runner(
-            service, context, begin, enter, leave, watchdog=watchdog, failed=self._failed
-        )
-        watchdog.watch(self)
-        self._lock = threading.Lock()  # around what others ask; never while user code runs
-        self._session: Session | None = None
+        self.name = name
+        self._runtime, self._clock = runtime, runtime.clock
+        self._how, self._escalate, self._decide = how, escalate, decide
+        self._lock = threading.Lock()  # around the fields; never while user code runs
+        self._members: dict[str, _Member] = {}
+        self._failures: dict[str, BaseException] = {}
+        self._budget = Budget(how.max_restarts, how.within_s)
+        self._wake: EventLike = self._clock.Event()
+        self._thread: ThreadLike | None = None
+        self._flow: object = None
+        self._idle: EventLike = self._clock.Event()
+        self._idle.set()
         self._closed = False
-        self._outcome = "stopped"
-        self._given_up: BaseException | None = None
-        self._restarts = 0
-        self._restart_due_ns: int | None = None
-        self._backoff, self._budget = self._patience()
 
-    def start(self) -> bool:
-        """Start it; its restarts are counted from now on.
+    def add(self, child: Child) -> None:
+        """Take in a child that runs. Raises ConfigError for a second one of its name."""
+        seed = f"{self._runtime.name}/{self.name}/{child.name}"
+        backoff = Backoff(seed, self._how.backoff_s, self._how.backoff_limit_s)
+        with self._lock:
+            if self._closed:
+                raise LifecycleError(f"{self.name}: the supervisor is closed; {child.name} ends")
+            if child.name in self._members:
+                raise ConfigError(f"{self.name}: two children of the name {child.name}")
+            member = _Member(child, backoff, self._clock.monotonic_ns())
+            self._members[child.name] = member
 
-        A service that runs goes on, one that waits for its restart starts now, one that is
-        stopping starts anew afterwards. False if it must not: it is disabled or the runtime ends.
+    def remove(self, name: str) -> None:
+        """Forget a child: it is not restarted. One that is just being started is stopped."""
+        with self._lock:
+            self._members.pop(name, None)
+            self._failures.pop(name, None)
+        self._wake.set()
+
+    def names(self) -> list[str]:
+        """Return the names of the children, in the order of adding."""
+        with self._lock:
+            return list(self._members)
+
+    def failed(self, name: str, error: BaseException) -> bool:
+        """Say that a child has failed, and return at once.
+
+        False, and nothing happens, if it is no child, or is down already.
         """
         with self._lock:
-            if self._closed or not self.service.enabled:
+            member = self._members.get(name)
+            if self._closed or member is None or not member.up:
                 return False
-            session = self._session
-            if session is not None:
-                session.again = session.cancelled
-                if self._restart_due_ns is not None:
-                    self._restart_due_ns = self._clock.monotonic_ns()
-                session.wake.set()
+            self._failures.setdefault(name, error)
+            if self._thread is not None:
+                self._wake.set()
                 return True
-            self._session = session = Session(self._clock)
+            within = self._runtime.turns.within
+            self._thread = thread = self._clock.Thread(
+                lambda: within(self._work), f"sup:{self.name}"
+            )
+            self._idle.clear()
         try:
-            self._thread(session).start()
-        except BaseException:  # such as no more threads: it has not started
-            with self._lock:
-                self._session = None
+            thread.start()
+        except BaseException:  # such as no more threads
+            self._rest()
             raise
         return True
 
-    def stop(self, timeout_s: float) -> bool:
-        """Ask it to stop and wait for that, at most `timeout_s` seconds; return whether it has.
-
-        A sleep ends at once, a tick that runs goes on to its end. The service itself and
-        handlers, for which it may have to wait, do not wait: for them it asks, and returns.
-        """
-        return self._wait(self._cancel(), timeout_s)
-
-    def restart(self, timeout_s: float) -> bool:
-        """Stop as `stop` does, and start anew when it has stopped, also later than `timeout_s`.
-
-        False if it has yet to stop, or if it must not start.
-        """
-        with self._lock:
-            allowed = not self._closed and self.service.enabled
-        if not allowed:
-            return False
-        session = self._cancel(again=True)
-        return self.start() if session is None else self._wait(session, timeout_s)
-
-    def cancel(self) -> None:
-        """Ask it to stop, and do not wait for that."""
-        self._cancel()
-
     def close(self) -> None:
-        """Ask it to stop, and never start it again."""
+        """Restart nothing from now on; a delay ends at once. The children are left as they are,
+        but for one that is just being started: it is stopped."""
         with self._lock:
             self._closed = True
-        self._cancel()
-
-    def dismiss(self) -> None:
-        """Let it go for good: it is not started, and not watched any more."""
-        self.close()
-        self._watchdog.forget(self)
-
-    def is_here(self) -> bool:
-        """Say whether the caller runs on this service's thread."""
-        session = self._session
-        return session is not None and session.flow == self._clock.flow()
+        self._wake.set()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for it to stop; False if it did not within `timeout_s` seconds."""
-        return self._wait(self._session, timeout_s)
+        """Wait until it has nothing to do; False if it still had after `timeout_s` seconds.
 
-    @property
-    def running(self) -> bool:
-        """Whether its handlers and ticks are live."""
-        return self._runner.running
+        Called from a child's start or stop, or from `escalate`, it does not wait.
+        """
+        if self._flow == self._clock.flow():
+            return False
+        return self._idle.wait(timeout_s)
 
-    @property
-    def state(self) -> str:
-        """One of running, starting, stopping, hung, waiting (for its restart), stopped, disabled,
-        failed, ended (by `finish`)."""
-        if self._session is None:
-            return self._outcome if self.service.enabled else "disabled"
-        return "hung" if self._runner.hangs() else _STATES[self._runner.step]
+    def _rest(self) -> None:
+        self._flow = self._thread = None
+        self._idle.set()
 
-    def status(self) -> dict[str, Any]:
-        """Return what an operator wants to know; times in seconds, ready for JSON."""
-        service, due = self.service, self._restart_due_ns
-        left_ns = None if due is None else max(0, due - self._clock.monotonic_ns())
-        return {
-            "state": self.state,
-            "running": self.running,
-            "enabled": service.enabled,
-            "critical": service.critical,
-            "interval_s": service.interval,
-            "restart": service.restart,
-            "restarts": self._restarts,
-            "restart_in_s": None if left_ns is None else left_ns / NANOSECONDS,
-            **self._runner.figures(),
-        }
+    def _work(self) -> None:
+        self._flow = self._clock.flow()
+        while True:
+            self._wake.clear()
+            with self._lock:
+                failures, self._failures = self._failures, {}
+                dues = [m.due_ns for m in self._members.values() if m.due_ns is not None]
+                if self._closed or not (failures or dues):
+                    self._rest()
+                    return
+            now = self._clock.monotonic_ns()
+            if failures:
+                self._recover(failures)
+            elif min(dues) <= now:
+                self._start_due(now)
+            else:
+                self._wake.wait((min(dues) - now) / NANOSECONDS)
 
-    @property
-    def begun_ns(self) -> int | None:
-        """When its present step began; for the watchdog, as is all that follows."""
-        return self._runner.begun_ns
-
-    @property
-    def limit_ns(self) -> int | None:
-        """How long its present step may take."""
-        return self._runner.limit_ns
-
-    def mark_hung(self, hung: bool) -> None:
-        """Let the watchdog be called when the present step ends."""
-        self._runner.hung = hung
-
-    def hangs(self, seconds: float) -> None:
-        """Tell that a step has hung for `seconds`; a critical service halts the runtime."""
-        name = self.service.name
-        self._runner.post(message.ServiceHung(name, seconds))
-        if self.service.critical and self._is_wanted():
-            text = f"its {self._runner.step} takes {seconds:g} s"
-            self._runner.post(message.ServiceFailure(name, text))
-            self._runtime.shutdown(f"critical service {name} hangs: {text}")
-
-    def recovered(self, seconds: float) -> None:
-        """Tell that the step that hung has ended after `seconds`."""
-        self._runner.post(message.ServiceRecovered(self.service.name, seconds))
-
-    def problem(self) -> str:
-        """Say why a critical service makes no progress; "" if it does, or need not."""
-        name, state, runner = self.service.name, self.state, self._runner
-        if not self.service.critical:
-            return ""
-        if state == "failed":
-            return f"critical service {name} failed: {runner.last_error}"
-        if state == "hung" and (self._closed or self._is_wanted()):
-            took_s = runner.busy_s() or 0.0
-            return f"critical service {name} hangs: its {runner.step} takes {took_s:g} s"
-        return ""
-
-    def _is_wanted(self) -> bool:
-        """Say whether it is to run: what hangs when it was asked to stop is no halt."""
-        session = self._session
-        return session is not None and (session.again or not session.cancelled)
-
-    def _patience(self) -> tuple[Backoff, Budget]:
-        service = self.service
-        seed = f"{self._runtime.name}/{service.name}"
-        backoff = Backoff(seed, service.backoff_s, service.backoff_limit_s)
-        return backoff, Budget(*service.restart_budget)
-
-    def _thread(self, session: Session) -> ThreadLike:
-        within = self._runtime.turns.within
-        return self._clock.Thread(
-            lambda: within(self._supervise, session), f"svc:{self.service.name}"
-        )
-
-    def _cancel(self, again: bool = False) -> Session | None:
+    def _recover(self, failures: dict[str, BaseException]) -> None:
+        """Stop what is to be restarted because of these failures, and say when it starts."""
+        pending_ns = self._pending_ns()
+        delays: dict[str, float] = {}
+        for name, error in failures.items():
+            delay_s = self._attempt(name, error)
+            if delay_s is not None:
+                delays[name] = delay_s
+        if not delays:
+            return
+        alone = self._how.strategy == "one-for-one"
+        merged = pending_ns is not None and not alone
+        restarts = list(delays) if alone else [] if merged else list(delays)[:1]
+        for name in restarts:
+            if not self._budget.take(self._clock.monotonic_ns()):
+                self._give_up(name, failures[name])
+                return
+        self._stop(self._affected(set(delays)))
+        now = self._clock.monotonic_ns()
+        dues = {name: now + int(delay_s * NANOSECONDS) for name, delay_s in delays.items()}
+        together = pending_ns if merged else max(dues.values())
         with self._lock:
-            session = self._session
-            if session is not None:
-                session.cancelled, session.again = True, again
-                session.wake.set()
-        return session
+            for name, member in self._members.items():
+                if not member.up and (not alone or name in dues):
+                    member.due_ns = dues[name] if alone else together
 
-    def _wait(self, session: Session | None, timeout_s: float) -> bool:
-        if session is None:
+    def _pending_ns(self) -> int | None:
+        """Return when those that wait for their restart will start, if any do."""
+        now = self._clock.monotonic_ns()
+        with self._lock:
+            dues = [m.due_ns for m in self._members.values() if m.due_ns is not None]
+        return max((due for due in dues if due > now), default=None)
+
+    def _attempt(self, name: str, error: BaseException) -> float | None:
+        """Return the delay before a child is restarted; None if it is given up or gone."""
+        with self._lock:
+            member = self._members.get(name)
+        if member is None:
+            return None
+        if member.started_ns is not None:
+            ran_ns = self._clock.monotonic_ns() - member.started_ns
+            member.backoff.ran(ran_ns / NANOSECONDS)
+        delay_s = member.backoff.failed()
+        if self._is_restarted(name, error, member.backoff.failures):
+            return delay_s
+        self._stop([member])
+        with self._lock:
+            if self._members.get(name) is member:
+                del self._members[name]
+        return None
+
+    def _is_restarted(self, name: str, error: BaseException, attempt: int) -> bool:
+        if self._decide is None:
             return True
-        if session.flow == self._clock.flow() or self._runtime.turns.inside():
-            return session.over.is_set()
-        return session.over.wait(timeout_s)
+        try:
+            return bool(self._decide(name, error, attempt))
+        except BaseException as mistake:  # it cannot say: then the strategy does
+            what = f"supervision of {name} by {self.name}"
+            self._runtime.turns.failed(what, unless_unwound(mistake))
+            return True
 
-    def _supervise(self, session: Session) -> None:
-        current_component.set(self.service.name)
-        following: Session | None = session
-        while following is not None:
-            session = following
-            session.flow = self._clock.flow()
-            self._run(session)
-            following = self._end(session)
-            session.over.set()
-        error, self._given_up = self._given_up, None
-        if error is not None and self._gave_up is not None and not self.service.critical:
-            self._gave_up(error)
-
-    def _end(self, session: Session) -> Session | None:
-        """Let the session be over; return the one that follows, if one was asked for."""
+    def _affected(self, failed: set[str]) -> list[_Member]:
         with self._lock:
-            again = session.again and self.service.enabled and not self._closed
-            self._session = Session(self._clock) if again else None
-            return self._session
+            names = list(self._members)
+            if self._how.strategy == "one-for-all":
+                chosen = names
+            elif self._how.strategy == "rest-for-one":
+                firsts = [names.index(name) for name in failed if name in names]
+                chosen = names[min(firsts) :] if firsts else []
+            else:
+                chosen = [name for name in names if name in failed]
+            return [self._members[name] for name in chosen]
 
-    def _run(self, session: Session) -> None:
-        """Run the service, and run it again, until nothing is to follow."""
-        self._backoff, self._budget = self._patience()
-        self._outcome, self._given_up = "stopped", None
-        while not session.cancelled:
-            error = self._runner.run(session)
-            if session.cancelled or self._outcome == "failed":
+    def _stop(self, members: list[_Member]) -> None:
+        """Stop those that are up, in reverse; what fails in them from now on is no failure."""
+        with self._lock:
+            down = [member for member in reversed(members) if member.up]
+            for member in down:
+                member.up = False
+                self._failures.pop(member.child.name, None)
+        for member in down:
+            self._safely(f"stop of {member.child.name}", member.child.stop)
+
+    def _start_due(self, now: int) -> None:
+        """Start those that are due, in order; those that depend on one that fails wait for it."""
+        with self._lock:
+            due = [m for m in self._members.values() if m.due_ns is not None and m.due_ns <= now]
+        for member in due:
+            with self._lock:
+                if self._closed or (self._failures and self._how.strategy != "one-for-one"):
+                    return  # the others wait, with those that fail now
+                if self._members.get(member.child.name) is not member:
+                    continue  # removed
+                member.up, member.due_ns, member.started_ns = True, None, None
+            self._start(member)
+            with self._lock:
+                wanted = not self._closed and self._members.get(member.child.name) is member
+            if not wanted:
+                self._stop([member])
+
+    def _start(self, member: _Member) -> None:
+        try:
+            member.child.start()
+        except BaseException as error:
+            unless_unwound(error)
+            with self._lock:
+                if self._members.get(member.child.name) is member:
+                    self._failures.setdefault(member.child.name, error)
+        else:
+            member.started_ns = self._clock.monotonic_ns()
+
+    def _give_up(self, name: str, error: BaseException) -> None:
+        """Stop all children, forget them, and pass the failure on."""
+        with self._lock:
+            members = list(self._members.values())
+        self._stop(members)
+        with self._lock:
+            self._members, self._failures = {}, {}
+            self._budget = Budget(self._how.max_restarts, self._how.within_s)
+            if self._closed:
                 return
-            delay_s = self._delay(error)
-            if delay_s is None:
-                return
-            self._wait_for_restart(session, delay_s)
-
-    def _failed(self, error: BaseException) -> None:
-        if self.service.critical:  # before its stop, which may hang
-            self._give_up(error)
-
-    def _delay(self, error: BaseException | None) -> float | None:
-        """Decide what comes after a run: the delay in seconds, or None for the end."""
-        service = self.service
-        if error is None and service.restart != "always":
-            self._outcome = "ended"
-            return None
-        if service.restart == "no" or not self._budget.take(self._clock.monotonic_ns()):
-            self._give_up(error or EscalationError("it keeps ending, by itself", service.name))
-            return None
-        self._backoff.ran(self._runner.ran_s)
-        delay_s = self._backoff.failed()
-        self._restarts += 1
-        self._runner.tell(message.ServiceRestart(service.name, self._restarts, delay_s))
-        return delay_s
-
-    def _wait_for_restart(self, session: Session, delay_s: float) -> None:
-        clock = self._clock
-        with self._lock:
-            self._restart_due_ns = clock.monotonic_ns() + int(delay_s * NANOSECONDS)
-        while not session.cancelled and (left := self._restart_due_ns - clock.monotonic_ns()) > 0:
-            session.wake.wait(left / NANOSECONDS)
-            session.wake.clear()
-        with self._lock:
-            self._restart_due_ns = None
-
-    def _give_up(self, error: BaseException) -> None:
         text = describe(error)[0]
-        self._outcome, self._given_up = "failed", error
-        self._runner.tell(message.ServiceFailure(self.service.name, text))
-        if self.service.critical:
-            self._runtime.shutdown(f"critical service {self.service.name} failed: {text}")
+        self._runtime.post(message.SupervisorEscalated(self.name, name, text), self.name)
+        how = f"{self._how.max_restarts} restarts in {self._how.within_s:g} s"
+        escalated = EscalationError(f"{self.name}: {name} failed beyond {how}: {text}", name)
+        escalated.__cause__ = error
+        self._safely(f"escalation of {self.name}", partial(self._escalate, escalated))
+
+    def _safely(self, what: str, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except BaseException as error:  # it must not end the supervision of the others
+            self._runtime.turns.failed(what, unless_unwound(error))

@@ -18,6 +18,7 @@ from edgekernel.core.injection import Injection, Requirement, inject, release
 from edgekernel.core.interface import Interface
 from edgekernel.core.markers import hook
 from edgekernel.core.messages import Message
+from edgekernel.core.ownership import give_back, refuse_owned, take
 from edgekernel.core.process import Process
 from edgekernel.core.provider import Consumer, Provider
 from edgekernel.core.role import Role
@@ -27,7 +28,7 @@ from edgekernel.core.turns import current_component
 
 if TYPE_CHECKING:
     from edgekernel.core.backoff import Backoff
-    from edgekernel.core.supervisor import Supervised
+    from edgekernel.core.supervised import Supervised
 
 LEAVE_LIMIT_S = 1.0
 HOOK_LIMIT_S = 10.0
@@ -87,6 +88,7 @@ class Unit:
         optional: bool = False,
         parent: str = "",
     ) -> None:
+        refuse_owned(part, name)
         if not type(part).__dictoffset__:  # to look at its dict makes its attributes slower
             raise ConfigError(f"{name}: {type(part).__name__} has only __slots__; add __dict__")
         self.part = part
@@ -120,6 +122,7 @@ class Unit:
         self._commands: list[Command] = []
         self._activation: Activation | None = None
         self._made: list[Effect] = []
+        self._ending = False
         self.provider = Provider(
             name, part, meta.contracts,
             properties=properties,
@@ -162,7 +165,11 @@ class Unit:
         return False
 
     def attach(self) -> None:
-        """Bring it into the runtime: what it requires is there; a device is connected."""
+        """Bring it into the runtime: what it requires is there; a device is connected.
+
+        Raises LifecycleError, with nothing changed, if another runtime has the part.
+        """
+        take(self.part, self.context)
         self.state = UnitState.STARTING
         consumer = Consumer(self.name, self.meta.qualified_name)
         self._injections = inject(self.part, self._host.registry, consumer)
@@ -248,11 +255,13 @@ class Unit:
             steps.append(lambda: self.part.stop(self.context))
         if isinstance(self.part, Device | Role):
             steps.append(self.part.detach)
+        self._ending = True
         for step in steps:
             try:
                 step()
             except BaseException as error:
                 errors.append(of_user_code(error))
+        self._ending = False
         self.unbind()
         if errors:
             raise errors[0] if len(errors) == 1 else BaseExceptionGroup(self.name, errors)
@@ -262,10 +271,12 @@ class Unit:
         self._call_hook("deactivate")
 
     def unbind(self) -> None:
-        """Take back what was injected."""
+        """Take back what was injected; the part belongs to nobody then, unless its end hangs."""
         release(self.part, self._injections)
         self._host.registry.released(self.name, self._injections)
         self._injections = []
+        if self._ending or not give_back(self.part, self.context):
+            return
         if not isinstance(self.part, Device | Role):
             vars(self.part).pop("ctx", None)
 

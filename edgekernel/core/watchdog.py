@@ -163,4 +163,4 @@ class Watchdog:
             call(*facts)
         except BaseException as error:  # it must not end the watch over the others
             text, trace = describe(unless_unwound(error))
-            self._runtime.post(message.EffectError("watchdog", text, trace))
+            self._runtime.post(message.BackgroundError("watchdog", text, trace))

@@ -11,6 +11,7 @@ import pytest
 from edgekernel import Context, Device, Message, Process, Runtime, message, provides, requires
 from edgekernel.core.errors import BootError, LifecycleError, UnknownTargetError
 from tests.core.parts import (
+    Counter,
     Lamp,
     MakeRuntime,
     NotingProcess,
@@ -409,3 +410,115 @@ def test_retries_go_on_for_ever(sim: Simulation) -> None:
     sim.advance(80_000.0)
     assert len(sensor.tried_at) > 1100
     assert runtime.status()["state"] == "running"
+
+
+class ByHand:
+    """Something that is provided by hand."""
+
+
+class Needy(NotingProcess):
+    """Waits until somebody provides what it requires."""
+
+    thing = requires(ByHand, where={"floor": 2})
+
+
+@pytest.fixture
+def waiting(sim: Simulation, steps: Steps) -> Runtime:
+    """A runtime in which one part waits."""
+    runtime = sim.runtime()
+    runtime.register(Needy("needy", steps), optional=True)
+    runtime.boot()
+    assert runtime.status()["components"]["needy"]["state"] == "waiting"
+    return runtime
+
+
+def test_provided_by_hand(sim: Simulation, waiting: Runtime, steps: Steps) -> None:
+    """P5: a part that waits starts when what it lacks is provided by hand, at once."""
+    told = said_by(waiting, *HEALTH)
+    waiting.registry.provide(ByHand, ByHand(), "elsewhere", {"floor": 1})
+    sim.advance(1.0)
+    assert steps.all == []
+    waiting.registry.provide(ByHand, ByHand(), "here", {"floor": 2})
+    before = sim.clock.monotonic()
+    sim.advance(0.0)
+    assert steps.all == ["start needy"]
+    assert sim.clock.monotonic() == before
+    assert told == [message.RuntimeRecovered()]
+    sim.advance(100.0)
+    assert steps.all == ["start needy"]
+
+
+def test_a_property_that_comes_to_fit(sim: Simulation, waiting: Runtime, steps: Steps) -> None:
+    """P5: a part that waits starts when a provider's properties come to fit."""
+    provider = waiting.registry.provide(ByHand, ByHand(), "lift", {"floor": 1})
+    for floor in (3, 2):
+        sim.advance(1.0)
+        assert steps.all == []
+        provider.set_properties(floor=floor)
+    sim.advance(0.0)
+    assert steps.all == ["start needy"]
+
+
+def test_provided_inside_a_handler(sim: Simulation, waiting: Runtime, steps: Steps) -> None:
+    """P5: inside a turn too; the part starts beside it."""
+    waiting.subscribe(
+        message.ComponentStarted,
+        lambda _: waiting.registry.provide(ByHand, ByHand(), "here", {"floor": 2}),
+    )
+    waiting.hot_add(Counter())
+    sim.advance(0.0)
+    assert steps.all == ["start needy"]
+
+
+def test_what_arrives_and_leaves_again(sim: Simulation, waiting: Runtime, steps: Steps) -> None:
+    """P5: what has left before the part could start is as if it had not been there."""
+    registry = waiting.registry
+    for _ in range(3):
+        registry.withdraw(registry.provide(ByHand, ByHand(), "here", {"floor": 2}))
+        sim.advance(1.0)
+    assert steps.all == []
+    assert waiting.status()["degraded"] == ["needy"]
+    registry.provide(ByHand, ByHand(), "here", {"floor": 2})
+    sim.advance(1.0)
+    assert steps.all == ["start needy"]
+
+
+def test_a_name_that_is_provided_by_hand(sim: Simulation, steps: Steps) -> None:
+    """P5: a part that waits for a name of which it depends starts when it is provided."""
+
+    class Dependent(NotingProcess):
+        depends = ("clockwork",)
+
+    runtime = sim.runtime()
+    runtime.boot()
+    runtime.register(NotingProcess("clockwork", steps))
+    runtime.register(Dependent("dependent", steps))
+    runtime.hot_remove("clockwork", force=True)
+    steps.all.clear()
+    runtime.registry.provide(ByHand, ByHand(), "clockwork")
+    sim.advance(0.0)
+    assert steps.all == ["start dependent"]
+
+
+def test_two_that_wait_in_a_row(sim: Simulation, waiting: Runtime, steps: Steps) -> None:
+    """P5: what waits for a part that waited itself starts after it."""
+
+    class Behind(NotingProcess):
+        needy = requires(Needy)
+
+    waiting.hot_add(Behind("behind", steps), optional=True)
+    waiting.registry.provide(ByHand, ByHand(), "here", {"floor": 2})
+    sim.advance(0.0)
+    assert steps.all == ["start needy", "start behind"]
+    waiting.shutdown()
+    assert steps.of("stop") == ["stop behind", "stop needy"]
+
+
+def test_nothing_arrives_after_the_shutdown(
+    sim: Simulation, waiting: Runtime, steps: Steps
+) -> None:
+    """P6: what is provided while or after the runtime stops starts nothing."""
+    waiting.shutdown()
+    waiting.registry.provide(ByHand, ByHand(), "here", {"floor": 2})
+    sim.advance(10.0)
+    assert steps.all == []

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 from edgekernel import SystemClock
+from edgekernel.core.errors import LifecycleError
 from edgekernel.core.gate import Gate
 from edgekernel.sim import SimClock
 from tests.core.parts import LONG_S
@@ -153,3 +155,38 @@ def test_shared_with_who_is_waited_for() -> None:
         assert log == ["step True True", "after False"]
         with gate.shared(main):  # nobody is inside: there is nothing to take part in
             assert not gate.held()
+
+
+def test_waiting_has_a_limit() -> None:
+    """P12: who waits for longer than it says is told what goes on and since when, and leaves
+    nothing: the others come in as before."""
+    with SimClock() as clock:
+        gate = Gate(clock)
+        log: list[str] = []
+
+        def slow() -> None:
+            with gate.passing(change="slow change"):
+                clock.sleep(10.0)
+                gate.begin("its second step")
+                clock.sleep(10.0)
+
+        def impatient(limit_s: float) -> None:
+            try:
+                with gate.passing(change="mine", limit_s=limit_s):
+                    log.append(f"mine {clock.monotonic()}")
+            except LifecycleError as error:
+                log.append(str(error))
+
+        clock.Thread(slow, "slow").start()
+        clock.advance(0.0)
+        for limit_s in (3.0, 12.0, 21.0):
+            clock.Thread(partial(impatient, limit_s), "mine").start()
+        clock.advance(30.0)
+        told = [
+            f"mine: not done, nothing has changed: {change} goes on, and has kept all other "
+            f"changes waiting for {seconds} s. Try again when it has ended"
+            for change, seconds in (("slow change", 3.0), ("its second step", 12.0))
+        ]
+        assert log == [*told, "mine 20.0"]
+        with gate.passing(change="mine", limit_s=0.0) as alone:
+            assert alone

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import CancelledError
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from edgekernel.core.errors import (
     LifecycleError,
 )
 from tests.core.parts import (
+    Counter,
     MakeRuntime,
     NotingProcess,
     NotingService,
@@ -345,3 +347,103 @@ def test_a_new_version_that_waits_for_a_change_is_taken_back_at_once(
     assert "who asks for it is being stopped" in str(errors[0])
     sim.advance(0.1)
     assert runtime.services.running() == ["first", "second"]
+
+
+class TestWaitingHasALimit:
+    """A change that hangs keeps nobody waiting for ever."""
+
+    class Hanging(NotingProcess):
+        def start(self, ctx: Context) -> None:
+            super().start(ctx)
+            ctx.clock.sleep(1000.0)
+
+    def hang(self, sim: Simulation, steps: Steps) -> Runtime:
+        """A runtime in which a hot add hangs since 5 s."""
+        runtime = sim.runtime(change_limit_s=20.0)
+        runtime.register(NotingProcess("there", steps))
+        runtime.boot()
+        add = partial(runtime.hot_add, self.Hanging("hanging", steps))
+        sim.clock.Thread(add, "adding").start()
+        sim.advance(5.0)
+        steps.all.clear()
+        return runtime
+
+    @pytest.mark.parametrize(
+        ("label", "ask"),
+        [
+            ("hot add of new", lambda runtime: runtime.hot_add(Counter, "new")),
+            ("hot remove of there", lambda runtime: runtime.hot_remove("there")),
+            (
+                "hot update of there",
+                lambda runtime: runtime.hot_update(NotingProcess("there", Steps())),
+            ),
+            ("retry of hanging", lambda runtime: runtime.retry("hanging")),
+        ],
+    )
+    def test_it_is_refused(
+        self, sim: Simulation, steps: Steps, label: str, ask: Callable[[Any], object]
+    ) -> None:
+        """P12: the error names the change that hangs and since when; nothing has changed."""
+        runtime = self.hang(sim, steps)
+        there = runtime.processes["there"]
+        told = f"{label}: not done, nothing has changed: hot add of hanging goes on, .* 25.0 s"
+        with pytest.raises(LifecycleError, match=told):
+            ask(runtime)
+        assert sim.clock.monotonic() == 25.0
+        assert runtime.processes["there"] is there
+        assert list(runtime.status()["components"]) == ["there", "hanging"]
+        assert steps.all == []
+
+    def test_inside_a_turn(self, sim: Simulation, steps: Steps) -> None:
+        """P12: what handlers ask for is refused with a message, each so long after it was asked
+        for; what comes when the way is free is done, in the order of asking."""
+        runtime = self.hang(sim, steps)
+        failed: list[tuple[float, str]] = []
+
+        def note(event: Any) -> None:
+            failed.append((sim.clock.monotonic(), event.payload.change))
+
+        runtime.subscribe(message.HotChangeFailed, note)
+        names = iter(range(100))
+
+        def ask(event: object) -> None:
+            for _ in range(2):
+                runtime.hot_add(NotingProcess(f"p{next(names)}", steps))
+
+        runtime.subscribe(Tick, ask)
+        runtime.emit(Tick())
+        sim.advance(10.0)
+        runtime.emit(Tick())
+        sim.advance(970.0)
+        expected = [(25.0, 0), (25.0, 1), (35.0, 2), (35.0, 3)]
+        assert failed == [(when, f"hot add of p{n}") for when, n in expected]
+        runtime.emit(Tick())
+        sim.advance(20.0)
+        assert steps.all == ["start p4", "start p5"]
+        assert len(failed) == 4
+
+    def test_what_hangs_was_asked_for_inside_a_turn(self, sim: Simulation, steps: Steps) -> None:
+        """P12: a change that a handler has asked for, and that hangs, keeps those that handlers
+        ask for later from being told no more than others."""
+        runtime = sim.runtime(change_limit_s=20.0)
+        runtime.boot()
+        failed = messages_of(runtime, message.HotChangeFailed)
+
+        def ask(event: object) -> None:
+            runtime.hot_add(self.Hanging("hanging", steps))
+            runtime.hot_add(NotingProcess("behind", steps))
+
+        runtime.subscribe(Tick, ask)
+        runtime.emit(Tick())
+        sim.advance(21.0)
+        assert [each.change for each in failed] == ["hot add of behind"]
+        assert "hot add of hanging goes on" in failed[0].error
+
+    def test_a_boot_that_hangs(self, sim: Simulation, steps: Steps) -> None:
+        """P12: who asks for a change while the runtime boots is told that the boot goes on."""
+        runtime = sim.runtime(change_limit_s=20.0)
+        runtime.register(self.Hanging("hanging", steps))
+        sim.clock.Thread(runtime.boot, "booting").start()
+        sim.advance(5.0)
+        with pytest.raises(LifecycleError, match=r"hot add of new: .* boot goes on, .* 25.0 s"):
+            runtime.hot_add(Counter, "new")

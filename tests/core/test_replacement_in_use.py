@@ -534,3 +534,41 @@ def test_effects_that_meet_a_device_between_two_drivers_are_held_back(
     status = runtime.status()
     assert (status["errors"], status["held_back"]) == (0, 1)
     assert steps.all[-1] == "drive lamp True"
+
+
+def test_other_devices_are_not_held_back_by_an_exchange(sim: Simulation, steps: Steps) -> None:
+    """P3, P12: while a driver is replaced, an effect that is refused an output of another device
+    has failed as at any other time."""
+
+    class SlowLamp(Lamp):
+        def connect(self) -> None:
+            self.clock.sleep(2.0)
+            super().connect()
+
+    class Driving(NotingProcess):
+        def __init__(self, lamp: Lamp) -> None:
+            super().__init__("driving", steps)
+            self.lamp = lamp
+            self.wanted = Signal(False)
+
+        @effect
+        def follow(self) -> None:
+            if self.wanted.get():
+                self.lamp.power.set(True)
+
+    runtime = sim.runtime()
+    driving = Driving(Lamp("elsewhere", steps))
+    runtime.register(Lamp("lamp", steps))
+    runtime.register(driving)
+    failed = messages_of(runtime, message.EffectError)
+    runtime.boot()
+
+    def turn_on() -> None:
+        sim.clock.sleep(1.0)
+        driving.wanted.set(True)
+
+    sim.clock.Thread(turn_on, "turn on").start()
+    runtime.hot_update(SlowLamp("lamp", steps))
+    [told] = failed
+    assert "elsewhere.power: not set to True: the device is not attached" in told.error
+    assert runtime.status()["held_back"] == 0

@@ -31,7 +31,6 @@ from edgekernel import (
     on,
 )
 from edgekernel.core.errors import (
-    BootError,
     ConfigError,
     ForbiddenError,
     InvalidValueError,
@@ -829,18 +828,6 @@ def test_leaving_a_with_block_shuts_down_whatever_was_raised() -> None:
     with pytest.raises(Untellable), runtime:
         raise Untellable
     assert str(runtime.phase) == "stopped"
-
-
-def test_a_part_belongs_to_one_runtime(make_runtime: MakeRuntime) -> None:
-    """P5: a second runtime cannot start a process that another one has, and that goes on."""
-    first, second, recorder = make_runtime(), make_runtime(name="other"), Recorder()
-    first.register(recorder)
-    first.boot()
-    second.register(recorder)
-    with pytest.raises(BootError) as failed:
-        second.boot()
-    assert "recorder: attached to 'edgekernel' already" in str(failed.value.exceptions)
-    assert recorder.ctx.runtime is first
 
 
 @pytest.mark.parametrize("wrong", ["number", Number, None, 3])

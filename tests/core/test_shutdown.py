@@ -31,18 +31,16 @@ from tests.core.parts import (
 
 
 class TestShutdown:
-    def test_is_the_reverse_of_the_boot(
-        self, make_runtime: MakeRuntime, steps: Steps, until: Until
-    ) -> None:
+    def test_is_the_reverse_of_the_boot(self, sim: Simulation, steps: Steps) -> None:
         """P6: services, interfaces, processes, devices stop in the reverse of their order."""
-        runtime = make_runtime()
+        runtime = sim.runtime()
         for name in ("d1", "d2"):
             runtime.register(Lamp(name, steps))
         for kind, names in ((NotingProcess, "ab"), (NotingInterface, "cd"), (NotingService, "ef")):
             for name in names:
                 runtime.register(kind(name, steps))
         runtime.boot()
-        until(lambda: {"start e", "start f"} <= set(steps.all))
+        sim.advance(1.0)
         runtime.shutdown()
         stops = steps.of("stop", "disconnect")
         assert sorted(stops[:2]) == ["stop e", "stop f"]

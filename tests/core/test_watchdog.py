@@ -346,7 +346,7 @@ class TestFeed:
     def test_that_raises_is_told_and_called_again(self, sim: Simulation) -> None:
         """P7: a feed that fails does not end the watch."""
         runtime, service = sim.runtime(), Working(interval=1.0)
-        errors = messages_of(runtime, message.EffectError)
+        errors = messages_of(runtime, message.BackgroundError)
         hung = messages_of(runtime, message.ServiceHung)
         service.durations = [1000.0]
         runtime.register(service)
@@ -357,7 +357,7 @@ class TestFeed:
 
         runtime.services.watchdog.feed(fail, 4.0)
         sim.advance(11.0)
-        assert [(error.effect, error.error) for error in errors] == [
+        assert [(error.where, error.error) for error in errors] == [
             ("watchdog", "OSError: no socket")
         ] * 3
         assert len(hung) == 1
