@@ -58,6 +58,7 @@ OURS_LATER = {
         "reporting",
         "runner",
         "supervised",
+        "supervised",
         "supervisor",
         "traits",
         "variants",
