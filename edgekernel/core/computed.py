@@ -119,7 +119,7 @@ class Computed(Source, Consumer, Generic[T]):
     def get(self) -> T:
         """Return the value, computing it if need be; inside a computed or effect, depend on it."""
         state = self._state
-        if state[2] != world.now and (state[2] < self._marked or world.open):
+        if state[2] < self._marked or world.open:
             state = self._refresh()
         flow = get_flow()
         if flow is not None:
@@ -141,7 +141,7 @@ class Computed(Source, Consumer, Generic[T]):
     def peek(self) -> T:
         """Return the value, computing it if need be, without depending on it."""
         state = self._state
-        if state[2] != world.now and (state[2] < self._marked or world.open):
+        if state[2] < self._marked or world.open:
             state = self._refresh()
         value: T | Failed = state[0]
         if type(value) is Failed:
@@ -168,6 +168,9 @@ class Computed(Source, Consumer, Generic[T]):
 
     def _refresh(self) -> State:
         """Bring it up to date, computing what it needs first if that is too deep for the stack."""
+        state = self._state
+        if state[2] == world.now:
+            return state
         flow = get_flow()
         if flow is None or not flow.owned():
             flow = here()
@@ -201,18 +204,18 @@ class Computed(Source, Consumer, Generic[T]):
             if not self._dirty:
                 checked = state[2]
                 for dep in self._deps:
+                    if dep is END:  # and nothing has changed
+                        if self._state is state:
+                            self._state = state = state[0], state[1], began
+                            return state
+                        return self._state  # another thread has computed it just now
                     behind = dep._state
-                    if behind[2] != began and (behind[2] < dep._marked or world.open):
+                    if (behind[2] < dep._marked or world.open) and behind[2] != began:
                         if dep._flow is flow:
                             break  # it needs itself, and will be told so
                         behind = dep._settle(flow, depth + 1, limit)
                     if behind[1] > checked:
                         break
-                else:
-                    if self._state is state:
-                        self._state = state = state[0], state[1], began
-                        return state
-                    return self._state  # another thread has computed it just now
                 if self._flow is not None:  # another thread has begun just now
                     return self._settle(flow, depth, limit)
             if function is None:  # disposed
@@ -229,10 +232,12 @@ class Computed(Source, Consumer, Generic[T]):
             flow.run = run
             try:
                 value: object = function()
-                if self._equals is None:
-                    changed = not (old is value or old == value)
-                else:
+                if self._equals is not None:
                     changed = self._differs(old, value)
+                elif old is value or old == value:  # right in an `if` this is compared faster
+                    changed = False
+                else:
+                    changed = True
             except Exception as error:
                 if depth and isinstance(error, RecursionError):
                     raise TooDeep(self) from None

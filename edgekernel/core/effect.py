@@ -273,8 +273,10 @@ class Effect(Turn, Consumer):
         seen = self._seen
         try:
             for dep in self._deps:
+                if dep is END:
+                    break
                 state = dep._state
-                if state[2] != began and (state[2] < dep._marked or world.open):
+                if (state[2] < dep._marked or world.open) and state[2] != began:
                     state = dep._settle(flow, 0, CHAIN)
                 if state[1] > seen:
                     return True
