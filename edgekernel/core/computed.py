@@ -122,17 +122,13 @@ class Computed(Source, Consumer, Generic[T]):
         if state[2] < self._marked or world.open:
             state = self._refresh()
         flow = get_flow()
-        if flow is not None:
-            run = flow.run
-            if run is not None:
-                if run.reads is None:
-                    cursor = run.cursor
-                    if run.deps[cursor] is self and state[1] <= run.began:
-                        run.cursor = cursor + 1
-                    elif not cursor or run.deps[cursor - 1] is not self:
-                        flow.read_anew(self, state[1])
-                elif self not in run.reads:
-                    flow.read_anew(self, state[1])
+        run = flow.run
+        if run is not None:
+            cursor = run.cursor
+            if run.deps[cursor] is self and state[1] <= run.began:
+                run.cursor = cursor + 1
+            elif cursor < 1 or run.deps[cursor - 1] is not self:
+                flow.read_anew(self, state[1])
         value: T | Failed = state[0]
         if type(value) is Failed:
             raise value.again()
@@ -172,7 +168,7 @@ class Computed(Source, Consumer, Generic[T]):
         if state[2] == world.now:
             return state
         flow = get_flow()
-        if flow is None or not flow.owned():
+        if not flow.owned():
             flow = here()
         run = flow.run
         if run is not None and run.depth:
@@ -202,7 +198,7 @@ class Computed(Source, Consumer, Generic[T]):
             run = run_of(self)
         else:
             if not self._dirty:
-                checked = state[2]
+                checked, wary = state[2], world.open  # in what is set from now on we are marked
                 for dep in self._deps:
                     if dep is END:  # and nothing has changed
                         if self._state is state:
@@ -210,7 +206,7 @@ class Computed(Source, Consumer, Generic[T]):
                             return state
                         return self._state  # another thread has computed it just now
                     behind = dep._state
-                    if (behind[2] < dep._marked or world.open) and behind[2] != began:
+                    if (behind[2] < dep._marked or wary) and behind[2] != began:
                         if dep._flow is flow:
                             break  # it needs itself, and will be told so
                         behind = dep._settle(flow, depth + 1, limit)

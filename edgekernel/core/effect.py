@@ -84,8 +84,7 @@ class Effect(Turn, Consumer):
         has read changes meanwhile it runs once more afterwards; `is_stale` tells it so, and with
         `cancel_on_supersede` the run is cancelled instead of waited for.
         """
-        flow = get_flow()
-        parent = running_effect() if flow is not None and flow.run is not None else None
+        parent = running_effect() if get_flow().run is not None else None
         self._deps = NOTHING
         self._marked = self._seen = -1
         self._dirty = self._queued = not lazy
@@ -166,7 +165,7 @@ class Effect(Turn, Consumer):
         if self._disposed:
             return
         began = world.now
-        flow: Flow = get_flow()  # type: ignore[assignment]  # see `_context_of` in `turns`
+        flow = get_flow()  # that of this thread, see `_context_of` in `turns`
         if self._flight is not None:
             if self._flight.superseded(flow):
                 self._supersede()
@@ -352,8 +351,8 @@ class Effect(Turn, Consumer):
 def running_effect() -> Effect | None:
     """Return the effect whose function runs here, if one does."""
     flow = get_flow()
-    run = flow.run if flow is not None else None
-    if flow is None or run is None or not flow.owned():
+    run = flow.run
+    if run is None or not flow.owned():
         return None
     while run is not None and not isinstance(run.consumer, Effect):
         run = run.outer

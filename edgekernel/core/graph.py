@@ -189,7 +189,7 @@ class Run:
     reads: dict[Source, int] | None
     """Once something did not fit: all that this run has read, with the number of the value."""
     cursor: int
-    """How much of `deps` this run has read as well."""
+    """How much of `deps` this run has read as well; -1 once something did not fit."""
     began: int
     depth: int
     """How many frames computeds that need one another have taken on the stack."""
@@ -241,12 +241,16 @@ class Flow:
         if run is None or not run.tracking or not self.owned():
             return
         if run.reads is None:
-            run.reads = dict.fromkeys(run.deps[: run.cursor], BEFORE) if run.cursor else {}
+            run.reads = run.has_read()
+            run.cursor = -1
         if source not in run.reads:
             run.reads[source] = number
 
 
-current: ContextVar[Flow | None] = ContextVar("edgekernel_flow", default=None)
+nowhere = Flow()
+"""Stands where no flow was needed yet; nobody owns it, and nothing runs in it."""
+nowhere.owned = lambda: False
+current: ContextVar[Flow] = ContextVar("edgekernel_flow", default=nowhere)
 
 
 get_flow = current.get
@@ -255,7 +259,7 @@ get_flow = current.get
 def here() -> Flow:
     """Return the flow that runs here."""
     flow = get_flow()
-    if flow is None or not flow.owned():
+    if not flow.owned():
         flow = Flow()
         current.set(flow)
     return flow

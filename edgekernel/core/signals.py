@@ -62,18 +62,14 @@ class Signal(Source, Generic[T]):
     def get(self) -> T:
         """Return the value; inside a computed or effect, depend on it."""
         flow = get_flow()
+        run = flow.run
         state = self._state
-        if flow is not None:
-            run = flow.run
-            if run is not None:
-                if run.reads is None:
-                    cursor = run.cursor
-                    if run.deps[cursor] is self and state[1] <= run.began:
-                        run.cursor = cursor + 1
-                    elif not cursor or run.deps[cursor - 1] is not self:
-                        flow.read_anew(self, state[1])
-                elif self not in run.reads:
-                    flow.read_anew(self, state[1])
+        if run is not None:
+            cursor = run.cursor
+            if run.deps[cursor] is self and state[1] <= run.began:
+                run.cursor = cursor + 1
+            elif cursor < 1 or run.deps[cursor - 1] is not self:
+                flow.read_anew(self, state[1])
         value: T = state[0]  # a cast would cost as much as half of the rest
         return value
 
