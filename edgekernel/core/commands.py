@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 from weakref import WeakKeyDictionary
 
-from edgekernel.core.errors import InvalidValueError, UnknownTargetError
+from edgekernel.core.errors import InvalidValueError, UnknownTargetError, nearest
 from edgekernel.core.markers import CommandNote, ExposeNote, class_notes, is_async, notes
 from edgekernel.core.masking import secret_parameters
 from edgekernel.core.record import dataclass
@@ -209,16 +209,6 @@ class CommandTable:
 
     def _known(self) -> list[str]:
         return sorted({name for command in self.all() for name in command.names})
-
-
-def nearest(name: str, known: Mapping[str, object] | list[str]) -> str:
-    """Return a suggestion for a name that does not exist, for the end of an error text."""
-    from difflib import get_close_matches  # only where something has gone wrong
-
-    close = get_close_matches(name, list(known), n=1)
-    if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; there are: {', '.join(sorted(known))}" if known else "; there are none"
 
 
 def _signature(method: Callable[..., Any]) -> inspect.Signature:

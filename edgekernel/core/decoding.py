@@ -14,8 +14,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from edgekernel.core.commands import nearest
-from edgekernel.core.errors import InvalidValueError
+from edgekernel.core.errors import InvalidValueError, nearest
 from edgekernel.core.messages import Message
 
 M = TypeVar("M", bound=Message)

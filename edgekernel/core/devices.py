@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from edgekernel.core.commands import nearest
 from edgekernel.core.device import Device
+from edgekernel.core.errors import nearest
 from edgekernel.core.parts import Parts
 
 

@@ -30,7 +30,7 @@ A refusal carries `code`, a stable word for machines, beside its text for people
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 def unless_unwound(error: BaseException) -> BaseException:
@@ -192,3 +192,13 @@ class TurnTimeoutError(RefusedError, TimeoutError):
     """The request was not done within its time limit."""
 
     code = "timeout"
+
+
+def nearest(name: str, known: Mapping[str, object] | list[str]) -> str:
+    """Return a suggestion for a name that does not exist, for the end of an error text."""
+    from difflib import get_close_matches  # only where something has gone wrong
+
+    close = get_close_matches(name, list(known), n=1)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; there are: {', '.join(sorted(known))}" if known else "; there are none"

@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgekernel.core import message
-from edgekernel.core.commands import nearest
 from edgekernel.core.component import describe_class
 from edgekernel.core.context import Host
 from edgekernel.core.errors import (
@@ -18,6 +17,7 @@ from edgekernel.core.errors import (
     UnavailableError,
     UnknownTargetError,
     describe,
+    nearest,
     of_user_code,
     unless_unwound,
 )

@@ -9,7 +9,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Self, dataclass_transform
 
 from edgekernel.core.clock import utc
-from edgekernel.core.errors import ConfigError, UnknownTargetError
+from edgekernel.core.errors import ConfigError, UnknownTargetError, nearest
 from edgekernel.core.record import (
     MADE_LATER,
     Later,
@@ -118,8 +118,6 @@ def find(name: str) -> type[Message]:
         gc.collect()
         named = _named(name)
     if not named:
-        from edgekernel.core.commands import nearest  # it imports this module
-
         raise UnknownTargetError(
             f"no message {name!r}{nearest(name, [c.name for c in _classes()])}"
         )

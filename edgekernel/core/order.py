@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from edgekernel.core.commands import nearest
-from edgekernel.core.errors import ConfigError
+from edgekernel.core.errors import ConfigError, nearest
 from edgekernel.core.injection import Requirement
 from edgekernel.core.registry import refuse_ambiguous
 

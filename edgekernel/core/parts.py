@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
-from edgekernel.core.commands import nearest
 from edgekernel.core.component import describe_class, is_marked
 from edgekernel.core.context import Host
 from edgekernel.core.device import Device
-from edgekernel.core.errors import ConfigError, UnknownTargetError
+from edgekernel.core.errors import ConfigError, UnknownTargetError, nearest
 from edgekernel.core.markers import KindNote, SkillNote, own_component_note
 from edgekernel.core.poller import Poller
 from edgekernel.core.role import Role

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from edgekernel.core import message
 from edgekernel.core.call import Call, Request
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.commands import Authorizer, Binder, bind_by_name
 from edgekernel.core.device import Device
 from edgekernel.core.devices import Devices
 from edgekernel.core.errors import HeldSafeError, InvalidValueError, LifecycleError, describe
+from edgekernel.core.faults import ErrorRecord, Faults
 from edgekernel.core.hot import HotChanges
 from edgekernel.core.interface import Interface
 from edgekernel.core.invocation import Commands
 from edgekernel.core.lifecycle import Lifecycle
 from edgekernel.core.markers import KindNote, SkillNote, is_async
-from edgekernel.core.messages import Event, Message, Severity
+from edgekernel.core.messages import Event, Message
 from edgekernel.core.phase import Phase
 from edgekernel.core.policy import Policies
 from edgekernel.core.process import Process
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_KEPT_ERRORS = 200
 _step_event = EventTurn.step
 
 
@@ -53,16 +52,6 @@ class Subscription:
     def cancel(self) -> None:
         """Call the subscriber no more. Cancelling twice is harmless."""
         self._table.remove(self._route)
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorRecord:
-    """A failure that was kept: when (UTC nanoseconds), where, what, and the traceback."""
-
-    time_ns: int
-    where: str
-    error: str
-    traceback: str
 
 
 class Runtime:
@@ -94,11 +83,12 @@ class Runtime:
         """
         self.name = name
         self.clock: Clock = clock or SystemClock()
-        self.routes = RoutingTable(self.clock, self.handler_failed)
+        self.faults = Faults(self)
+        self.routes = RoutingTable(self.clock, self.faults.handler_failed)
         self.registry = Registry()
         self.state = StateStore()
         self.turns = TurnQueue(
-            self.clock, self, dispatcher=f"{name}:dispatcher", slow_turn_s=slow_turn_s
+            self.clock, self.faults, dispatcher=f"{name}:dispatcher", slow_turn_s=slow_turn_s
         )
         self.tasks = Tasks(self.clock, f"{name}:loop", self.turns.failed)
         self.turns.use_tasks(self.tasks)
@@ -106,9 +96,6 @@ class Runtime:
             self.clock, self.turns, self.tasks, self._tell, self.fault,
             binder=binder, authorizer=authorizer, name=name,
         )  # fmt: skip
-        self.errors: deque[ErrorRecord] = deque(maxlen=_KEPT_ERRORS)
-        self.error_count = 0
-        self.held_back = 0
         self._lifecycle = Lifecycle(self, shutdown_limit_s)
         self._hot = HotChanges(self, self._lifecycle, change_limit_s)
         self.devices = Devices(self._lifecycle.parts, self.attach_device, self.hot_remove)
@@ -117,6 +104,16 @@ class Runtime:
     def phase(self) -> Phase:
         """Where the runtime is between created and stopped."""
         return self._lifecycle.phase
+
+    @property
+    def errors(self) -> deque[ErrorRecord]:
+        """The latest failures, of handlers, effects and whatever else nobody waits for."""
+        return self.faults.kept
+
+    @property
+    def error_count(self) -> int:
+        """How many failures there were in all."""
+        return self.faults.count
 
     @property
     def processes(self) -> Mapping[str, Process]:
@@ -243,7 +240,7 @@ class Runtime:
 
     def fault(self, name: str, error: BaseException) -> None:
         """Let the supervisor of a spawned part know of a failure; nothing for other parts."""
-        if not self._is_on_purpose(error):
+        if not self.held_safe(error):
             self._lifecycle.children.fault(name, error)
 
     def resolve(self) -> None:
@@ -320,7 +317,7 @@ class Runtime:
 
         Its handlers run in the dispatcher thread: for threads that no handler may keep.
         """
-        self.turns.submit_elsewhere(self._turn(payload, source))
+        self.turns.submit_elsewhere(self.event(payload, source))
 
     def subscribe(
         self, message_class: type[Message], handler: Callable[[Event], object]
@@ -422,8 +419,8 @@ class Runtime:
             "waiting_turns": self.turns.depth,
             "cut_turns": self.turns.cut_turns,
             "dropped_turns": self.turns.dropped_turns,
-            "errors": self.error_count,
-            "held_back": self.held_back,
+            "errors": self.faults.count,
+            "held_back": self.faults.held_back,
             "devices": {id: {"online": device.online} for id, device in self.devices.items()},
             "services": self.services.statuses(),
             "commands": self.commands.status(),
@@ -464,81 +461,28 @@ class Runtime:
     ) -> None:
         self.shutdown("done" if error is None else describe(error)[0])
 
-    def handler_failed(self, route: Route, event: Event, error: BaseException) -> None:
-        """Report a handler that raised, unless it was handling an error already: that is kept."""
-        text, trace = describe(error)
-        self._keep(f"{route.label} handling {event.payload.name}", text, trace)
-        if event.payload.severity >= Severity.ERROR:
-            self._log(route.label, error)
-            return
-        kinds: dict[Rank, Callable[[str, str, str, str], Message]] = {
-            Rank.PROCESS: message.ProcessError,
-            Rank.INTERFACE: message.InterfaceError,
-            Rank.SERVICE: message.ServiceError,
-            Rank.SUBSCRIBER: message.EventSubscriberError,
-        }
-        self.emit(kinds[route.rank](route.owner, event.payload.name, text, trace))
-        self.fault(route.owner, error)
-
-    def turn_failed(self, label: str, error: BaseException) -> None:
-        """Report an effect, or something else that nobody waits for, that raised."""
-        if self._is_on_purpose(error):
-            self.held_back += 1
-            return
-        text, trace = describe(error)
-        self._keep(label, text, trace)
-        is_effect = label.startswith("effect ")
-        failed = message.EffectError if is_effect else message.BackgroundError
-        self.emit(failed(label, text, trace))
-
-    def _is_on_purpose(self, error: BaseException) -> bool:
+    def held_safe(self, error: BaseException) -> bool:
         """Say whether an effect was refused an output that is held safe for the moment."""
         if not isinstance(error, HeldSafeError):
             return False
         exchanged = (unit.name for unit in self._lifecycle.parts.held_back)
         return self.phase is Phase.STOPPING or error.device in exchanged
 
-    def turn_was_slow(self, label: str, seconds: float) -> None:
-        """Report a turn that kept others waiting."""
-        if not label.endswith(f"({message.SlowTurn.name})"):  # a slow handler of the report
-            self.emit(message.SlowTurn(label, seconds))
-
-    def feedback_cut(self, members: Sequence[str], cut: str) -> None:
-        """Report a feedback loop, from outside of it."""
-        self._keep("feedback loop", " -> ".join(members), "")
-        self.turns.submit_apart(self._turn(message.FeedbackLoop(tuple(members), cut)))
-
-    def turns_dropped(self, dropped: int) -> None:
-        """Report that the turn queue is full, once per spell."""
-        self._keep("turn queue", f"full: {dropped} turns dropped so far", "")
-        self.turns.submit_apart(self._turn(message.TurnsDropped(dropped)))
-
     def _tell(self, payload: Message) -> None:
         """Emit without keeping the caller for the handlers."""
         if self.turns.inside():
             self.emit(payload)
         else:
-            self.turns.submit_elsewhere(self._turn(payload))
+            self.turns.submit_elsewhere(self.event(payload))
 
-    def _turn(self, payload: Message, source: str = "") -> EventTurn:
+    def event(self, payload: Message, source: str = "") -> EventTurn:
+        """Return what takes a message to its handlers, to be submitted as a turn."""
         return event_turn(self._plan(payload), payload, source or self.name)
 
     def _plan(self, payload: Message) -> Plan:
         if not isinstance(payload, Message):
             raise TypeError(f"what is emitted is a message, not {payload!r}")
         return self.routes.find(type(payload))
-
-    def _keep(self, where: str, text: str, trace: str) -> None:
-        self.error_count += 1
-        self.errors.append(ErrorRecord(self.clock.time_ns(), where, text, trace))
-
-    @staticmethod
-    def _log(where: str, error: BaseException) -> None:
-        import logging  # costs 12 ms: only where something has gone wrong
-
-        logging.getLogger("edgekernel").error(
-            "%s failed while handling an error", where, exc_info=error
-        )
 
 
 def _arguments(name: str, args: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edgekernel.core.commands import nearest
 from edgekernel.core.context import Host
-from edgekernel.core.errors import LifecycleError, UnknownTargetError
+from edgekernel.core.errors import LifecycleError, UnknownTargetError, nearest
 from edgekernel.core.service import Service
 from edgekernel.core.watchdog import Watchdog
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
-from edgekernel.core.commands import nearest
-from edgekernel.core.errors import InvalidValueError, UnavailableError
+from edgekernel.core.errors import InvalidValueError, UnavailableError, nearest
 from edgekernel.mqtt.encoding import encode
 
 MAX_BYTES = 65_536

@@ -9,7 +9,6 @@ from typing import Any
 
 from edgekernel.core import message
 from edgekernel.core.call import Call
-from edgekernel.core.commands import nearest
 from edgekernel.core.context import Context
 from edgekernel.core.errors import (
     ConfigError,
@@ -18,6 +17,7 @@ from edgekernel.core.errors import (
     UnavailableError,
     UnknownTargetError,
     describe,
+    nearest,
 )
 from edgekernel.core.output import Output
 from edgekernel.core.turns import CallTurn

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from edgekernel.core.commands import nearest
+from edgekernel.core.errors import nearest
 
 _WORDS = {
     "bool_type": "true or false is allowed",

@@ -9,9 +9,8 @@ from typing import Any, Protocol
 
 from edgekernel.backends.sim import SimBackend
 from edgekernel.core.clock import EventLike, ThreadLike
-from edgekernel.core.commands import nearest
 from edgekernel.core.context import Context
-from edgekernel.core.errors import InvalidValueError, UnknownTargetError
+from edgekernel.core.errors import InvalidValueError, UnknownTargetError, nearest
 from edgekernel.core.markers import command
 from edgekernel.core.process import Process
 from edgekernel.core.service import Service

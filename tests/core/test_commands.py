@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekernel import Effect, command
-from edgekernel.core.commands import CommandTable, Parameter, bind_by_name, nearest
-from edgekernel.core.errors import ConfigError, InvalidValueError, UnknownTargetError
+from edgekernel.core.commands import CommandTable, Parameter, bind_by_name
+from edgekernel.core.errors import ConfigError, InvalidValueError, UnknownTargetError, nearest
 from edgekernel.core.limits import RateLimit
 from edgekernel.core.markers import expose
 from edgekernel.core.masking import SECRET

@@ -10,8 +10,7 @@ from gpiozero.pins.mock import MockFactory, MockPin
 
 from edgekernel.backends.gpiozero_lines import pin_fields
 from edgekernel.core.clock import Clock
-from edgekernel.core.commands import nearest
-from edgekernel.core.errors import LifecycleError, UnknownTargetError
+from edgekernel.core.errors import LifecycleError, UnknownTargetError, nearest
 from edgekernel.hal.address import LineAddress
 
 _HISTORY = 65_536
