@@ -34,7 +34,8 @@ NONE: dict[Any, Any] = {}
 class batch:
     """Make several sets one change: effects run once, when the outermost batch ends.
 
-    It belongs to the thread (or task) that opened it; sets of other threads take effect at once.
+    It belongs to the thread (or task) that opened it, and to what inherits its context, such as a
+    task made inside; sets of others take effect at once.
     The values themselves are visible from the moment they are set.
     """
 
@@ -74,7 +75,10 @@ class batch:
             return
         effects: list[Consumer] = []
         try:
-            reset_batch(self.token)
+            try:  # noqa: SIM105 - `suppress` takes longer than all of this
+                reset_batch(self.token)
+            except ValueError:  # it ends in another context, as in a generator that was left
+                pass
             looked: dict[Source, State] = NONE
             restored: Restored = NONE
             if self.again or self.ran is not NONE:
@@ -83,7 +87,7 @@ class batch:
             try:
                 del guard.free
             except AttributeError:
-                guard.wait()
+                guard.take()
             try:
                 self.closed = True
                 if self.first is not None:
@@ -98,10 +102,13 @@ class batch:
 
     def _interrupted(self, effects: list[Consumer]) -> None:
         """Ctrl-C has come at the end of it: let the next changes queue what should hear."""
-        with guard:
+        guard.take()
+        try:
             self.closed = True
             if self.first is not None and self in world.open:
                 self._tell(self.first, NONE, NONE, effects)
+        finally:
+            guard.free = True
         interrupted(effects, world.now)
 
     def note(self, signal: Source, state: State, number: int) -> None:

@@ -153,7 +153,8 @@ class Computed(Source, Consumer, Generic[T]):
 
     def dispose(self) -> None:
         """Keep the last value and follow the inputs no longer."""
-        with guard:
+        guard.take()
+        try:
             for source in self._deps:
                 unobserve(source, self)
             self._deps = NOTHING
@@ -161,6 +162,8 @@ class Computed(Source, Consumer, Generic[T]):
             if self._state[VALUE] is _UNSET:
                 early = ReactiveError(f"{self.name}: disposed before it had a value")
                 self._state = Failed(early), -1, -1
+        finally:
+            guard.free = True
 
     def _refresh(self) -> State:
         """Bring it up to date, computing what it needs first if that is too deep for the stack."""
@@ -212,7 +215,7 @@ class Computed(Source, Consumer, Generic[T]):
                         behind = dep._settle(flow, depth + 1, limit)
                     if behind[1] > checked:
                         break
-                if self._flow is not None:  # another thread has begun just now
+                if self._flow is not None or self._state is not state:  # another thread, meanwhile
                     return self._settle(flow, depth, limit)
             if function is None:  # disposed
                 return state
@@ -238,7 +241,7 @@ class Computed(Source, Consumer, Generic[T]):
                 if depth and isinstance(error, RecursionError):
                     raise TooDeep(self) from None
                 value = Failed(error)
-                changed = old != value
+                changed = not isinstance(old, Failed) or old != value
             if (
                 world.calm == began
                 and run.reads is None
@@ -270,6 +273,7 @@ class Computed(Source, Consumer, Generic[T]):
         calm = world.calm == began
         if (
             calm
+            and max(reads.values(), default=BEFORE) <= began  # else a change is on its way
             and (deps == self._deps or not self._observers)  # so nothing is to be subscribed
             and self._state is state
             and self._run is run
@@ -285,13 +289,13 @@ class Computed(Source, Consumer, Generic[T]):
         try:
             del guard.free
         except AttributeError:
-            guard.wait()
+            guard.take()
         try:
             before = self._state
             if self._run is not run:
                 if before[CHECKED] >= began:
                     return before  # another thread has computed it, from values as new
-                self._flow, self._run = None, run_of(self)  # whoever computes it has older values
+                self._flow, self._run = flow, run  # whoever computes it has older values
             if self._function is not None and deps != self._deps:
                 follow(self, reads, deps, observed=bool(self._observers))
             for batch in world.open:
@@ -300,6 +304,7 @@ class Computed(Source, Consumer, Generic[T]):
             if late or before is not state:  # whatever others have seen: this is something else
                 number = world.now + 1
                 self._state = value, number, began if late else number
+                self._dirty = late
                 spread([self] if self._observers else [], number, effects)
                 world.advance(number)
             else:
@@ -347,11 +352,12 @@ def _cycle(head: Computed[Any], flow: Flow) -> str:
     while run is not None and run.consumer is not head:
         if run.consumer is not None:
             members.append(run.consumer)
+        run.reads = run.has_read()  # so that it comes to where loops are looked at
         run = run.outer
+    if run is not None:
+        run.reads = run.has_read()
     members.append(head)
     members.reverse()
-    for member in members:  # so that each comes to where the loops are looked at
-        member._run.reads = member._run.has_read()
     flow.loops.append((head, members))
     return " -> ".join(member.name for member in [*members, head])
 

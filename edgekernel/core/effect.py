@@ -133,9 +133,12 @@ class Effect(Turn, Consumer):
             self._again = True
             self._supersede()
             return
-        with guard:
+        guard.take()
+        try:
             self._dirty = True
             queued, self._queued = self._queued, True
+        finally:
+            guard.free = True
         if self._turns.inside():
             here()
             self.step()
@@ -149,11 +152,14 @@ class Effect(Turn, Consumer):
 
     def dispose(self) -> None:
         """Never run it again; clean up. What it owns goes with it."""
-        with guard:
+        guard.take()
+        try:
             self._disposed = self._again = True  # if it runs just now: it has more to do then
             for source in self._deps:
                 unobserve(source, self)
             self._deps = NOTHING
+        finally:
+            guard.free = True
         flight = self._flight
         if flight is not None:
             flight.cancel()
@@ -214,8 +220,10 @@ class Effect(Turn, Consumer):
             self._cleanup = made
             return False
         if hasattr(made, "send") and hasattr(made, "throw"):
+            read = self._run.has_read()  # by what has made the coroutine
             self._run = run = run_of(self)
-            run.began, run.cursor, run.depth, run.outer = self._seen, 0, 0, None
+            run.began, run.depth, run.outer = self._seen, 0, None
+            run.cursor, run.reads = (-1, read) if read else (0, None)
             self._flight = Flight(self, cast("Coroutine[Any, Any, Any]", made), run, self._landed)
             try:
                 self._flight.start()
@@ -241,21 +249,25 @@ class Effect(Turn, Consumer):
         if callable(result):
             self._cleanup = result
         flight.again = flight.again or self._again
-        again = flight.settle(self._deps) and not self._disposed
-        self._flight, self._again = None, False
+        flight.settle(self._deps)
+        self._flight = self._run.reads = None
+        self._dirty, self._again = self._dirty or self._again, False
         if isinstance(error, Exception):
             self._failed(error)
         elif error is not None and not flight.cancelled:
             self._failed(ReactiveError(f"{self.label}: its run was cancelled by somebody else"))
         if self._disposed:
             self._clean_up()
-        elif again:
+        else:  # what has changed while it landed has found it still in flight
             self.look_again()
 
     def look_again(self) -> None:
         """Take a turn to look whether there is a reason to run."""
-        with guard:
+        guard.take()
+        try:
             queued, self._queued = self._queued, True
+        finally:
+            guard.free = True
         if not queued:
             self._turns.submit(self)
 
@@ -291,7 +303,7 @@ class Effect(Turn, Consumer):
         try:
             del guard.free
         except AttributeError:
-            guard.wait()
+            guard.take()
         try:
             for batch in world.open:
                 batch.note_run(self, None)
@@ -312,9 +324,12 @@ class Effect(Turn, Consumer):
             self._turns.submit(self)
 
     def _clean_up(self) -> None:
-        with guard:
+        guard.take()
+        try:
             owned, self._owned = self._owned, None
             cleanup, self._cleanup = self._cleanup, None
+        finally:
+            guard.free = True
         for effect in owned or ():
             effect.dispose()
         if cleanup is not None:

@@ -83,13 +83,14 @@ class Flight(Coroutine[Any, Any, Any]):
                 return True
         return False
 
-    def settle(self, deps: list[Source]) -> bool:
-        """Follow exactly what was read; say whether it is to run again. `deps`: followed so far."""
+    def settle(self, deps: list[Source]) -> None:
+        """Follow exactly what was read, so far `deps`; note whether it is to run again."""
         flow, effect = here(), self._effect
         while True:
             now = world.now
             stale = self.again or self.superseded(flow)
-            with guard:
+            guard.take()
+            try:
                 if world.now != now and not stale:
                     continue  # something has changed just now: look again
                 for batch in world.open:
@@ -98,7 +99,9 @@ class Flight(Coroutine[Any, Any, Any]):
                 if not effect._disposed and [*reads, END] != deps:
                     follow(effect, reads, [*reads, END], observed=True)
                 effect._dirty, effect._seen = stale, now
-                return stale
+                return
+            finally:
+                guard.free = True
 
     def send(self, value: Any) -> Any:
         """Run to the next `await`."""
@@ -135,11 +138,14 @@ class Flight(Coroutine[Any, Any, Any]):
         effect, reads = self._effect, self._run.reads
         if reads is None or effect._disposed:
             return
-        with guard:
+        guard.take()
+        try:
             new = [source for source in reads if effect not in source._observers]
             if new and not effect._disposed:
                 effect._deps = [*dict.fromkeys([*effect._deps[:-1], *reads]), END]
                 for source in new:
                     observe(source, effect)
+        finally:
+            guard.free = True
         if new and self.superseded(here()):
             effect.look_again()

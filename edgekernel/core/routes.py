@@ -143,6 +143,9 @@ class RoutingTable:
         plan = self.plans.get(cls)
         if plan is None:
             with self._lock:
+                plan = self.plans.get(cls)
+                if plan is not None:  # another thread was faster
+                    return plan
                 matching = [route for route in self._routes if _concerns(route.message, cls)]
                 matching.sort(key=lambda route: (route.rank, route.number))
                 plan = self.plans[cls] = Plan(self, matching, cls in self._slow)

@@ -97,7 +97,7 @@ class Signal(Source, Generic[T]):
                 try:
                     del guard.free
                 except AttributeError:
-                    guard.wait()
+                    guard.take()
                 try:
                     if self._state is not state:
                         continue  # another thread was faster: compare with its value
