@@ -33,12 +33,18 @@ old number back; runs that may have seen a value in between are noted in the bat
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
+
+from edgekernel.core.errors import ReactiveError
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 State = tuple[Any, int, int]
 """What a source holds: the value, the change it came with, the change up to which it is right."""
@@ -66,13 +72,39 @@ class Guard:
         self.free = True
 
     def take(self) -> None:
-        """Take it as soon as whoever has it gives it back."""
+        """Take it as soon as whoever has it gives it back.
+
+        Raises ReactiveError where that would be never: in a signal handler or a destructor that
+        has interrupted the one who has it.
+        """
+        began = time.monotonic()
         while True:
             try:
                 del self.free
                 return
             except AttributeError:
                 time.sleep(0.00001)  # never for long: it is not held while user code runs
+            if time.monotonic() - began > _STUCK_S and _has_interrupted():
+                raise ReactiveError("a signal handler or destructor came in the middle of a change")
+
+
+_STUCK_S = 1.0
+_ENGINE = {
+    f"edgekernel.core.{name}" for name in ("graph", "signals", "computed", "effect", "batch")
+}
+
+
+def _has_interrupted() -> bool:
+    """Say whether other code stands between this call of the engine and an earlier one."""
+    frame: FrameType | None = sys._getframe(1)
+    others = False
+    while frame is not None:
+        inside = frame.f_globals.get("__name__") in _ENGINE
+        if inside and others:
+            return True
+        others = not inside
+        frame = frame.f_back
+    return False
 
 
 guard = Guard()

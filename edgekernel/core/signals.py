@@ -9,10 +9,12 @@ How that works is told in `graph`; the parts are in `computed`, `effect` and `ba
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from edgekernel.core.batch import batch, get_batch
+from edgekernel.core.errors import ReactiveError
 from edgekernel.core.graph import (
     ALWAYS,
     NOBODY,
@@ -97,7 +99,11 @@ class Signal(Source, Generic[T]):
                 try:
                     del guard.free
                 except AttributeError:
-                    guard.take()
+                    try:
+                        guard.take()
+                    except ReactiveError:  # let what has been interrupted here go on
+                        threading.Thread(target=self.set, args=(value,), daemon=True).start()
+                        return
                 try:
                     if self._state is not state:
                         continue  # another thread was faster: compare with its value

@@ -7,9 +7,11 @@ import contextvars
 import gc
 import random
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from itertools import pairwise
+from types import FrameType
 
 import pytest
 
@@ -161,6 +163,28 @@ class TestInterrupts:
         assert value.get() == 2
         source.set(3)
         assert (value.get(), seen[-1]) == (3, 3)
+
+    def test_a_handler_that_sets_in_the_middle_of_a_set(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """P3: a signal handler or destructor that interrupts a set and sets itself hangs nobody."""
+        monkeypatch.setattr("edgekernel.core.graph._STUCK_S", 0.01)
+        interrupted, other = Signal(0), Signal(0)
+        seen, others = numbers(interrupted.get), threading.Event()
+        Effect(lambda: others.set() if other.get() == 1 else None)
+
+        def interrupt(frame: FrameType, event: str, arg: object) -> None:
+            if event == "call" and frame.f_code.co_name == "mark":  # where the guard is held
+                sys.setprofile(None)
+                other.set(1)
+
+        sys.setprofile(interrupt)
+        try:
+            interrupted.set(1)
+        finally:
+            sys.setprofile(None)
+        assert seen == [0, 1]
+        assert others.wait(LONG_S)
 
     def test_interrupts_at_any_moment_wedge_nothing(self) -> None:
         """P3: wherever in the engine Ctrl-C comes, sets and effects go on afterwards."""
