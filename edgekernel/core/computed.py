@@ -295,7 +295,8 @@ class Computed(Source, Consumer, Generic[T]):
             if self._run is not run:
                 if before[CHECKED] >= began:
                     return before  # another thread has computed it, from values as new
-                self._flow, self._run = flow, run  # whoever computes it has older values
+                # Whoever computes it has older values.
+                self._flow, self._run, run.deps = flow, run, self._deps
             if self._function is not None and deps != self._deps:
                 follow(self, reads, deps, observed=bool(self._observers))
             for batch in world.open:
