@@ -196,7 +196,7 @@ class batch:
         effects: list[Consumer],
     ) -> None:
         """Mark likewise if something has looked, or is as it was."""
-        told = [consumer for consumer in self.ran if consumer._queued and consumer._dirty]
+        told = {consumer for consumer in self.ran if consumer._queued and consumer._dirty}
         for source, (before, now, _) in list(restored.items()):
             if source._state is now:
                 source._state = now[VALUE], before[CHANGED], now[CHECKED]
@@ -208,7 +208,7 @@ class batch:
                 mark(signal, number, effects)
         for consumer in self.ran:  # may have seen what is told now: it has to look
             if isinstance(consumer, Computed):
-                consumer._dirty = False
+                consumer._dirty = consumer in told
                 if restored and consumer not in looked:  # may have seen a value in between
                     consumer._dirty = True
                     spread([consumer] if consumer._observers else [], number, effects)

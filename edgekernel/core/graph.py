@@ -312,6 +312,9 @@ def mark(source: Source, number: int, effects: list[Any]) -> None:
             elif not consumer._queued:
                 consumer._queued = True
                 effects.append(consumer)
+        elif not consumer._queued:  # see `spread`
+            consumer._queued = True
+            effects.append(consumer)
     if behind is not None:
         spread(behind, number, effects)
 
@@ -327,6 +330,11 @@ def spread(reached: list[Consumer], number: int, effects: list[Any]) -> None:
             elif not consumer._queued:
                 consumer._queued = True
                 effects.append(consumer)
+        elif not consumer._queued:
+            # An effect that was queued when it was reached before, and has begun its turn since:
+            # it may have looked at something that was yet to be marked.
+            consumer._queued = True
+            effects.append(consumer)
 
 
 def interrupted(effects: Iterable[Any], number: int) -> None:
