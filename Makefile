@@ -16,7 +16,7 @@ export PYRIGHT_PYTHON_GLOBAL_NODE := 0
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format lock clean
+.PHONY: help demo test check bench stress format lock clean
 
 help: ## list the targets
 	@echo "edgekernel: make <target>"
@@ -51,6 +51,9 @@ bench: $(BENCH_STAMP) ## run every benchmark (ARGS=--quick for a short run, ARGS
 		found=1; echo "bench: $$file"; $(BENCH_VENV)/bin/python "$$file" $(ARGS) || exit 1; \
 	done; \
 	if [ $$found = 0 ]; then echo "bench: there is no benchmarks/bench_*.py yet"; fi
+
+stress: $(STAMP) ## let threads write to random signal graphs (ARGS="--seconds 600")
+	@$(BIN)/python -m tests.core.stress_signals $(ARGS) 2>/dev/null
 
 format: $(STAMP) ## let ruff repair layout and import order
 	@echo "format: ruff format, ruff check --fix"
