@@ -53,7 +53,7 @@ bench: $(BENCH_STAMP) ## run every benchmark (ARGS=--quick for a short run, ARGS
 	if [ $$found = 0 ]; then echo "bench: there is no benchmarks/bench_*.py yet"; fi
 
 stress: $(STAMP) ## let threads write to random signal graphs (ARGS="--seconds 600")
-	@$(BIN)/python -m tests.core.stress_signals $(ARGS) 2>/dev/null
+	@$(BIN)/python -m tests.core.stress_signals $(ARGS)
 
 format: $(STAMP) ## let ruff repair layout and import order
 	@echo "format: ruff format, ruff check --fix"
