@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import contextvars
 import gc
 import random
 import signal
@@ -14,22 +13,7 @@ from itertools import pairwise
 import pytest
 
 from edgekernel import Computed, Effect, Signal, batch
-
-LONG_S = 10.0
-
-
-class Beside:
-    """Runs a function in a thread, in a copy of the context of who asks for it."""
-
-    def __init__(self, function: Callable[[], object]) -> None:
-        context = contextvars.copy_context()
-        self._thread = threading.Thread(target=lambda: context.run(function))
-        self._thread.start()
-
-    def end(self) -> None:
-        """Wait until it has returned."""
-        self._thread.join(LONG_S)
-        assert not self._thread.is_alive()
+from tests.core.threads import LONG_S, Beside
 
 
 def numbers(read: Callable[[], int]) -> list[int]:
