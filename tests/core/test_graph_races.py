@@ -25,7 +25,12 @@ def test_a_value_read_while_its_change_is_on_its_way(monkeypatch: pytest.MonkeyP
     def read_beside() -> None:
         come = threading.Event()  # to its end, or to where it waits for the change
         guarded.arm(come.set)
-        readers.append(Beside(lambda: (top.peek(), come.set())))
+
+        def read() -> None:
+            top.peek()
+            come.set()
+
+        readers.append(Beside(read))
         assert come.wait(LONG_S)
 
     marked.arm(read_beside)
