@@ -23,7 +23,9 @@ from edgekernel import (
     message,
     untracked,
 )
+from edgekernel.core import flight
 from edgekernel.sim import SimClock
+from tests.core.threads import Place
 
 MakeRuntime = Callable[..., Runtime]
 Until = Callable[[Callable[[], bool]], None]
@@ -114,6 +116,41 @@ def test_a_change_meanwhile_is_not_dropped(house: House) -> None:
     assert opened == ["a", "d"]
     house.clock.advance(10.0)
     assert opened == ["a", "d"]
+
+
+def test_a_change_while_it_lands_is_not_dropped(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P4: a change that comes when a run has looked for the last time makes it run again."""
+    settled = Place(monkeypatch, flight.Flight, "settle", after=True)
+    level, seen = Signal(0), list[int]()
+
+    async def follow() -> None:
+        seen.append(level.get())
+
+    settled.arm(lambda: level.set(1))
+    house.effect(follow)
+    house.clock.advance(1.0)
+    assert seen == [0, 1]
+    level.set(2)
+    house.clock.advance(1.0)
+    assert seen == [0, 1, 2]
+
+
+def test_what_is_read_to_make_the_coroutine_counts(house: House) -> None:
+    """P4: a plain function that returns a coroutine follows what it has read itself as well."""
+    level, limit, sent = Signal(1), Signal(10), list[int]()
+
+    async def send(value: int) -> None:
+        sent.append(min(value, limit.get()))
+
+    house.effect(lambda: send(level.get()))
+    for value in (2, 30):
+        level.set(value)
+        house.clock.advance(1.0)
+    limit.set(20)
+    house.clock.advance(1.0)
+    assert sent == [1, 2, 10, 20]
 
 
 def test_a_value_that_comes_before_it_is_read_is_no_reason(house: House) -> None:

@@ -9,29 +9,15 @@ import random
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from itertools import pairwise
 from types import FrameType
 
 import pytest
 
 from edgekernel import Computed, Effect, Signal, batch
-
-LONG_S = 10.0
-
-
-class Beside:
-    """Runs a function in a thread, in a copy of the context of who asks for it."""
-
-    def __init__(self, function: Callable[[], object]) -> None:
-        context = contextvars.copy_context()
-        self._thread = threading.Thread(target=lambda: context.run(function))
-        self._thread.start()
-
-    def end(self) -> None:
-        """Wait until it has returned."""
-        self._thread.join(LONG_S)
-        assert not self._thread.is_alive()
+from edgekernel.core import graph
+from tests.core.threads import LONG_S, Beside
 
 
 def numbers(read: Callable[[], int]) -> list[int]:
@@ -142,6 +128,62 @@ class TestBesideOneAnother:
         assert all(a != b for a, b in pairwise(seen))
 
 
+def interrupt_at(call: int, function: Callable[[], object]) -> bool:
+    """Let Ctrl-C come at the n-th call of a function of Python; say whether there were so many.
+
+    It comes at its first instruction, which is where the interpreter looks for signals.
+    """
+    left = call
+
+    def trace(frame: FrameType, event: str, what: object) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            raise KeyboardInterrupt
+
+    before = sys.gettrace()
+    with contextlib.suppress(KeyboardInterrupt):
+        try:
+            sys.settrace(trace)
+            function()
+        finally:
+            sys.settrace(before)
+    return left <= 0
+
+
+def change_and_dispose(source: Signal[int]) -> None:
+    """What happens in the life of an effect."""
+    effect = Effect(Computed(source.get).get)
+    source.set(source.peek() + 1)
+    effect.dispose()
+
+
+def own_and_clean_up(source: Signal[int]) -> None:
+    """An effect that owns another one and cleans up."""
+
+    def follow() -> Callable[[], object]:
+        Effect(source.get)
+        return lambda: None
+
+    effect = Effect(follow)
+    effect.run()
+    effect.dispose()
+
+
+def compute_and_dispose(source: Signal[int]) -> None:
+    """A computed that goes, after the effect behind it."""
+    double = Computed(lambda: source.get() * 2)
+    effect = Effect(double.get)
+    source.set(source.peek() + 1)
+    effect.dispose()
+    double.dispose()
+
+
+LIVES = {
+    life.__name__: life for life in (change_and_dispose, own_and_clean_up, compute_and_dispose)
+}
+
+
 class TestInterrupts:
     def test_an_interrupted_computed_computes_again(self) -> None:
         """P3: KeyboardInterrupt in a computed's function leaves it as if it had not been read."""
@@ -210,6 +252,21 @@ class TestInterrupts:
         flipping.set(-1)
         assert (double.get(), seen[-1]) == (-2, -2)
 
+    @pytest.mark.parametrize("life", LIVES.values(), ids=LIVES.keys())
+    def test_interrupts_leave_the_guard_free(self, life: Callable[[Signal[int]], object]) -> None:
+        """P3: wherever Ctrl-C comes while effects are made and go, the graph is not left locked."""
+        call, interrupted = 0, True
+        while interrupted:
+            call += 1
+            interrupted = interrupt_at(call, lambda: life(Signal(0)))
+            free, graph.guard.free = hasattr(graph.guard, "free"), True
+            assert free, f"interrupted at call {call}"
+        assert call > 10
+        source = Signal(0)
+        seen = numbers(source.get)
+        Beside(lambda: source.set(-1)).end()
+        assert seen[-1] == -1
+
 
 class TestRuns:
     def test_an_effect_told_to_run_in_its_own_run(self) -> None:
@@ -269,3 +326,23 @@ class TestRuns:
             source.set(1)
         assert (seen, behind) == ([5, 1], [10, 2])
         assert double.get() == 2
+
+    @pytest.mark.parametrize("elsewhere", [False, True])
+    def test_a_batch_in_a_generator_that_was_left(self, elsewhere: bool) -> None:
+        """P4: a batch tells of its changes though it ends in another context, or thread."""
+        source = Signal(0)
+        seen = numbers(source.get)
+
+        def change() -> Generator[None, None, None]:
+            with batch():
+                source.set(3)
+                yield
+
+        left = change()
+        next(left)
+        contextvars.copy_context().run(
+            lambda: Beside(left.close).end() if elsewhere else left.close()
+        )
+        assert seen == [0, 3]
+        source.set(4)
+        assert seen == [0, 3, 4]

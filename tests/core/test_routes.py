@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import pytest
 
 from edgekernel import Computed, Event, Message, Runtime, Signal, message
 from edgekernel.core.turns import MAX_DEPTH
-
-LONG_S = 10.0
+from tests.core.threads import LONG_S, Beside
 
 MakeRuntime = Callable[..., Runtime]
 
@@ -229,3 +229,50 @@ def test_the_feedback_report_names_the_handler_of_many(make_runtime: MakeRuntime
     runtime.emit(Number())
     assert runtime.turns.wait_idle(LONG_S)
     assert told == [("number (by handler 33)",)]
+
+
+class Block(Message):
+    pass
+
+
+class Turnstile:
+    """Stands before a lock; lets something else happen before the first one goes in."""
+
+    def __init__(self, lock: AbstractContextManager[Any], first: Callable[[], object]) -> None:
+        self._lock = lock
+        self._first = [first]
+
+    def __enter__(self) -> None:
+        if self._first:
+            self._first.pop()()
+        self._lock.__enter__()
+
+    def __exit__(self, *error: Any) -> None:
+        self._lock.__exit__(*error)
+
+
+def test_a_handler_removed_from_an_event_that_two_threads_looked_up(
+    make_runtime: MakeRuntime,
+) -> None:
+    """P1: a handler that has been taken out is not called by an event that waits for its turn."""
+    runtime = make_runtime(slow_turn_s=LONG_S)
+    called: list[int] = []
+    entered, go_on = threading.Event(), threading.Event()
+
+    def block(event: Event) -> None:
+        entered.set()
+        assert go_on.wait(LONG_S)
+
+    runtime.subscribe(Block, block)
+    gone = runtime.subscribe(Number, lambda event: called.append(event.payload.n))  # type: ignore[attr-defined]
+    runtime.boot()
+    blocked = Beside(lambda: runtime.emit(Block()))
+    assert entered.wait(LONG_S)
+    table: Any = runtime.routes
+    table._lock = Turnstile(table._lock, lambda: Beside(lambda: runtime.emit(Number(1))).end())
+    runtime.emit(Number(2))
+    gone.cancel()
+    go_on.set()
+    blocked.end()
+    assert runtime.turns.wait_idle(LONG_S)
+    assert called == []

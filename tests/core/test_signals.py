@@ -228,6 +228,39 @@ class TestComputed:
         assert seen == [1, 3]
         assert [str(error) for error in errors] == ["cannot compare"]
 
+    def test_an_error_is_told_whatever_the_value_compares_with(self) -> None:
+        """P4: a value whose `==` expects its own kind hides no error that comes after it."""
+
+        class Point:
+            def __init__(self, x: int) -> None:
+                self.x = x
+
+            def __eq__(self, other: object) -> bool:
+                return bool(self.x == other.x)  # type: ignore[attr-defined]
+
+            __hash__ = None  # type: ignore[assignment]
+
+        x = Signal(1)
+
+        def locate() -> Point:
+            if x.get() == 2:
+                raise ValueError("lost")
+            return Point(x.get())
+
+        point = Computed(locate)
+        seen: list[int | str] = []
+
+        def follow() -> None:
+            try:
+                seen.append(point.get().x)
+            except ValueError as error:
+                seen.append(str(error))
+
+        Effect(follow)
+        for value in (2, 3):
+            x.set(value)
+        assert seen == [1, "lost", 3]
+
     def test_dispose_keeps_the_last_value(self) -> None:
         """A disposed computed gives its last value and follows nothing."""
         signal = Signal(1)
