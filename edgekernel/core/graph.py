@@ -36,8 +36,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -406,21 +405,22 @@ def overtaken(reads: dict[Source, int], began: int) -> bool:
     return began < world.restored_at
 
 
-@contextmanager
-def untracked() -> Iterator[None]:
-    """Read signals without depending on them."""
-    flow = here()
-    outer = flow.run
-    if outer is None:
-        yield
-        return
-    flow.run = hidden = Untracked()
-    hidden.consumer, hidden.outer, hidden.depth = outer.consumer, outer.outer, outer.depth
-    hidden.deps, hidden.reads, hidden.cursor, hidden.began = NOTHING, None, 0, 0
-    try:
-        yield
-    finally:
-        flow.run = outer
+class untracked:
+    """Read signals without depending on them: `with untracked(): ...`."""
+
+    __slots__ = ("_flow", "_outer")
+
+    def __enter__(self) -> None:
+        self._flow = flow = here()
+        self._outer = outer = flow.run
+        if outer is not None:
+            flow.run = hidden = Untracked()
+            hidden.consumer, hidden.outer, hidden.depth = outer.consumer, outer.outer, outer.depth
+            hidden.deps, hidden.reads, hidden.cursor, hidden.began = NOTHING, None, 0, 0
+
+    def __exit__(self, *_: object) -> None:
+        if self._outer is not None:
+            self._flow.run = self._outer
 
 
 def really_differs(differs: Callable[[Any, Any], bool], old: Any, new: Any) -> bool:
