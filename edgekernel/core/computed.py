@@ -127,7 +127,10 @@ class Computed(Source, Consumer, Generic[T]):
             cursor = run.cursor
             if run.deps[cursor] is self and state[1] <= run.began:
                 run.cursor = cursor + 1
-            elif cursor < 1 or run.deps[cursor - 1] is not self:
+            elif cursor > 0:
+                if run.deps[cursor - 1] is not self:
+                    flow.read_anew(self, state[1])
+            elif not cursor or self not in run.reads:  # type: ignore[operator]  # -1: a dict
                 flow.read_anew(self, state[1])
         value: T | Failed = state[0]
         if type(value) is Failed:
@@ -201,7 +204,7 @@ class Computed(Source, Consumer, Generic[T]):
             run = run_of(self)
         else:
             if not self._dirty:
-                checked, wary = state[2], world.open  # in what is set from now on we are marked
+                checked = state[2]
                 for dep in self._deps:
                     if dep is END:  # and nothing has changed
                         if self._state is state:
@@ -209,7 +212,7 @@ class Computed(Source, Consumer, Generic[T]):
                             return state
                         return self._state  # another thread has computed it just now
                     behind = dep._state
-                    if (behind[2] < dep._marked or wary) and behind[2] != began:
+                    if (behind[2] < dep._marked or world.open) and behind[2] != began:
                         if dep._flow is flow:
                             break  # it needs itself, and will be told so
                         behind = dep._settle(flow, depth + 1, limit)

@@ -70,7 +70,10 @@ class Signal(Source, Generic[T]):
             cursor = run.cursor
             if run.deps[cursor] is self and state[1] <= run.began:
                 run.cursor = cursor + 1
-            elif cursor < 1 or run.deps[cursor - 1] is not self:
+            elif cursor > 0:
+                if run.deps[cursor - 1] is not self:
+                    flow.read_anew(self, state[1])
+            elif not cursor or self not in run.reads:  # type: ignore[operator]  # -1: a dict
                 flow.read_anew(self, state[1])
         value: T = state[0]  # a cast would cost as much as half of the rest
         return value
