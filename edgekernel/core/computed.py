@@ -353,13 +353,13 @@ def _cycle(head: Computed[Any], flow: Flow) -> str:
     """Name the members of a cycle, and note it, to be closed when its head has its result."""
     members: list[Consumer] = []
     run = flow.run
-    while run is not None and run.consumer is not head:
-        if run.consumer is not None:
+    while run is not None:
+        if run.tracking:
+            run.note_each(run.has_read())  # so that it comes to where loops are looked at
+            if run.consumer is head:
+                break
             members.append(run.consumer)
-        run.reads = run.has_read()  # so that it comes to where loops are looked at
         run = run.outer
-    if run is not None:
-        run.reads = run.has_read()
     members.append(head)
     members.reverse()
     flow.loops.append((head, members))

@@ -222,8 +222,9 @@ class Effect(Turn, Consumer):
         if hasattr(made, "send") and hasattr(made, "throw"):
             read = self._run.has_read()  # by what has made the coroutine
             self._run = run = run_of(self)
-            run.began, run.depth, run.outer = self._seen, 0, None
-            run.cursor, run.reads = (-1, read) if read else (0, None)
+            run.began, run.cursor, run.depth, run.outer = self._seen, 0, 0, None
+            if read:
+                run.note_each(read)
             self._flight = Flight(self, cast("Coroutine[Any, Any, Any]", made), run, self._landed)
             try:
                 self._flight.start()

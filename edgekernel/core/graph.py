@@ -227,6 +227,11 @@ class Run:
             return dict.fromkeys(self.deps[: self.cursor], BEFORE) if self.cursor else {}
         return self.reads
 
+    def note_each(self, read: dict[Source, int]) -> None:
+        """From here on note each read beside these, whatever the run before has read."""
+        self.reads = read
+        self.cursor = -1
+
 
 class Untracked(Run):
     """A part of a run of which the reads do not count."""
@@ -265,11 +270,11 @@ class Flow:
         run = self.run
         if run is None or not run.tracking or not self.owned():
             return
-        if run.reads is None:
-            run.reads = run.has_read()
-            run.cursor = -1
-        if source not in run.reads:
-            run.reads[source] = number
+        reads = run.reads
+        if reads is None:
+            run.note_each(reads := run.has_read())
+        if source not in reads:
+            reads[source] = number
 
 
 nowhere = Flow()
@@ -308,10 +313,7 @@ def mark(source: Source, number: int, effects: list[Any]) -> None:
                     behind = [*consumer._observers]
                 else:
                     behind += consumer._observers
-            elif not consumer._queued:
-                consumer._queued = True
-                effects.append(consumer)
-        elif not consumer._queued:  # see `spread`
+        if not consumer._queued:  # see `spread`
             consumer._queued = True
             effects.append(consumer)
     if behind is not None:
@@ -326,12 +328,9 @@ def spread(reached: list[Consumer], number: int, effects: list[Any]) -> None:
             observers = consumer._observers
             if observers:
                 reached += observers
-            elif not consumer._queued:
-                consumer._queued = True
-                effects.append(consumer)
-        elif not consumer._queued:
-            # An effect that was queued when it was reached before, and has begun its turn since:
-            # it may have looked at something that was yet to be marked.
+        if not consumer._queued:
+            # Perhaps reached before, when it was queued, and at its turn since: it may have looked
+            # at something that was yet to be marked.
             consumer._queued = True
             effects.append(consumer)
 
@@ -415,7 +414,7 @@ class untracked:
         self._outer = outer = flow.run
         if outer is not None:
             flow.run = hidden = Untracked()
-            hidden.consumer, hidden.outer, hidden.depth = outer.consumer, outer.outer, outer.depth
+            hidden.consumer, hidden.outer, hidden.depth = outer.consumer, outer, outer.depth
             hidden.deps, hidden.reads, hidden.cursor, hidden.began = NOTHING, None, 0, 0
 
     def __exit__(self, *_: object) -> None:

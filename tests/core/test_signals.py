@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import threading
@@ -300,6 +301,23 @@ class TestComputed:
         assert (a.get(), b.get()) == (0, 1)
         assert seen == [(0, 1), (0, 1)]
         assert [type(error) for error in errors] == [CycleError]
+
+    def test_what_is_read_after_a_caught_cycle_error(self) -> None:
+        """P4: what a computed reads after it has caught the error of a cycle is followed too."""
+        closed, source = Signal(False), Signal(1)
+
+        def compute() -> int:
+            if closed.get():
+                with contextlib.suppress(CycleError):
+                    around.get()
+            return source.get()
+
+        head = Computed(compute)
+        around: Computed[int] = Computed(head.get)
+        seen = watching(head.get)
+        closed.set(True)
+        source.set(2)
+        assert (head.get(), seen) == (2, [1, 2])
 
     def test_effects_on_any_member_of_a_cycle_recover(self) -> None:
         """P4: an effect that reads only the member behind the switch recovers as well."""
