@@ -11,11 +11,10 @@ import argparse
 import logging
 import subprocess
 import sys
-import threading
 import time
 from functools import partial
 
-from tests.core.test_signals_random import Graph, evaluate, outcome, write_at_random
+from tests.core.test_signals_random import Graph, evaluate, let_write, outcome
 
 SWITCH_S = 1e-6
 TELL_S = 10.0
@@ -29,16 +28,7 @@ def _say(text: str) -> None:
 def faults(seed: int) -> list[str]:
     """Let several threads write to one random graph; say what is not so in the end."""
     graph = Graph(seed)
-    found: list[BaseException] = []
-    threads = [
-        threading.Thread(target=write_at_random, args=(graph, seed * 10 + n, found))
-        for n in range(graph.random.randint(2, 4))
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    texts = [f"a writer failed: {error!r}" for error in found]
+    texts = [f"a writer failed: {error!r}" for error in let_write(graph, seed)]
     texts += [
         f"effect {each.number} saw {each.seen}" for each in graph.everyone() if each.outdated()
     ]

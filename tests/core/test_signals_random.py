@@ -297,22 +297,27 @@ def write_at_random(graph: Graph, seed: int, failures: list[BaseException]) -> N
         failures.append(error)
 
 
+def let_write(graph: Graph, seed: int) -> list[BaseException]:
+    """Let several threads write at random until they are done; return what they raised."""
+    failures: list[BaseException] = []
+    threads = [
+        threading.Thread(target=write_at_random, args=(graph, seed * 10 + n, failures))
+        for n in range(graph.random.randint(2, 4))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LONG_S)
+        assert not thread.is_alive()
+    return failures
+
+
 @pytest.mark.parametrize("block", range(10))
 def test_random_graphs_with_several_writers(block: int, eager_switching: None) -> None:
     """P4: when several threads have set at random, every effect has seen the final state."""
     for seed in range(block * 20, block * 20 + 20):
         graph = Graph(seed)
-        failures: list[BaseException] = []
-        threads = [
-            threading.Thread(target=write_at_random, args=(graph, seed * 10 + n, failures))
-            for n in range(graph.random.randint(2, 4))
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(LONG_S)
-            assert not thread.is_alive()
-        assert failures == []
+        assert let_write(graph, seed) == []
         for watcher in graph.everyone():
             assert not watcher.outdated(), f"seed {seed}: {watcher.number} saw {watcher.seen}"
         for node in graph.nodes:
