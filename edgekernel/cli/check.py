@@ -14,7 +14,8 @@ from edgekernel.core.errors import BootError, ConfigError
 from edgekernel.core.runtime import Runtime
 from edgekernel.hal.address import LineAddress
 from edgekernel.node.assemble import assemble
-from edgekernel.node.plan import Address, Plan, PlannedDevice, make_plan
+from edgekernel.node.plan import Plan, make_plan
+from edgekernel.node.planned import Address, PlannedDevice
 
 
 @click.command()

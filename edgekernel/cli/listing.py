@@ -13,8 +13,7 @@ from edgekernel.core.errors import ConfigError
 from edgekernel.core.output import OutputDeclaration
 from edgekernel.core.reading import ReadingDeclaration
 from edgekernel.node.packs import board_names, driver_names, load_board, load_driver
-from edgekernel.node.plan import boundary_parameters
-from edgekernel.node.signature import model_of
+from edgekernel.node.plan import boundary_parameters, settings_model
 
 
 @click.command()
@@ -80,7 +79,7 @@ def boards(as_json: bool) -> None:
 def _describe_driver(name: str, driver: type[Device]) -> dict[str, Any]:
     text = inspect.getdoc(driver) or ""
     boundaries = boundary_parameters(driver)
-    model = model_of(driver.__init__, dict.fromkeys(boundaries, str))
+    model = settings_model(driver, boundaries)
     properties = model.model_json_schema().get("properties", {})
     settings = []
     for key, field in model.model_fields.items():

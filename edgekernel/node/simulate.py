@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from edgekernel.backends.sim import SimBackend
 from edgekernel.core.clock import Clock
 from edgekernel.core.errors import ConfigError
 from edgekernel.core.runtime import Runtime
-from edgekernel.hal.address import BusAddress, LineAddress, PortAddress
+from edgekernel.hal.address import (
+    BusAddress,
+    LineAddress,
+    OneWireAddress,
+    PortAddress,
+    ProvidedLine,
+    PwmAddress,
+    SpiAddress,
+)
 from edgekernel.node.assemble import assemble, load_named
-from edgekernel.node.plan import Plan, PlannedDevice
+from edgekernel.node.plan import Plan
+from edgekernel.node.planned import PlannedDevice
 from edgekernel.sim.bench import Bench, Wiring, WorldService
 
 R = TypeVar("R", bound=Runtime)
@@ -36,18 +46,31 @@ def _wire(device: PlannedDevice, backend: SimBackend) -> Wiring:
     chip = None if made is None else made()
     lines: dict[str, str] = {}
     for parameter, address in device.addresses.items():
-        if isinstance(address, LineAddress):
+        if isinstance(address, LineAddress | PwmAddress | ProvidedLine):
             lines[parameter] = address.name
-        elif chip is None:
-            continue
-        elif isinstance(address, BusAddress):
-            backend.i2c_bus(address).plug(device.settings["address"], chip)
-        elif isinstance(address, PortAddress):
-            backend.serial_port(address)
-            backend.port(address.name).plug(chip)
+        elif chip is not None:
+            _plug(backend, address, device.settings, chip)
     settings = device.settings
     active_high = settings.get("active_high", not settings.get("active_low", False))
     return Wiring(lines, bool(active_high), chip)
+
+
+def _plug(
+    backend: SimBackend,
+    address: BusAddress | PortAddress | SpiAddress | OneWireAddress,
+    settings: Mapping[str, Any],
+    chip: Any,
+) -> None:
+    match address:
+        case BusAddress():
+            backend.bus(address.name).plug(settings["address"], chip)
+        case PortAddress():
+            backend.port(address.name).plug(chip)
+        case SpiAddress():
+            backend.spi(address.name).plug(chip)
+        case OneWireAddress():
+            chip.rom = settings.get("rom") or chip.rom
+            backend.onewire(address.name).plug(chip)
 
 
 def _world(plan: Plan, name: str, bench: Bench) -> Any:
