@@ -120,7 +120,10 @@ class PwmOutput(Protocol):
         ...
 
     def close(self) -> None:
-        """Stop the pulses, leaving the line low, and give it back. Closing twice is harmless."""
+        """Stop the pulses and give the line back; it stays high if `duty` was 1, and else low.
+
+        Closing twice is harmless.
+        """
         ...
 
 
@@ -141,4 +144,21 @@ class LineProvider(Protocol):
 
     def digital_input(self, name: str) -> DigitalInput:
         """Return a closed input on one of its lines; touches nothing."""
+        ...
+
+
+class LineOutside(Protocol):
+    """A line from outside: how a simulated part that hangs on lines sees and drives them."""
+
+    @property
+    def level(self) -> bool:
+        """The electrical level; True is high."""
+        ...
+
+    def drive(self, level: bool) -> None:
+        """Put a level on an input, as the outside world; it stays, also against a pull."""
+        ...
+
+    def watch(self, changed: Callable[[bool], None]) -> None:
+        """Call `changed` with the new level whenever the board drives the line."""
         ...
