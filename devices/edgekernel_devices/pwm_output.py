@@ -1,4 +1,4 @@
-"""A load whose mean power is set by pulses: a dimmed lamp, a fan, a heater, a proportional valve."""
+"""A load whose mean power is set by pulses: a lamp, a fan, a heater, a valve."""
 
 from typing import Annotated
 

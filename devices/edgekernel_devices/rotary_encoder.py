@@ -24,10 +24,10 @@ class RotaryEncoder(Device):
     knobs with one click a cycle, 2 for those with two, 1 for full resolution. `per_step` is what
     one step is worth, such as an angle or a length.
 
-    Readings: `position`, the steps since the start or the last `reset` times `per_step`, and `lost`,
-    the number of times when changes were found to be missing: they come faster than they can be
-    seen, which is some thousand a second. A contact that bounces goes back and forth and counts
-    nothing.
+    Readings: `position`, the steps since the start or the last `reset` times `per_step`, and
+    `lost`, the number of times when changes were found to be missing: they came faster than they
+    can be seen, which is some thousand a second. A contact that bounces goes back and forth and
+    counts nothing.
     """
 
     every = 10.0
