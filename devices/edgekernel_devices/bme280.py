@@ -259,6 +259,11 @@ class BME280(Device):
         self._measuring_s = (1.25 + 3 * 2.3 * oversampling + 2 * 0.575) / 1000  # section 9.1
         self._bus_open = False
 
+    @staticmethod
+    def identify(bus: I2CBus, address: int) -> bool:
+        """Say whether the chip at an address says that it is a BME280; changes nothing."""
+        return bus.write_read(address, bytes([_ID]), 1)[0] == _BME280_ID
+
     def connect(self) -> None:
         """Check that it is a BME280, reset it and read its trimming parameters."""
         self._bus.open()

@@ -14,6 +14,7 @@ _COMMANDS = {
     "ctl": ("edgekernel.cli.ctl", "See and control the nodes on an MQTT broker."),
     "devices": ("edgekernel.cli.listing", "List the installed drivers."),
     "run": ("edgekernel.cli.run", "Run a node, on its board or a simulated one."),
+    "scan": ("edgekernel.cli.scan", "List what answers on the buses of this board."),
 }
 
 

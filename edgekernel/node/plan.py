@@ -139,8 +139,11 @@ def _loops(devices: Sequence[PlannedDevice]) -> Iterator[str]:
 
 
 def _board(name: str) -> Board:
-    if name != "auto":
-        return load_board(name)
+    return find_this_board() if name == "auto" else load_board(name)
+
+
+def find_this_board() -> Board:
+    """Return the board that this computer is, by its device tree. Raises ConfigError."""
     try:
         compatible = _DEVICE_TREE.read_bytes().decode().rstrip("\0").split("\0")
     except OSError:

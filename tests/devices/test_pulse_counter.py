@@ -51,9 +51,7 @@ def test_rate_is_that_of_the_pulses(clock: SimClock, backend: SimBackend, boot: 
     assert meter.rate.value == pytest.approx(25 / 450, rel=0.15)
 
 
-def test_rate_falls_when_pulses_stay_away(
-    clock: SimClock, backend: SimBackend, boot: Boot
-) -> None:
+def test_rate_falls_when_pulses_stay_away(clock: SimClock, backend: SimBackend, boot: Boot) -> None:
     """After the last pulse the rate falls to what the silence still allows, and towards 0."""
     meter = PulseCounter("rain", pin=backend.digital_input(LINE))
     boot(meter)

@@ -13,9 +13,7 @@ Boot = Callable[..., Runtime]
 
 
 @pytest.mark.parametrize("active_high", [True, False])
-def test_level_is_the_share_with_power(
-    backend: SimBackend, boot: Boot, active_high: bool
-) -> None:
+def test_level_is_the_share_with_power(backend: SimBackend, boot: Boot, active_high: bool) -> None:
     """A level is the share of each period in which the load has power, at the set frequency."""
     lamp = PwmOutput(
         "lamp", pin=backend.pwm_output(ADDRESS), frequency=500, active_high=active_high

@@ -53,5 +53,5 @@ def test_pulses_that_make_no_sense(backend: SimBackend) -> None:
     pin = backend.pwm_output(ADDRESS)
     with pytest.raises(ConfigError, match="are equal"):
         Servo("arm", pin=pin, pulse_low=0.001, pulse_high=0.001)
-    with pytest.raises(ConfigError, match="does not fit into a period at 333.4 Hz"):
+    with pytest.raises(ConfigError, match=r"does not fit into a period at 333\.4 Hz"):
         Servo("arm", pin=pin, pulse_high=0.003, frequency=333.4)
