@@ -12,10 +12,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import SupportsIndex
+from weakref import WeakSet
 
 from edgekernel.sim.errors import SimulationError
 
@@ -44,15 +45,13 @@ class Stalls:
         self.switches = 0
         """How often somebody has waited on the clock; counted by the clock."""
         self._seen = 0
-        _watched.append(self)
+        _watched.add(self)
         time.sleep = _sleep
 
     def close(self) -> None:
         """Watch no longer."""
-        with suppress(ValueError):
-            _watched.remove(self)
-        if not _watched and time.sleep is _sleep:
-            time.sleep = _real_sleep
+        _watched.discard(self)
+        _restore_if_unused()
 
     def sleep(self, seconds: float) -> None:
         """Sleep in real time."""
@@ -87,17 +86,23 @@ class Stalls:
         return self._running() if threading.get_ident() == self._thread else None
 
 
-_watched: list[Stalls] = []
-"""Those of the clocks that are not closed."""
+_watched: WeakSet[Stalls] = WeakSet()
+"""Those of the clocks that are in use."""
+
+
+def _restore_if_unused() -> None:
+    if not _watched and time.sleep is _sleep:
+        time.sleep = _real_sleep
 
 
 def _sleep(seconds: float | SupportsIndex, /) -> None:
     """Stand in for `time.sleep` while there is a simulated clock."""
-    for stalls in _watched:
+    for stalls in list(_watched):
         fiber = stalls.refusal()
         if fiber is not None and (wait_s := float(seconds)) > 0:
             raise SimulationError(
                 f"{fiber}: time.sleep({wait_s:g}) waits in real time{at(sys._getframe(1))}; "
                 "write clock.sleep(...) of the runtime's clock (ctx.clock, self.clock)"
             )
+    _restore_if_unused()  # a clock may have been dropped without its end
     _real_sleep(seconds)
