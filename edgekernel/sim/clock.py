@@ -7,17 +7,16 @@ nanoseconds and ties go by the order of waiting, or by a seed, so the order neve
 
 from __future__ import annotations
 
-import heapq
 import math
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from itertools import count
+from heapq import heappop, heappush
 from random import Random
+from threading import get_ident
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from edgekernel.core.clock import NANOSECONDS, EventLike, utc
 
@@ -30,12 +29,12 @@ except ImportError as error:
 
 from edgekernel.sim.errors import SimulationError
 from edgekernel.sim.primitives import (
+    Flow,
     SimCondition,
     SimEvent,
     SimLock,
     SimQueue,
     SimThread,
-    Waiter,
 )
 from edgekernel.sim.stall import Stalls, at
 from edgekernel.sim.wall import WallTime
@@ -72,19 +71,19 @@ class SimClock:
         self.seed = seed
         self._random = None if seed is None else Random(seed)
         self._now_ns = 0
-        self._numbers = count()
-        self._timers: list[tuple[int, int, int, Waiter]] = []
-        self._ready: deque[Waiter] = deque()
-        self._fibers: dict[greenlet, SimThread] = {}
-        self._waiting: dict[Waiter, None] = {}
-        self._thread = threading.get_ident()
-        self._main = getcurrent()
+        self._number = 0  # of the latest wait
+        self._timers: list[tuple[int, int, int, Flow]] = []
+        self._ready: deque[Flow] = deque()
+        self._flows: dict[Flow, None] = {}
+        self._thread = get_ident()
+        self._main = self._current = Flow(getcurrent(), "main")
         self._hub = greenlet(self._loop)
-        self._closed = False
+        self._hub_flow = Flow(self._hub, "hub")
+        self._hub_runs = self._direct = self._closed = False
         self._rate: float | None = None
         self._paced_from = 0, 0.0
         self.rate = rate
-        self._stalls = Stalls(stall_s, self._running_fiber)
+        self._stalls = Stalls(stall_s, self._running_fiber, lambda: self._number)
 
     @property
     def closed(self) -> bool:
@@ -102,6 +101,7 @@ class SimClock:
             raise ValueError(f"rate={rate!r}: above 0, or None for as fast as can be")
         self._rate = rate
         self._paced_from = self._now_ns, time.monotonic()
+        self._choose_way()
 
     def now_utc(self) -> datetime:
         """Return the simulated wall time, timezone-aware, in UTC."""
@@ -204,18 +204,21 @@ class SimClock:
         here, when all have ended.
         """
         self._check_thread("close")
-        if getcurrent() is not self._main:
+        if self._current is not self._main:
             raise SimulationError("close: a fiber cannot end its own clock; whoever made it can")
         self._closed = True
         errors: list[BaseException] = []
-        for fiber, thread in list(self._fibers.items()):
-            fiber.parent = self._main  # where the end of the fiber comes back to
+        for flow in list(self._flows):
+            flow.fiber.parent = self._main.fiber  # where the end of the fiber comes back to
+            self._current = flow
             try:
-                fiber.throw(GreenletExit)
+                flow.fiber.throw(GreenletExit)
             except BaseException as error:
                 errors.append(error)
-            thread.finish()
-        self._fibers.clear()
+            self._current = self._main
+            if flow.thread is not None:
+                flow.thread.finish()
+        self._flows.clear()
         self._timers.clear()
         self._ready.clear()
         self._stalls.close()
@@ -233,73 +236,104 @@ class SimClock:
     ) -> None:
         self.close()
 
-    def wait(self, place: deque[Waiter] | None, timeout_s: float | None, what: str) -> bool:
-        """Wait in `place` until notified; return False if `timeout_s` seconds pass first."""
-        self._check_thread(what)
-        current = getcurrent()
-        if self._closed:
-            if current is self._main:
-                raise SimulationError(f"{what}: this simulated clock is closed")
-            raise GreenletExit
-        waiter = Waiter(current, what)
-        if place is not None:
-            place.append(waiter)
-        if timeout_s is not None:
-            self._set_timer(waiter, timeout_s)
-        self._waiting[waiter] = None
-        try:
-            if current is self._main:
-                with self._stalls.watching():
-                    self._hub.switch()
-            else:
-                self._hub.switch()
-        finally:
-            waiter.over = True
-            del self._waiting[waiter]
-            if place is not None and not waiter.notified:
-                place.remove(waiter)
-        return waiter.notified
+    def wait_until(self, wake: EventLike, monotonic_ns: int) -> bool:
+        """Wait until `wake` is set, at most to a monotonic time; return whether it is set."""
+        event = cast(SimEvent, wake)  # this clock's: events of another keep another time
+        return event.flag or self._wait(event.place, monotonic_ns, "event")
 
-    def _set_timer(self, waiter: Waiter, timeout_s: float) -> None:
+    def wait(self, place: deque[Flow] | None, timeout_s: float | None, what: str) -> bool:
+        """Wait in `place` until notified; return False if `timeout_s` seconds pass first."""
+        if timeout_s is None:
+            return self._wait(place, None, what)
         wait_ns = round(timeout_s * NANOSECONDS)
         if wait_ns < 1:  # or time would stand still for who waits for the rest of a float
             wait_ns = 1 if timeout_s > 0 else 0
-        tie = 0 if self._random is None else self._random.getrandbits(32)
-        heapq.heappush(self._timers, (self._now_ns + wait_ns, tie, next(self._numbers), waiter))
+        return self._wait(place, self._now_ns + wait_ns, what)
 
-    def notify(self, place: deque[Waiter], n: int = 1) -> None:
+    def _wait(self, place: deque[Flow] | None, due_ns: int | None, what: str) -> bool:
+        if get_ident() != self._thread:
+            self._refuse_thread(what)
+        flow = self._current
+        if self._closed:
+            self._refuse_closed(flow, what)
+        flow.what = what
+        flow.notified = False
+        self._number = flow.number = number = self._number + 1
+        if place is not None:
+            place.append(flow)
+        if due_ns is not None:
+            tie = 0 if self._random is None else self._random.getrandbits(32)
+            heappush(self._timers, (due_ns, tie, number, flow))
+        try:
+            if self._direct and flow is not self._main:
+                following = self._next_flow()
+                if following is not flow:
+                    self._current = following
+                    following.fiber.switch()
+            elif flow is not self._main:
+                self._hub.switch()
+            else:
+                with self._stalls.watching():
+                    self._hub.switch()
+        finally:
+            flow.number = 0
+            if place is not None and not flow.notified:
+                place.remove(flow)
+        return flow.notified
+
+    def _next_flow(self) -> Flow:
+        """Move time to the earliest deadline, if nobody is ready; return who runs then.
+
+        That is the hub if there is nobody: it tells.
+        """
+        if self._ready:
+            return self._ready.popleft()
+        timers = self._timers
+        while timers:
+            due_ns, _, number, flow = heappop(timers)
+            if flow.number == number:
+                flow.number = 0
+                if due_ns > self._now_ns:
+                    self._now_ns = due_ns
+                return flow
+        return self._hub_flow
+
+    def notify(self, place: deque[Flow], n: int = 1) -> None:
         """Make the first `n` that wait in `place` go on; they run when the present one waits."""
         while place and n > 0:
-            waiter = self._take_from(place)
-            if not waiter.over:
-                waiter.over = waiter.notified = True
-                self._ready.append(waiter)
+            flow = self._take_from(place)
+            if flow.number:
+                flow.number, flow.notified = 0, True
+                self._ready.append(flow)
                 n -= 1
 
     def launch(self, thread: SimThread, run: Callable[[], None]) -> None:
         """Make a fiber that runs when the present one waits."""
         self._check_thread(f"start of {thread.name}")
-        fiber = greenlet(run, self._hub)
-        self._fibers[fiber] = thread
-        self._ready.append(Waiter(fiber, "start"))
+        flow = Flow(greenlet(run, self._hub), thread.name, thread)
+        self._flows[flow] = None
+        self._ready.append(flow)
 
     def ended(self, error: BaseException | None) -> None:
         """Forget the running fiber; an error it died of is raised in the main one."""
-        self._fibers.pop(getcurrent(), None)
+        self._flows.pop(self._current, None)
         if error is not None:
-            self._main.throw(error)
+            self._throw_to_main(error)
 
-    def name_of(self, fiber: object) -> str:
-        """Return the name of a fiber's thread."""
-        thread = self._fibers.get(fiber)  # type: ignore[call-overload]
-        return thread.name if thread is not None else "main"
+    @property
+    def current(self) -> Flow:
+        """The fiber that runs."""
+        return self._current
+
+    def _throw_to_main(self, error: BaseException) -> None:
+        self._current = self._main
+        self._main.fiber.throw(error)
 
     def _running_fiber(self) -> str | None:
         """Return the name of the fiber that runs now; None if it is the main one."""
-        current = getcurrent()
-        return self._fibers[current].name if current in self._fibers else None
+        return None if self._current is self._main else self._current.name
 
-    def _take_from(self, place: deque[Waiter]) -> Waiter:
+    def _take_from(self, place: deque[Flow]) -> Flow:
         """Take the first; with a seed, any."""
         if self._random is None or len(place) == 1:
             return place.popleft()
@@ -310,35 +344,46 @@ class SimClock:
         return taken
 
     def _check_thread(self, what: str) -> None:
-        if threading.get_ident() != self._thread:
-            raise SimulationError(
-                f"{what}: a second thread uses a simulated clock. Start threads with "
-                "clock.Thread(...), not with threading.Thread(...)."
-            )
+        if get_ident() != self._thread:
+            self._refuse_thread(what)
+
+    @staticmethod
+    def _refuse_thread(what: str) -> None:
+        raise SimulationError(
+            f"{what}: a second thread uses a simulated clock. Start threads with "
+            "clock.Thread(...), not with threading.Thread(...)."
+        )
+
+    def _refuse_closed(self, flow: Flow, what: str) -> None:
+        if flow is self._main:
+            raise SimulationError(f"{what}: this simulated clock is closed")
+        raise GreenletExit
 
     def _next_ns(self) -> int | None:
         if self._ready:
             return self._now_ns
-        while self._timers and self._timers[0][3].over:
-            heapq.heappop(self._timers)
+        while self._timers and self._timers[0][3].number != self._timers[0][2]:
+            heappop(self._timers)
         return self._timers[0][0] if self._timers else None
 
     def _loop(self) -> None:
         """The hub: run who is ready; else move time to the earliest deadline."""
-        stalls = self._stalls
+        self._hub_runs = True
+        self._choose_way()
         while True:
             due_ns = self._next_ns()
-            stalls.switches += 1
             if due_ns is None:
-                self._main.throw(SimulationError(self._deadlock()))
-            elif self._ready:
-                self._take_from(self._ready).fiber.switch()
-            else:
-                if self._rate is not None and not self._paced(due_ns):
-                    continue  # who waited has been interrupted, and others may be due sooner
-                self._now_ns, _, _, waiter = heapq.heappop(self._timers)
-                waiter.over = True
-                waiter.fiber.switch()
+                self._throw_to_main(SimulationError(self._deadlock()))
+                continue
+            if self._rate is not None and not self._ready and not self._paced(due_ns):
+                continue  # who waited has been interrupted, and others may be due sooner
+            flow = self._take_from(self._ready) if self._ready else self._next_flow()
+            self._current = flow
+            flow.fiber.switch()
+
+    def _choose_way(self) -> None:
+        """Whether fibers go straight to the next one, and not by the hub."""
+        self._direct = self._hub_runs and self._random is None and self._rate is None
 
     def _paced(self, due_ns: int) -> bool:
         """Wait in real time until a moment has come; False if that was interrupted."""
@@ -347,16 +392,16 @@ class SimClock:
         due_s = from_s + (due_ns - from_ns) / NANOSECONDS / self._rate
         try:
             while (left_s := due_s - time.monotonic()) > 0:
-                self._stalls.switches += 1  # nobody is to blame for this wait
+                self._number += 1  # nobody is to blame for this wait
                 self._stalls.sleep(min(left_s, 1.0))
         except BaseException as error:  # such as Ctrl-C, which is for the main one
-            self._main.throw(error)
+            self._throw_to_main(error)
             return False
         return True
 
     def _deadlock(self) -> str:
         lines = [
-            f"  {self.name_of(waiter.fiber)}: {waiter.what}{at(waiter.fiber.gr_frame)}"
-            for waiter in self._waiting
+            f"  {flow.name}: {flow.what}{at(flow.fiber.gr_frame)}"
+            for flow in (self._main, *self._flows)
         ]
         return "everybody waits and no deadline will come:\n" + "\n".join(lines)

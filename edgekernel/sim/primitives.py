@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from greenlet import GreenletExit, getcurrent, greenlet
+from greenlet import GreenletExit, greenlet
 
 from edgekernel.core.clock import NANOSECONDS
 
@@ -16,16 +16,19 @@ if TYPE_CHECKING:
     from edgekernel.sim.clock import SimClock
 
 
-class Waiter:
-    """One wait of one fiber: over when it is notified or when its time comes."""
+class Flow:
+    """A fiber of a clock, and what it waits for."""
 
-    __slots__ = ("fiber", "notified", "over", "what")
+    __slots__ = ("fiber", "name", "notified", "number", "thread", "what")
 
-    def __init__(self, fiber: greenlet, what: str) -> None:
+    def __init__(self, fiber: greenlet, name: str, thread: SimThread | None = None) -> None:
         self.fiber = fiber
-        self.what = what
+        self.name = name
+        self.thread = thread
+        self.number = 0
+        """Of its present wait; 0 while it does not wait, or what it waited for has come."""
         self.notified = False
-        self.over = False
+        self.what = ""
 
 
 class SimThread:
@@ -36,7 +39,7 @@ class SimThread:
         self._clock = clock
         self._target = target
         self._started = self._alive = False
-        self._joining: deque[Waiter] = deque()
+        self._joining: deque[Flow] = deque()
 
     def start(self) -> None:
         """Let it run as soon as the present fiber waits."""
@@ -79,25 +82,26 @@ class SimEvent:
 
     def __init__(self, clock: SimClock) -> None:
         self._clock = clock
-        self._set = False
-        self._place: deque[Waiter] = deque()
+        self.flag = False
+        self.place: deque[Flow] = deque()
+        """Where those wait who wait for it."""
 
     def is_set(self) -> bool:
         """Say whether it is set."""
-        return self._set
+        return self.flag
 
     def set(self) -> None:
         """Set it; all who wait go on."""
-        self._set = True
-        self._clock.notify(self._place, len(self._place))
+        self.flag = True
+        self._clock.notify(self.place, len(self.place))
 
     def clear(self) -> None:
         """Unset it."""
-        self._set = False
+        self.flag = False
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is set, at most `timeout` simulated seconds; return whether it was."""
-        return self._set or self._clock.wait(self._place, timeout, "event")
+        return self.flag or self._clock.wait(self.place, timeout, "event")
 
 
 class SimLock:
@@ -106,19 +110,19 @@ class SimLock:
     def __init__(self, clock: SimClock) -> None:
         self._clock = clock
         self._held = False
-        self._holder: object = None
-        self._place: deque[Waiter] = deque()
+        self._holder: Flow | None = None
+        self._place: deque[Flow] = deque()
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
         """Take it, waiting at most `timeout` simulated seconds (-1: for ever)."""
         if self._held:
             if not blocking:
                 return False
-            what = f"lock that {self._clock.name_of(self._holder)} has"
+            what = f"lock that {self._holder.name if self._holder else 'nobody'} has"
             if not self._clock.wait(self._place, None if timeout < 0 else timeout, what):
                 return False
         self._held = True
-        self._holder = getcurrent()
+        self._holder = self._clock.current
         return True
 
     def release(self) -> None:
@@ -152,7 +156,7 @@ class SimCondition:
     def __init__(self, clock: SimClock) -> None:
         self._clock = clock
         self._lock = SimLock(clock)
-        self._place: deque[Waiter] = deque()
+        self._place: deque[Flow] = deque()
 
     def __enter__(self) -> bool:
         return self._lock.acquire()
@@ -191,8 +195,8 @@ class SimQueue:
         self._clock = clock
         self._maxsize = maxsize
         self._items: deque[Any] = deque()
-        self._getting: deque[Waiter] = deque()
-        self._putting: deque[Waiter] = deque()
+        self._getting: deque[Flow] = deque()
+        self._putting: deque[Flow] = deque()
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         """Append an item, waiting for room at most `timeout` simulated seconds."""
@@ -215,7 +219,7 @@ class SimQueue:
     def _until(
         self,
         possible: Callable[[], bool],
-        place: deque[Waiter],
+        place: deque[Flow],
         block: bool,
         timeout: float | None,
         otherwise: type[Exception],

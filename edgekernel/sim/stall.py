@@ -37,13 +37,20 @@ def at(frame: FrameType | None) -> str:
 class Stalls:
     """Watches one simulated clock, in the thread that made it."""
 
-    def __init__(self, limit_s: float | None, running: Callable[[], str | None]) -> None:
-        """Interrupt what runs for `limit_s` real seconds; `running` names the fiber that runs."""
+    def __init__(
+        self,
+        limit_s: float | None,
+        running: Callable[[], str | None],
+        progress: Callable[[], int],
+    ) -> None:
+        """Interrupt what runs for `limit_s` real seconds.
+
+        `running` names the fiber that runs, `progress` grows with every wait on the clock.
+        """
         self._limit_s = limit_s
         self._running = running
         self._thread = threading.get_ident()
-        self.switches = 0
-        """How often somebody has waited on the clock; counted by the clock."""
+        self._progress = progress
         self._seen = 0
         _watched.add(self)
         time.sleep = _sleep
@@ -64,7 +71,7 @@ class Stalls:
         if not free or signal.getsignal(signal.SIGALRM) is not signal.SIG_DFL:
             yield
             return
-        self._seen = self.switches - 1
+        self._seen = -1
         signal.signal(signal.SIGALRM, self._look)
         signal.setitimer(signal.ITIMER_REAL, self._limit_s or 0.0, self._limit_s or 0.0)
         try:
@@ -74,8 +81,8 @@ class Stalls:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
     def _look(self, number: int, frame: FrameType | None) -> None:
-        seen, self._seen = self._seen, self.switches
-        if seen == self.switches:
+        seen, self._seen = self._seen, self._progress()
+        if seen == self._seen:
             raise SimulationError(
                 f"{self._running() or 'main'} has not waited on the simulated clock for "
                 f"{self._limit_s:g} s of real time{at(frame)}"
