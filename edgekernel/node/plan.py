@@ -138,14 +138,17 @@ def _loops(devices: Sequence[PlannedDevice]) -> Iterator[str]:
         yield f"devices.{error.args[1][0]}: needs its own lines: {' -> '.join(error.args[1])}"
 
 
-def _board(name: str) -> Board:
-    if name != "auto":
-        return load_board(name)
+def this_machine() -> tuple[str, ...]:
+    """Return the `compatible` strings of the machine that this runs on; none without a device
+    tree."""
     try:
-        compatible = _DEVICE_TREE.read_bytes().decode().rstrip("\0").split("\0")
+        return tuple(_DEVICE_TREE.read_bytes().decode().rstrip("\0").split("\0"))
     except OSError:
-        compatible = []
-    return find_board(tuple(compatible))
+        return ()
+
+
+def _board(name: str) -> Board:
+    return find_board(this_machine()) if name == "auto" else load_board(name)
 
 
 def _plan_device(
