@@ -109,11 +109,12 @@ def draw(header: str, pins: tuple[Pin, ...], *, with_users: bool) -> Table:
 
 
 def _listing(found: Iterable[Bus], *, with_users: bool) -> Table:
-    listing = table("", "bus", "device", "lines", *(["used by"] if with_users else []))
+    listing = table("", "bus", "device", "lines", "used by" if with_users else "switched on by")
     for bus in found:
         clock = f" at {bus.speed_hz // 1000} kHz" if bus.speed_hz else ""
-        users = [Text(", ".join(bus.users), style=_USED)] if with_users else []
-        listing.add_row(bus.name, bus.device + clock, ", ".join(bus.lines) or "-", *users)
+        users = Text(", ".join(bus.users), style=_USED)
+        last = users if with_users else bus.enable or "-"
+        listing.add_row(bus.name, bus.device + clock, ", ".join(bus.lines) or "-", last)
     return listing
 
 

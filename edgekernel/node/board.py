@@ -33,7 +33,12 @@ class _Gpio(_Table):
     lines: dict[str, int | _Line]
 
 
-class _Bus(_Table):
+class _Enabled(_Table):
+    enable: str = ""
+    """How it is switched on: a line of config.txt, an overlay, or what else the system wants."""
+
+
+class _Bus(_Enabled):
     device: str
     lines: list[str] = Field(default_factory=list)
     speed_hz: int | None = Field(default=None, gt=0)
@@ -45,12 +50,12 @@ class _Spi(_Bus):
     """The line of its chip select; `lines` are those that the chips of one bus share."""
 
 
-class _OneWire(_Table):
+class _OneWire(_Enabled):
     folder: str = "/sys/bus/w1/devices"
     lines: list[str] = Field(default_factory=list)
 
 
-class _Pwm(_Table):
+class _Pwm(_Enabled):
     controller: str
     channel: int = Field(ge=0)
 
@@ -97,6 +102,9 @@ class Board:
         buses: dict[str, _Bus | _OneWire] = {**document.i2c, **document.uart, **document.spi}
         buses |= document.onewire
         self._taken = {name: bus.lines for name, bus in buses.items()}
+        self._enable = {
+            name: each.enable for name, each in {**buses, **document.pwm}.items() if each.enable
+        }
 
     @property
     def chips(self) -> tuple[str, ...]:
@@ -131,6 +139,10 @@ class Board:
     def speed_hz(self, bus: str) -> int:
         """Return the clock of an I²C bus in Hz: 100 kHz unless the board says otherwise."""
         return self._i2c[bus].speed_hz or 100_000
+
+    def enable(self, name: str) -> str:
+        """Return how a bus, port, chip select or PWM line is switched on; "" if nobody says."""
+        return self._enable.get(name, "")
 
     def line(self, name: str) -> LineAddress:
         """Find a line by its name ("GPIO17"), header pin ("J8:11") or label.

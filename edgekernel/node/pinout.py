@@ -42,6 +42,8 @@ class Bus:
     """Its device file; of a 1-Wire bus the folder of its chips."""
     lines: tuple[str, ...]
     """The lines that it needs for itself, the chip select last."""
+    enable: str = ""
+    """How it is switched on."""
     speed_hz: int | None = None
     """The clock of an I²C bus."""
     users: tuple[str, ...] = ()
@@ -70,27 +72,27 @@ def headers(board: Board, plan: Plan | None = None) -> dict[str, tuple[Pin, ...]
 
 def buses(board: Board, plan: Plan | None = None) -> tuple[Bus, ...]:
     """Return what a board has beside single lines, and the ports that only the plan has."""
-    found = [
-        *(
-            Bus(name, "i2c", bus.device, _lines(board, name), board.speed_hz(name))
-            for name, bus in board.buses.items()
-        ),
-        *(Bus(name, "spi", bus.device, _lines(board, name)) for name, bus in board.selects.items()),
-        *(
-            Bus(name, "onewire", bus.folder, _lines(board, name))
-            for name, bus in board.onewires.items()
-        ),
-        *(
-            Bus(name, "uart", port.device, _lines(board, name))
-            for name, port in board.ports.items()
-        ),
-    ]
+    kinds: dict[Literal["i2c", "uart", "spi", "onewire"], dict[str, str]] = {
+        "i2c": {name: bus.device for name, bus in board.buses.items()},
+        "spi": {name: select.device for name, select in board.selects.items()},
+        "onewire": {name: bus.folder for name, bus in board.onewires.items()},
+        "uart": {name: port.device for name, port in board.ports.items()},
+    }
     users = {} if plan is None else _users(plan)
-    known = {bus.name for bus in found}
-    found += [Bus(name, "uart", name, ()) for name in users if name not in known]
+    known = {name for devices in kinds.values() for name in devices}
+    kinds["uart"] |= {name: name for name in users if name not in known}
     return tuple(
-        Bus(b.name, b.kind, b.device, b.lines, b.speed_hz, tuple(users.get(b.name, ())))
-        for b in found
+        Bus(
+            name,
+            kind,
+            device,
+            _lines(board, name),
+            board.enable(name),
+            board.speed_hz(name) if kind == "i2c" else None,
+            tuple(users.get(name, ())),
+        )
+        for kind, devices in kinds.items()
+        for name, device in devices.items()
     )
 
 
@@ -121,8 +123,11 @@ def _functions(board: Board) -> dict[str, list[str]]:
             name = bus.name if select is not None and line == select.name else shared
             if name not in found.setdefault(line, []):
                 found[line].append(name)
-    for line in board.pwm_lines:
-        found.setdefault(line, []).append(f"pwm ch{board.pwm(line, software=False).channel}")
+    timers = {line: board.pwm(line, software=False) for line in board.pwm_lines}
+    several = len({timer.controller for timer in timers.values()}) > 1
+    for line, timer in timers.items():
+        # The channel alone says which lines share one, unless there is more than one controller.
+        found.setdefault(line, []).append("pwm" if several else f"pwm ch{timer.channel}")
     return found
 
 

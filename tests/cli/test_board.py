@@ -40,7 +40,8 @@ def test_header_is_drawn() -> None:
     assert "GPIO17 11 12 GPIO18 PWM0 pwm ch0" in lines
     assert "reserved GPIO0 27 28 GPIO1 reserved" in lines
     assert "reserved: GPIO0: HAT EEPROM (ID_SD)" in lines
-    assert "i2c1 /dev/i2c-1 at 100 kHz GPIO2, GPIO3" in lines
+    wide = rows(invoke("raspberrypi/4b", columns=100))
+    assert "w1 /sys/bus/w1/devices GPIO4 config.txt: dtoverlay=w1-gpio" in wide
     assert lines[-1] == "GPIO chips: pinctrl-bcm2711"
 
 
@@ -59,6 +60,7 @@ def test_every_board_fits(name: str) -> None:
     """Every board can be drawn in 80 columns, with nothing cut, each pin on one line."""
     result = invoke(name)
     lines = rows(result)
+    assert lines[-1].startswith("GPIO chips: ")
     assert "…" not in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
     shown = json.loads(invoke(name, "--json").stdout)

@@ -25,6 +25,7 @@ lines = { GPIO2 = 2, GPIO3 = 3, GPIO17 = 517, GPIO14 = 14 }
 [i2c.i2c1]
 device = "/dev/i2c-1"
 lines = ["GPIO2", "GPIO3"]
+enable = "an overlay"
 
 [uart.uart0]
 device = "/dev/ttyS0"
@@ -55,6 +56,11 @@ def test_bus_and_port(board: Board) -> None:
     assert board.port("uart0") == PortAddress("uart0", "/dev/ttyS0")
     assert [line.name for line in board.lines_of("i2c1")] == ["GPIO2", "GPIO3"]
     assert board.lines_of("uart0") == []
+
+
+def test_how_it_is_switched_on(board: Board) -> None:
+    """A board may say how a bus or port is switched on."""
+    assert (board.enable("i2c1"), board.enable("uart0")) == ("an overlay", "")
 
 
 def test_port_by_path(board: Board) -> None:
