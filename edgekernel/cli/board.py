@@ -16,9 +16,9 @@ from rich.text import Text
 from edgekernel.cli.console import Exit, fail, out, print_json, table
 from edgekernel.core.errors import ConfigError
 from edgekernel.node.board import Board
-from edgekernel.node.packs import board_names, find_board, load_board
+from edgekernel.node.packs import board_names, load_board
 from edgekernel.node.pinout import Bus, Pin, buses, headers
-from edgekernel.node.plan import Plan, make_plan, this_machine
+from edgekernel.node.plan import Plan, find_this_board, make_plan
 
 _STYLES = {"supply": "red", "ground": "dim", "other": "dim"}
 _USED, _RESERVED, _FUNCTION = "bold green", "yellow", "cyan"
@@ -144,4 +144,4 @@ def _find(name: str | None, plan: Plan | None) -> Board:
                 f"{plan.path.name} is for the board {plan.board.id}, not for {name}: leave out one"
             )
         return plan.board
-    return find_board(this_machine()) if name in (None, "auto") else load_board(name)
+    return find_this_board() if name in (None, "auto") else load_board(name)

@@ -33,14 +33,11 @@ class _Gpio(_Table):
     lines: dict[str, int | _Line]
 
 
-class _Enabled(_Table):
-    enable: str = ""
-    """How it is switched on: a line of config.txt, an overlay, or what else the system wants."""
-
-
-class _Bus(_Enabled):
+class _Bus(_Table):
     device: str
     lines: list[str] = Field(default_factory=list)
+    enable: str = ""
+    """What switches it on: a line of config.txt, an overlay, a kernel module."""
     speed_hz: int | None = Field(default=None, gt=0)
     """The clock that an I²C bus has unless the system is told otherwise."""
 
@@ -50,14 +47,16 @@ class _Spi(_Bus):
     """The line of its chip select; `lines` are those that the chips of one bus share."""
 
 
-class _OneWire(_Enabled):
+class _OneWire(_Table):
     folder: str = "/sys/bus/w1/devices"
     lines: list[str] = Field(default_factory=list)
+    enable: str = ""
 
 
-class _Pwm(_Enabled):
+class _Pwm(_Table):
     controller: str
     channel: int = Field(ge=0)
+    enable: str = ""
 
 
 class _BoardDocument(_Table):
@@ -102,9 +101,8 @@ class Board:
         buses: dict[str, _Bus | _OneWire] = {**document.i2c, **document.uart, **document.spi}
         buses |= document.onewire
         self._taken = {name: bus.lines for name, bus in buses.items()}
-        self._enable = {
-            name: each.enable for name, each in {**buses, **document.pwm}.items() if each.enable
-        }
+        self._enabling = {name: bus.enable for name, bus in buses.items()}
+        self._enabling |= {line: timer.enable for line, timer in document.pwm.items()}
 
     @property
     def chips(self) -> tuple[str, ...]:
@@ -139,10 +137,6 @@ class Board:
     def speed_hz(self, bus: str) -> int:
         """Return the clock of an I²C bus in Hz: 100 kHz unless the board says otherwise."""
         return self._i2c[bus].speed_hz or 100_000
-
-    def enable(self, name: str) -> str:
-        """Return how a bus, port, chip select or PWM line is switched on; "" if nobody says."""
-        return self._enable.get(name, "")
 
     def line(self, name: str) -> LineAddress:
         """Find a line by its name ("GPIO17"), header pin ("J8:11") or label.
@@ -216,6 +210,11 @@ class Board:
     def lines_of(self, name: str) -> list[LineAddress]:
         """Return the lines that a bus, chip select or serial port needs for itself."""
         return [self.lines[line] for line in self._taken.get(name, ())]
+
+    def enabling(self, name: str) -> str:
+        """Return what switches a bus, port or PWM line on, such as a line of config.txt; may be
+        empty."""
+        return self._enabling.get(name, "")
 
     def select_line(self, name: str) -> LineAddress | None:
         """Return the line of an SPI chip select, if the board says which it is."""

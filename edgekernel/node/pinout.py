@@ -87,8 +87,8 @@ def buses(board: Board, plan: Plan | None = None) -> tuple[Bus, ...]:
             kind,
             device,
             _lines(board, name),
-            board.enable(name),
-            board.speed_hz(name) if kind == "i2c" else None,
+            board.enabling(name),
+            (plan or board).speed_hz(name) if kind == "i2c" else None,
             tuple(users.get(name, ())),
         )
         for kind, devices in kinds.items()

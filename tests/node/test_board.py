@@ -60,7 +60,7 @@ def test_bus_and_port(board: Board) -> None:
 
 def test_how_it_is_switched_on(board: Board) -> None:
     """A board may say how a bus or port is switched on."""
-    assert (board.enable("i2c1"), board.enable("uart0")) == ("an overlay", "")
+    assert (board.enabling("i2c1"), board.enabling("uart0")) == ("an overlay", "")
 
 
 def test_port_by_path(board: Board) -> None:
