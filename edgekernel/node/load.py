@@ -142,11 +142,15 @@ def _run(runtime: Runtime, clock: SimClock, polls: Iterable[_Polls]) -> None:
     with runtime:
         clock.run_until(lambda: all(len(each.done) >= _ENOUGH for each in polls), _MINUTE_S)
         for each in polls:  # those that are polled more rarely are asked to
-            while len(each.done) < _ENOUGH and not each.failure:
-                done = len(each.done)
-                each.device.poll_at(clock.monotonic_ns())
-                if not clock.run_until(lambda e=each, n=done: len(e.done) > n, _ONE_POLL_S):  # type: ignore[misc]
-                    break
+            while len(each.done) < _ENOUGH and not each.failure and _ask(clock, each):
+                pass
+
+
+def _ask(clock: SimClock, polls: _Polls) -> bool:
+    """Let a device be polled once more; say whether it was."""
+    done = len(polls.done)
+    polls.device.poll_at(clock.monotonic_ns())
+    return clock.run_until(lambda: len(polls.done) > done, _ONE_POLL_S)
 
 
 def _devices_alone(plan: Plan) -> Plan:
