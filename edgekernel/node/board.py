@@ -56,6 +56,7 @@ class _OneWire(_Table):
 class _Pwm(_Table):
     controller: str
     channel: int = Field(ge=0)
+    enable: str = ""
 
 
 class _BoardDocument(_Table):
@@ -101,6 +102,7 @@ class Board:
         buses |= document.onewire
         self._taken = {name: bus.lines for name, bus in buses.items()}
         self._enabling = {name: bus.enable for name, bus in buses.items()}
+        self._enabling |= {line: timer.enable for line, timer in document.pwm.items()}
 
     @property
     def chips(self) -> tuple[str, ...]:
@@ -210,7 +212,8 @@ class Board:
         return [self.lines[line] for line in self._taken.get(name, ())]
 
     def enabling(self, name: str) -> str:
-        """Return what switches a bus or port on, such as a line of config.txt; may be empty."""
+        """Return what switches a bus, port or PWM line on, such as a line of config.txt; may be
+        empty."""
         return self._enabling.get(name, "")
 
     def select_line(self, name: str) -> LineAddress | None:
