@@ -76,6 +76,16 @@ class LinePin(LGPIOPin):
     def _set_state(self, value: bool) -> None:
         self._try(lgpio.gpio_write, int(value))
 
+    def _call_when_changed(  # type: ignore[override]  # as LGPIOPin's
+        self, chip: int, gpio: int, level: int, ticks: int
+    ) -> None:
+        """Hand on an edge with the kernel's own time: monotonic, in nanoseconds.
+
+        It is the default clock of a line request (Linux, include/uapi/linux/gpio.h,
+        struct gpio_v2_line_event), which lgpio leaves as it is.
+        """
+        super(LGPIOPin, self)._call_when_changed(ticks, level)
+
     def _enable_event_detect(self) -> None:
         try:
             super()._enable_event_detect()

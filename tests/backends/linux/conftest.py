@@ -37,11 +37,11 @@ class Machine:
         self.labels[number] = label
         (self.folder / f"gpiochip{number}").touch()
 
-    def edge(self, chip: int, offset: int, level: int) -> None:
-        """Change the level of a line from outside."""
+    def edge(self, chip: int, offset: int, level: int, at_ns: int) -> None:
+        """Change the level of a line from outside; the kernel's time of the edge is `at_ns`."""
         self.levels[chip, offset] = level
         if (chip, offset) in self.watchers:
-            self.watchers[chip, offset](chip, offset, level, 0)
+            self.watchers[chip, offset](chip, offset, level, at_ns)
 
 
 class _Callback:

@@ -23,19 +23,10 @@ LAMP = LineAddress("GPIO17", "pinctrl-bcm2711", 17)
 BUTTON = LineAddress("GPIO27", "pinctrl-bcm2711", 27)
 
 
-class FrozenClock(SystemClock):
-    """The real clock, but its monotonic time is always the same."""
-
-    @staticmethod
-    def monotonic_ns() -> int:
-        """Return 1.5 s."""
-        return 1_500_000_000
-
-
 @pytest.fixture
 def backend(machine: Machine) -> Iterator[Backend]:
     """A LinuxBackend on the stand-in."""
-    made = LinuxBackend(FrozenClock(), folder=machine.folder)
+    made = LinuxBackend(SystemClock(), folder=machine.folder)
     yield made
     made.close()
     assert machine.open_chips == []
@@ -184,16 +175,16 @@ def test_input_pull(backend: Backend, machine: Machine, pull: Pull, flag: int) -
 
 
 def test_edges(backend: Backend, machine: Machine) -> None:
-    """Each edge arrives with its level and the clock's time; none arrives after close."""
+    """Each edge arrives with its level and the kernel's time; none arrives after close."""
     edges: list[Edge] = []
     line = backend.digital_input(BUTTON)
     line.open(Pull.UP, edges.append)
     assert machine.calls[1:] == [("claim_alert", 1, 27, 3, 32)]
-    machine.edge(1, 27, 0)
-    machine.edge(1, 27, 1)
-    assert edges == [Edge(False, 1_500_000_000), Edge(True, 1_500_000_000)]
+    machine.edge(1, 27, 0, 1_500_000_001)
+    machine.edge(1, 27, 1, 1_500_000_002)
+    assert edges == [Edge(False, 1_500_000_001), Edge(True, 1_500_000_002)]
     line.close()
-    machine.edge(1, 27, 0)
+    machine.edge(1, 27, 0, 1_500_000_003)
     assert len(edges) == 2
     assert machine.calls[2:] == [("cancel", 1, 27), ("free", 1, 27)]
 
@@ -207,7 +198,7 @@ def test_edge_handler_raises(
         raise ZeroDivisionError
 
     backend.digital_input(BUTTON).open(Pull.UP, fail)
-    machine.edge(1, 27, 1)
+    machine.edge(1, 27, 1, 1)
     assert "GPIO27: what was called for its edge raised" in caplog.text
     assert "ZeroDivisionError" in caplog.text
 
