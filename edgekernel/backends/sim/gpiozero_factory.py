@@ -35,8 +35,7 @@ class GpiozeroSimFactory(SimFactory):
         """Return the time that `stamp` and `ticks_diff` count in."""
         return self.clock.monotonic_ns() / NANOSECONDS
 
-    @staticmethod
-    def ticks_diff(later: float, earlier: float) -> float:
+    def ticks_diff(self, later: float, earlier: float) -> float:
         """Return the seconds between two times."""
         return later - earlier
 

@@ -1,5 +1,8 @@
 """Simulated gpiozero pins, which keep what a pin of Linux keeps."""
 
+# gpiozero's base class says for each of these that a pin does not have it.
+# pyright: reportIncompatibleMethodOverride=false
+
 from __future__ import annotations
 
 from collections import deque

@@ -100,6 +100,6 @@ def test_pulses_on_the_wire(duty: float) -> None:
     line.open(Pull.UP)
     pulses = backend.pwm_output(PwmAddress(FIRST), software=True)
     pulses.open(100, duty)
-    assert abs(sum(line.read() for _ in range(200)) / 200 - duty) <= 1 / 200
+    assert abs(sum(line.read() for _ in range(200)) / 200 - duty) <= 0.01
     pulses.close()
     assert line.read() is False
