@@ -83,9 +83,7 @@ class SettledInput:
             settling = self._settling
             if settling is None:
                 return self._raw.read()
-            self._look(settling)
-            if self._untold:  # told from the backend's thread, as ever
-                self._watcher.call_at(self._clock.monotonic_ns(), self._due)
+            self._look(settling)  # what it settles is told by the watcher, which is due too
             return settling.level
 
     def close(self) -> None:
@@ -93,7 +91,6 @@ class SettledInput:
         with self._lock:
             self._settling = self._on_edge = None
             self._untold.clear()
-        self._watcher.forget(self._due)
         self._raw.close()
 
     def _take_edge(self, edge: Edge) -> None:

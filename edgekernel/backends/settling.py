@@ -22,21 +22,17 @@ class Settling:
         self._settle_ns = settle_ns
         self._now = level
         self._since_ns = at_ns
-        self._unannounced = False  # `_now` was found by a look, and its edge may be on its way
 
     def edge(self, level: bool, at_ns: int) -> Edge | None:
         """Take an edge, to `level` at `at_ns`; return the change that had settled before it."""
         settled = self._settle(at_ns)
-        if self._unannounced and level == self._now:
-            at_ns = min(at_ns, self._since_ns)
-        self._begin(level, at_ns)
+        self._begin(level, at_ns)  # if a look found the change first, this is its exact time
         return settled
 
     def look(self, level: bool, at_ns: int) -> Edge | None:
         """Take the level that the line has, read after `at_ns`; return what has settled."""
         if level != self._now:
             self._begin(level, at_ns)
-            self._unannounced = True
             return None
         settled = self._settle(at_ns)
         if at_ns - self._since_ns >= self._settle_ns:
@@ -44,7 +40,7 @@ class Settling:
         return settled
 
     def _begin(self, level: bool, at_ns: int) -> None:
-        self._now, self._since_ns, self._unannounced = level, at_ns, False
+        self._now, self._since_ns = level, at_ns
         self.due_ns = at_ns + self._settle_ns  # also back at the old level: was it the last edge?
 
     def _settle(self, until_ns: int) -> Edge | None:

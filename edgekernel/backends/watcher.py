@@ -37,11 +37,6 @@ class Watcher:
             if self._wakes_ns is None or due_ns < self._wakes_ns:
                 self._changed.notify()
 
-    def forget(self, call: Call) -> None:
-        """Do not make `call`, unless it is under way."""
-        with self._changed:
-            self._due_ns.pop(call, None)
-
     def close(self) -> None:
         """End the thread, after the call that is under way. Closing twice is harmless."""
         with self._changed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -119,23 +120,21 @@ def test_read_is_settled(backend: SimBackend, clock: SimClock) -> None:
 
 
 def test_told_one_at_a_time(backend: SimBackend, clock: SimClock) -> None:
-    """While one change is told, the next one waits, even if it settles meanwhile."""
+    """While one change is told, the next ones wait, though their edges have come meanwhile."""
     seen: list[str] = []
 
     def slow(edge: Edge) -> None:
         seen.append(f"in {edge.level:d}")
-        if edge.level:
-            backend.line("GPIO27").drive(False)
-            clock.sleep(1)
+        clock.sleep(1)
         seen.append(f"out {edge.level:d}")
 
-    line = backend.digital_input(LINE)
-    line.open(Pull.DOWN, slow, settle_s=SETTLE_S)
-    backend.line("GPIO27").drive(True)
-    clock.advance(0.5)
-    line.read()
-    clock.advance(2)
-    assert seen == ["in 1", "out 1", "in 0", "out 0"]
+    backend.digital_input(LINE).open(Pull.DOWN, slow, settle_s=SETTLE_S)
+    for level in (True, False, True):
+        backend.line("GPIO27").drive(level)
+        clock.advance(0.1)
+    assert seen == ["in 1"]
+    clock.advance(5)
+    assert seen == ["in 1", "out 1", "in 0", "out 0", "in 1", "out 1"]
 
 
 def test_handler_raises(
@@ -174,6 +173,27 @@ def test_closed(backend: SimBackend, clock: SimClock) -> None:
     assert [edge.level for edge, _ in seen] == [False]
 
 
+def test_closed_while_telling(backend: SimBackend, clock: SimClock) -> None:
+    """What was not told when the line was closed is not told when it is open again."""
+    seen: list[str] = []
+
+    def slow(edge: Edge) -> None:
+        seen.append(f"before: {edge.level:d}")
+        clock.sleep(10)
+
+    line = backend.digital_input(LINE)
+    line.open(Pull.DOWN, slow, settle_s=SETTLE_S)
+    for level in (True, False, True):
+        backend.line("GPIO27").drive(level)
+        clock.advance(0.1)
+    line.close()
+    line.open(Pull.DOWN, lambda edge: seen.append(f"after: {edge.level:d}"), settle_s=SETTLE_S)
+    clock.advance(20)
+    backend.line("GPIO27").drive(False)
+    clock.advance(1)
+    assert seen == ["before: 1", "after: 0"]
+
+
 @pytest.mark.parametrize("settle_s", [-0.001, 10.001, float("nan")])
 def test_impossible_settle_time(backend: SimBackend, settle_s: float) -> None:
     """A settle time below 0 or above 10 s is refused, and the line stays closed."""
@@ -208,3 +228,24 @@ def test_real_time() -> None:
     assert clock.monotonic_ns() - driven_ns >= 5_000_000
     backend.close()
     assert [edge.level for edge in told] == [True]
+
+
+def test_edges_and_looks_from_two_threads() -> None:
+    """On real threads, with random and lost edges while the line is read: levels alternate, and
+    the last one told is the line's."""
+    clock, random, told, level = SystemClock(), Random(4), list[bool](), False
+    backend = SimBackend(clock)
+    line = backend.digital_input(LINE)
+    line.open(Pull.DOWN, lambda edge: told.append(edge.level), settle_s=0.0005)
+    for _ in range(300):
+        level = not level
+        backend.line("GPIO27").drive(level, lose_edge=random.random() < 0.2)
+        clock.sleep(random.random() * 0.001)
+        line.read()
+    end_s = clock.monotonic() + 30
+    while (told[-1] if told else False) != level and clock.monotonic() < end_s:
+        line.read()
+        clock.sleep(0.001)
+    backend.close()
+    assert told == [number % 2 == 0 for number in range(len(told))]
+    assert (told[-1] if told else False) == level

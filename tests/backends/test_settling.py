@@ -133,6 +133,15 @@ def test_edge_after_its_look() -> None:
     assert machine.look(True, 3 * SETTLE_NS) is None
 
 
+def test_looks_after_a_bounce() -> None:
+    """Also back at the old level it is looked at once more: the last edge may have got lost."""
+    machine = Settling(False, 0, SETTLE_NS)
+    machine.look(False, SETTLE_NS)
+    machine.edge(True, 2 * SETTLE_NS)
+    machine.edge(False, 2 * SETTLE_NS + 10)
+    assert machine.due_ns == 3 * SETTLE_NS + 10
+
+
 def test_rest_needs_no_look() -> None:
     """A line that rests is not looked at: once after it was opened, then after its next edge."""
     machine = Settling(True, 7, SETTLE_NS)

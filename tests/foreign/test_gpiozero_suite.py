@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from pathlib import Path
 
 import pytest
@@ -29,6 +29,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, st
     """Run the suite in a process of its own: per test its outcome and the reason."""
     if not SUITE.is_dir():
         pytest.fail(f"{SUITE} is missing: run tools/fetch-foreign-suites {sys.prefix}")
+    if "edgekernel-sim" not in entry_points(group="gpiozero_pin_factories").names:
+        pytest.fail("edgekernel is installed without its pin factory: install it anew (make test)")
     folder = tmp_path_factory.mktemp("gpiozero")
     (folder / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     done = subprocess.run(

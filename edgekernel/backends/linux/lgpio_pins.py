@@ -27,6 +27,9 @@ _PULL_FLAGS = {
     "down": lgpio.SET_PULL_DOWN,
 }
 
+_LGPIO = "lg"
+"""The label of lines that lgpio holds, for whichever program."""
+
 
 class ChipFactory(LGPIOFactory):
     """The pins of one GPIO chip, by offset; any chip of any board."""
@@ -186,8 +189,12 @@ class LinePin(LGPIOPin):
                 f"in use (consumer {consumer!r}); GPIO lines are held by {', '.join(processes)}. "
                 "Stop that program or choose another line"
             )
+        by = (
+            "by this program itself, past edgekernel"
+            if consumer == _LGPIO
+            else "by a kernel driver, such as an overlay of config.txt brings"
+        )
         return (
-            f"in use (consumer {consumer!r}) by a kernel driver, such as an overlay of config.txt "
-            "brings, or by another user's program (sudo fuser -v "
-            f"{self.factory.file} names it); stop that one or choose another line"
+            f"in use (consumer {consumer!r}) {by}, or by another user's program (sudo fuser -v "
+            f"{self.factory.file} names it). Stop that one or choose another line"
         )

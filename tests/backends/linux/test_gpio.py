@@ -101,10 +101,17 @@ def test_busy_line(backend: Backend, machine: Machine) -> None:
     assert str(raised.value) == (
         f"GPIO17 on pinctrl-bcm2711 ({chip}, line 17): in use (consumer 'spi0 CS1') by a kernel "
         "driver, such as an overlay of config.txt brings, or by another user's program "
-        f"(sudo fuser -v {chip} names it); stop that one or choose another line"
+        f"(sudo fuser -v {chip} names it). Stop that one or choose another line"
     )
     machine.consumers.clear()
     output.open(True)
+
+
+def test_busy_past_edgekernel(backend: Backend, machine: Machine) -> None:
+    """A line that lgpio holds, with no other program to be seen, may be this program's own."""
+    machine.consumers[1, 17] = "lg"
+    with pytest.raises(BusyError, match=r"\(consumer 'lg'\) by this program itself, past edge"):
+        backend.digital_output(LAMP).open(True)
 
 
 @pytest.mark.parametrize("level", [True, None])
@@ -172,6 +179,7 @@ def test_numbers_of_a_pi_5(tmp_path: Path, machine: Machine, number: int) -> Non
     if number == 0:
         machine.labels[4] = "pinctrl-rp1"
         (machine.folder / "gpiochip4").symlink_to("gpiochip0")
+    (machine.folder / "gpiochip9").symlink_to("gone")
     backend = LinuxBackend(SystemClock(), folder=machine.folder)
     backend.digital_output(LineAddress("GPIO17", "pinctrl-rp1", 17)).open(True)
     assert machine.calls == [("claim_output", number, 17, 1)]
