@@ -85,17 +85,20 @@ class Lines:
             self._users[line.chip, line.offset] = user
             return pin
 
-    def reserve(self, line: LineAddress, user: User) -> None:
-        """Keep a line for who reaches it in another way; raises BusyError while it has a user."""
+    def reserve(self, user: User, *lines: LineAddress) -> None:
+        """Keep lines for who reaches them in another way; BusyError while one has a user."""
         with self._lock:
-            self._check_free(line)
-            self._users[line.chip, line.offset] = user
+            for line in lines:
+                self._check_free(line)
+            for line in lines:
+                self._users[line.chip, line.offset] = user
 
-    def give_back(self, line: LineAddress, user: User) -> None:
-        """Let the line be taken again, if it is this user's."""
+    def give_back(self, user: User, *lines: LineAddress) -> None:
+        """Let the lines be taken again, those that are this user's."""
         with self._lock:
-            if self._users.get((line.chip, line.offset)) is user:
-                del self._users[line.chip, line.offset]
+            for line in lines:
+                if self._users.get((line.chip, line.offset)) is user:
+                    del self._users[line.chip, line.offset]
 
     def close(self) -> None:
         """Close every line that is open, all of them even if one raises."""
@@ -135,7 +138,7 @@ class GpiozeroLine:
             try:
                 pin.close()
             finally:
-                self._lines.give_back(self._line, self)
+                self._lines.give_back(self, self._line)
 
     def _open_pin(self) -> Pin:
         if self._pin is None:
@@ -158,7 +161,7 @@ class GpiozeroOutput(GpiozeroLine):
             else:
                 pin.output_with_state(level)
         except BaseException:
-            self._lines.give_back(self._line, self)
+            self._lines.give_back(self, self._line)
             raise
         self._pin = pin
 

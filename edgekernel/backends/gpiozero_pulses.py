@@ -39,18 +39,26 @@ def check_duty(name: str, duty: float) -> None:
         raise InvalidValueError(f"{name}: a duty of {duty:g}; it is from 0 (low) to 1 (high)")
 
 
+def timer_line(address: PwmAddress) -> LineAddress:
+    """Return a channel of a hardware timer as if it were a line: it too has one user at a time.
+
+    Two lines may lead to the same channel.
+    """
+    return LineAddress(address.name, address.controller, address.channel)
+
+
 class GpiozeroPulses(GpiozeroLine):
     """A PwmOutput on a gpiozero pin."""
 
-    def __init__(self, line: LineAddress, lines: Lines, *, hardware: bool) -> None:
-        super().__init__(line, lines)
-        self._hardware = hardware
+    def __init__(self, address: PwmAddress, lines: Lines) -> None:
+        super().__init__(address.line, lines)
+        self._timer = timer_line(address) if address.controller else None
         self._frequency_hz = 0.0
 
     @property
     def hardware(self) -> bool:
         """Whether a hardware timer makes the pulses."""
-        return self._hardware
+        return self._timer is not None
 
     def open(self, frequency_hz: float, duty: float) -> None:
         """Claim the line, low, and begin with `duty` (0 to 1).
@@ -58,16 +66,17 @@ class GpiozeroPulses(GpiozeroLine):
         Raises InvalidValueError for what it cannot make, BusyError if another owner has the line,
         BrokenError if it cannot be had.
         """
-        check_frequency(self.name, frequency_hz, self._hardware)
+        check_frequency(self.name, frequency_hz, self.hardware)
         check_duty(self.name, duty)
         pin = self._lines.take(self._line, self)
         try:
+            if self._timer is not None:
+                self._lines.reserve(self, self._timer)
             pin.output_with_state(False)
             self._pin = pin
             pin.pulse(frequency_hz, duty)
         except BaseException:
-            super().close()
-            self._lines.give_back(self._line, self)
+            self._give_back()
             raise
         self._frequency_hz = frequency_hz
 
@@ -78,9 +87,14 @@ class GpiozeroPulses(GpiozeroLine):
 
     def close(self) -> None:
         """Stop the pulses, leaving the line low, and give it back. Closing twice is harmless."""
-        pin = self._pin
+        if self._pin is not None:
+            try:
+                self._pin.pulse(0, 0)
+            finally:
+                self._give_back()
+
+    def _give_back(self) -> None:
         try:
-            if pin is not None:
-                pin.pulse(0, 0)
-        finally:
             super().close()
+        finally:
+            self._lines.give_back(self, self._line, *([self._timer] if self._timer else []))

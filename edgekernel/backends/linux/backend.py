@@ -63,7 +63,7 @@ class LinuxBackend:
         check_pulses_possible(address, software)
         if address.controller:
             return SysfsPwm(address, self._lines, self._clock, self._pwm_folder)
-        return GpiozeroPulses(address.line, self._lines, hardware=False)
+        return GpiozeroPulses(address, self._lines)
 
     def i2c_bus(self, bus: BusAddress) -> SharedI2CBus:
         """Return the bus; the same object for every device on it."""

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 from edgekernel.backends.gpiozero_lines import Lines
-from edgekernel.backends.gpiozero_pulses import check_duty, check_frequency
+from edgekernel.backends.gpiozero_pulses import check_duty, check_frequency, timer_line
 from edgekernel.backends.linux.permission import no_permission
 from edgekernel.core.clock import NANOSECONDS, Clock
 from edgekernel.core.errors import (
@@ -21,7 +21,7 @@ from edgekernel.core.errors import (
     ClosedError,
     InvalidValueError,
 )
-from edgekernel.hal.address import LineAddress, PwmAddress
+from edgekernel.hal.address import PwmAddress
 
 _UDEV_S, _LOOK_S = 2.0, 0.01
 """How long udev may take to give an exported channel to its group, and how often to look."""
@@ -39,11 +39,7 @@ class SysfsPwm:
         self._lines = lines
         self._clock = clock
         self._folder = folder
-        # Two lines may lead to the same channel of a controller: it has one user, as a line has.
-        self._taken = (
-            address.line,
-            LineAddress(address.name, address.controller, address.channel),
-        )
+        self._taken = (address.line, timer_line(address))
         self._channel: Path | None = None
         self._period_ns = 0
 
@@ -61,7 +57,7 @@ class SysfsPwm:
         """
         check_frequency(self.name, frequency_hz, hardware=True)
         check_duty(self.name, duty)
-        self._reserve()
+        self._lines.reserve(self, *self._taken)
         try:
             channel = self._channel = self._export()
             self._wait_for_udev(channel / "enable")
@@ -91,23 +87,13 @@ class SysfsPwm:
     def _place(self) -> str:
         return f"{self.name} (PWM {self._address.controller}, channel {self._address.channel})"
 
-    def _reserve(self) -> None:
-        line, channel = self._taken
-        self._lines.reserve(line, self)
-        try:
-            self._lines.reserve(channel, self)
-        except BusyError:
-            self._lines.give_back(line, self)
-            raise
-
     def _release(self) -> None:
         channel, self._channel = self._channel, None
         try:
             if channel is not None:
                 self._set(channel.parent / "unexport", self._address.channel)
         finally:
-            for taken in self._taken:
-                self._lines.give_back(taken, self)
+            self._lines.give_back(self, *self._taken)
 
     def _begin(self, channel: Path, frequency_hz: float, duty: float) -> None:
         """Start the pulses, in an order in which no file is refused and no wrong pulse is made."""

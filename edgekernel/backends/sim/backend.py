@@ -77,7 +77,7 @@ class SimBackend:
         """
         check_pulses_possible(address, software)
         self._pins.add(address.line)
-        return GpiozeroPulses(address.line, self._lines, hardware=bool(address.controller))
+        return GpiozeroPulses(address, self._lines)
 
     def i2c_bus(self, bus: BusAddress) -> SimI2CBus:
         """Return the bus; the same object for every device on it."""

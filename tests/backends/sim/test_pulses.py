@@ -53,6 +53,19 @@ def test_one_user(backend: SimBackend) -> None:
     assert backend.line("GPIO18").duty == 0.5
 
 
+def test_one_timer(backend: SimBackend) -> None:
+    """A channel of a hardware timer that two lines lead to serves one of them at a time."""
+    first = backend.pwm_output(HARDWARE)
+    twin = LineAddress("GPIO12", "pinctrl-bcm2711", 12)
+    second = backend.pwm_output(PwmAddress(twin, "fe20c000.pwm", 0))
+    first.open(50, 0.5)
+    with pytest.raises(BusyError, match=r"GPIO12 on fe20c000\.pwm: already open"):
+        second.open(50, 0.5)
+    backend.digital_output(twin).open(True)
+    first.close()
+    backend.pwm_output(HARDWARE).open(50, 0.5)
+
+
 def test_software_must_be_allowed(backend: SimBackend) -> None:
     """Without a hardware timer the error says what to do; allowed, the pulses are software's."""
     with pytest.raises(ConfigError, match=r"GPIO18: no hardware timer .*software = true"):
