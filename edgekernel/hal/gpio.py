@@ -160,5 +160,5 @@ class LineOutside(Protocol):
         ...
 
     def watch(self, changed: Callable[[bool], None]) -> None:
-        """Call `changed` with the new level whenever the board drives the line."""
+        """Call `changed` with each new level of the line, whoever drives it."""
         ...
