@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from edgekernel.core.device import Device
 from edgekernel.core.errors import ConfigError
@@ -19,10 +19,11 @@ from edgekernel.hal.gpio import DigitalInput, DigitalOutput
 from edgekernel.hal.i2c import I2CBus
 from edgekernel.hal.serial import SerialPort
 from edgekernel.node.board import Board
-from edgekernel.node.document import DeviceTable, NodeDocument, load_valid_part
+from edgekernel.node.document import DeviceTable, NodeDocument, ReadingTable, load_valid_part
 from edgekernel.node.packs import find_board, load_board, load_driver
-from edgekernel.node.problems import explain
+from edgekernel.node.problems import did_you_mean, explain
 from edgekernel.node.signature import model_of
+from edgekernel.node.tuning import Tuning, declared_types
 
 Address = LineAddress | BusAddress | PortAddress
 
@@ -43,6 +44,8 @@ class PlannedDevice:
     """Where each of those boundaries is on the board."""
     every_s: float | None
     optional: bool
+    tuning: Tuning = field(default_factory=Tuning)
+    """What is said of its readings; checked already, unless they are made from settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +132,17 @@ def _plan_device(id: str, table: DeviceTable, board: Board) -> PlannedDevice:
         raise ConfigError(*(f".driver: {problem}" for problem in error.problems)) from None
     boundaries = boundary_parameters(driver)
     model = model_of(driver.__init__, dict.fromkeys(boundaries, str))
+    problems = _misplaced(table, driver, model)
+    written = table.settings
+    if "readings" in model.model_fields:
+        written["readings"] = {name: each.settings for name, each in table.readings.items()}
     try:
-        values = model.model_validate(table.settings)
+        values = model.model_validate(written)
     except ValidationError as error:
-        known = [*model.model_fields, "driver", "every", "optional"]
-        raise ConfigError(*(f".{key}: {text}" for key, text in explain(error, known))) from None
+        known = [*model.model_fields, *DeviceTable.model_fields]
+        found = (f".{key}: {text}" for key, text in explain(error, known))
+        raise ConfigError(*found, *problems) from None
     settings = {name: getattr(values, name) for name in model.model_fields}
-    problems: list[str] = []
     addresses: dict[str, Address] = {}
     for parameter, kind in boundaries.items():
         try:
@@ -144,7 +151,25 @@ def _plan_device(id: str, table: DeviceTable, board: Board) -> PlannedDevice:
             problems.append(f".{parameter}: {error}")
     if problems:
         raise ConfigError(*problems)
-    return PlannedDevice(id, driver, settings, boundaries, addresses, table.every, table.optional)
+    return PlannedDevice(
+        id, driver, settings, boundaries, addresses, table.every, table.optional, table.tuning
+    )
+
+
+def _misplaced(table: DeviceTable, driver: type[Device], model: type[BaseModel]) -> list[str]:
+    """Return what is said of readings that the driver does not have, or that do not fit it."""
+    if "readings" in model.model_fields:  # they are made from settings: known when it is made
+        return []
+    problems = [
+        f".readings.{name}.{key}: unknown key; {did_you_mean(key, ReadingTable.model_fields)}"
+        for name, each in table.readings.items()
+        for key in each.settings
+    ]
+    try:
+        table.tuning.check(table.driver, declared_types(driver))
+    except ConfigError as error:
+        problems += error.problems
+    return problems
 
 
 def _address(board: Board, kind: type, name: str) -> Address:
