@@ -4,11 +4,14 @@ Drivers take these protocols and never an implementation; `edgekernel.backends` 
 """
 
 from edgekernel.core.errors import BoundaryError, BrokenError, BusyError, ClosedError, NackError
-from edgekernel.hal.gpio import DigitalInput, DigitalOutput, Edge, Pull
+from edgekernel.hal.gpio import DigitalInput, DigitalOutput, Edge, LineProvider, Pull, PwmOutput
 from edgekernel.hal.i2c import I2CBus, I2CTarget
-from edgekernel.hal.serial import SerialPeer, SerialPort
+from edgekernel.hal.onewire import OneWireBus, OneWireTarget
+from edgekernel.hal.serial import RS485, Parity, SerialPeer, SerialPort
+from edgekernel.hal.spi import SpiDevice, SpiTarget
 
 __all__ = [
+    "RS485",
     "BoundaryError",
     "BrokenError",
     "BusyError",
@@ -18,8 +21,15 @@ __all__ = [
     "Edge",
     "I2CBus",
     "I2CTarget",
+    "LineProvider",
     "NackError",
+    "OneWireBus",
+    "OneWireTarget",
+    "Parity",
     "Pull",
+    "PwmOutput",
     "SerialPeer",
     "SerialPort",
+    "SpiDevice",
+    "SpiTarget",
 ]
