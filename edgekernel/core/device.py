@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
@@ -12,6 +12,10 @@ from edgekernel.core.errors import LifecycleError, UnavailableError, describe, u
 from edgekernel.core.output import Output, OutputDeclaration
 from edgekernel.core.reading import Reading, ReadingDeclaration
 from edgekernel.core.signals import batch
+
+if TYPE_CHECKING:
+    from edgekernel.core.polls import Polls
+    from edgekernel.core.staleness import Freshness
 
 D = TypeVar("D")
 
@@ -24,7 +28,9 @@ class Device:
     A driver takes its boundaries and settings as constructor parameters, touches no hardware
     before `connect`, and lets go of it in `disconnect`. It declares `reading`s and `output`s as
     class attributes. If it has a `poll` method, that is called every `every` seconds while the
-    device is attached; what `poll` raises puts the device offline until a later one succeeds.
+    device is attached; what `poll` raises puts the device offline until a later one succeeds, and
+    the next ones come later and later until then. Readings that are not measured for too long are
+    BAD, even while a poll hangs: see `edgekernel.core.staleness`.
     """
 
     kind: ClassVar[str] = "device"
@@ -39,6 +45,11 @@ class Device:
         """Devices of one group (one bus) are polled by one thread, one after the other."""
         self._context: Context | None = None
         self._online = False
+        self.offline_error = ""
+        """Why it was offline the last time; "" if it never was."""
+        self.poll_record: Polls | None = None
+        """How its polls go, if it is polled."""
+        self._freshness: Freshness | None = None
         self._ask_poller: Callable[[int], object] | None = None
 
     def connect(self) -> None:
@@ -107,6 +118,10 @@ class Device:
         """Return the wall time of the device's clock in nanoseconds since 1970 UTC."""
         return self.clock.time_ns()
 
+    def monotonic_ns(self) -> int:
+        """Return the monotonic time of the device's clock in nanoseconds."""
+        return self.clock.monotonic_ns()
+
     def attach(self, ctx: Context) -> None:
         """Connect, with every output at its safe value; raises what `connect` raises.
 
@@ -118,6 +133,9 @@ class Device:
                 "to one runtime at a time"
             )
         self._context = ctx
+        for reading in self.readings.values():
+            reading.follow_time(ctx.runtime.timers, self.watch_freshness)
+        self.watch_freshness()
         try:
             self.connect()
             for output in self.outputs.values():
@@ -172,13 +190,30 @@ class Device:
 
     def set_offline(self, error: str) -> None:
         """Say that the hardware does not answer: its readings are BAD, told as DeviceOffline."""
+        self.offline_error = error
         for reading in self.readings.values():
             reading.fail(f"offline: {error}")
         if self._online:
             self._online = False
             self.ctx.emit(message.DeviceOffline(self.id, error))
 
+    def watch_freshness(self) -> None:
+        """See to it that readings go BAD in time; called when what decides that has changed."""
+        if self._freshness is None and self._context is not None:
+            if not self.polled and not any(each.stale_s for each in self.readings.values()):
+                return  # nothing of it can become stale
+            from edgekernel.core.staleness import Freshness
+
+            self._freshness = Freshness(self, self._context)
+        if self._freshness is not None:
+            self._freshness.look()
+
     def _let_go(self) -> None:
+        freshness, self._freshness = self._freshness, None
+        if freshness is not None:
+            freshness.end()
+        for reading in self.readings.values():
+            reading.follow_time(None, lambda: None)
         for output in self.outputs.values():
             output.let_go()
         try:

@@ -158,8 +158,7 @@ def test_unplugged_and_plugged_in_again(
     other = Recalibrated()
     other.temperature_c = 4.0
     backend.i2c_bus(BUS).plug(0x76, other)
-    clock.advance(2)
-    assert room.online
+    assert clock.run_until(lambda: room.online, 10)
     assert room.temperature.value == pytest.approx(4.0, abs=0.02)
     told = [type(e.payload) for e in events if "device" in e.payload.to_dict()]
     assert told[-3:] == [message.DeviceOnline, message.DeviceOffline, message.DeviceOnline]
