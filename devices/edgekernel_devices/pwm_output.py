@@ -4,7 +4,7 @@ from typing import Annotated
 
 from annotated_types import Ge, Gt, Le
 
-from edgekernel import Device, output
+from edgekernel import ConfigError, Device, output
 from edgekernel.hal import PwmOutput as Pulses
 
 
@@ -18,7 +18,8 @@ class PwmOutput(Device):
     `pin` is the line. `frequency` in Hz: 100 to 1000 for lamps, 25,000 for the control input of a
     four-wire fan (Intel, "4-Wire PWM Controlled Fans Specification", revision 1.3, section 2.4),
     1 and below for heaters. `active_high` says that the load has power while the line is high.
-    `software` allows pulses made by the processor where the line has no hardware timer (at most
+    Without pulses the line is low: a load with `active_high = false` has full power before the
+    start and after the end, so its `safe` has to be 1. `software` allows pulses made by the processor where the line has no hardware timer (at most
     10 kHz, with jitter). `safe` is the level at start, stop and failure.
 
     Output `level`: the share of full power, 0 to 1.
@@ -39,6 +40,11 @@ class PwmOutput(Device):
         safe: Annotated[float, Ge(0), Le(1)] = 0.0,
     ) -> None:
         super().__init__(id)
+        if not active_high and safe != 1:
+            raise ConfigError(
+                "without pulses the line is low, at which this load has full power "
+                "(active_high = false): write safe = 1 if that is safe, or invert it in hardware"
+            )
         self._pin = pin
         self._frequency_hz = frequency
         self._active_high = active_high

@@ -120,10 +120,7 @@ class PwmOutput(Protocol):
         ...
 
     def close(self) -> None:
-        """Stop the pulses and give the line back; it stays high if `duty` was 1, and else low.
-
-        Closing twice is harmless.
-        """
+        """Stop the pulses, leaving the line low, and give it back. Closing twice is harmless."""
         ...
 
 
