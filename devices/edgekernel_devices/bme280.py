@@ -143,7 +143,7 @@ class BME280(Device):
     @staticmethod
     def identify(bus: I2CBus, address: int) -> bool:
         """Say whether the chip at an address says that it is a BME280; changes nothing."""
-        return bus.write_read(address, bytes([_ID]), 1)[0] == _BME280_ID
+        return _bosch.part_at(bus, address) == "BME280"
 
     def connect(self) -> None:
         """Check that it is a BME280, reset it and read its trimming parameters."""

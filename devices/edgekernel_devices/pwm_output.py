@@ -19,8 +19,9 @@ class PwmOutput(Device):
     four-wire fan (Intel, "4-Wire PWM Controlled Fans Specification", revision 1.3, section 2.4),
     1 and below for heaters. `active_high` says that the load has power while the line is high.
     Without pulses the line is low: a load with `active_high = false` has full power before the
-    start and after the end, so its `safe` has to be 1. `software` allows pulses made by the processor where the line has no hardware timer (at most
-    10 kHz, with jitter). `safe` is the level at start, stop and failure.
+    start and after the end, so its `safe` has to be 1. `software` allows pulses made by the
+    processor where the line has no hardware timer (at most 10 kHz, with jitter). `safe` is the
+    level at start, stop and failure.
 
     Output `level`: the share of full power, 0 to 1.
 
