@@ -21,7 +21,7 @@ class Breaker:
         self._backoff = Backoff(name, FIRST_S, LIMIT_S)
         self._failures = 0
         self._cause = ""
-        self._since_ns = 0
+        self._since_ns = self._again_ns = 0  # of the wall time
         self._next_ns = 0
 
     @property
@@ -45,6 +45,7 @@ class Breaker:
         self.state = BusState.OPEN
         delay_ns = int(self._backoff.failed() * NANOSECONDS)
         self._next_ns = self._clock.monotonic_ns() + delay_ns
+        self._again_ns = self._clock.time_ns() + delay_ns
 
     def worked(self) -> None:
         """Close: it works."""
@@ -56,9 +57,13 @@ class Breaker:
         """Why nothing is let through, since when, and until when; empty while it is closed."""
         if self.state is BusState.CLOSED:
             return ""
-        left_s = max(0, self._next_ns - self._clock.monotonic_ns()) / NANOSECONDS
-        since = utc(self._since_ns).isoformat(timespec="seconds")
+        # Times of day and no durations: a reason that changes is told anew, to all who look.
         times = f"{self._failures} failure{'s' if self._failures > 1 else ''}"
         return (
-            f"out of use since {since} after {times} ({self._cause}); tried again in {left_s:.1f} s"
+            f"out of use since {_shown(self._since_ns)} after {times} ({self._cause}); "
+            f"tried again at {_shown(self._again_ns)}"
         )
+
+
+def _shown(time_ns: int) -> str:
+    return utc(time_ns).isoformat(timespec="milliseconds").replace("+00:00", "Z")

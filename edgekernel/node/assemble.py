@@ -16,6 +16,7 @@ from edgekernel.core.errors import ConfigError
 from edgekernel.core.runtime import Runtime
 from edgekernel.hal.address import BusAddress, LineAddress
 from edgekernel.hal.gpio import DigitalOutput
+from edgekernel.node.buses import attach_buses
 from edgekernel.node.plan import Address, Plan, PlannedDevice
 from edgekernel.node.signature import bind_validated
 
@@ -28,8 +29,10 @@ def assemble(plan: Plan, backend: Backend, clock: Clock, kind: type[R]) -> R:
     Raises ConfigError if a driver refuses its settings or the application cannot be loaded.
     """
     runtime = kind(name=plan.name, clock=clock, binder=bind_validated)
-    for planned in plan.devices:
-        runtime.attach_device(_make(plan, planned, backend), optional=planned.optional)
+    devices = [(planned, _make(plan, planned, backend)) for planned in plan.devices]
+    attach_buses(runtime, backend, devices)
+    for planned, device in devices:
+        runtime.attach_device(device, optional=planned.optional)
     if plan.document.node.app is not None:
         _set_up(plan, plan.document.node.app, runtime)
     return runtime

@@ -19,6 +19,7 @@ from edgekernel.hal.gpio import DigitalInput, DigitalOutput
 from edgekernel.hal.i2c import I2CBus
 from edgekernel.hal.serial import SerialPort
 from edgekernel.node.board import Board
+from edgekernel.node.buses import name_clashes
 from edgekernel.node.document import DeviceTable, NodeDocument, load_valid_part
 from edgekernel.node.packs import find_board, load_board, load_driver
 from edgekernel.node.problems import explain
@@ -106,6 +107,7 @@ def plan_document(document: NodeDocument, path: Path) -> Plan:
             devices.append(device)
         except ConfigError as error:
             problems += [f"{file}: devices.{id}{problem}" for problem in error.problems]
+    problems += [f"{file}: {problem}" for problem in name_clashes(devices)]
     if problems:
         raise ConfigError(*problems)
     return Plan(path, document, board, tuple(devices))
