@@ -126,13 +126,7 @@ class ClockTime:
 
 
 _TIME = ClockTime()
-_REPLACED: dict[object, object] = {
-    time: _TIME,
-    time.sleep: _TIME.sleep,
-    time.monotonic: _TIME.monotonic,
-    time.monotonic_ns: _TIME.monotonic_ns,
-    time.time: _TIME.time,
-}
+_FUNCTIONS = ("sleep", "monotonic", "monotonic_ns", "time")
 
 
 @contextmanager
@@ -148,8 +142,9 @@ def on_clock(clock: Clock) -> Iterator[None]:
 def load_class(use: str) -> type[Any]:
     """Import the class that "module:Class" names; what it knows as `time` is the clock's.
 
-    Only names in the modules of its own top-level package are exchanged: a driver that imports
-    `time` inside a function sleeps in real time. Raises ConfigError.
+    Only what modules of its own top-level package have imported is exchanged: a driver that
+    imports `time` inside a function, or `sleep` under another name, sleeps in real time. Raises
+    ConfigError.
     """
     name, _, attribute = use.partition(":")
     if not (attribute.isidentifier() and all(part.isidentifier() for part in name.split("."))):
@@ -167,7 +162,7 @@ def load_class(use: str) -> type[Any]:
     top = name.partition(".")[0]
     for each in list(sys.modules):
         if each == top or each.startswith(f"{top}."):
-            _exchange_time(sys.modules[each])
+            _exchange_time(sys.modules[each], top)
     found = getattr(module, attribute, None)
     if not isinstance(found, type):
         known = [each for each, value in vars(module).items() if isinstance(value, type)]
@@ -175,11 +170,19 @@ def load_class(use: str) -> type[Any]:
     return found
 
 
-def _exchange_time(module: ModuleType) -> None:
+def _exchange_time(module: ModuleType, top: str) -> None:
+    """Let a module know the clock's time: as the module, and functions of it by their names."""
     for name, value in list(vars(module).items()):
-        for old, new in _REPLACED.items():
-            if value is old:
-                setattr(module, name, new)
+        if value is time:
+            setattr(module, name, _TIME)
+        elif name in _FUNCTIONS and callable(value) and not _is_of(value, top):
+            # No matter whose: a simulated clock may have put another `sleep` into `time`.
+            setattr(module, name, getattr(_TIME, name))
+
+
+def _is_of(value: object, top: str) -> bool:
+    """Say whether something was defined in a package."""
+    return str(getattr(value, "__module__", "")).partition(".")[0] == top
 
 
 @contextmanager

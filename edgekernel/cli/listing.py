@@ -13,8 +13,7 @@ from edgekernel.core.errors import ConfigError
 from edgekernel.core.output import OutputDeclaration
 from edgekernel.core.reading import ReadingDeclaration
 from edgekernel.node.packs import board_names, driver_names, load_board, load_driver
-from edgekernel.node.plan import boundary_parameters
-from edgekernel.node.signature import model_of
+from edgekernel.node.plan import boundary_parameters, settings_model
 
 
 @click.command()
@@ -59,20 +58,27 @@ def boards(as_json: bool) -> None:
                     "name": board.id,
                     "title": board.name,
                     "compatible": board.compatible,
+                    "chips": board.chips,
+                    "headers": sorted(board.headers),
                     "lines": sorted(board.lines),
                     "i2c": sorted(board.buses),
+                    "spi": sorted(board.selects),
+                    "onewire": sorted(board.onewires),
                     "uart": sorted(board.ports),
+                    "pwm": sorted(board.pwm_lines),
                     "labels": board.labels,
+                    "reserved": board.reserved,
                 }
                 for board in found
             ]
         )
         return
-    listing = table("", "board", "title", "lines", "buses and ports", "labels")
+    listing = table("", "board", "title", "lines", "buses and ports", "PWM", "labels")
     for board in found:
-        buses = ", ".join([*board.buses, *board.ports])
+        buses = [*board.buses, *board.selects, *board.onewires, *board.ports]
+        cells = (buses, board.pwm_lines, board.labels)
         listing.add_row(
-            board.id, board.name, str(len(board.lines)), buses, ", ".join(board.labels) or "-"
+            board.id, board.name, str(len(board.lines)), *(", ".join(cell) or "-" for cell in cells)
         )
     out.print(listing)
 
@@ -80,7 +86,7 @@ def boards(as_json: bool) -> None:
 def _describe_driver(name: str, driver: type[Device]) -> dict[str, Any]:
     text = inspect.getdoc(driver) or ""
     boundaries = boundary_parameters(driver)
-    model = model_of(driver.__init__, dict.fromkeys(boundaries, str))
+    model = settings_model(driver, boundaries)
     properties = model.model_json_schema().get("properties", {})
     settings = []
     for key, field in model.model_fields.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from edgekernel.backends.backend import Backend
 from edgekernel.core.device import Device
@@ -13,9 +13,7 @@ from edgekernel.hal.address import BusAddress, OneWireAddress
 from edgekernel.hal.health import BusHealth, HasHealth
 from edgekernel.hal.i2c import I2CBus
 from edgekernel.hal.onewire import OneWireBus
-
-if TYPE_CHECKING:
-    from edgekernel.node.plan import PlannedDevice
+from edgekernel.node.planned import PlannedDevice
 
 Shared = BusAddress | OneWireAddress
 """Where a bus is that several devices share."""

@@ -1,0 +1,42 @@
+"""One device of the node file, with its driver found and its settings checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from edgekernel.core.device import Device
+from edgekernel.hal.address import (
+    BusAddress,
+    LineAddress,
+    OneWireAddress,
+    PortAddress,
+    ProvidedLine,
+    PwmAddress,
+    SpiAddress,
+)
+
+Address = (
+    LineAddress | ProvidedLine | PwmAddress | BusAddress | PortAddress | SpiAddress | OneWireAddress
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDevice:
+    """What is known of a device before it is made."""
+
+    id: str
+    driver: type[Device]
+    settings: dict[str, Any]
+    kinds: dict[str, type]
+    """The boundary protocol of each parameter that takes one."""
+    addresses: dict[str, Address]
+    """Where each of those boundaries is on the board."""
+    every_s: float | None
+    optional: bool
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The devices of which it uses lines, each once."""
+        lines = [each for each in self.addresses.values() if isinstance(each, ProvidedLine)]
+        return tuple(dict.fromkeys(line.provider for line in lines))
