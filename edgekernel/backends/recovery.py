@@ -4,7 +4,8 @@ The specification asks for nine clocks on SCL, and if that does not help for a p
 SCL and SDA belong to the I²C controller, and only its kernel driver can clock them: it does so by
 itself when a transfer fails, if the device tree names its lines as GPIOs (`scl-gpios`, `sda-gpios`;
 Linux, Documentation/devicetree/bindings/i2c). What is here is for a bus whose driver does not: it
-needs lines of its own, and is given to a bus with `use_recovery`.
+needs lines of its own, and is given to the bus by `SharedI2CBus.use_recovery`, such as by an
+application in its `setup`: `runtime.devices["i2c1"].bus.use_recovery(...)`.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ Drivers take these protocols and never an implementation; `edgekernel.backends` 
 
 from edgekernel.core.errors import BoundaryError, BrokenError, BusyError, ClosedError, NackError
 from edgekernel.hal.gpio import DigitalInput, DigitalOutput, Edge, LineProvider, Pull, PwmOutput
+from edgekernel.hal.health import BusHealth, BusState, HasHealth
 from edgekernel.hal.i2c import I2CBus, I2CTarget
 from edgekernel.hal.onewire import OneWireBus, OneWireTarget
 from edgekernel.hal.serial import RS485, Parity, SerialPeer, SerialPort
@@ -14,11 +15,14 @@ __all__ = [
     "RS485",
     "BoundaryError",
     "BrokenError",
+    "BusHealth",
+    "BusState",
     "BusyError",
     "ClosedError",
     "DigitalInput",
     "DigitalOutput",
     "Edge",
+    "HasHealth",
     "I2CBus",
     "I2CTarget",
     "LineProvider",

@@ -67,10 +67,12 @@ class Bus(Device):
     def set_offline(self, error: str) -> None:
         """Say that the bus is out of use; the devices on it are offline with it."""
         super().set_offline(error)
+        # The very words that a poll of such a device meets, or its reason would go to and fro.
+        named = error if self.id in error else f"{self.id}: {error}"
         for device in self._users():
             if device.online and not device.polled:
                 self._taken_along.append(device)
-            device.set_offline(f"{self.id}: {error}")
+            device.set_offline(named)
 
     def set_online(self) -> None:
         """Say that the bus is in use; the devices on it are asked at once whether they answer."""

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from edgekernel import Device, Message, Quality, Runtime, message, output
+from edgekernel import Device, Effect, Message, Quality, Runtime, message, output
+from edgekernel.backends.linux import LinuxBackend
 from edgekernel.backends.sim import SimBackend, SimI2CBus
 from edgekernel.core.errors import BootError, ConfigError, LifecycleError, NackError
 from edgekernel.hal import I2CBus
+from edgekernel.hal.address import BusAddress
 from edgekernel.node import make_plan
 from edgekernel.node.buses import Bus
 from edgekernel.node.simulate import assemble_simulated
@@ -235,6 +237,37 @@ def test_readings_name_the_bus(node_file: NodeFile, clock: SimClock) -> None:
         for id in ("room", "outside"):
             for reading in runtime.devices[id].readings.values():
                 assert reading.quality is Quality.GOOD
+
+
+def test_a_long_outage_is_quiet(node_file: NodeFile, clock: SimClock) -> None:
+    """While a bus stays stuck its devices' readings change with each attempt on it, and no more."""
+    runtime, _ = assemble_simulated(make_plan(node_file(ROOM)), clock, Runtime)
+    with runtime:
+        clock.advance(1.5)
+        bus_of(runtime).stick("sda")
+        clock.advance(3)
+        seen: list[str] = []
+        room: Any = runtime.devices["room"]
+        effect = Effect(lambda: seen.append(room.temperature.sample.reason))
+        clock.advance(600)
+        effect.dispose()
+        assert all("i2c1: out of use since" in reason for reason in seen)
+        assert len(seen) == len(set(seen)) < 25
+
+
+def test_a_missing_device_file(clock: SimClock, tmp_path: Path) -> None:
+    """On Linux a bus without its device file is told once: what to do, and who waits for it."""
+    backend = LinuxBackend(clock)
+    bus = backend.i2c_bus(BusAddress("i2c1", str(tmp_path / "i2c-1")))
+    runtime = Runtime(clock=clock)
+    for device in (Bus("i2c1", bus), Dac("dac", bus)):
+        runtime.attach_device(device)
+    with pytest.raises(BootError) as caught:
+        runtime.boot()
+    (error,) = caught.value.exceptions
+    assert "/i2c-1): the bus is not enabled" in str(error)
+    assert error.__notes__[1:] == ["dac waits for it"]
+    backend.close()
 
 
 def test_a_bad_chip_leaves_the_good_one_alone(node_file: NodeFile, clock: SimClock) -> None:

@@ -48,16 +48,18 @@ class I2CFaults:
         """Whether the kernel's driver clocks a stuck bus free after a transaction has failed."""
         self._name = name
         self._clock = clock
-        self.heal()
-
-    def heal(self) -> None:
-        """End all of them."""
         self._stuck: tuple[Line, Until] | None = None
         self._pulses = 0
         self._refused: list[_Rule] = []
         self._hanging: list[_Rule] = []
         self._corrupted: list[_Rule] = []
         self._slow_s: dict[int | None, float] = {}
+
+    def heal(self) -> None:
+        """End all of them."""
+        self._stuck = None
+        for rules in (self._refused, self._hanging, self._corrupted, self._slow_s):
+            rules.clear()
 
     def stick(self, line: Line, until: Until) -> None:
         """Hold a line low."""
@@ -66,7 +68,8 @@ class I2CFaults:
                 f"{self._name}: a clock line that is held cannot be clocked free; "
                 'until="released" or "reopened"'
             )
-        self._stuck, self._pulses = (line, until), 0
+        self._stuck = line, until
+        self._pulses = 0
 
     def release(self) -> None:
         """Let go of the line."""
