@@ -245,7 +245,12 @@ class LumaOled(Device):
             self._shown = picture
 
     def _set_up(self) -> None:
-        """Send what luma sends to a new display; it makes one only once, as it never lets it go."""
+        """Send what luma sends to a new display.
+
+        luma keeps every display that it has begun to make until the process ends: so there is one
+        of them only, and none before the chip has answered.
+        """
+        self._wire.write_i2c_block_data(self._address, 0x00, [_NOP])
         if self._display is not None:
             for sent in self._set_up_by:
                 self._bus.write(self._address, sent)

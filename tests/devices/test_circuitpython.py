@@ -358,11 +358,13 @@ def test_a_driver_that_keeps_the_lock(
 
     bus.plug(0x23, BH1750Chip())
     odd = make(bus, driver(Odd), properties="level")
-    odd.id = "odd"
     boot(odd)
     clock.advance(1.5)
     assert "the driver is wrong" in odd.readings["level"].sample.reason
-    bus.read(0x23, 1)
+    other = clock.Thread(lambda: bus.read(0x23, 1), "other")
+    other.start()
+    clock.advance(1)
+    assert not other.is_alive()
 
 
 def test_busio(bus: SimI2CBus, boot: Boot, driver: Callable[[type], str]) -> None:

@@ -1,5 +1,6 @@
 """OLED displays: what luma draws, bit by bit in the memory of a simulated chip."""
 
+import gc
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -190,6 +191,26 @@ def test_no_display(boot: Boot, bus: SimI2CBus) -> None:
     assert "i2c1, address 0x3c: no acknowledge" in str(caught.value.exceptions[0])
     with pytest.raises(Exception, match="not open"):
         bus.read(0x3C, 1)
+
+
+def test_nothing_is_left_of_attempts(clock: SimClock, bus: SimI2CBus) -> None:
+    """However often an optional display is looked for, luma is left with no more than one."""
+
+    def kept() -> int:
+        gc.collect()
+        return sum(type(each).__name__ == "ssd1306" for each in gc.get_objects())
+
+    before = kept()
+    runtime = Runtime(clock=clock)
+    screen = LumaOled("screen", bus=bus)
+    runtime.attach_device(screen, optional=True)
+    with runtime:
+        clock.advance(300)
+        assert kept() == before
+        bus.plug(0x3C, SSD1306Chip())
+        clock.advance(90)
+        assert screen.online
+        assert kept() == before + 1
 
 
 def test_two_on_one_bus(boot: Boot, bus: SimI2CBus, screen: LumaOled, chip: SSD1306Chip) -> None:
