@@ -46,6 +46,7 @@ from edgekernel.core.state import StateStore
 from edgekernel.core.version import VERSION as __version__
 
 if typing.TYPE_CHECKING:
+    from edgekernel.core import filters
     from edgekernel.core.plugins import PluginLoader
     from edgekernel.core.variants import SignalRuntime, ThreadedRuntime
 
@@ -89,6 +90,7 @@ __all__ = [
     "computed",
     "effect",
     "expose",
+    "filters",
     "is_stale",
     "kind",
     "lifecycle",
@@ -108,6 +110,7 @@ _LATER = {
     "PluginLoader": "edgekernel.core.plugins",
     "SignalRuntime": "edgekernel.core.variants",
     "ThreadedRuntime": "edgekernel.core.variants",
+    "filters": "edgekernel.core.filters",
 }
 
 if not typing.TYPE_CHECKING:  # with a `__getattr__` every name would be fine to type checkers
@@ -117,7 +120,8 @@ if not typing.TYPE_CHECKING:  # with a `__getattr__` every name would be fine to
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        value = globals()[name] = getattr(import_module(_LATER[name]), name)
+        module = import_module(_LATER[name])
+        value = globals()[name] = getattr(module, name, module)  # or the module itself
         return value
 
     def __dir__() -> list[str]:

@@ -29,6 +29,11 @@ class Breaker:
         """Whether an attempt may be made now."""
         return self.state is not BusState.OPEN or self._clock.monotonic_ns() >= self._next_ns
 
+    @property
+    def next_attempt_ns(self) -> int | None:
+        """When an attempt may be made, on the monotonic clock; None while it is closed."""
+        return None if self.state is BusState.CLOSED else self._next_ns
+
     def attempt(self) -> None:
         """Note that an attempt is made."""
         if self.state is BusState.OPEN:

@@ -65,6 +65,7 @@ class Guard:
             self._errors,
             self._recoveries,
             self._busy_ns / NANOSECONDS,
+            self._bus.next_attempt_ns,
             {address: chip.reason for address, chip in chips if chip.reason},
         )
 

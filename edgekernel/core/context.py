@@ -15,6 +15,7 @@ from edgekernel.core.registry import Registry
 from edgekernel.core.routes import RoutingTable
 from edgekernel.core.state import StateStore
 from edgekernel.core.tasks import Tasks
+from edgekernel.core.timers import Timers
 from edgekernel.core.turns import TurnQueue
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Host(Protocol):
     state: StateStore
     commands: Commands
     tasks: Tasks
+    timers: Timers
 
     @property
     def phase(self) -> Phase:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
@@ -20,6 +20,10 @@ from edgekernel.core.reading import Reading, ReadingDeclaration, ReadingSettings
 from edgekernel.core.signals import batch
 from edgekernel.core.values import ValueType
 
+if TYPE_CHECKING:
+    from edgekernel.core.polls import Polls
+    from edgekernel.core.staleness import Freshness
+
 D = TypeVar("D")
 T = TypeVar("T", bound=bool | int | float | str)
 
@@ -32,7 +36,9 @@ class Device:
     A driver takes its boundaries and settings as constructor parameters, touches no hardware
     before `connect`, and lets go of it in `disconnect`. It declares `reading`s and `output`s as
     class attributes. If it has a `poll` method, that is called every `every` seconds while the
-    device is attached; what `poll` raises puts the device offline until a later one succeeds.
+    device is attached; what `poll` raises puts the device offline until a later one succeeds, and
+    the next ones come later and later until then. Readings that are not measured for too long are
+    BAD, even while a poll hangs: see `edgekernel.core.staleness`.
     """
 
     kind: ClassVar[str] = "device"
@@ -47,6 +53,11 @@ class Device:
         """Devices of one group (one bus) are polled by one thread, one after the other."""
         self._context: Context | None = None
         self._online = False
+        self.offline_error = ""
+        """Why it was offline the last time; "" if it never was."""
+        self.poll_record: Polls | None = None
+        """How its polls go, if it is polled."""
+        self._freshness: Freshness | None = None
         self._ask_poller: Callable[[int], object] | None = None
         self._added: dict[str, Reading[Any]] = {}
 
@@ -116,7 +127,9 @@ class Device:
             values = ValueType(type, settings.unit, settings.range, settings.precision)
         except ConfigError as error:
             raise ConfigError(f"readings.{name}: {error}") from None
-        added = self._added[name] = Reading(f"{self.id}.{name}", values, self.now_ns)
+        added = self._added[name] = Reading(
+            f"{self.id}.{name}", values, self.now_ns, self.monotonic_ns
+        )
         return added
 
     def poll_at(self, monotonic_ns: int) -> None:
@@ -136,6 +149,10 @@ class Device:
         """Return the wall time of the device's clock in nanoseconds since 1970 UTC."""
         return self.clock.time_ns()
 
+    def monotonic_ns(self) -> int:
+        """Return the monotonic time of the device's clock in nanoseconds."""
+        return self.clock.monotonic_ns()
+
     def attach(self, ctx: Context) -> None:
         """Connect, with every output at its safe value; raises what `connect` raises.
 
@@ -147,6 +164,9 @@ class Device:
                 "to one runtime at a time"
             )
         self._context = ctx
+        for reading in self.readings.values():
+            reading.follow_time(ctx.runtime.timers, self.watch_freshness)
+        self.watch_freshness()
         try:
             self.connect()
             for output in self.outputs.values():
@@ -201,13 +221,30 @@ class Device:
 
     def set_offline(self, error: str) -> None:
         """Say that the hardware does not answer: its readings are BAD, told as DeviceOffline."""
+        self.offline_error = error
         for reading in self.readings.values():
             reading.fail(f"offline: {error}")
         if self._online:
             self._online = False
             self.ctx.emit(message.DeviceOffline(self.id, error))
 
+    def watch_freshness(self) -> None:
+        """See to it that readings go BAD in time; called when what decides that has changed."""
+        if self._freshness is None and self._context is not None:
+            if not self.polled and not any(each.stale_s for each in self.readings.values()):
+                return  # nothing of it can become stale
+            from edgekernel.core.staleness import Freshness
+
+            self._freshness = Freshness(self, self._context)
+        if self._freshness is not None:
+            self._freshness.look()
+
     def _let_go(self) -> None:
+        freshness, self._freshness = self._freshness, None
+        if freshness is not None:
+            freshness.end()
+        for reading in self.readings.values():
+            reading.follow_time(None, lambda: None)
         for output in self.outputs.values():
             output.let_go()
         try:

@@ -222,6 +222,7 @@ class Lifecycle:
     def _close(self, tell: Callable[[], object] = lambda: None) -> None:
         """End what the runtime has of its own, and `tell` of it before the handlers rest."""
         self.services.watchdog.close()
+        self._runtime.timers.close()
         self._runtime.commands.close()
         self._runtime.tasks.close()
         with self._lock:

@@ -20,6 +20,7 @@ __all__ = [
     "DeviceFailed",
     "DeviceOffline",
     "DeviceOnline",
+    "DeviceStale",
     "EffectError",
     "EventSubscriberError",
     "FeedbackLoop",
@@ -249,6 +250,15 @@ class DeviceOffline(Message):
     severity = Severity.WARNING
     device: str
     error: str
+
+
+class DeviceStale(Message):
+    """Readings were not measured for so long that they are BAD."""
+
+    severity = Severity.WARNING
+    device: str
+    readings: tuple[str, ...]
+    limit_s: float
 
 
 class ProcessStarted(Message):

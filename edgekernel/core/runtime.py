@@ -31,6 +31,7 @@ from edgekernel.core.service import Service
 from edgekernel.core.services import Services
 from edgekernel.core.state import StateStore
 from edgekernel.core.tasks import Tasks
+from edgekernel.core.timers import Timers
 from edgekernel.core.turns import TurnQueue
 from edgekernel.core.unit import Unit, UnitState
 
@@ -92,6 +93,7 @@ class Runtime:
         )
         self.tasks = Tasks(self.clock, f"{name}:loop", self.turns.failed)
         self.turns.use_tasks(self.tasks)
+        self.timers = Timers(self.clock, f"{name}:timers", self.turns)
         self.commands = Commands(
             self.clock, self.turns, self.tasks, self._tell, self.fault,
             binder=binder, authorizer=authorizer, name=name,
@@ -406,7 +408,7 @@ class Runtime:
 
     def status(self) -> dict[str, Any]:
         """Return the state of the runtime and of every part, ready for JSON."""
-        from edgekernel.core.reporting import describe_units
+        from edgekernel.core.reporting import describe_devices, describe_units
 
         degraded = list(self._lifecycle.caretaker.missing)
         running = self.phase is Phase.RUNNING
@@ -421,7 +423,7 @@ class Runtime:
             "dropped_turns": self.turns.dropped_turns,
             "errors": self.faults.count,
             "held_back": self.faults.held_back,
-            "devices": {id: {"online": device.online} for id, device in self.devices.items()},
+            "devices": describe_devices(self.devices, self.clock.monotonic_ns()),
             "services": self.services.statuses(),
             "commands": self.commands.status(),
             "components": describe_units(

@@ -35,6 +35,8 @@ class BusHealth:
     """How often the bus has worked again after it was opened anew or clocked free."""
     busy_s: float = 0.0
     """Seconds that transactions and recoveries took in all."""
+    next_attempt_ns: int | None = None
+    """When a bus that is out of use is tried again, on the monotonic clock."""
     left_out: dict[str, str] = field(default_factory=dict)
     """Why transactions with some addresses ("0x76") are refused, by address."""
 

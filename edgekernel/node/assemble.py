@@ -96,6 +96,13 @@ def _make(
     if planned.every_s is not None:
         device.every = planned.every_s
     device.depends = (*device.depends, *planned.providers)
+    types = {name: reading.values.type for name, reading in device.readings.items()}
+    try:
+        planned.tuning.check(type(device).__name__, types)
+    except ConfigError as error:
+        where = f"{plan.path.name}: devices.{planned.id}"
+        raise ConfigError(*(f"{where}{problem}" for problem in error.problems)) from None
+    planned.tuning.apply(device)
     return device
 
 

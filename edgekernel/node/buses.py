@@ -62,7 +62,10 @@ class Bus(Device):
             try:
                 self.bus.check()
             finally:
-                self._report(self.bus.health)
+                health = self.bus.health
+                self._report(health)
+                if health.next_attempt_ns is not None:  # regular polls become rare meanwhile
+                    self.poll_at(health.next_attempt_ns)
 
     def set_offline(self, error: str) -> None:
         """Say that the bus is out of use; the devices on it are offline with it."""

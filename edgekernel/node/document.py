@@ -7,27 +7,15 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from edgekernel.core.errors import ConfigError
+from edgekernel.node.duration import Duration, DurationOrNone
+from edgekernel.node.filters import SETTINGS, FilterTable
 from edgekernel.node.problems import did_you_mean, explain
+from edgekernel.node.tuning import ReadingTuning, Tuning
 
 SEGMENT = r"^[a-z0-9-]{1,64}$"
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)", re.ASCII)
-_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def _seconds(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    match = _DURATION.fullmatch(value.strip())
-    if match is None:
-        raise ValueError('a duration is a number of seconds or a text like "500ms", "2s", "5min"')
-    return float(match[1]) * _UNITS[match[2]]
-
-
-Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400)]
-"""Seconds, more than 0 and at most a day; in the file a number or a text such as "2s"."""
 
 
 def _module(name: str) -> str:
@@ -54,6 +42,26 @@ class NodeTable(_Table):
     app: Annotated[str, AfterValidator(_module)] | None = None
 
 
+class ReadingTable(_Table):
+    """`[devices.<id>.readings.<name>]`: what counts for one reading, instead of for all."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    filters: list[FilterTable] | None = None
+    stale: DurationOrNone | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keys that belong to a driver whose readings are settings."""
+        return dict(self.model_extra or {})
+
+    @property
+    def tuning(self) -> ReadingTuning:
+        """What is said of the reading."""
+        filters = None if self.filters is None else tuple(self.filters)
+        return ReadingTuning(filters, self.stale)
+
+
 class DeviceTable(_Table):
     """`[devices.<id>]`: a driver and its settings, which the driver itself defines."""
 
@@ -63,6 +71,17 @@ class DeviceTable(_Table):
     every: Duration | None = None
     optional: bool = False
     """The node runs without it, degraded, and tries again with backoff."""
+    filters: list[FilterTable] = Field(default_factory=list)
+    """What its readings go through, each filter those that it fits."""
+    stale: DurationOrNone | None = None
+    """How long after its latest measurement a reading of it is BAD; 0 is no such limit."""
+    readings: dict[str, ReadingTable] = Field(default_factory=dict)
+
+    @property
+    def tuning(self) -> Tuning:
+        """What is said of its readings."""
+        readings = {name: table.tuning for name, table in self.readings.items()}
+        return Tuning(tuple(self.filters), self.stale, readings)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -207,5 +226,16 @@ def _text(key: str, text: str) -> str:
     if not text.startswith("unknown key"):
         return text
     table, _, last = key.rpartition(".")
-    model = _TABLES.get(table.split(".")[0]) if table else NodeDocument
+    model = _model_of(table.split(".")) if table else NodeDocument
     return f"unknown key; {did_you_mean(last, model.model_fields if model else ())}"
+
+
+def _model_of(path: list[str]) -> type[BaseModel] | None:
+    """Return the model of the table at a path of keys."""
+    inside = path[2:]
+    if path[0] != "devices" or not inside:
+        return _TABLES.get(path[0])
+    if "filters" in inside:
+        _, *filter = inside[inside.index("filters") + 1 :]
+        return SETTINGS.get(filter[0]) if filter else FilterTable
+    return ReadingTable

@@ -27,11 +27,12 @@ from edgekernel.hal.spi import SpiDevice
 from edgekernel.node.board import Board
 from edgekernel.node.buses import name_clashes
 from edgekernel.node.claims import Claims
-from edgekernel.node.document import DeviceTable, NodeDocument, load_valid_part
+from edgekernel.node.document import DeviceTable, NodeDocument, ReadingTable, load_valid_part
 from edgekernel.node.packs import find_board, load_board, load_driver
 from edgekernel.node.planned import Address, PlannedDevice
 from edgekernel.node.problems import did_you_mean, explain
 from edgekernel.node.signature import model_of, parameters_of
+from edgekernel.node.tuning import declared_types
 
 _BOUNDARIES: tuple[type, ...] = (
     DigitalInput,
@@ -173,13 +174,17 @@ def _plan_device(
         raise ConfigError(*(f".driver: {problem}" for problem in error.problems)) from None
     boundaries = boundary_parameters(driver)
     model = settings_model(driver, boundaries)
+    problems = _misplaced(table, driver, model)
+    written = table.settings
+    if "readings" in model.model_fields:
+        written["readings"] = {name: each.settings for name, each in table.readings.items()}
     try:
-        values = model.model_validate(table.settings)
+        values = model.model_validate(written)
     except ValidationError as error:
-        known = [*model.model_fields, "driver", "every", "optional"]
-        raise ConfigError(*(f".{key}: {text}" for key, text in explain(error, known))) from None
+        known = [*model.model_fields, *DeviceTable.model_fields]
+        found = (f".{key}: {text}" for key, text in explain(error, known))
+        raise ConfigError(*found, *problems) from None
     settings = {name: getattr(values, name) for name in model.model_fields}
-    problems: list[str] = []
     addresses: dict[str, Address] = {}
     for parameter, kind in boundaries.items():
         name = settings.pop(parameter)
@@ -191,7 +196,25 @@ def _plan_device(
             problems.append(f".{parameter}: {error}")
     if problems:
         raise ConfigError(*problems)
-    return PlannedDevice(id, driver, settings, boundaries, addresses, table.every, table.optional)
+    return PlannedDevice(
+        id, driver, settings, boundaries, addresses, table.every, table.optional, table.tuning
+    )
+
+
+def _misplaced(table: DeviceTable, driver: type[Device], model: type[BaseModel]) -> list[str]:
+    """Return what is said of readings that the driver does not have, or that do not fit it."""
+    if "readings" in model.model_fields:  # they are made from settings: known when it is made
+        return []
+    problems = [
+        f".readings.{name}.{key}: unknown key; {did_you_mean(key, ReadingTable.model_fields)}"
+        for name, each in table.readings.items()
+        for key in each.settings
+    ]
+    try:
+        table.tuning.check(table.driver, declared_types(driver))
+    except ConfigError as error:
+        problems += error.problems
+    return problems
 
 
 def _address(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from edgekernel.core.device import Device
@@ -15,6 +15,7 @@ from edgekernel.hal.address import (
     PwmAddress,
     SpiAddress,
 )
+from edgekernel.node.tuning import Tuning
 
 Address = (
     LineAddress | ProvidedLine | PwmAddress | BusAddress | PortAddress | SpiAddress | OneWireAddress
@@ -34,6 +35,8 @@ class PlannedDevice:
     """Where each of those boundaries is on the board."""
     every_s: float | None
     optional: bool
+    tuning: Tuning = field(default_factory=Tuning)
+    """What is said of its readings; checked already, unless they are made from settings."""
 
     @property
     def providers(self) -> tuple[str, ...]:

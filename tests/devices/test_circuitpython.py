@@ -274,7 +274,7 @@ def test_unplugged_and_plugged_in_again(
     assert air.readings["lux"].quality is Quality.BAD
     chip.counts = 240
     bus.plug(0x23, chip)
-    clock.advance(2)
+    assert clock.run_until(lambda: air.online, 120)
     assert air.readings["lux"].value == pytest.approx(100)
     told = [type(e.payload) for e in events if "device" in e.payload.to_dict()]
     assert told[-2:] == [message.DeviceOffline, message.DeviceOnline]
@@ -292,7 +292,7 @@ def test_what_a_driver_raises(clock: SimClock, boot: Boot, bus: SimI2CBus) -> No
     reason = air.readings["temperature"].sample.reason
     assert "i2c1, adafruit_sht4x:SHT4x: air.temperature: RuntimeError: Invalid CRC" in reason
     chip.spoil = 0x00
-    clock.advance(1)
+    assert clock.run_until(lambda: air.online, 120)
     assert air.readings["temperature"].quality is Quality.GOOD
 
 

@@ -255,6 +255,23 @@ def test_a_long_outage_is_quiet(node_file: NodeFile, clock: SimClock) -> None:
         assert len(seen) == len(set(seen)) < 25
 
 
+def test_a_bus_is_tried_again_when_it_may_be(node_file: NodeFile, clock: SimClock) -> None:
+    """However long a bus was out of use, it is back at the first attempt that its breaker allows,
+    and its devices are with it."""
+    runtime, _ = assemble_simulated(make_plan(node_file(ROOM)), clock, Runtime)
+    with runtime:
+        clock.advance(1.5)
+        bus = bus_of(runtime)
+        bus.stick("sda")
+        clock.advance(1000)
+        bus.release()
+        attempt_ns = bus.health.next_attempt_ns
+        assert attempt_ns is not None
+        assert clock.run_until(lambda: runtime.devices["room"].online, 100)
+        assert 0 <= clock.monotonic_ns() - attempt_ns < 0.1e9
+        assert bus.health.next_attempt_ns is None
+
+
 def test_a_missing_device_file(clock: SimClock, tmp_path: Path) -> None:
     """On Linux a bus without its device file is told once: what to do, and who waits for it."""
     backend = LinuxBackend(clock)
