@@ -13,6 +13,7 @@ from edgekernel.hal.gpio import (
     Pull,
     PwmOutput,
 )
+from edgekernel.hal.health import BusHealth, BusState, HasHealth
 from edgekernel.hal.i2c import I2CBus, I2CTarget
 from edgekernel.hal.onewire import OneWireBus, OneWireTarget
 from edgekernel.hal.serial import RS485, Parity, SerialPeer, SerialPort
@@ -22,11 +23,14 @@ __all__ = [
     "RS485",
     "BoundaryError",
     "BrokenError",
+    "BusHealth",
+    "BusState",
     "BusyError",
     "ClosedError",
     "DigitalInput",
     "DigitalOutput",
     "Edge",
+    "HasHealth",
     "I2CBus",
     "I2CTarget",
     "LineOutside",

@@ -26,6 +26,7 @@ from edgekernel.hal.address import (
     SpiAddress,
 )
 from edgekernel.hal.gpio import DigitalOutput, LineProvider
+from edgekernel.node.buses import attach_buses
 from edgekernel.node.plan import Plan
 from edgekernel.node.planned import Address, PlannedDevice
 from edgekernel.node.signature import bind_validated
@@ -42,6 +43,7 @@ def assemble(plan: Plan, backend: Backend, clock: Clock, kind: type[R]) -> R:
     made: dict[str, Device] = {}
     for planned in _providers_first(plan.devices):
         made[planned.id] = _make(plan, planned, backend, made)
+    attach_buses(runtime, backend, [(each, made[each.id]) for each in plan.devices])
     for planned in plan.devices:
         runtime.attach_device(made[planned.id], optional=planned.optional)
     if plan.document.node.app is not None:
