@@ -15,7 +15,7 @@ from edgekernel_devices._i2c import I2CChip
 _TIME, _CONTROL, _STATUS, _TEMPERATURE, _ALL = 0x00, 0x0E, 0x0F, 0x11, 0x13
 _ALWAYS_ZERO = bytes((0x80, 0x80, 0x80, 0xF8, 0xC0, 0x60))  # bits of the first registers
 
-_OSCILLATOR_OFF = 0x80  # on battery; of the control register
+_OSCILLATOR_OFF, _CONVERT = 0x80, 0x20  # of the control register; off means on battery only
 _STOPPED, _BUSY, _ALARMS = 0x80, 0x04, 0x03  # of the status register
 _CENTURY, _MONTH = 0x80, 0x1F
 _HOURS_OF_12, _PM = 0x40, 0x20
@@ -142,6 +142,8 @@ class DS3231Chip:
         if register == _STATUS:  # flags can be cleared and not set, "Status Register"
             flags = self._registers[_STATUS] & (_STOPPED | _ALARMS)
             value = value & 0x08 | value & flags | self._registers[_STATUS] & _BUSY
+        elif register == _CONTROL:
+            value &= ~_CONVERT  # has been done at once
         if register < _TEMPERATURE:
             self._registers[register] = value
 
