@@ -1,6 +1,8 @@
 """What the lines of every I/O expander promise, on each of the two chips."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
 import pytest
 from edgekernel_devices._chip_lines import ChipLine
@@ -387,3 +389,64 @@ def test_edge_handler_that_fails(
     assert [edge.level for edge in edges] == [False]
     assert io.online
     assert "io: what was called for an edge raised" in caplog.text
+
+
+class Locked:
+    """A chip that does one thing at a time, as a real one does."""
+
+    def __init__(self, chip: Chip) -> None:
+        self.chip = chip
+        self.lock = Lock()
+
+    def write(self, data: bytes) -> None:
+        with self.lock:
+            self.chip.write(data)
+
+    def read(self, length: int) -> bytes:
+        with self.lock:
+            return self.chip.read(length)
+
+    def drive(self, number: int, level: bool) -> None:
+        with self.lock:
+            line(self.chip, number).drive(level)
+
+
+def test_threads(kind: Kind) -> None:
+    """With writers, edges and polls in threads of their own, every line has its last level, and
+    the edges of an input alternate and end at the true level."""
+    runtime, chip = Runtime(), Locked(kind.simulated())
+    backend = SimBackend(runtime.clock)
+    backend.i2c_bus(BUS).plug(0x20, chip)
+    chip.chip.wire({"interrupt": backend.line("GPIO4")}, runtime.clock)
+    io = kind("io", bus=backend.i2c_bus(BUS), interrupt=backend.digital_input(INT))
+    io.every = 0.002
+    runtime.attach_device(io)
+    edges = list[Edge]()
+
+    def write(pin: DigitalOutput, last: bool) -> None:
+        for number in range(200):
+            pin.write(number % 2 == 0)
+            assert pin.read() is (number % 2 == 0)
+        pin.write(last)
+
+    with runtime:
+        pins = [output(io, number) for number in range(4)]
+        for pin in pins:
+            pin.open(False)
+        input(io, 6).open(Pull.UP, edges.append)
+        with ThreadPoolExecutor() as pool:
+            done = [pool.submit(write, pin, number % 2 == 1) for number, pin in enumerate(pins)]
+            for number in range(201):
+                chip.drive(6, number % 2 == 1)
+        for each in done:
+            each.result()
+        assert [line(chip.chip, number).level for number in range(4)] == [False, True] * 2
+        for _ in range(1000):
+            if edges and edges[-1].level is False:
+                break
+            runtime.clock.sleep(0.01)
+        assert io.online
+    assert [edge.level for edge in edges] == [number % 2 == 1 for number in range(len(edges))]
+    assert edges[-1].level is False
+    assert [edge.monotonic_ns for edge in edges] == sorted(edge.monotonic_ns for edge in edges)
+    backend.close()
