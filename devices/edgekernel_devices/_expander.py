@@ -69,13 +69,20 @@ class ExpanderPort(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class _User:
-    """What one claim of a line is for."""
+class Claim:
+    """One use of a line, from its opening on."""
 
+    line: int
+    name: str
     opened_with: bool = False
     closed: bool = False
     settling: Settling | None = None
     on_edge: OnEdge | None = None
+
+    def check(self) -> None:
+        """Raise ClosedError if it is over."""
+        if self.closed:
+            raise ClosedError(f"{self.name} is not open")
 
 
 class ExpanderLines:
@@ -102,10 +109,10 @@ class ExpanderLines:
         self._lock = device.clock.Lock()  # around chip and variables, never around `on_edge`
         self._asking = device.clock.Lock()  # around `_look_now` and what it asks for
         self._open = False
-        self._users: dict[int, _User] = {}
+        self._claims: dict[int, Claim] = {}
         self._settings = Settings()
         self._ready = False  # the chip has these settings, as far as we know
-        self._untold: list[tuple[_User, Edge]] = []
+        self._untold: list[tuple[Claim, Edge]] = []
         self._complaint = ""
         self._look_now = False
         self._interrupted_ns: int | None = None
@@ -121,7 +128,6 @@ class ExpanderLines:
     def open(self) -> None:
         """Find the chip, with every line as it is, and listen to its interrupt line."""
         self._lock, self._asking = self._device.clock.Lock(), self._device.clock.Lock()
-        self._users.clear()
         self._untold.clear()
         self._settings, self._ready, self._complaint = Settings(), False, ""
         with self._lock:
@@ -131,8 +137,11 @@ class ExpanderLines:
             self._interrupt.open(Pull.UP, self._hear)
 
     def close(self) -> None:
-        """Leave the chip as it is, and the interrupt line to others."""
+        """Leave the chip as it is, and the interrupt line to others; every claim is over."""
         self._open = False
+        claims, self._claims = self._claims, {}  # without the lock: a bus that hangs may have it
+        for claim in claims.values():
+            claim.closed = True
         if self._interrupt is not None:
             self._interrupt.close()
 
@@ -146,8 +155,8 @@ class ExpanderLines:
             self._see()
             untold, self._untold = self._untold, []
             complaint, self._complaint = self._complaint, ""
-        for user, edge in untold:
-            self._tell(user, edge)
+        for claim, edge in untold:
+            self._tell(claim, edge)
         with self._lock:
             self._plan()
         if complaint:
@@ -157,17 +166,19 @@ class ExpanderLines:
         """Set the chip up anew with the next look."""
         self._ready = False
 
-    def claim_output(self, line: int, name: str, level: bool | None) -> None:
+    def claim_output(self, line: int, name: str, level: bool | None) -> Claim:
         """Make a line an output at a level; None keeps the one that it has."""
         with self._lock:
             self._check_free(line, name)
             if level is None:
                 level = bool(self._see().levels >> line & 1)
-            self._claim(line, _User(opened_with=level), _as_output(self._settings, line, level))
+            claim = Claim(line, name, opened_with=level)
+            self._take(claim, _as_output(self._settings, line, level))
+            return claim
 
     def claim_input(
         self, line: int, name: str, pull: Pull, on_edge: OnEdge | None, settle_s: float
-    ) -> None:
+    ) -> Claim:
         """Make a line an input whose changes are told."""
         if pull is Pull.DOWN:
             raise InvalidValueError(
@@ -180,46 +191,51 @@ class ExpanderLines:
             )
         with self._lock:
             self._check_free(line, name)
-            user = _User(on_edge=on_edge)
-            self._claim(line, user, _as_input(self._settings, line, pull is Pull.UP))
+            claim = Claim(line, name, on_edge=on_edge)
+            self._take(claim, _as_input(self._settings, line, pull is Pull.UP))
             at_ns = self._device.clock.monotonic_ns()
             try:
                 level = bool(self._see().levels >> line & 1)
             except BaseException:
-                del self._users[line]
+                del self._claims[line]
                 raise
-            user.settling = Settling(level, at_ns, round(settle_s * 1e9))
+            claim.settling = Settling(level, at_ns, round(settle_s * 1e9))
+            return claim
 
-    def drive(self, line: int, level: bool) -> None:
+    def drive(self, claim: Claim, level: bool) -> None:
         """Drive an output that was claimed."""
         with self._lock:
-            self._settings = _with_level(self._settings, line, level)
+            claim.check()
+            self._settings = _with_level(self._settings, claim.line, level)
             try:
                 if not self._ready:
                     self._set_up()
-                self._port.drive(self._settings, line)
+                self._port.drive(self._settings, claim.line)
             except BaseException:
                 self._ready = False
-                safe = self._users[line].opened_with
-                self._settings = _with_level(self._settings, line, safe)
+                self._settings = _with_level(self._settings, claim.line, claim.opened_with)
                 raise
 
-    def level(self, line: int) -> bool:
+    def level(self, claim: Claim) -> bool:
         """Return the level of a claimed line; of an input with a settle time the settled one."""
         with self._lock:
+            claim.check()
             levels = self._see().levels
             if self._untold or self._complaint or self._due_ns() is not None:
                 self._ask_now()  # a poll tells, and plans the next one
-            settling = self._users[line].settling
-            return bool(levels >> line & 1) if settling is None else settling.level
+            if claim.settling is not None:
+                return claim.settling.level
+            return bool(levels >> claim.line & 1)
 
-    def release(self, line: int) -> None:
+    def release(self, claim: Claim) -> None:
         """Give a line back as it is; an input interrupts no more, from the next look on."""
         with self._lock:
-            user = self._users.pop(line)
-            user.closed = True
-            if user.settling is not None:
-                watched = self._settings.watched & ~(1 << line)
+            if claim.closed:
+                return
+            claim.closed = True
+            del self._claims[claim.line]
+            if claim.settling is not None:
+                watched = self._settings.watched & ~(1 << claim.line)
                 self._settings = replace(self._settings, watched=watched)
                 self._ready = False
 
@@ -234,21 +250,21 @@ class ExpanderLines:
     def _check_free(self, line: int, name: str) -> None:
         if not self._open:
             raise ClosedError(f"{name}: {self._device.id} is not attached, so its lines are closed")
-        if line in self._users:
+        if line in self._claims:
             raise BusyError(f"{name}: somebody else has the line: close it there first")
 
-    def _claim(self, line: int, user: _User, settings: Settings) -> None:
+    def _take(self, claim: Claim, settings: Settings) -> None:
         before, self._settings = self._settings, settings
-        self._users[line] = user
+        self._claims[claim.line] = claim
         try:
             self._set_up()
         except BaseException:
             self._settings, self._ready = before, False
-            del self._users[line]
+            del self._claims[claim.line]
             raise
 
     def _set_up(self) -> None:
-        claimed = sum(1 << line for line in self._users)
+        claimed = sum(1 << line for line in self._claims)
         self._settings = self._port.set_up(self._settings, claimed)
         self._ready = True
 
@@ -261,9 +277,9 @@ class ExpanderLines:
         except BaseException:
             self._ready = False
             raise
-        for line, user in self._users.items():
-            if user.settling is not None:
-                self._note(user, user.settling, line, seen, (since_ns or now_ns, now_ns))
+        for claim in self._claims.values():
+            if claim.settling is not None:
+                self._note(claim, claim.settling, seen, (since_ns or now_ns, now_ns))
         return seen
 
     def _look(self) -> Seen:
@@ -281,16 +297,14 @@ class ExpanderLines:
             )
         return seen
 
-    def _note(
-        self, user: _User, settling: Settling, line: int, seen: Seen, times: tuple[int, int]
-    ) -> None:
-        interrupted_ns, now_ns = times
+    def _note(self, claim: Claim, settling: Settling, seen: Seen, times: tuple[int, int]) -> None:
+        line, (interrupted_ns, now_ns) = claim.line, times
         edges: list[Edge | None] = []
         if seen.changed >> line & 1:  # told even if it is over again
             captured = bool(seen.captured >> line & 1)
             edges.append(settling.see(captured, interrupted_ns, interrupted_ns))
         edges.append(settling.see(bool(seen.levels >> line & 1), now_ns, now_ns))
-        self._untold += [(user, edge) for edge in edges if edge is not None]
+        self._untold += [(claim, edge) for edge in edges if edge is not None]
 
     def _hear(self, edge: Edge) -> None:
         """Take an edge of the interrupt line, which is active low."""
@@ -311,32 +325,52 @@ class ExpanderLines:
                 self._device.poll_at(due_ns)
 
     def _due_ns(self) -> int | None:
-        settling = [user.settling for user in self._users.values() if user.settling is not None]
+        settling = [each.settling for each in self._claims.values() if each.settling is not None]
         return min((each.due_ns for each in settling if each.due_ns is not None), default=None)
 
-    def _tell(self, user: _User, edge: Edge) -> None:
-        if user.on_edge is None or user.closed:
+    def _tell(self, claim: Claim, edge: Edge) -> None:
+        if claim.on_edge is None or claim.closed:
             return
         try:
-            user.on_edge(edge)
+            claim.on_edge(edge)
         except Exception:
             # Raised further, it would say that the chip has failed.
-            _log.exception("%s: what was called for an edge raised", self._device.id)
+            _log.exception("%s: what was called for an edge raised", claim.name)
 
 
-class ExpanderOutput:
-    """A DigitalOutput on a line of an expander."""
+class _ExpanderLine:
+    """A line, open while it has a claim."""
 
     def __init__(self, lines: ExpanderLines, line: int, name: str) -> None:
         self._lines = lines
         self._line = line
         self._name = name
-        self._open = False
+        self._claim: Claim | None = None
 
     @property
     def name(self) -> str:
         """The line as people know it, such as "io:GPA3"."""
         return self._name
+
+    def read(self) -> bool:
+        """Return the level that the line really has; of an input with a settle time the settled
+        one. Raises ClosedError before `open` and after `close`."""
+        return self._lines.level(self._opened())
+
+    def close(self) -> None:
+        """Give the line back as it is. Closing twice is harmless."""
+        claim, self._claim = self._claim, None
+        if claim is not None:
+            self._lines.release(claim)
+
+    def _opened(self) -> Claim:
+        if self._claim is None:
+            raise ClosedError(f"{self._name} is not open")
+        return self._claim
+
+
+class ExpanderOutput(_ExpanderLine):
+    """A DigitalOutput on a line of an expander."""
 
     def open(self, level: bool | None) -> None:
         """Claim the line and drive `level`, which is set before the direction.
@@ -344,39 +378,15 @@ class ExpanderOutput:
         None keeps the level that the line has. Raises BusyError if somebody else has it,
         ClosedError while the expander is not attached, OSError if the chip does not answer.
         """
-        self._lines.claim_output(self._line, self._name, level)
-        self._open = True
+        self._claim = self._lines.claim_output(self._line, self._name, level)
 
     def write(self, level: bool) -> None:
         """Drive `level`. Raises ClosedError before `open` and after `close`."""
-        _check_open(self._open, self._name)
-        self._lines.drive(self._line, level)
-
-    def read(self) -> bool:
-        """Return the level that the line really has."""
-        _check_open(self._open, self._name)
-        return self._lines.level(self._line)
-
-    def close(self) -> None:
-        """Give the line back, leaving its level as it is. Closing twice is harmless."""
-        if self._open:
-            self._open = False
-            self._lines.release(self._line)
+        self._lines.drive(self._opened(), level)
 
 
-class ExpanderInput:
+class ExpanderInput(_ExpanderLine):
     """A DigitalInput on a line of an expander. Its edges come from polls of the expander."""
-
-    def __init__(self, lines: ExpanderLines, line: int, name: str) -> None:
-        self._lines = lines
-        self._line = line
-        self._name = name
-        self._open = False
-
-    @property
-    def name(self) -> str:
-        """The line as people know it, such as "io:GPA3"."""
-        return self._name
 
     def open(self, pull: Pull, on_edge: OnEdge | None = None, *, settle_s: float = 0.0) -> None:
         """Claim the line as an input; tell the changes that last `settle_s` (0 to 10 seconds).
@@ -386,24 +396,7 @@ class ExpanderInput:
         if somebody else has the line, ClosedError while the expander is not attached, OSError if
         the chip does not answer.
         """
-        self._lines.claim_input(self._line, self._name, pull, on_edge, settle_s)
-        self._open = True
-
-    def read(self) -> bool:
-        """Return the level; with `settle_s` the settled one. Raises ClosedError."""
-        _check_open(self._open, self._name)
-        return self._lines.level(self._line)
-
-    def close(self) -> None:
-        """Stop watching and give the line back. Closing twice is harmless."""
-        if self._open:
-            self._open = False
-            self._lines.release(self._line)
-
-
-def _check_open(is_open: bool, name: str) -> None:
-    if not is_open:
-        raise ClosedError(f"{name} is not open")
+        self._claim = self._lines.claim_input(self._line, self._name, pull, on_edge, settle_s)
 
 
 def _with_level(settings: Settings, line: int, level: bool) -> Settings:

@@ -147,6 +147,26 @@ def test_closed_lines(boot: Boot, io: Expander) -> None:
             call()
 
 
+def test_detached_and_attached_again(io: Expander, chip: Chip, clock: SimClock) -> None:
+    """With its expander a line is closed: it cannot be used afterwards, and closing it then takes
+    it from nobody who has it by now."""
+    runtime = Runtime(clock=clock)
+    with runtime:
+        runtime.hot_add(io)
+        old = output(io, 3)
+        old.open(True)
+        runtime.hot_remove("io")
+        for call in (lambda: old.write(False), old.read):
+            with pytest.raises(ClosedError, match="io:"):
+                call()
+        runtime.hot_add(io)
+        new = output(io, 3)
+        new.open(False)
+        old.close()
+        new.write(True)
+        assert line(chip, 3).level is True
+
+
 @pytest.mark.parametrize("settle_s", [-0.1, 10.5, float("nan")])
 def test_refused_settings(boot: Boot, io: Expander, settle_s: float) -> None:
     """What the chip cannot do is refused by name: pull-downs, other lines, odd settle times."""
@@ -388,7 +408,7 @@ def test_edge_handler_that_fails(
     clock.advance(0.1)
     assert [edge.level for edge in edges] == [False]
     assert io.online
-    assert "io: what was called for an edge raised" in caplog.text
+    assert "what was called for an edge raised" in caplog.text
 
 
 class Locked:
