@@ -200,12 +200,13 @@ class MCP23017(Device):
 
     Lines "GPA0" to "GPA7" and "GPB0" to "GPB7": `pin = "io:GPA3"` is the line GPA3 of the device
     `io`, for any driver that takes a line. Inputs have a pull-up of 100 kilohm or none, and no
-    pull-down. Use GPA7 and GPB7 as outputs: Microchip says of later chips that as inputs they can
-    disturb the bus.
+    pull-down. Use GPA7 and GPB7 as outputs: since revision D of the datasheet they are no inputs,
+    as a change while they are read can disturb the bus.
 
     Changes of inputs are found by polls (2.5 ms of a bus at 100 kHz): every 0.05 s without
-    `interrupt`; with it after each interrupt, and once a second in case one got lost. Of a pulse that is over before the chip
-    was read both edges are told, if it is the first since the last look.
+    `interrupt`; with it after each interrupt, and once a second in case one got lost. Of a pulse
+    that is over before the chip was read both edges are told, if it is the first since the last
+    look.
 
     Every poll checks the chip's settings. A chip that was away or lost its supply is set up anew,
     levels before directions, and the device is offline for that poll. Lines that no device has
