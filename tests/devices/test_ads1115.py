@@ -202,13 +202,16 @@ def test_no_conversion(clock: SimClock, backend: SimBackend, boot: Boot) -> None
     assert "no conversion within 0.017 s" in adc.a0.sample.reason
 
 
+class Thermometer(ADS1115Chip):
+    """Another chip, which does not keep what is written."""
+
+    def read(self, length: int) -> bytes:
+        return b"\x19\x80"[:length]
+
+
 def test_wrong_chip(boot: Boot, backend: SimBackend) -> None:
     """A chip that does not keep what is written (here a thermometer) keeps the runtime from
     booting, and the bus is given back."""
-
-    class Thermometer(ADS1115Chip):
-        def read(self, length: int) -> bytes:
-            return b"\x19\x80"[:length]
 
     backend.i2c_bus(BUS).plug(0x4B, Thermometer())
     with pytest.raises(BootError) as raised:
@@ -218,6 +221,20 @@ def test_wrong_chip(boot: Boot, backend: SimBackend) -> None:
     )
     with pytest.raises(ClosedError):
         backend.i2c_bus(BUS).read(0x4B, 1)
+
+
+def test_replaced_by_another_chip(
+    clock: SimClock, boot: Boot, adc: ADS1115, backend: SimBackend
+) -> None:
+    """What is plugged in again is looked at as at the start."""
+    boot(adc)
+    clock.advance(0.5)
+    backend.i2c_bus(BUS).unplug(0x48)
+    clock.advance(1)
+    backend.i2c_bus(BUS).plug(0x48, Thermometer())
+    clock.advance(5)
+    assert not adc.online
+    assert "and not the 0x8383 of an ADS1115" in adc.a0.sample.reason
 
 
 def test_unplugged_and_plugged_in_again(

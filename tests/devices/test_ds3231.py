@@ -153,10 +153,31 @@ def test_stopped_clock(
     assert rtc.time.quality is Quality.BAD
     assert "has stopped since it was set: check its battery" in rtc.time.sample.reason
     assert rtc.temperature.quality is Quality.GOOD
+    chip._registers[0x0F] |= 0x02  # alarm 2 has come
     rtc.set_time("2026-07-01T12:00:00+02:00")
-    assert registers(chip, 0x0E, 2) == b"\x1c\x08"
+    assert registers(chip, 0x0E, 2) == b"\x1c\x0a"
     clock.advance(1.6)
     assert rtc.time.value == "2026-07-01T10:00:01Z"
+
+
+class Alarming(DS3231Chip):
+    """Its first alarm comes right after a look at its flags."""
+
+    def read(self, length: int) -> bytes:
+        answer = super().read(length)
+        self._registers[0x0F] |= 0x01
+        return answer
+
+
+def test_setting_keeps_an_alarm(backend: SimBackend, boot: Boot) -> None:
+    """An alarm that comes while the time is set is not lost."""
+    chip = Alarming()
+    backend.i2c_bus(BUS).plug(0x68, chip)
+    rtc = DS3231("rtc", bus=backend.i2c_bus(BUS))
+    boot(rtc)
+    chip.write(b"\x0f\x08")
+    rtc.set_time("2026-07-01T12:00:00Z")
+    assert registers(chip, 0x0F, 1) == b"\x09"
 
 
 def test_illegal_time(clock: SimClock, boot: Boot, rtc: DS3231, chip: DS3231Chip) -> None:
@@ -226,6 +247,23 @@ def test_first_conversion(clock: SimClock, backend: SimBackend, boot: Boot, look
     boot(rtc)
     clock.advance(0.1)
     assert rtc.temperature.value == 25.0
+
+
+def test_first_conversion_after_a_replacement(
+    clock: SimClock, boot: Boot, rtc: DS3231, backend: SimBackend
+) -> None:
+    """A chip that is plugged in later has its first conversion waited for as well."""
+    boot(rtc)
+    clock.advance(0.5)
+    backend.i2c_bus(BUS).unplug(0x68)
+    clock.advance(1)
+    backend.i2c_bus(BUS).plug(0x68, Converting())
+    seen = set[float | None]()
+    for _ in range(80):
+        clock.advance(0.05)
+        seen.add(rtc.temperature.sample.value)
+    assert rtc.online
+    assert seen == {25.0}
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"\x40\x80", bytes(18) + b"\x01"])

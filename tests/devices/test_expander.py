@@ -6,14 +6,13 @@ from threading import Lock
 
 import pytest
 from edgekernel_devices._chip_lines import ChipLine
-from edgekernel_devices.button import Button, ButtonPressed, ButtonReleased
 from edgekernel_devices.mcp23017 import MCP23017, MCP23017Chip
 from edgekernel_devices.pcf8574 import PCF8574, PCF8574Chip
 from edgekernel_devices.relay import Relay
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekernel import Event, InvalidValueError, Runtime, UnavailableError, message
+from edgekernel import Device, Event, InvalidValueError, Runtime, UnavailableError, message
 from edgekernel.backends.sim import SimBackend
 from edgekernel.core.errors import BootError
 from edgekernel.hal import (
@@ -31,7 +30,6 @@ from edgekernel.sim import SimClock
 
 BUS = BusAddress("i2c1", "/dev/i2c-1")
 INT = LineAddress("GPIO4", "sim", 4)
-KINDS = (MCP23017, PCF8574)
 
 Boot = Callable[..., Runtime]
 Chip = MCP23017Chip | PCF8574Chip
@@ -39,7 +37,7 @@ Expander = MCP23017 | PCF8574
 Kind = type[MCP23017] | type[PCF8574]
 
 
-@pytest.fixture(params=KINDS, ids=lambda kind: kind.__name__)
+@pytest.fixture(params=(MCP23017, PCF8574), ids=lambda kind: kind.__name__)
 def kind(request: pytest.FixtureRequest) -> Kind:
     """Each of the drivers."""
     found: Kind = request.param
@@ -224,6 +222,62 @@ def test_lost_interrupt_is_found(clock: SimClock, boot: Boot, quick: Expander, c
     assert [edge.level for edge in edges] == [False, True]
 
 
+class Slow(Device):
+    """Another device on the bus, whose every poll takes its time."""
+
+    def poll(self) -> None:
+        self.clock.sleep(0.3)
+
+
+def test_edge_has_the_time_of_its_interrupt(
+    clock: SimClock, boot: Boot, quick: Expander, chip: Chip
+) -> None:
+    """While another device keeps the bus busy an edge is told late, but with the time at which
+    the interrupt came."""
+    slow = Slow("slow")
+    slow.poll_group = quick.poll_group
+    boot(quick, slow)
+    clock.advance(1.1)
+    edges: list[Edge] = []
+    input(quick, 0).open(Pull.UP, edges.append)
+    line(chip, 0).drive(False)
+    now_ns = clock.monotonic_ns()
+    clock.advance(0.1)
+    assert edges == []
+    clock.advance(0.2)
+    assert edges == [Edge(False, now_ns)]
+
+
+def test_interrupt_during_a_poll(clock: SimClock, boot: Boot, quick: Expander, chip: Chip) -> None:
+    """An interrupt that comes while edges are told is not put off for another input that is
+    still to settle."""
+    boot(quick)
+    edges: list[Edge] = []
+    input(quick, 6).open(Pull.UP, edges.append, settle_s=0.9)
+    input(quick, 5).open(Pull.UP, edges.append)
+    input(quick, 0).open(Pull.UP, lambda edge: line(chip, 5).drive(edge.level))
+    clock.advance(0.05)
+    line(chip, 6).drive(False)
+    clock.advance(0.05)
+    line(chip, 0).drive(False)
+    now_ns = clock.monotonic_ns()
+    clock.advance(0.01)
+    assert edges == [Edge(False, now_ns)]
+
+
+def test_closed_while_edges_are_told(clock: SimClock, boot: Boot, io: Expander, chip: Chip) -> None:
+    """A line that the one before has closed is told nothing any more."""
+    boot(io)
+    edges: list[Edge] = []
+    first, second = input(io, 0), input(io, 1)
+    first.open(Pull.UP, lambda edge: second.close())
+    second.open(Pull.UP, edges.append)
+    for number in (0, 1):
+        line(chip, number).drive(False)
+    clock.advance(0.1)
+    assert edges == []
+
+
 @pytest.mark.parametrize("wired", [False, True])
 def test_settle_time(
     clock: SimClock, boot: Boot, request: pytest.FixtureRequest, chip: Chip, wired: bool
@@ -279,39 +333,6 @@ def test_settled_trains_end_in_the_true_level(kind: Kind, wired: bool) -> None:
             backend.close()
 
         check()
-
-
-def test_relay_and_button(
-    clock: SimClock, boot: Boot, quick: Expander, chip: Chip, events: list[Event]
-) -> None:
-    """Drivers that know nothing of expanders run on its lines."""
-    lamp = Relay("lamp", pin=output(quick, 3), active_high=False)
-    door = Button("door", pin=input(quick, 6))
-    lamp.depends = door.depends = ("io",)
-    runtime = boot(quick, lamp, door)
-    assert line(chip, 3).level is True
-    lamp.power.set(True)
-    assert line(chip, 3).level is False
-    assert lamp.power.value is True
-    line(chip, 6).drive(False)
-    clock.advance(0.1)
-    line(chip, 6).release()
-    clock.advance(0.1)
-    kinds = (ButtonPressed, ButtonReleased)
-    assert [type(e.payload) for e in events if isinstance(e.payload, kinds)] == [*kinds]
-    runtime.shutdown()
-    assert line(chip, 3).level is True
-
-
-def test_read_finds_a_lost_output(boot: Boot, io: Expander, chip: Chip) -> None:
-    """Reading an output right after a loss of supply gives it back and returns what it has."""
-    boot(io)
-    pin = output(io, 3)
-    pin.open(False)
-    pin.write(True)
-    chip.power_on()
-    assert pin.read() is True
-    assert line(chip, 3).level is True
 
 
 def test_readback_is_the_real_level(boot: Boot, io: Expander, chip: Chip) -> None:

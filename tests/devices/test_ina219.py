@@ -294,3 +294,24 @@ def test_unplugged_and_plugged_in_again(
     assert load.power.value == pytest.approx(-1.25, abs=1e-3)
     told = [type(e.payload) for e in events if "device" in e.payload.to_dict()]
     assert told[-3:] == [message.DeviceOnline, message.DeviceOffline, message.DeviceOnline]
+
+
+class INA226(INA219Chip):
+    """A relative, with other contents after a reset."""
+
+    def read(self, length: int) -> bytes:
+        return b"\x41\x27"
+
+
+def test_replaced_by_another_chip(
+    clock: SimClock, boot: Boot, load: INA219, backend: SimBackend
+) -> None:
+    """What is plugged in again is looked at as at the start."""
+    boot(load)
+    clock.advance(0.5)
+    backend.i2c_bus(BUS).unplug(0x40)
+    clock.advance(1)
+    backend.i2c_bus(BUS).plug(0x40, INA226())
+    clock.advance(5)
+    assert not load.online
+    assert "an INA219 has 0x399f" in load.current.sample.reason

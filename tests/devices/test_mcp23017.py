@@ -149,6 +149,7 @@ def test_one_write_is_one_register(boot: Boot, io: MCP23017, chip: MCP23017Chip)
 def test_open_as_it_is(boot: Boot, io: MCP23017, chip: MCP23017Chip) -> None:
     """Connecting changes no line that a program before has left driven, and an output that is
     opened without a level keeps it; so does one that an input had."""
+    chip.write(bytes([GPPU, 0x10]))
     chip.write(bytes([OLAT, 0x04]))
     chip.write(bytes([IODIR, 0xF3]))  # GPA2 high, GPA3 low
     chip.line("GPB1").drive(True)
@@ -156,6 +157,7 @@ def test_open_as_it_is(boot: Boot, io: MCP23017, chip: MCP23017Chip) -> None:
     for name in ("GPA2", "GPA3", "GPB1"):
         chip.line(name).watch(seen.append)
     boot(io)
+    assert (registers(chip, IODIR), registers(chip, GPPU)) == (b"\xf3\xff", b"\x10\x00")
     for name, level in (("GPA2", True), ("GPA3", False), ("GPB1", True)):
         pin = io.digital_output(name)
         pin.open(None)
@@ -220,12 +222,40 @@ def test_loss_of_supply(
 def test_chip_left_banked(boot: Boot, io: MCP23017, chip: MCP23017Chip) -> None:
     """A chip that a program before has left in another mode is set up all the same."""
     chip.write(bytes([IPOL, 0xFF, 0xFF]))
+    chip.write(bytes([0x08, 0xFF, 0xFF]))  # INTCON
     chip.write(bytes([IOCON, 0xA2]))
     boot(io)
     pin = io.digital_output("GPB3")
     pin.open(True)
     assert pin.read() is True
     assert registers(chip, IOCON) == b"\x44\x44"
+    assert registers(chip, 0x08) == b"\x00\x00"
+
+
+def test_read_finds_a_lost_output(boot: Boot, io: MCP23017, chip: MCP23017Chip) -> None:
+    """Reading an output right after a loss of supply gives it back and returns what it has."""
+    boot(io)
+    pin = io.digital_output("GPA3")
+    pin.open(False)
+    pin.write(True)
+    chip.power_on()
+    assert pin.read() is True
+    assert chip.line("GPA3").level is True
+
+
+def test_input_becomes_an_output(
+    clock: SimClock, boot: Boot, io: MCP23017, chip: MCP23017Chip
+) -> None:
+    """A line that was a watched input with a pull-up is neither watched nor pulled as an output."""
+    boot(io)
+    door = io.digital_input("GPA0")
+    door.open(Pull.UP)
+    assert (registers(chip, GPINTEN), registers(chip, GPPU)) == (b"\x01\x00", b"\x01\x00")
+    door.close()
+    clock.advance(0.1)
+    assert registers(chip, GPINTEN) == b"\x00\x00"
+    io.digital_output("GPA0").open(True)
+    assert (registers(chip, GPINTEN), registers(chip, GPPU)) == (bytes(2), bytes(2))
 
 
 class Other:

@@ -170,6 +170,7 @@ def test_attach_goes_straight_to_safe(backend: SimBackend, boot: Boot) -> None:
         "servos", bus=backend.i2c_bus(BUS), frequency=50, safe={"channel3": 0.075, "channel15": 1}
     )
     runtime = boot(servos)
+    assert servos.clock.monotonic() >= 0.0005  # the oscillator has started, section 7.3.1.1
     shares = {3: 307 / 4096, 15: 1.0}
     assert chip.seen == [{0.0, shares.get(number, 0.0)} for number in range(16)]
     assert chip.frequency_hz == pytest.approx(50, rel=0.002)
