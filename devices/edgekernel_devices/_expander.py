@@ -233,7 +233,7 @@ class ExpanderLines:
             if claim.closed:
                 return
             claim.closed = True
-            del self._claims[claim.line]
+            self._claims.pop(claim.line, None)
             if claim.settling is not None:
                 watched = self._settings.watched & ~(1 << claim.line)
                 self._settings = replace(self._settings, watched=watched)
