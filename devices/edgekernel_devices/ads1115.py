@@ -151,8 +151,9 @@ class ADS1115(Device):
 
     @property
     def readings(self) -> dict[str, Reading[bool] | Reading[int] | Reading[float] | Reading[str]]:
-        """The readings that are measured, by name, in the order of `measure`."""
-        return {name: getattr(self, name) for name in self._measure}
+        """The readings by name, without those that are not measured."""
+        named = super().readings.items()
+        return {name: each for name, each in named if name not in _MUX or name in self._measure}
 
     def connect(self) -> None:
         """Check that the chip there takes its settings."""
