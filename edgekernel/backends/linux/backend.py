@@ -49,7 +49,7 @@ class LinuxBackend:
 
     def serial_port(self, port: PortAddress) -> PySerialPort:
         """Return a closed port."""
-        made = PySerialPort(port, serial_opener(port.device), self._clock)
+        made = PySerialPort(port, serial_opener(port), self._clock)
         self._ports[made] = None
         return made
 

@@ -3,6 +3,7 @@
 from edgekernel.backends.sim.backend import SimBackend
 from edgekernel.backends.sim.gpio import SimLine
 from edgekernel.backends.sim.i2c import SimI2CBus
-from edgekernel.backends.sim.serial import SimPort, SimSerial
+from edgekernel.backends.sim.port import Loopback, SimPort
+from edgekernel.backends.sim.serial import SimSerial
 
-__all__ = ["SimBackend", "SimI2CBus", "SimLine", "SimPort", "SimSerial"]
+__all__ = ["Loopback", "SimBackend", "SimI2CBus", "SimLine", "SimPort", "SimSerial"]

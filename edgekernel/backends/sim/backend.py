@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from weakref import WeakKeyDictionary
 
 from edgekernel.backends.gpiozero_lines import GpiozeroInput, GpiozeroOutput, Lines
 from edgekernel.backends.pyserial_port import PySerialPort
 from edgekernel.backends.sim.gpio import SimLine, SimPins
 from edgekernel.backends.sim.i2c import SimI2CBus
-from edgekernel.backends.sim.serial import SimPort
+from edgekernel.backends.sim.port import SimPort
+from edgekernel.backends.sim.serial import open_simulated
 from edgekernel.core.clock import Clock
 from edgekernel.hal.address import BusAddress, LineAddress, PortAddress
 
@@ -65,7 +67,7 @@ class SimBackend:
 
     def serial_port(self, port: PortAddress) -> PySerialPort:
         """Return a closed port."""
-        made = PySerialPort(port, self.port(port.name).open, self._clock)
+        made = PySerialPort(port, partial(open_simulated, self.port(port.name)), self._clock)
         self._ports[made] = None
         return made
 
