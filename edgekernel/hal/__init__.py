@@ -6,6 +6,8 @@ Drivers take these protocols and never an implementation; `edgekernel.backends` 
 from edgekernel.core.errors import BoundaryError, BrokenError, BusyError, ClosedError, NackError
 from edgekernel.hal.gpio import DigitalInput, DigitalOutput, Edge, LineProvider, Pull, PwmOutput
 from edgekernel.hal.i2c import I2CBus, I2CTarget
+from edgekernel.hal.lasting import LastingPort
+from edgekernel.hal.lines import LineReader
 from edgekernel.hal.onewire import OneWireBus, OneWireTarget
 from edgekernel.hal.serial import RS485, Parity, SerialPeer, SerialPort
 from edgekernel.hal.spi import SpiDevice, SpiTarget
@@ -21,7 +23,9 @@ __all__ = [
     "Edge",
     "I2CBus",
     "I2CTarget",
+    "LastingPort",
     "LineProvider",
+    "LineReader",
     "NackError",
     "OneWireBus",
     "OneWireTarget",
