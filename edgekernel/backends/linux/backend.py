@@ -9,11 +9,14 @@ from weakref import WeakKeyDictionary
 from edgekernel.backends.gpiozero_lines import GpiozeroInput, GpiozeroOutput, Lines
 from edgekernel.backends.linux.gpio import Chips
 from edgekernel.backends.linux.i2c import DeviceWire
+from edgekernel.backends.linux.onewire import SysfsWire
 from edgekernel.backends.linux.serial import serial_opener
+from edgekernel.backends.linux.spi import SpidevDevice
 from edgekernel.backends.pyserial_port import PySerialPort
 from edgekernel.backends.shared_i2c import SharedI2CBus
+from edgekernel.backends.shared_onewire import SharedOneWireBus
 from edgekernel.core.clock import Clock
-from edgekernel.hal.address import BusAddress, LineAddress, PortAddress
+from edgekernel.hal.address import BusAddress, LineAddress, OneWireAddress, PortAddress, SpiAddress
 
 
 class LinuxBackend:
@@ -25,8 +28,10 @@ class LinuxBackend:
         self._chips = Chips(folder)
         self._lines = Lines(clock, self._chips.pin)
         self._buses: dict[str, SharedI2CBus] = {}
+        self._onewires: dict[str, SharedOneWireBus] = {}
         # Those that somebody still has, in the order of their making.
         self._ports: WeakKeyDictionary[PySerialPort, None] = WeakKeyDictionary()
+        self._selects: WeakKeyDictionary[SpidevDevice, None] = WeakKeyDictionary()
 
     def digital_output(self, line: LineAddress) -> GpiozeroOutput:
         """Return a closed output on a line.
@@ -53,12 +58,28 @@ class LinuxBackend:
         self._ports[made] = None
         return made
 
+    def spi_device(self, address: SpiAddress) -> SpidevDevice:
+        """Return a closed chip select."""
+        made = SpidevDevice(address, self._clock)
+        self._selects[made] = None
+        return made
+
+    def onewire_bus(self, bus: OneWireAddress) -> SharedOneWireBus:
+        """Return the bus; the same object for every device on it."""
+        if bus.name not in self._onewires:
+            self._onewires[bus.name] = SharedOneWireBus(bus.name, SysfsWire(bus), self._clock)
+        return self._onewires[bus.name]
+
     def close(self) -> None:
         """Give back what is still open, all of it even if one raises."""
         with ExitStack() as closing:  # runs backwards: the chips close after their lines
             closing.callback(self._chips.close)
             for bus in self._buses.values():
                 closing.callback(bus.close_for_all)
+            for onewire in self._onewires.values():
+                closing.callback(onewire.close_for_all)
+            for select in self._selects:
+                closing.callback(select.close)
             for port in self._ports:
                 closing.callback(port.close)
             closing.callback(self._lines.close)

@@ -10,10 +10,12 @@ from edgekernel.backends.gpiozero_lines import GpiozeroInput, GpiozeroOutput, Li
 from edgekernel.backends.pyserial_port import PySerialPort
 from edgekernel.backends.sim.gpio import SimLine, SimPins
 from edgekernel.backends.sim.i2c import SimI2CBus
+from edgekernel.backends.sim.onewire import SimOneWireBus
 from edgekernel.backends.sim.port import SimPort
 from edgekernel.backends.sim.serial import open_simulated
+from edgekernel.backends.sim.spi import SimSpi, SimSpiDevice
 from edgekernel.core.clock import Clock
-from edgekernel.hal.address import BusAddress, LineAddress, PortAddress
+from edgekernel.hal.address import BusAddress, LineAddress, OneWireAddress, PortAddress, SpiAddress
 
 
 class SimBackend:
@@ -28,6 +30,8 @@ class SimBackend:
         self._lines = Lines(clock, self._pins.pin)
         self._buses: dict[str, SimI2CBus] = {}
         self._sockets: dict[str, SimPort] = {}
+        self._selects: dict[str, SimSpi] = {}
+        self._onewires: dict[str, SimOneWireBus] = {}
         # Those that somebody still has, in the order of their making.
         self._ports: WeakKeyDictionary[PySerialPort, None] = WeakKeyDictionary()
 
@@ -51,6 +55,18 @@ class SimBackend:
             self._sockets[name] = SimPort(name, self._clock)
         return self._sockets[name]
 
+    def spi(self, name: str) -> SimSpi:
+        """Return the outside of a chip select such as "spi0.0", to plug a chip into."""
+        if name not in self._selects:
+            self._selects[name] = SimSpi(name, self._clock)
+        return self._selects[name]
+
+    def onewire(self, name: str) -> SimOneWireBus:
+        """Return a 1-Wire bus such as "w1", to plug chips into."""
+        if name not in self._onewires:
+            self._onewires[name] = SimOneWireBus(name, self._clock)
+        return self._onewires[name]
+
     def digital_output(self, line: LineAddress) -> GpiozeroOutput:
         """Return a closed output on a line."""
         self._pins.add(line)
@@ -71,11 +87,24 @@ class SimBackend:
         self._ports[made] = None
         return made
 
+    def spi_device(self, address: SpiAddress) -> SimSpiDevice:
+        """Return a closed chip select."""
+        return SimSpiDevice(address, self.spi(address.name))
+
+    def onewire_bus(self, bus: OneWireAddress) -> SimOneWireBus:
+        """Return the bus; the same object for every device on it."""
+        return self.onewire(bus.name)
+
     def close(self) -> None:
         """Give back what is still open, all of it even if one raises."""
         with ExitStack() as closing:
             for bus in self._buses.values():
                 closing.callback(bus.close_for_all)
+            for onewire in self._onewires.values():
+                closing.callback(onewire.close_for_all)
+            for select in self._selects.values():
+                if select.user is not None:
+                    closing.callback(select.user.close)
             for port in self._ports:
                 closing.callback(port.close)
             closing.callback(self._lines.close)
