@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.context import Context
-from edgekernel.core.errors import LifecycleError, UnavailableError, describe, unless_unwound
+from edgekernel.core.errors import (
+    ConfigError,
+    LifecycleError,
+    UnavailableError,
+    describe,
+    unless_unwound,
+)
 from edgekernel.core.output import Output, OutputDeclaration
-from edgekernel.core.reading import Reading, ReadingDeclaration
+from edgekernel.core.reading import Reading, ReadingDeclaration, ReadingSettings
 from edgekernel.core.signals import batch
+from edgekernel.core.values import ValueType
 
 D = TypeVar("D")
+T = TypeVar("T", bound=bool | int | float | str)
 
 _NO_CONTEXT_CLOCK = SystemClock()
 
@@ -40,6 +48,7 @@ class Device:
         self._context: Context | None = None
         self._online = False
         self._ask_poller: Callable[[int], object] | None = None
+        self._added: dict[str, Reading[Any]] = {}
 
     def connect(self) -> None:
         """Open the boundaries and make the hardware ready."""
@@ -82,13 +91,33 @@ class Device:
 
     @property
     def readings(self) -> dict[str, Reading[bool] | Reading[int] | Reading[float] | Reading[str]]:
-        """The readings by name, in definition order."""
-        return {name: getattr(self, name) for name in _declared(type(self), ReadingDeclaration)}
+        """The readings by name, in definition order; those of `add_reading` come last."""
+        declared = _declared(type(self), ReadingDeclaration)
+        return {name: getattr(self, name) for name in declared} | self._added
 
     @property
     def outputs(self) -> dict[str, Output[bool] | Output[int] | Output[float] | Output[str]]:
         """The outputs by name, in definition order."""
         return {name: getattr(self, name) for name in _declared(type(self), OutputDeclaration)}
+
+    def add_reading(self, name: str, type: type[T], settings: ReadingSettings) -> Reading[T]:
+        """Give this one device a reading beside those of its class, as its node file says.
+
+        For the constructor of a driver that cannot know its readings. Raises ConfigError for a
+        name that is no lower-case identifier or taken, and for an empty range.
+        """
+        if not name.isidentifier() or name != name.lower():
+            raise ConfigError(f"readings.{name}: a reading's name is made of a-z, 0-9 and _")
+        if name in self._added or hasattr(self.__class__, name):
+            raise ConfigError(
+                f"readings.{name}: this name is taken by something else of the device"
+            )
+        try:
+            values = ValueType(type, settings.unit, settings.range, settings.precision)
+        except ConfigError as error:
+            raise ConfigError(f"readings.{name}: {error}") from None
+        added = self._added[name] = Reading(f"{self.id}.{name}", values, self.now_ns)
+        return added
 
     def poll_at(self, monotonic_ns: int) -> None:
         """Ask for a poll at a monotonic time, beside the regular ones; from any thread.

@@ -7,8 +7,18 @@ from typing import Any
 
 import pytest
 
-from edgekernel import Context, Device, Message, Quality, Runtime, message, output, reading
-from edgekernel.core.errors import BadReadingError, BootError, LifecycleError
+from edgekernel import (
+    Context,
+    Device,
+    Message,
+    Quality,
+    ReadingSettings,
+    Runtime,
+    message,
+    output,
+    reading,
+)
+from edgekernel.core.errors import BadReadingError, BootError, ConfigError, LifecycleError
 
 MakeRuntime = Callable[..., Runtime]
 
@@ -273,3 +283,40 @@ def test_an_attach_that_means_to_end_the_program_lets_go(make_runtime: MakeRunti
         heater.attach(Context(make_runtime(), heater.id))
     assert heater.steps == ["connect", "disconnect"]
     assert not heater.attached
+
+
+def test_added_readings(make_runtime: MakeRuntime) -> None:
+    """A reading that a node file names is one device's own, and shares the fate of the others."""
+    runtime, heater = make_runtime(), Heater()
+    settings = ReadingSettings(unit="%", range=(0, 100), precision=1)
+    humidity = heater.add_reading("humidity", float, settings)
+    assert heater.readings == {"temperature": heater.temperature, "humidity": humidity}
+    assert "humidity" not in Heater().readings
+    heater.attach(Context(runtime, heater.id))
+    humidity.update(40.0)
+    assert humidity.value == 40.0
+    humidity.update(140.0)
+    with pytest.raises(BadReadingError, match=r"heater\.humidity: 140\.0 is not a number from 0"):
+        _ = humidity.value
+    heater.set_offline("unplugged")
+    assert humidity.sample.reason == "offline: unplugged"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "wrong"),
+    [
+        ("temperature", ReadingSettings(), "taken"),
+        ("power", ReadingSettings(), "taken"),
+        ("poll", ReadingSettings(), "taken"),
+        ("twice", ReadingSettings(), "taken"),
+        ("no-name", ReadingSettings(), "a-z, 0-9 and _"),
+        ("Upper", ReadingSettings(), "a-z, 0-9 and _"),
+        ("empty", ReadingSettings(range=(1, 0)), r"range \(1, 0\)"),
+    ],
+)
+def test_wrong_added_readings(name: str, settings: ReadingSettings, wrong: str) -> None:
+    """A reading whose name is taken or no name, or whose range is empty, is refused by name."""
+    heater = Heater()
+    heater.add_reading("twice", int, ReadingSettings())
+    with pytest.raises(ConfigError, match=rf"readings\.{name}: .*{wrong}"):
+        heater.add_reading(name, float, settings)
