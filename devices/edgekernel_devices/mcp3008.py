@@ -83,7 +83,7 @@ class MCP3008(Device):
         *,
         select: SpiDevice,
         reference: Annotated[float, Gt(0)] | None = None,
-        readings: Mapping[str, Channel] = {},  # pydantic and we leave it as it is
+        readings: dict[str, Channel] | None = None,
         speed_hz: Annotated[int, Interval(ge=10_000, le=3_600_000)] = 1_000_000,
     ) -> None:
         super().__init__(id)
