@@ -42,7 +42,7 @@ def test_lost_and_found(backend: SimBackend, port: LastingPort) -> None:
     for _ in range(2):
         with pytest.raises(BrokenError, match="uart0"), port.in_use() as opened:
             opened.write(b"x")
-        assert socket.user is None
+        assert not socket.taken
     socket.present, socket.byte_ns = True, 0
     with port.in_use() as opened:
         opened.write(b"x")
@@ -55,4 +55,4 @@ def test_silence_is_no_loss(backend: SimBackend, port: LastingPort) -> None:
         with pytest.raises(error), port.in_use():
             raise error
     assert port.openings == 1
-    assert backend.port("uart0").user is not None
+    assert backend.port("uart0").taken

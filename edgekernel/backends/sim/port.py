@@ -61,8 +61,8 @@ class SimPort:
         self.present = True
         """False while the adapter itself is gone, as an unplugged USB adapter is."""
         self.real_speed = False
-        self.user: object | None = None
-        """Who has the port open."""
+        self.taken = False
+        """Whether somebody has the port open."""
         self.byte_ns = 0
         """How long a byte takes at the settings of the one who has it open."""
         self.obeys_xoff = False
@@ -157,15 +157,20 @@ class SimPort:
     def _carry(self) -> None:
         """Let arrive what is due by now, both ways."""
         now_ns = self.clock.monotonic_ns()
-        for at_ns, data in self._outgoing.arrived(now_ns):
-            if self._peer is not None:
+        if self._peer is None:
+            self._outgoing.arrived(now_ns)
+        else:
+            for at_ns, data in self._outgoing.arrived(now_ns):
                 self._peer.received(data, at_ns / NANOSECONDS)
-        if self._peer is not None:
-            sent = self._spoilt(self._peer.due(now_ns / NANOSECONDS))
-            self._incoming.put(sent, now_ns, self._pace_ns)
+                self._hear(self._peer, at_ns)  # an answer begins then, whenever somebody looks
+            self._hear(self._peer, now_ns)
         for _, data in self._incoming.arrived(now_ns):
             self._buffer += self._without_flow_control(data) if self.obeys_xoff else data
         del self._buffer[_BUFFER:]
+
+    def _hear(self, peer: SerialPeer, now_ns: int) -> None:
+        sent = self._spoilt(peer.due(now_ns / NANOSECONDS))
+        self._incoming.put(sent, now_ns, self._pace_ns)
 
     def _without_flow_control(self, data: bytes) -> bytes:
         stop, go = data.rfind(_XOFF), data.rfind(_XON)

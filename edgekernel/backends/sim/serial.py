@@ -28,7 +28,7 @@ _PARITY = {Parity.NONE: "N", Parity.EVEN: "E", Parity.ODD: "O"}  # pyserial's le
 
 def open_simulated(socket: SimPort, settings: PortSettings) -> SimSerial:
     """Open a port as a program does. Raises BusyError if it is taken, BrokenError if it is gone."""
-    if socket.user is not None:
+    if socket.taken:
         raise BusyError(f"{socket.name}: in use: the simulated port is open already")
     if not socket.present:
         raise BrokenError(f"{socket.name}: not there: the simulated adapter is unplugged")
@@ -59,11 +59,11 @@ class SimSerial(SerialBase):
 
     def open(self) -> None:
         """Open the port. Raises SerialException if it is taken or gone."""
-        if self._socket.user is not None:
+        if self._socket.taken:
             raise SerialException(errno.EBUSY, f"simulated port {self.port} is open already")
         if not self._socket.present:
             raise SerialException(errno.ENOENT, f"simulated port {self.port} is gone")
-        self._socket.user = self
+        self._socket.taken = True
         self.is_open = True
         self._socket.stopped = False
         self._reconfigure_port()
@@ -74,7 +74,7 @@ class SimSerial(SerialBase):
         """Close the port. Closing twice is harmless."""
         if self.is_open:
             self.is_open = False
-            self._socket.user = None
+            self._socket.taken = False
 
     @property
     def in_waiting(self) -> int:
