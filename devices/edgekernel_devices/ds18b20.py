@@ -148,6 +148,7 @@ class DS18B20(Device):
 
     def _measure(self) -> bytes:
         """Return a scratchpad that is whole."""
+        content = b""
         for _ in range(_ATTEMPTS):
             content = self._bus.measure(self._rom)
             if content[_CONFIGURATION] & _CONFIGURATION_FIXED == 0:  # zeros have a right CRC, too

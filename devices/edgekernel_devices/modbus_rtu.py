@@ -315,7 +315,7 @@ class ModbusRTU(Device):
             rs485=RS485() if rs485 else None,
         )
         self._timeout_s = timeout
-        self._attempts = 1 + retries
+        self._retries = retries
         bits = 9 + stop_bits + (parity != "none")
         self._silence_s = _SILENT_S if baudrate > 19200 else _SILENT_BYTES * bits / baudrate
         self._quiet_at_s = 0.0
@@ -384,20 +384,23 @@ class ModbusRTU(Device):
 
     def _transact(self, request: "ModbusPDU", what: str) -> "ModbusPDU":
         """Send a request until it is answered; return the answer, unless it is an exception."""
-        place = f"{self._port.name}, {what}"
         with self._line:
-            for left in reversed(range(self._attempts)):
-                try:
-                    with self._port.in_use() as port:
-                        answer = self._exchange(port, request, place)
-                    break
-                except TimeoutError:  # no answer, or a damaged one
-                    if not left:
-                        raise
+            answer = self._repeat(request, f"{self._port.name}, {what}")
         code = answer.exception_code
         if code:
             raise ModbusExceptionError(f"{what}: exception {code} ({_EXCEPTIONS.get(code, '?')})")
         return answer
+
+    def _repeat(self, request: "ModbusPDU", place: str) -> "ModbusPDU":
+        """Send a request until it is answered, but not for ever."""
+        for _ in range(self._retries):
+            try:
+                with self._port.in_use() as port:
+                    return self._exchange(port, request, place)
+            except TimeoutError:  # no answer, or a damaged one
+                continue
+        with self._port.in_use() as port:
+            return self._exchange(port, request, place)
 
     def _exchange(self, port: SerialPort, request: "ModbusPDU", place: str) -> "ModbusPDU":
         """Send one request and return the answer. Raises TimeoutError without a whole one."""

@@ -82,7 +82,7 @@ class SpidevDevice:
 
     def _import(self) -> Any:
         try:
-            import spidev
+            import spidev  # pyright: ignore[reportMissingImports]  # on boards only
         except ImportError as error:
             raise BrokenError(
                 f"{self._place}: the Python package spidev cannot be imported ({error}); "

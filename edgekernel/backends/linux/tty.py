@@ -24,10 +24,10 @@ class Tty(Serial):
         return self._timeout
 
     @timeout.setter
-    def timeout(self, seconds: float | None) -> None:
+    def timeout(self, timeout: float | None) -> None:
         # pyserial would apply every setting anew, RS-485 among them. No setting depends on this:
         # its reads wait with `select` and look it up.
-        self._timeout = seconds
+        self._timeout = timeout
 
     def open(self) -> None:
         """Open the port. Raises OSError, and ValueError for what it cannot have."""
