@@ -58,20 +58,27 @@ def boards(as_json: bool) -> None:
                     "name": board.id,
                     "title": board.name,
                     "compatible": board.compatible,
+                    "chips": board.chips,
+                    "headers": sorted(board.headers),
                     "lines": sorted(board.lines),
                     "i2c": sorted(board.buses),
+                    "spi": sorted(board.selects),
+                    "onewire": sorted(board.onewires),
                     "uart": sorted(board.ports),
+                    "pwm": sorted(board.pwm_lines),
                     "labels": board.labels,
+                    "reserved": board.reserved,
                 }
                 for board in found
             ]
         )
         return
-    listing = table("", "board", "title", "lines", "buses and ports", "labels")
+    listing = table("", "board", "title", "lines", "buses and ports", "PWM", "labels")
     for board in found:
-        buses = ", ".join([*board.buses, *board.ports])
+        buses = [*board.buses, *board.selects, *board.onewires, *board.ports]
+        cells = (buses, board.pwm_lines, board.labels)
         listing.add_row(
-            board.id, board.name, str(len(board.lines)), buses, ", ".join(board.labels) or "-"
+            board.id, board.name, str(len(board.lines)), *(", ".join(cell) or "-" for cell in cells)
         )
     out.print(listing)
 

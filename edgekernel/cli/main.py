@@ -9,6 +9,7 @@ import click
 from edgekernel.core.version import VERSION
 
 _COMMANDS = {
+    "board": ("edgekernel.cli.board", "Draw a board's header and who uses each pin."),
     "boards": ("edgekernel.cli.listing", "List the installed boards."),
     "check": ("edgekernel.cli.check", "Check a node file without touching hardware."),
     "ctl": ("edgekernel.cli.ctl", "See and control the nodes on an MQTT broker."),

@@ -114,6 +114,10 @@ class Clock(Protocol):
         """Sleep; return True as soon as `cancel` is set, False when the time is over."""
         ...
 
+    def wait_until(self, wake: EventLike, monotonic_ns: int) -> bool:
+        """Wait until `wake` is set, at most to a monotonic time; return whether it is set."""
+        ...
+
     def flow(self) -> object:
         """Return what identifies the running thread (or fiber) among those alive."""
         ...
@@ -153,6 +157,13 @@ class SystemClock:
         if seconds > 0:
             time.sleep(seconds)
         return False
+
+    def wait_until(self, wake: EventLike, monotonic_ns: int) -> bool:
+        """Wait until `wake` is set, at most to a monotonic time; return whether it is set."""
+        while (left_ns := monotonic_ns - time.monotonic_ns()) > 0:
+            if wake.wait(left_ns / NANOSECONDS):
+                return True
+        return wake.is_set()
 
     def Event(self) -> EventLike:
         """Make a `threading.Event`."""

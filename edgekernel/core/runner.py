@@ -60,7 +60,7 @@ class Runner:
         self.last_error = self.last_error_at = ""
         self._ticks = self._missed = 0
         self._last_tick_ns: int | None = None
-        self._lateness_s = self._lateness_max_s = self._tick_s = self._tick_max_s = 0.0
+        self._lateness_ns = self._lateness_max_ns = self._tick_ns = self._tick_max_ns = 0
 
     def run(self, session: Session) -> BaseException | None:
         """Start, tick until cancelled, finished or failed, stop. Return why it failed."""
@@ -109,10 +109,10 @@ class Runner:
             "ticks": self._ticks,
             "missed": self._missed,
             "last_tick_age_s": None if age_ns is None else age_ns / NANOSECONDS,
-            "lateness_s": self._lateness_s,
-            "lateness_max_s": self._lateness_max_s,
-            "tick_s": self._tick_s,
-            "tick_max_s": self._tick_max_s,
+            "lateness_s": self._lateness_ns / NANOSECONDS,
+            "lateness_max_s": self._lateness_max_ns / NANOSECONDS,
+            "tick_s": self._tick_ns / NANOSECONDS,
+            "tick_max_s": self._tick_max_ns / NANOSECONDS,
             "busy_s": self.busy_s(),
             "last_error": self.last_error,
             "last_error_at": self.last_error_at,
@@ -164,49 +164,52 @@ class Runner:
             self.ran_s = (self._clock.monotonic_ns() - live_ns) / NANOSECONDS
 
     def _tick(self, session: Session) -> None:
-        clock, service = self._clock, self._service
-        deadline = clock.monotonic_ns()
+        clock, service, context, wake = self._clock, self._service, self._context, session.wake
+        monotonic_ns, wait_until = clock.monotonic_ns, clock.wait_until
+        tick, next_deadline_ns, ticked = service.tick, service.next_deadline_ns, self._ticked
+        deadline = monotonic_ns()
         behind, timeless = False, 0
         while not (session.cancelled or service.finished):
-            self.begun_ns = begun = clock.monotonic_ns()
-            service.tick(self._context)
-            now = clock.monotonic_ns()
-            self._end_step()
-            self._ticked(deadline, begun, now)
-            timeless = timeless + 1 if now == begun and service.interval == 0 else 0
-            if timeless == _MOST_TIMELESS_TICKS:  # simulated time would stand still for ever
-                raise ConfigError("interval is 0, and the ticks do not wait on the clock")
-            deadline = service.next_deadline_ns(deadline, now)
-            deadline, behind = self._skip_missed(deadline, now, behind)
-            deadline = self._sleep_until(deadline, session)
-
-    def _ticked(self, deadline_ns: int, begun_ns: int, ended_ns: int) -> None:
-        self._ticks += 1
-        self._last_tick_ns = ended_ns
-        self._lateness_s = late_s = (begun_ns - deadline_ns) / NANOSECONDS
-        self._tick_s = took_s = (ended_ns - begun_ns) / NANOSECONDS
-        if late_s > self._lateness_max_s:
-            self._lateness_max_s = late_s
-        if took_s > self._tick_max_s:
-            self._tick_max_s = took_s
-
-    def _sleep_until(self, deadline: int, session: Session) -> int:
-        """Sleep until the deadline or the end; who wakes the service may move the deadline."""
-        clock, service, wake = self._clock, self._service, session.wake
-        while (now := clock.monotonic_ns()) < deadline:
-            woken = wake.wait((deadline - now) / NANOSECONDS)
-            if session.cancelled or service.finished:
-                break
-            if woken:
+            self.begun_ns = begun = monotonic_ns()
+            tick(context)
+            now = monotonic_ns()
+            self.begun_ns = None
+            if self.hung:
+                self._end_step()
+            ticked(deadline, begun, now)
+            if now == begun and service.interval == 0:
+                timeless += 1
+                if timeless == _MOST_TIMELESS_TICKS:  # simulated time would stand still for ever
+                    raise ConfigError("interval is 0, and the ticks do not wait on the clock")
+            else:
+                timeless = 0
+            deadline = next_deadline_ns(deadline, now)
+            if deadline < now:
+                deadline, behind = self._skip_missed(deadline, now, behind)
+            else:
+                behind = False
+            while wait_until(wake, deadline):  # who wakes the service may move the deadline
+                if session.cancelled or service.finished:
+                    return
                 wake.clear()
                 deadline = service.woken(deadline)
-        return deadline
+
+    def _ticked(self, deadline_ns: int, begun_ns: int, ended_ns: int) -> None:
+        """Count a tick; the figures stay whole nanoseconds until somebody asks for them."""
+        self._ticks += 1
+        self._last_tick_ns = ended_ns
+        self._lateness_ns = late_ns = begun_ns - deadline_ns
+        self._tick_ns = took_ns = ended_ns - begun_ns
+        if late_ns > self._lateness_max_ns:
+            self._lateness_max_ns = late_ns
+        if took_ns > self._tick_max_ns:
+            self._tick_max_ns = took_ns
 
     def _skip_missed(self, deadline: int, now: int, behind: bool) -> tuple[int, bool]:
         """Return the next deadline that is not over, and whether ticks were missed."""
         step = int(self._service.interval * NANOSECONDS)
-        if deadline >= now or step <= 0:
-            return max(deadline, now), False
+        if step <= 0:
+            return now, False
         missed = -((deadline - now) // step)
         self._missed += missed
         if not behind:  # told once per spell, counted always

@@ -36,6 +36,8 @@ class _Gpio(_Table):
 class _Bus(_Table):
     device: str
     lines: list[str] = Field(default_factory=list)
+    enable: str = ""
+    """What switches it on: a line of config.txt, an overlay, a kernel module."""
     speed_hz: int | None = Field(default=None, gt=0)
     """The clock that an I²C bus has unless the system is told otherwise."""
 
@@ -48,11 +50,13 @@ class _Spi(_Bus):
 class _OneWire(_Table):
     folder: str = "/sys/bus/w1/devices"
     lines: list[str] = Field(default_factory=list)
+    enable: str = ""
 
 
 class _Pwm(_Table):
     controller: str
     channel: int = Field(ge=0)
+    enable: str = ""
 
 
 class _BoardDocument(_Table):
@@ -97,6 +101,8 @@ class Board:
         buses: dict[str, _Bus | _OneWire] = {**document.i2c, **document.uart, **document.spi}
         buses |= document.onewire
         self._taken = {name: bus.lines for name, bus in buses.items()}
+        self._enabling = {name: bus.enable for name, bus in buses.items()}
+        self._enabling |= {line: timer.enable for line, timer in document.pwm.items()}
 
     @property
     def chips(self) -> tuple[str, ...]:
@@ -204,6 +210,11 @@ class Board:
     def lines_of(self, name: str) -> list[LineAddress]:
         """Return the lines that a bus, chip select or serial port needs for itself."""
         return [self.lines[line] for line in self._taken.get(name, ())]
+
+    def enabling(self, name: str) -> str:
+        """Return what switches a bus, port or PWM line on, such as a line of config.txt; may be
+        empty."""
+        return self._enabling.get(name, "")
 
     def select_line(self, name: str) -> LineAddress | None:
         """Return the line of an SPI chip select, if the board says which it is."""

@@ -24,6 +24,8 @@ class Claims:
 
     board: Board
     _taken: dict[object, str] = field(default_factory=dict)
+    _chips: dict[str, dict[str, object]] = field(default_factory=dict)
+    """By 1-Wire bus, the ROM code that each device names."""
 
     def take(self, device: PlannedDevice, written: dict[str, Any]) -> None:
         """Note what a device uses; raise ConfigError for what another one has.
@@ -32,6 +34,9 @@ class Claims:
         """
         problems: list[str] = []
         for parameter, address in device.addresses.items():
+            if isinstance(address, OneWireAddress) and (problem := self._unnamed(device, address)):
+                problems.append(problem)
+                continue
             for need in self._needs(device, parameter, address, written.get(parameter)):
                 owner = need.shared_by or f"devices.{device.id}.{need.key}"
                 other = self._taken.setdefault(need.what, owner)
@@ -40,6 +45,20 @@ class Claims:
                     break  # the rest follows from this one
         if problems:
             raise ConfigError(*problems)
+
+    def _unnamed(self, device: PlannedDevice, bus: OneWireAddress) -> str:
+        """Say which chip has no ROM code, on a bus with more than one."""
+        others = self._chips.setdefault(bus.name, {})
+        rom = device.settings.get("rom")
+        found = next((id for id, other in others.items() if rom is None or other is None), None)
+        others[device.id] = rom
+        if found is None:
+            return ""
+        which = "" if rom is None else f" for devices.{found}"
+        return (
+            f".rom: is missing{which}: {device.id} and {found} are both on {bus.name}, so each "
+            "needs the ROM code of its chip"
+        )
 
     def _needs(
         self, device: PlannedDevice, key: str, address: Address, written: object
@@ -72,10 +91,7 @@ class Claims:
         needs = [_Need(line, text, key, bus) for line, text in lines]
         if isinstance(address, OneWireAddress):
             rom = device.settings.get("rom")
-            needs.append(
-                _Need((address, rom), f"{rom or 'the only chip'} on {address.name}", "rom")
-            )
-            return needs
+            return [*needs, _Need((address, rom), f"{rom or 'the chip'} on {address.name}", "rom")]
         chip = device.settings.get("address")
         if isinstance(chip, int):
             needs.append(_Need((address, chip), f"{chip:#04x} on {address.name}", "address"))

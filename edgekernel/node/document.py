@@ -70,6 +70,13 @@ class DeviceTable(_Table):
         return dict(self.model_extra or {})
 
 
+class BusTable(_Table):
+    """`[buses.<name>]`: what the system was told about a bus of the board."""
+
+    speed_hz: int = Field(ge=1000, le=5_000_000)
+    """The clock of an I²C bus where it is not the board's usual one; nothing sets it here."""
+
+
 class MqttTable(_Table):
     """`[mqtt]`: the broker."""
 
@@ -95,6 +102,7 @@ class NodeDocument(_Table):
 
     node: NodeTable
     devices: dict[str, DeviceTable] = Field(default_factory=dict)
+    buses: dict[str, BusTable] = Field(default_factory=dict)
     mqtt: MqttTable | None = None
     sim: SimTable = Field(default_factory=SimTable)
 
@@ -109,6 +117,7 @@ _TAKEN = {
 _TABLES: dict[str, type[BaseModel]] = {
     "node": NodeTable,
     "devices": DeviceTable,
+    "buses": BusTable,
     "mqtt": MqttTable,
     "sim": SimTable,
 }

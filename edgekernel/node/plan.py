@@ -58,6 +58,11 @@ class Plan:
         """The node's name."""
         return self.document.node.name
 
+    def speed_hz(self, bus: str) -> int:
+        """Return the clock of an I²C bus in Hz: that of `[buses]`, or of the board."""
+        told = self.document.buses.get(bus)
+        return self.board.speed_hz(bus) if told is None else told.speed_hz
+
     @property
     def folder(self) -> Path:
         """The folder of the node file, in which the application's modules are found."""
@@ -114,7 +119,12 @@ def plan_document(document: NodeDocument, path: Path) -> Plan:
         board = _board(document.node.board)
     except ConfigError as error:
         raise ConfigError(f"{file}: node.board: {error}") from None
-    problems: list[str] = []
+    problems = [
+        f'{file}: buses.{name}: "{name}" is no I²C bus of {board.id}; '
+        f"{did_you_mean(name, board.buses)}"
+        for name in document.buses
+        if name not in board.buses
+    ]
     claims = Claims(board)
     devices: list[PlannedDevice] = []
     for id, table in document.devices.items():
@@ -139,8 +149,11 @@ def _loops(devices: Sequence[PlannedDevice]) -> Iterator[str]:
 
 
 def _board(name: str) -> Board:
-    if name != "auto":
-        return load_board(name)
+    return find_this_board() if name == "auto" else load_board(name)
+
+
+def find_this_board() -> Board:
+    """Return the board that this computer is, by its device tree. Raises ConfigError."""
     try:
         compatible = _DEVICE_TREE.read_bytes().decode().rstrip("\0").split("\0")
     except OSError:

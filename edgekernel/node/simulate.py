@@ -34,11 +34,21 @@ def assemble_simulated(plan: Plan, clock: Clock, kind: type[R]) -> tuple[R, Benc
     """
     backend = SimBackend(clock)
     runtime = assemble(plan, backend, clock, kind)
-    bench = Bench(backend, {device.id: _wire(device, backend) for device in plan.devices})
+    bench = plug_chips(plan, backend, clock)
     runtime.register(bench)
     if plan.document.sim.world is not None:
         runtime.register(WorldService(_world(plan, plan.document.sim.world, bench)))
     return runtime, bench
+
+
+def plug_chips(plan: Plan, backend: SimBackend, clock: Clock) -> Bench:
+    """Put the simulated chips of a plan's devices where the devices look for them."""
+    wiring = {device.id: _wire(device, backend) for device in plan.devices}
+    bench = Bench(backend, wiring)
+    for wired in wiring.values():
+        if wired.chip is not None and wired.lines and hasattr(wired.chip, "wire"):
+            wired.chip.wire({key: bench.line(name) for key, name in wired.lines.items()}, clock)
+    return bench
 
 
 def _wire(device: PlannedDevice, backend: SimBackend) -> Wiring:

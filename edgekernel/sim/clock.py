@@ -2,23 +2,23 @@
 
 Every thread made by the clock is a fiber (greenlet) on the one thread that made the clock.
 A fiber runs until it waits; when all wait, time jumps to the earliest deadline. Times are integer
-nanoseconds and ties go by the order of waiting, so the order never varies.
+nanoseconds and ties go by the order of waiting, or by a seed, so the order never varies.
 """
 
 from __future__ import annotations
 
-import heapq
-import queue
-import threading
+import math
+import time
 from collections import deque
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from itertools import count
+from datetime import UTC, datetime
+from heapq import heappop, heappush
+from random import Random
+from threading import get_ident
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, cast
 
-from edgekernel.core.clock import NANOSECONDS, EventLike
-from edgekernel.core.errors import EdgekernelError
+from edgekernel.core.clock import NANOSECONDS, EventLike, utc
 
 try:
     from greenlet import GreenletExit, getcurrent, greenlet
@@ -27,24 +27,20 @@ except ImportError as error:
         "Simulation needs the package greenlet: python -m pip install 'edgekernel[sim]'"
     ) from error
 
+from edgekernel.sim.errors import SimulationError
+from edgekernel.sim.primitives import (
+    Flow,
+    SimCondition,
+    SimEvent,
+    SimLock,
+    SimQueue,
+    SimThread,
+)
+from edgekernel.sim.stall import Stalls, at
+from edgekernel.sim.wall import WallTime
+
 _START = datetime(2026, 1, 1, tzinfo=UTC)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class SimulationError(EdgekernelError, RuntimeError):
-    """The simulation cannot go on: everybody waits for ever, or a second thread uses its clock."""
-
-
-class _Waiter:
-    """One wait of one fiber: over when it is notified or when its time comes."""
-
-    __slots__ = ("fiber", "notified", "over", "what")
-
-    def __init__(self, fiber: greenlet, what: str) -> None:
-        self.fiber = fiber
-        self.what = what
-        self.notified = False
-        self.over = False
+_DAY_S = 86400.0
 
 
 class SimClock:
@@ -54,34 +50,82 @@ class SimClock:
     and so does everything it waits for itself.
     """
 
-    def __init__(self, start: datetime = _START) -> None:
-        """Begin at `start`, a timezone-aware wall time; a naive one is a ValueError."""
-        if start.tzinfo is None:
-            raise ValueError(f"start={start!r} has no time zone; write datetime(..., tzinfo=UTC)")
-        self._start_ns = (start - _EPOCH) // timedelta(microseconds=1) * 1000
+    def __init__(
+        self,
+        start: datetime = _START,
+        *,
+        seed: int | None = None,
+        rate: float | None = None,
+        stall_s: float | None = 30.0,
+    ) -> None:
+        """Begin at `start`, a timezone-aware wall time; a naive one is a ValueError.
+
+        `seed` chooses the order of those who could run at the same moment: threads that are due at
+        once, and who gets a lock, an item or a notification first. Each seed is one order, the
+        same in every run; without one it is the order of waiting. `rate` is how many simulated
+        seconds pass in a real one, for watching; without it time does not wait. Code that has run
+        for `stall_s` real seconds without waiting on this clock is interrupted with a
+        SimulationError that names the place (in the main thread, where SIGALRM is free).
+        """
+        self._wall = WallTime(start)
+        self.seed = seed
+        self._random = None if seed is None else Random(seed)
         self._now_ns = 0
-        self._numbers = count()
-        self._timers: list[tuple[int, int, _Waiter]] = []
-        self._ready: deque[_Waiter] = deque()
-        self._fibers: dict[greenlet, SimThread] = {}
-        self._waiting: dict[_Waiter, None] = {}
-        self._thread = threading.get_ident()
-        self._main = getcurrent()
+        self._number = 0  # of the latest wait
+        self._timers: list[tuple[int, int, int, Flow]] = []
+        self._ready: deque[Flow] = deque()
+        self._flows: dict[Flow, None] = {}
+        self._thread = get_ident()
+        self._main = self._current = Flow(getcurrent(), "main")
         self._hub = greenlet(self._loop)
-        self._closed = False
+        self._hub_flow = Flow(self._hub, "hub")
+        self._hub_runs = self._direct = self._closed = False
+        self._rate: float | None = None
+        self._paced_from = 0, 0.0
+        self.rate = rate
+        self._stalls = Stalls(stall_s, self._running_fiber, lambda: self._number)
 
     @property
     def closed(self) -> bool:
         """Whether nobody can wait on it any more."""
         return self._closed
 
+    @property
+    def rate(self) -> float | None:
+        """How many simulated seconds pass in a real one; None: as many as can be computed."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, rate: float | None) -> None:
+        if rate is not None and not 0 < rate < math.inf:
+            raise ValueError(f"rate={rate!r}: above 0, or None for as fast as can be")
+        self._rate = rate
+        self._paced_from = self._now_ns, time.monotonic()
+        self._choose_way()
+
     def now_utc(self) -> datetime:
         """Return the simulated wall time, timezone-aware, in UTC."""
-        return datetime.fromtimestamp(self.time_ns() / NANOSECONDS, UTC)
+        return utc(self.time_ns())
 
     def time_ns(self) -> int:
         """Return the simulated wall time in nanoseconds since 1970-01-01 UTC."""
-        return self._start_ns + self._now_ns
+        return self._wall.at(self._now_ns)
+
+    def step_wall(self, seconds: float) -> None:
+        """Set the wall time forward, or backward if negative, as time synchronisation does.
+
+        The monotonic time, by which everything waits, knows nothing of it.
+        """
+        self._wall.step(seconds)
+
+    @property
+    def wall_drift_ppm(self) -> float:
+        """How much faster than the monotonic time the wall time goes, in millionths."""
+        return self._wall.drift_ppm
+
+    @wall_drift_ppm.setter
+    def wall_drift_ppm(self, ppm: float) -> None:
+        self._wall.drift_from(self._now_ns, ppm)
 
     def monotonic(self) -> float:
         """Return the simulated seconds since the clock was made."""
@@ -110,14 +154,26 @@ class SimClock:
         """Let `seconds` of simulated time pass, with everything that happens in them."""
         self.sleep(seconds)
 
-    def run_until(self, reached: Callable[[], bool], limit_s: float) -> bool:
-        """Let time pass until `reached()` or for `limit_s` seconds; return whether it was."""
+    def run_until(
+        self, until: Callable[[], bool] | datetime | float, limit_s: float = _DAY_S
+    ) -> bool:
+        """Let time pass until a condition holds, or until a time; return whether it came to that.
+
+        `until` is a function that is asked at every moment at which something happens, a wall
+        time, or a monotonic time in seconds. `limit_s` ends the waiting for a condition.
+        """
+        if isinstance(until, datetime):
+            self.sleep((until - self.now_utc()).total_seconds())
+            return True
+        if not callable(until):
+            self.sleep(until - self.monotonic())
+            return True
         end_ns = self._now_ns + int(limit_s * NANOSECONDS)
-        while not reached():
+        while not until():
             due_ns = self._next_ns()
             if due_ns is None or due_ns > end_ns:
                 self.wait(None, (end_ns - self._now_ns) / NANOSECONDS, "run_until")
-                return reached()
+                return until()
             self.wait(None, (due_ns - self._now_ns) / NANOSECONDS, "run_until")
         return True
 
@@ -148,20 +204,24 @@ class SimClock:
         here, when all have ended.
         """
         self._check_thread("close")
-        if getcurrent() is not self._main:
+        if self._current is not self._main:
             raise SimulationError("close: a fiber cannot end its own clock; whoever made it can")
         self._closed = True
         errors: list[BaseException] = []
-        for fiber, thread in list(self._fibers.items()):
-            fiber.parent = self._main  # where the end of the fiber comes back to
+        for flow in list(self._flows):
+            flow.fiber.parent = self._main.fiber  # where the end of the fiber comes back to
+            self._current = flow
             try:
-                fiber.throw(GreenletExit)
+                flow.fiber.throw(GreenletExit)
             except BaseException as error:
                 errors.append(error)
-            thread.finish()
-        self._fibers.clear()
+            self._current = self._main
+            if flow.thread is not None:
+                flow.thread.finish()
+        self._flows.clear()
         self._timers.clear()
         self._ready.clear()
+        self._stalls.close()
         if errors:
             raise errors[0] if len(errors) == 1 else BaseExceptionGroup("closing", errors)
 
@@ -176,278 +236,172 @@ class SimClock:
     ) -> None:
         self.close()
 
-    def wait(self, place: deque[_Waiter] | None, timeout_s: float | None, what: str) -> bool:
-        """Wait in `place` until notified; return False if `timeout_s` seconds pass first."""
-        self._check_thread(what)
-        if self._closed:
-            if getcurrent() is self._main:
-                raise SimulationError(f"{what}: this simulated clock is closed")
-            raise GreenletExit
-        waiter = _Waiter(getcurrent(), what)
-        if place is not None:
-            place.append(waiter)
-        if timeout_s is not None:
-            due_ns = self._now_ns + max(0, round(timeout_s * NANOSECONDS))
-            heapq.heappush(self._timers, (due_ns, next(self._numbers), waiter))
-        self._waiting[waiter] = None
-        try:
-            self._hub.switch()
-        finally:
-            waiter.over = True
-            del self._waiting[waiter]
-            if place is not None and not waiter.notified:
-                place.remove(waiter)
-        return waiter.notified
+    def wait_until(self, wake: EventLike, monotonic_ns: int) -> bool:
+        """Wait until `wake` is set, at most to a monotonic time; return whether it is set."""
+        event = cast(SimEvent, wake)  # this clock's: events of another keep another time
+        return event.flag or self._wait(event.place, monotonic_ns, "event")
 
-    def notify(self, place: deque[_Waiter], n: int = 1) -> None:
+    def wait(self, place: deque[Flow] | None, timeout_s: float | None, what: str) -> bool:
+        """Wait in `place` until notified; return False if `timeout_s` seconds pass first."""
+        if timeout_s is None:
+            return self._wait(place, None, what)
+        wait_ns = round(timeout_s * NANOSECONDS)
+        if wait_ns < 1:  # or time would stand still for who waits for the rest of a float
+            wait_ns = 1 if timeout_s > 0 else 0
+        return self._wait(place, self._now_ns + wait_ns, what)
+
+    def _wait(self, place: deque[Flow] | None, due_ns: int | None, what: str) -> bool:
+        if get_ident() != self._thread:
+            self._refuse_thread(what)
+        flow = self._current
+        if self._closed:
+            self._refuse_closed(flow, what)
+        flow.what = what
+        flow.notified = False
+        self._number = flow.number = number = self._number + 1
+        if place is not None:
+            place.append(flow)
+        if due_ns is not None:
+            tie = 0 if self._random is None else self._random.getrandbits(32)
+            heappush(self._timers, (due_ns, tie, number, flow))
+        try:
+            if self._direct and flow is not self._main:
+                following = self._next_flow()
+                if following is not flow:
+                    self._current = following
+                    following.fiber.switch()
+            elif flow is not self._main:
+                self._hub.switch()
+            else:
+                with self._stalls.watching():
+                    self._hub.switch()
+        finally:
+            flow.number = 0
+            if place is not None and not flow.notified:
+                place.remove(flow)
+        return flow.notified
+
+    def _next_flow(self) -> Flow:
+        """Move time to the earliest deadline, if nobody is ready; return who runs then.
+
+        That is the hub if there is nobody: it tells.
+        """
+        if self._ready:
+            return self._ready.popleft()
+        timers = self._timers
+        while timers:
+            due_ns, _, number, flow = heappop(timers)
+            if flow.number == number:
+                flow.number = 0
+                if due_ns > self._now_ns:
+                    self._now_ns = due_ns
+                return flow
+        return self._hub_flow
+
+    def notify(self, place: deque[Flow], n: int = 1) -> None:
         """Make the first `n` that wait in `place` go on; they run when the present one waits."""
         while place and n > 0:
-            waiter = place.popleft()
-            if not waiter.over:
-                waiter.over = waiter.notified = True
-                self._ready.append(waiter)
+            flow = self._take_from(place)
+            if flow.number:
+                flow.number, flow.notified = 0, True
+                self._ready.append(flow)
                 n -= 1
 
     def launch(self, thread: SimThread, run: Callable[[], None]) -> None:
         """Make a fiber that runs when the present one waits."""
         self._check_thread(f"start of {thread.name}")
-        fiber = greenlet(run, self._hub)
-        self._fibers[fiber] = thread
-        self._ready.append(_Waiter(fiber, "start"))
+        flow = Flow(greenlet(run, self._hub), thread.name, thread)
+        self._flows[flow] = None
+        self._ready.append(flow)
 
     def ended(self, error: BaseException | None) -> None:
         """Forget the running fiber; an error it died of is raised in the main one."""
-        self._fibers.pop(getcurrent(), None)
+        self._flows.pop(self._current, None)
         if error is not None:
-            self._main.throw(error)
+            self._throw_to_main(error)
+
+    @property
+    def current(self) -> Flow:
+        """The fiber that runs."""
+        return self._current
+
+    def _throw_to_main(self, error: BaseException) -> None:
+        self._current = self._main
+        self._main.fiber.throw(error)
+
+    def _running_fiber(self) -> str | None:
+        """Return the name of the fiber that runs now; None if it is the main one."""
+        return None if self._current is self._main else self._current.name
+
+    def _take_from(self, place: deque[Flow]) -> Flow:
+        """Take the first; with a seed, any."""
+        if self._random is None or len(place) == 1:
+            return place.popleft()
+        index = self._random.randrange(len(place))
+        place.rotate(-index)
+        taken = place.popleft()
+        place.rotate(index)
+        return taken
 
     def _check_thread(self, what: str) -> None:
-        if threading.get_ident() != self._thread:
-            raise SimulationError(
-                f"{what}: a second thread uses a simulated clock. Start threads with "
-                "clock.Thread(...), not with threading.Thread(...)."
-            )
+        if get_ident() != self._thread:
+            self._refuse_thread(what)
+
+    @staticmethod
+    def _refuse_thread(what: str) -> None:
+        raise SimulationError(
+            f"{what}: a second thread uses a simulated clock. Start threads with "
+            "clock.Thread(...), not with threading.Thread(...)."
+        )
+
+    def _refuse_closed(self, flow: Flow, what: str) -> None:
+        if flow is self._main:
+            raise SimulationError(f"{what}: this simulated clock is closed")
+        raise GreenletExit
 
     def _next_ns(self) -> int | None:
         if self._ready:
             return self._now_ns
-        while self._timers and self._timers[0][2].over:
-            heapq.heappop(self._timers)
+        while self._timers and self._timers[0][3].number != self._timers[0][2]:
+            heappop(self._timers)
         return self._timers[0][0] if self._timers else None
 
     def _loop(self) -> None:
         """The hub: run who is ready; else move time to the earliest deadline."""
+        self._hub_runs = True
+        self._choose_way()
         while True:
             due_ns = self._next_ns()
             if due_ns is None:
-                self._main.throw(SimulationError(self._deadlock()))
-            elif self._ready:
-                self._ready.popleft().fiber.switch()
-            else:
-                self._now_ns, _, waiter = heapq.heappop(self._timers)
-                waiter.over = True
-                waiter.fiber.switch()
+                self._throw_to_main(SimulationError(self._deadlock()))
+                continue
+            if self._rate is not None and not self._ready and not self._paced(due_ns):
+                continue  # who waited has been interrupted, and others may be due sooner
+            flow = self._take_from(self._ready) if self._ready else self._next_flow()
+            self._current = flow
+            flow.fiber.switch()
+
+    def _choose_way(self) -> None:
+        """Whether fibers go straight to the next one, and not by the hub."""
+        self._direct = self._hub_runs and self._random is None and self._rate is None
+
+    def _paced(self, due_ns: int) -> bool:
+        """Wait in real time until a moment has come; False if that was interrupted."""
+        assert self._rate is not None
+        from_ns, from_s = self._paced_from
+        due_s = from_s + (due_ns - from_ns) / NANOSECONDS / self._rate
+        try:
+            while (left_s := due_s - time.monotonic()) > 0:
+                self._number += 1  # nobody is to blame for this wait
+                self._stalls.sleep(min(left_s, 1.0))
+        except BaseException as error:  # such as Ctrl-C, which is for the main one
+            self._throw_to_main(error)
+            return False
+        return True
 
     def _deadlock(self) -> str:
         lines = [
-            f"  {self._fibers[w.fiber].name if w.fiber in self._fibers else 'main'}: {w.what}"
-            for w in self._waiting
+            f"  {flow.name}: {flow.what}{at(flow.fiber.gr_frame)}"
+            for flow in (self._main, *self._flows)
         ]
         return "everybody waits and no deadline will come:\n" + "\n".join(lines)
-
-
-class SimThread:
-    """A fiber with the face of a thread."""
-
-    def __init__(self, clock: SimClock, target: Callable[[], object], name: str) -> None:
-        self.name = name
-        self._clock = clock
-        self._target = target
-        self._started = self._alive = False
-        self._joining: deque[_Waiter] = deque()
-
-    def start(self) -> None:
-        """Let it run as soon as the present fiber waits."""
-        if self._started:
-            raise RuntimeError(f"{self.name}: a thread can be started once only")
-        self._clock.launch(self, self._run)
-        self._started = self._alive = True
-
-    def join(self, timeout: float | None = None) -> None:
-        """Wait until it has ended, at most `timeout` simulated seconds."""
-        if not self._started:
-            raise RuntimeError(f"{self.name}: join of a thread that was not started")
-        if self._alive:
-            self._clock.wait(self._joining, timeout, f"join of {self.name}")
-
-    def is_alive(self) -> bool:
-        """Say whether it has started and not ended."""
-        return self._alive
-
-    def finish(self) -> None:
-        """Let those go on who wait for its end; called by the clock and by itself."""
-        self._alive = False
-        self._clock.notify(self._joining, len(self._joining))
-
-    def _run(self) -> None:
-        error: BaseException | None = None
-        try:
-            self._target()
-        except GreenletExit:
-            return
-        except BaseException as raised:
-            error = raised
-        finally:
-            self.finish()
-        self._clock.ended(error)
-
-
-class SimEvent:
-    """A flag to wait for in simulated time."""
-
-    def __init__(self, clock: SimClock) -> None:
-        self._clock = clock
-        self._set = False
-        self._place: deque[_Waiter] = deque()
-
-    def is_set(self) -> bool:
-        """Say whether it is set."""
-        return self._set
-
-    def set(self) -> None:
-        """Set it; all who wait go on."""
-        self._set = True
-        self._clock.notify(self._place, len(self._place))
-
-    def clear(self) -> None:
-        """Unset it."""
-        self._set = False
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is set, at most `timeout` simulated seconds; return whether it was."""
-        return self._set or self._clock.wait(self._place, timeout, "event")
-
-
-class SimLock:
-    """A lock, first come, first served."""
-
-    def __init__(self, clock: SimClock) -> None:
-        self._clock = clock
-        self._held = False
-        self._place: deque[_Waiter] = deque()
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Take it, waiting at most `timeout` simulated seconds (-1: for ever)."""
-        if not self._held:
-            self._held = True
-            return True
-        if not blocking:
-            return False
-        return self._clock.wait(self._place, None if timeout < 0 else timeout, "lock")
-
-    def release(self) -> None:
-        """Give it to the first who waits, or free it."""
-        if not self._held and not self._clock.closed:  # a closed clock unwinds waits inside too
-            raise RuntimeError("release of a lock that is not held")
-        if self._place:
-            self._clock.notify(self._place)  # stays held: it is the other's now
-        else:
-            self._held = False
-
-    def locked(self) -> bool:
-        """Say whether somebody holds it."""
-        return self._held
-
-    def __enter__(self) -> bool:
-        return self.acquire()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
-
-
-class SimCondition:
-    """A lock to wait on until notified."""
-
-    def __init__(self, clock: SimClock) -> None:
-        self._clock = clock
-        self._lock = SimLock(clock)
-        self._place: deque[_Waiter] = deque()
-
-    def __enter__(self) -> bool:
-        return self._lock.acquire()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._lock.release()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Release the lock, wait, and take it again; return whether it was notified."""
-        self._lock.release()
-        try:
-            return self._clock.wait(self._place, timeout, "condition")
-        finally:
-            self._lock.acquire()
-
-    def notify(self, n: int = 1) -> None:
-        """Let the first `n` who wait go on; the lock must be held."""
-        if not self._lock.locked():
-            raise RuntimeError("notify of a condition whose lock is not held")
-        self._clock.notify(self._place, n)
-
-    def notify_all(self) -> None:
-        """Let all who wait go on; the lock must be held."""
-        self.notify(len(self._place))
-
-
-class SimQueue:
-    """A first-in first-out queue; raises `queue.Full` and `queue.Empty`."""
-
-    def __init__(self, clock: SimClock, maxsize: int) -> None:
-        self._clock = clock
-        self._maxsize = maxsize
-        self._items: deque[Any] = deque()
-        self._getting: deque[_Waiter] = deque()
-        self._putting: deque[_Waiter] = deque()
-
-    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        """Append an item, waiting for room at most `timeout` simulated seconds."""
-        self._until(lambda: not 0 < self._maxsize <= len(self._items), self._putting, block,
-                    timeout, queue.Full)  # fmt: skip
-        self._items.append(item)
-        self._clock.notify(self._getting)
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        """Take the first item, waiting for one at most `timeout` simulated seconds."""
-        self._until(lambda: bool(self._items), self._getting, block, timeout, queue.Empty)
-        item = self._items.popleft()
-        self._clock.notify(self._putting)
-        return item
-
-    def qsize(self) -> int:
-        """Return how many items wait."""
-        return len(self._items)
-
-    def _until(
-        self,
-        possible: Callable[[], bool],
-        place: deque[_Waiter],
-        block: bool,
-        timeout: float | None,
-        otherwise: type[Exception],
-    ) -> None:
-        now_ns = self._clock.monotonic_ns
-        end_ns = None if timeout is None else now_ns() + round(timeout * NANOSECONDS)
-        while not possible():
-            left_ns = None if end_ns is None else end_ns - now_ns()
-            if not block or (left_ns is not None and left_ns <= 0):
-                raise otherwise
-            self._clock.wait(place, None if left_ns is None else left_ns / NANOSECONDS, "queue")
