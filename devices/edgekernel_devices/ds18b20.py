@@ -74,9 +74,9 @@ class DS18B20(Device):
     `bus` is the 1-Wire bus, `rom` the ROM code of the chip as Linux writes it, such as
     "28-0316a2795bff"; without one it is the only temperature chip on the bus.
 
-    A measurement takes up to 0.75 s, depending on the resolution (9 to 12 bits) that is set in the
-    chip; bits that are not measured are left out. An answer with a wrong CRC is asked for once
-    more, then the device is offline.
+    It is measured every 5 s unless told otherwise. That takes up to 0.75 s, depending on the
+    resolution (9 to 12 bits) that is set in the chip; bits that are not measured are left out.
+    An answer with a wrong CRC is asked for once more, then the device is offline.
 
     85 °C is also what a chip says that has lost its supply and not measured. It is BAD unless
     the chip's byte 6 differs from its power-on value of 0x0C, or the last measurement was within
@@ -84,6 +84,7 @@ class DS18B20(Device):
     """
 
     simulated: ClassVar[type[DS18B20Chip]] = DS18B20Chip
+    every = 5.0  # a conversion holds the bus for up to 0.75 s
 
     temperature = reading(
         float, unit="°C", range=(-55, 125), precision=2, device_class="temperature"

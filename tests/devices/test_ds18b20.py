@@ -34,6 +34,12 @@ def whole(content: str) -> str:
     return content + f"{crc8(bytes.fromhex(content)):02x}"
 
 
+@pytest.fixture(autouse=True)
+def every_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure as often as the bus allows."""
+    monkeypatch.setattr(DS18B20, "every", 1.0)
+
+
 @pytest.fixture
 def bus(backend: SimBackend) -> OneWireBus:
     """The 1-Wire bus w1."""
