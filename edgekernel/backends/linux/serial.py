@@ -10,7 +10,7 @@ import errno
 import os
 from pathlib import Path
 
-from edgekernel.backends.linux.holders import holders_of
+from edgekernel.backends.linux.holders import file_processes
 from edgekernel.backends.pyserial_port import OpenStream, PortSettings, Stream, place_of
 from edgekernel.core.errors import BoundaryError, BrokenError, BusyError
 from edgekernel.hal.address import PortAddress
@@ -41,7 +41,7 @@ def _refusal(port: PortAddress, error: OSError, proc: Path) -> BoundaryError:
     place = place_of(port)
     match error.errno:
         case errno.EBUSY | errno.EAGAIN:
-            holders = holders_of(port.device, proc) or (
+            holders = ", ".join(file_processes(port.device, proc)) or (
                 f"another process; `sudo fuser -v {port.device}` names it"
             )
             return BusyError(f"{place}: in use by {holders}{_console_hint(port.device, proc)}")

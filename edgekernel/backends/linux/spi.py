@@ -7,7 +7,7 @@ import fcntl
 from contextlib import ExitStack
 from typing import Any
 
-from edgekernel.backends.linux.holders import holders_of
+from edgekernel.backends.linux.holders import file_processes
 from edgekernel.backends.spi_transfers import check_length, check_settings
 from edgekernel.core.clock import Clock
 from edgekernel.core.errors import (
@@ -104,7 +104,7 @@ class SpidevDevice:
     def _refusal(self, error: OSError) -> BoundaryError:
         match error.errno:
             case errno.EAGAIN | errno.EBUSY:
-                holders = holders_of(self._address.device) or "another process"
+                holders = ", ".join(file_processes(self._address.device)) or "another process"
                 return BusyError(f"{self._place}: in use by {holders}")
             case errno.ENOENT | errno.ENODEV | errno.ENXIO:
                 return BrokenError(

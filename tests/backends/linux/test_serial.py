@@ -285,7 +285,7 @@ def test_held_by_another_process(backend: Backend, terminal: Terminal) -> None:
             assert holder.stdout is not None
             assert holder.stdout.read(4) == b"held"
             port = backend.serial_port(PortAddress("uart0", terminal.device))
-            with pytest.raises(BusyError, match=rf"in use by .*pid {holder.pid} \(\w+"):
+            with pytest.raises(BusyError, match=rf"in use by .*\(process {holder.pid}\)"):
                 port.open(9600, 1.0)
         finally:
             holder.communicate(b"\n")
