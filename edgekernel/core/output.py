@@ -185,6 +185,7 @@ class OutputDeclaration(Generic[T]):
         self.device_class = device_class
         self.name = ""
         self._method = ""
+        self._function: Callable[[T], T] | None = None
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
@@ -194,8 +195,14 @@ class OutputDeclaration(Generic[T]):
         self._method = method.__name__
         return method
 
+    def drive_with(self, function: Callable[[T], T]) -> None:
+        """Let a function drive this output; for one that `Device.add_output` adds."""
+        self._function = function
+
     def driver(self, device: Device) -> Callable[[T], T]:
         """Return the method of this device that drives the output."""
+        if self._function is not None:
+            return self._function
         if not self._method:
             raise TypeError(f"{type(device).__name__}.{self.name}: no @{self.name}.drive method")
         method: Callable[[T], T] = getattr(device, self._method)

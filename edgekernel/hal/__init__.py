@@ -15,12 +15,13 @@ from edgekernel.hal.gpio import (
 )
 from edgekernel.hal.health import BusHealth, BusState, HasHealth
 from edgekernel.hal.i2c import I2CBus, I2CTarget
+from edgekernel.hal.lasting import LastingPort
+from edgekernel.hal.lines import LineReader
 from edgekernel.hal.onewire import OneWireBus, OneWireTarget
-from edgekernel.hal.serial import RS485, Parity, SerialPeer, SerialPort
+from edgekernel.hal.serial import Parity, Rs485, SerialPeer, SerialPort
 from edgekernel.hal.spi import SpiDevice, SpiTarget
 
 __all__ = [
-    "RS485",
     "BoundaryError",
     "BrokenError",
     "BusHealth",
@@ -33,14 +34,17 @@ __all__ = [
     "HasHealth",
     "I2CBus",
     "I2CTarget",
+    "LastingPort",
     "LineOutside",
     "LineProvider",
+    "LineReader",
     "NackError",
     "OneWireBus",
     "OneWireTarget",
     "Parity",
     "Pull",
     "PwmOutput",
+    "Rs485",
     "SerialPeer",
     "SerialPort",
     "SpiDevice",
