@@ -10,8 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Gt, MinLen
 
 from edgekernel import Device, InvalidValueError, Reading, reading
-from edgekernel.hal import I2CBus
-from edgekernel_devices._i2c import I2CChip
+from edgekernel.hal import I2CBus, I2CChip
 
 _CONVERSION, _CONFIG = 0, 1  # section 8.1
 _RESET = {_CONVERSION: 0x0000, _CONFIG: 0x8583, 2: 0x8000, 3: 0x7FFF}

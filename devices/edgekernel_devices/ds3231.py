@@ -8,8 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Literal
 
 from edgekernel import Clock, Device, InvalidValueError, Quality, command, reading
-from edgekernel.hal import I2CBus, LineOutside
-from edgekernel_devices._i2c import I2CChip
+from edgekernel.hal import I2CBus, I2CChip, LineOutside
 
 # Figure 1.
 _TIME, _CONTROL, _STATUS, _TEMPERATURE, _ALL = 0x00, 0x0E, 0x0F, 0x11, 0x13

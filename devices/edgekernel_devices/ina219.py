@@ -9,8 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Ge, Gt, Interval, Le
 
 from edgekernel import Device, InvalidValueError, Reading, reading
-from edgekernel.hal import I2CBus
-from edgekernel_devices._i2c import I2CChip
+from edgekernel.hal import I2CBus, I2CChip
 
 _CONFIG, _SHUNT, _BUS, _POWER, _CURRENT, _CALIBRATION = range(6)  # table 2
 _RESET_CONFIG = 0x399F  # section 8.6.2.1

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from edgekernel import Clock, Device
-from edgekernel.hal import DigitalInput, DigitalOutput, I2CBus, LineOutside
+from edgekernel.hal import DigitalInput, DigitalOutput, I2CBus, I2CChip, LineOutside
 from edgekernel_devices._chip_lines import ChipLine, ChipLines
 from edgekernel_devices._expander import ExpanderLines, Seen, Settings
-from edgekernel_devices._i2c import I2CChip
 
 # Table 3-5, the address of port A's register.
 _IODIR, _IPOL, _GPINTEN, _DEFVAL, _INTCON, _IOCON = 0x00, 0x02, 0x04, 0x06, 0x08, 0x0A

@@ -9,8 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Interval
 
 from edgekernel import Device, output
-from edgekernel.hal import I2CBus
-from edgekernel_devices._i2c import I2CChip
+from edgekernel.hal import I2CBus, I2CChip
 
 _MODE1, _MODE2, _CHANNELS, _PRE_SCALE = 0x00, 0x01, 0x06, 0xFE  # table 4
 _RESTART, _AUTO_INCREMENT, _SLEEP = 0x80, 0x20, 0x10  # of MODE1, table 5

@@ -9,10 +9,9 @@ from typing import Annotated, ClassVar
 from annotated_types import Interval
 
 from edgekernel import Clock, Device
-from edgekernel.hal import DigitalInput, DigitalOutput, I2CBus, LineOutside
+from edgekernel.hal import DigitalInput, DigitalOutput, I2CBus, I2CChip, LineOutside
 from edgekernel_devices._chip_lines import ChipLine, ChipLines
 from edgekernel_devices._expander import ExpanderLines, Seen, Settings
-from edgekernel_devices._i2c import I2CChip
 
 _Address = Annotated[int, Interval(ge=0x20, le=0x27)] | Annotated[int, Interval(ge=0x38, le=0x3F)]
 

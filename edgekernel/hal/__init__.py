@@ -4,6 +4,7 @@ Drivers take these protocols and never an implementation; `edgekernel.backends` 
 """
 
 from edgekernel.core.errors import BoundaryError, BrokenError, BusyError, ClosedError, NackError
+from edgekernel.hal.chip import I2CChip
 from edgekernel.hal.gpio import (
     DigitalInput,
     DigitalOutput,
@@ -33,6 +34,7 @@ __all__ = [
     "Edge",
     "HasHealth",
     "I2CBus",
+    "I2CChip",
     "I2CTarget",
     "LastingPort",
     "LineOutside",

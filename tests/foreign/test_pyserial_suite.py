@@ -26,7 +26,7 @@ SKIPPED = {
     ),
     # It tests pyserial's RS-485 in software, a subclass of its class for device files.
     "test_rs485.Test_RS485_class.test_RS485_class": (
-        "Rs485 test only compatible with real serial port"
+        "RS485 test only compatible with real serial port"
     ),
 }
 """What does not apply to a port without a device file, and what the suite says of it."""

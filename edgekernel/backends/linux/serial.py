@@ -27,7 +27,7 @@ def serial_opener(port: PortAddress, proc: Path = Path("/proc")) -> OpenStream:
         except OSError as error:
             raise _refusal(port, error, proc) from error
         except ValueError as error:
-            if settings.rs485 is None or "Rs485" not in str(error):  # pyserial tells it so only
+            if settings.rs485 is None or "RS485" not in str(error):  # pyserial tells it so only
                 raise
             raise ValueError(
                 "the kernel's driver of this port knows no RS-485. Take an adapter that switches "
