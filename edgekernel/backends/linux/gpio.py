@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from edgekernel.backends.linux.permission import no_permission
 from edgekernel.core.errors import BrokenError
 from edgekernel.hal.address import LineAddress
 
@@ -43,9 +45,7 @@ class Chips:
     def _find(self, lgpio: Any, line: LineAddress) -> Path:
         files: dict[str, list[Path]] = {}
         refused: list[Path] = []
-        for file in sorted(self._folder.glob("gpiochip[0-9]*"), key=_number):
-            if file.is_symlink():
-                continue  # Raspberry Pi OS links an old number to the same chip
+        for file in self._files():
             try:
                 handle = lgpio.gpiochip_open(_number(file))
             except lgpio.error:
@@ -61,6 +61,18 @@ class Chips:
             return found[0]
         raise BrokenError(f"{line.name}: {self._why_not(line.chip, files, refused)}")
 
+    def _files(self) -> list[Path]:
+        """Return a device file of each chip, in the order of their numbers.
+
+        Raspberry Pi OS links an old number to the same chip, and a container may be given a chip
+        under two numbers.
+        """
+        files: dict[tuple[int, int], Path] = {}
+        for file in sorted(self._folder.glob("gpiochip[0-9]*"), key=_number):
+            if not file.is_symlink():
+                files.setdefault(_device(file), file)
+        return list(files.values())
+
     def _why_not(self, label: str, files: dict[str, list[Path]], refused: list[Path]) -> str:
         if not files and not refused:
             return (
@@ -74,7 +86,8 @@ class Chips:
             )
         labels = ", ".join(sorted(files)) or "none"
         reasons = "".join(f"; {file} cannot be opened: {_reason(file)}" for file in refused)
-        return f"no GPIO chip is called {label!r}; found: {labels}{reasons}"
+        wrong = "" if reasons else "; is this the board that the node file names?"
+        return f"no GPIO chip is called {label!r}; found: {labels}{reasons}{wrong}"
 
 
 def import_lgpio(line: LineAddress) -> ModuleType:
@@ -95,7 +108,7 @@ def import_lgpio(line: LineAddress) -> ModuleType:
         except ImportError as error:
             raise BrokenError(
                 f"{line.name}: the Python package lgpio cannot be imported ({error}); "
-                "install it with: pip install 'edgekernel[pi]'"
+                "install it into the same virtual environment: pip install 'edgekernel[pi]'"
             ) from error
         finally:
             os.fchdir(here)
@@ -110,15 +123,20 @@ def _number(file: Path) -> int:
     return int(file.name.removeprefix("gpiochip"))
 
 
+def _device(file: Path) -> tuple[int, int]:
+    """Return what tells a device from others, whatever its files are called."""
+    status = file.stat()
+    if stat.S_ISCHR(status.st_mode):
+        return os.major(status.st_rdev), os.minor(status.st_rdev)
+    return status.st_dev, status.st_ino
+
+
 def _reason(file: Path) -> str:
     """Say why a chip cannot be opened: lgpio does not."""
     try:
         os.close(os.open(file, os.O_RDWR | os.O_CLOEXEC))
     except PermissionError:
-        return (
-            "no permission. Add the user to the group gpio (sudo usermod -aG gpio $USER) "
-            "and log in again"
-        )
+        return no_permission(file, "gpio")
     except OSError as error:
         return str(error.strerror)
     return "lgpio refuses it"

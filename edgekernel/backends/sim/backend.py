@@ -6,12 +6,15 @@ from contextlib import ExitStack
 from weakref import WeakKeyDictionary
 
 from edgekernel.backends.gpiozero_lines import GpiozeroInput, GpiozeroOutput, Lines
+from edgekernel.backends.gpiozero_pulses import GpiozeroPulses, check_pulses_possible
 from edgekernel.backends.pyserial_port import PySerialPort
+from edgekernel.backends.settled_input import SettledInput
 from edgekernel.backends.sim.gpio import SimLine, SimPins
 from edgekernel.backends.sim.i2c import SimI2CBus
 from edgekernel.backends.sim.serial import SimPort
+from edgekernel.backends.watcher import Watcher
 from edgekernel.core.clock import Clock
-from edgekernel.hal.address import BusAddress, LineAddress, PortAddress
+from edgekernel.hal.address import BusAddress, LineAddress, PortAddress, PwmAddress
 
 
 class SimBackend:
@@ -24,6 +27,7 @@ class SimBackend:
         self._clock = clock
         self._pins = SimPins(clock)
         self._lines = Lines(clock, self._pins.pin)
+        self._watcher = Watcher(clock)
         self._buses: dict[str, SimI2CBus] = {}
         self._sockets: dict[str, SimPort] = {}
         # Those that somebody still has, in the order of their making.
@@ -36,6 +40,13 @@ class SimBackend:
         before that it raises UnknownTargetError.
         """
         return self._pins.line(name)
+
+    def wire(self, first: str, second: str) -> None:
+        """Put a jumper wire between two lines, known by name as in `line`.
+
+        Raises LifecycleError if that is a short circuit.
+        """
+        self._pins.wire(first, second)
 
     def bus(self, name: str) -> SimI2CBus:
         """Return a bus such as "i2c1", to plug chips into."""
@@ -54,10 +65,19 @@ class SimBackend:
         self._pins.add(line)
         return GpiozeroOutput(line, self._lines)
 
-    def digital_input(self, line: LineAddress) -> GpiozeroInput:
+    def digital_input(self, line: LineAddress) -> SettledInput:
         """Return a closed input on a line."""
         self._pins.add(line)
-        return GpiozeroInput(line, self._lines)
+        return SettledInput(GpiozeroInput(line, self._lines), self._clock, self._watcher)
+
+    def pwm_output(self, address: PwmAddress, *, software: bool = False) -> GpiozeroPulses:
+        """Return a closed output for pulses; `software` allows it where no hardware timer can.
+
+        Raises ConfigError if there is no hardware timer and software is not allowed.
+        """
+        check_pulses_possible(address, software)
+        self._pins.add(address.line)
+        return GpiozeroPulses(address, self._lines)
 
     def i2c_bus(self, bus: BusAddress) -> SimI2CBus:
         """Return the bus; the same object for every device on it."""
@@ -77,3 +97,4 @@ class SimBackend:
             for port in self._ports:
                 closing.callback(port.close)
             closing.callback(self._lines.close)
+            closing.callback(self._watcher.close)
