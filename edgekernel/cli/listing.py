@@ -10,7 +10,7 @@ import click
 from edgekernel.cli.console import Exit, fail, out, print_json, table
 from edgekernel.core.device import Device
 from edgekernel.core.errors import ConfigError
-from edgekernel.core.output import OutputDeclaration
+from edgekernel.core.output_declaration import OutputDeclaration
 from edgekernel.core.reading import ReadingDeclaration
 from edgekernel.node.packs import board_names, driver_names, load_board, load_driver
 from edgekernel.node.plan import boundary_parameters, settings_model
