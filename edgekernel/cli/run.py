@@ -97,7 +97,7 @@ def _make(plan: Plan, simulated: bool) -> SignalRuntime:
     from edgekernel.backends.linux import LinuxBackend
     from edgekernel.node.assemble import assemble
 
-    return assemble(plan, LinuxBackend(clock), clock, SignalRuntime)
+    return assemble(plan, LinuxBackend(clock), clock, SignalRuntime, remember=True)
 
 
 def _connect(plan: Plan, runtime: Runtime, embedded: EmbeddedBroker | None) -> None:

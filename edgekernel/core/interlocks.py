@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from edgekernel.core.errors import ConfigError, InterlockedError, nearest
+from edgekernel.core.errors import InterlockedError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from edgekernel.core.device import Device
 
 
@@ -71,15 +69,15 @@ class Interlocks:
                 )
 
 
-def check_names(label: str, names: Sequence[str], devices: Mapping[str, Device]) -> None:
-    """Raise ConfigError if there is no output of one of these names, or it has no safe value."""
+def wrong_names(names: Sequence[str], devices: Mapping[str, Device]) -> Iterator[str]:
+    """Say for which of these names there is no output, or one without a safe value."""
     for name in names:
         id, _, output = name.partition(".")
-        where = f"{label}: limits.interlock: {name!r}"
         if id not in devices:
-            raise ConfigError(f"{where}: no device {id!r}{nearest(id, list(devices))}")
+            yield f"{name!r}: no device {id!r}{nearest(id, list(devices))}"
+            continue
         outputs = devices[id].outputs
         if output not in outputs:
-            raise ConfigError(f"{where}: {id} has no output {output!r}{nearest(output, outputs)}")
-        if outputs[output].safe is None:
-            raise ConfigError(f"{where}: that output has no safe value")
+            yield f"{name!r}: {id} has no output {output!r}{nearest(output, outputs)}"
+        elif outputs[output].safe is None:
+            yield f"{name!r}: that output has no safe value"

@@ -100,23 +100,22 @@ class Output(Generic[T]):
         """Return what is wrong with its limits, but for the names in its interlock."""
         if self._limits is None:
             return []
-        from edgekernel.core.output_limits import mistakes  # few outputs have limits
+        from edgekernel.core.output_limits import mistakes, without_safe  # few have limits
 
-        can_read = self._read is not None
-        found = mistakes(self._limits, self.values, self.safe, self.label, can_read=can_read)
+        limits, values, can_read = self._limits, self.values, self._read is not None
+        found = [*mistakes(limits, values, self.label, can_read=can_read)]
+        found += without_safe(limits, values, self.safe)
         return [f"{self.label}: limits.{key}: {text}" for key, text in found]
 
     def check(self, devices: Mapping[str, Device]) -> list[Exception]:
         """Return what is wrong with its limits among these devices."""
-        found: list[Exception] = [ConfigError(each) for each in self.mistakes()]
+        found = self.mistakes()
         if not found and self._limits is not None and self._limits.interlock:
-            from edgekernel.core.interlocks import check_names
+            from edgekernel.core.interlocks import wrong_names  # few outputs have some
 
-            try:
-                check_names(self.label, self._limits.interlock, devices)
-            except ConfigError as error:
-                found.append(error)
-        return found
+            wrong = wrong_names(self._limits.interlock, devices)
+            found += [f"{self.label}: limits.interlock: {each}" for each in wrong]
+        return [ConfigError(each) for each in found]
 
     @property
     def setpoint(self) -> T | None:
@@ -195,8 +194,8 @@ class Output(Generic[T]):
         if self._limits is not None:
             from edgekernel.core.output_guard import Guard  # few outputs have limits
 
-            if problems := self.mistakes():
-                raise ConfigError(*problems)
+            if problems := self.check(host.devices):
+                raise ConfigError(*map(str, problems))
             self._exclude(self._limits.interlock, host)
             self._find_interlocks(host)
             self._guard = Guard(self, self._limits, host)
@@ -430,9 +429,6 @@ class Output(Generic[T]):
         """Let it and the outputs of these names exclude one another."""
         if not names:
             return
-        from edgekernel.core.interlocks import check_names  # few outputs have some
-
-        check_names(self.label, names, host.devices)
         interlocks = host.outputs.join_interlocks()
         interlocks.declare(self.label, names)
         for name in names:

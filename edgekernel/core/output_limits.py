@@ -52,22 +52,19 @@ class Limits:
     rate: float | None = None
 
 
-NONE = Limits()
-"""No limit at all: it begins at its safe value, and falls back to it."""
-
-
 def is_on(value: object, safe: object) -> bool:
     """Say whether a value counts as on: a switch that is on, or another value than the safe one."""
     return value if isinstance(value, bool) else value != safe
 
 
 def mistakes(
-    limits: Limits, values: ValueType[Any], safe: Value | None, label: str, *, can_read: bool
+    limits: Limits, values: ValueType[Any], label: str, *, can_read: bool
 ) -> Iterator[tuple[str, str]]:
     """Give the key, without its unit, and a sentence for each mistake in the limits of an output.
 
     `label` is the output's own name; `can_read` whether its driver can read what it takes over.
-    Whether there are outputs of the names in `interlock` is not looked at.
+    What depends on the safe value is told by `without_safe`. Whether there are outputs of the
+    names in `interlock` is not looked at.
     """
     yield from _wrong_beginnings(limits, values, can_read)
     yield from _wrong_times(limits)
@@ -80,7 +77,6 @@ def mistakes(
     if limits.rate is not None and not (_is_positive(limits.rate) and values.type in (int, float)):
         what = "numbers" if values.type in (bool, str) else f"numbers above 0, not {limits.rate!r}"
         yield "rate", f"is how fast a number changes: it is for {what}"
-    yield from _without_safe(limits, values, safe)
 
 
 def _wrong_beginnings(
@@ -124,10 +120,10 @@ def _wrong_interlock(names: Sequence[str], label: str) -> Iterator[tuple[str, st
             yield "interlock", f'"{name}" is there twice'
 
 
-def _without_safe(
+def without_safe(
     limits: Limits, values: ValueType[Any], safe: Value | None
 ) -> Iterator[tuple[str, str]]:
-    """Give what needs a safe value, or one that is not on."""
+    """Give key and sentence of each limit that needs a safe value, or one that is not on."""
     if safe is None:
         needs = {"max_on": limits.max_on_s, "lease": limits.lease_s, "interlock": limits.interlock}
         if values.type is not bool:  # on means another value than the safe one
