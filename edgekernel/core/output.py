@@ -92,29 +92,33 @@ class Output(Generic[T]):
     def limits(self, limits: Limits | None) -> None:
         if self._device.attached:
             raise LifecycleError(f"{self.label}: limits are set before the device is attached")
+        if limits is not None and (found := self._problems(limits)):
+            raise ConfigError(*found)
         self._limits = limits
-        if problems := self.mistakes():
-            raise ConfigError(*problems)
 
-    def mistakes(self) -> list[str]:
-        """Return what is wrong with its limits, but for the names in its interlock."""
-        if self._limits is None:
-            return []
+    def mistakes(self, limits: Limits) -> list[tuple[str, str]]:
+        """Return key and sentence of what it cannot have of these limits.
+
+        Whether there are outputs of the names in its interlock is told by `check`.
+        """
         from edgekernel.core.output_limits import mistakes, without_safe  # few have limits
 
-        limits, values, can_read = self._limits, self.values, self._read is not None
-        found = [*mistakes(limits, values, self.label, can_read=can_read)]
-        found += without_safe(limits, values, self.safe)
-        return [f"{self.label}: limits.{key}: {text}" for key, text in found]
+        found = mistakes(limits, self.values, self.label, can_read=self._read is not None)
+        return [*found, *without_safe(limits, self.values, self.safe)]
 
-    def check(self, devices: Mapping[str, Device]) -> list[Exception]:
+    def _problems(self, limits: Limits) -> list[str]:
+        return [f"{self.label}: limits.{key}: {text}" for key, text in self.mistakes(limits)]
+
+    def check(self, devices: Mapping[str, Device]) -> list[ConfigError]:
         """Return what is wrong with its limits among these devices."""
-        found = self.mistakes()
-        if not found and self._limits is not None and self._limits.interlock:
+        if self._limits is None:
+            return []
+        found = self._problems(self._limits)
+        if not found and self._limits.interlock:
             from edgekernel.core.interlocks import wrong_names  # few outputs have some
 
             wrong = wrong_names(self._limits.interlock, devices)
-            found += [f"{self.label}: limits.interlock: {each}" for each in wrong]
+            found = [f"{self.label}: limits.interlock: {each}" for each in wrong]
         return [ConfigError(each) for each in found]
 
     @property
@@ -275,11 +279,11 @@ class Output(Generic[T]):
 
     def read_again(self) -> None:
         """Read what the hardware does, if the driver can, and judge it; no more is driven."""
-        if self._read is None:
-            self.readback.judge_again()
-            return
         with batch(), self._writing() as lock:
             if self._held == _NOT_ATTACHED:
+                return
+            if self._read is None:
+                self.readback.judge_again()
                 return
             try:
                 value = self._read()

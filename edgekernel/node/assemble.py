@@ -41,7 +41,8 @@ def assemble(
     """Make a runtime of class `kind` with the plan's devices and application; nothing starts.
 
     With `remember` it knows after a restart what the folder of the plan holds, and writes there;
-    a simulated node, or one that is only checked, does not. Raises ConfigError if a driver refuses its settings or the application cannot be loaded.
+    a simulated node, or one that is only checked, does not. Raises ConfigError if a driver refuses
+    its settings or the application cannot be loaded.
     """
     data = plan.data if remember else None
     memory = None if data is None else FileMemory(data, clock)

@@ -74,6 +74,8 @@ def _plain(value: Any) -> Any:
 class OutputTable(_Table):
     """`[devices.<id>.outputs.<name>]`: what one output may do; see `edgekernel.Limits`."""
 
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
     initial: Annotated[Any, AfterValidator(_plain)] = "safe"
     fallback: Annotated[Any, AfterValidator(_plain)] = "safe"
     min_on: Duration | None = None
@@ -84,6 +86,11 @@ class OutputTable(_Table):
     interlock: list[str] = Field(default_factory=list)
     mismatch: Duration | None = None
     rate: float | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keys that belong to a driver whose outputs are settings."""
+        return dict(self.model_extra or {})
 
     @property
     def limits(self) -> Limits:

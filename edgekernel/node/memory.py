@@ -45,6 +45,7 @@ class FileMemory:
         self._clock = clock
         self._lock = threading.Lock()  # around the values; never while something is written
         self._values: dict[str, Plain] | None = None  # before they are read
+        self._problem = ""  # of reading, not told yet
         self._newest_is_good = False
         self._changed = self._closed = self._failing = False
         self._written_ns: int | None = None
@@ -57,7 +58,9 @@ class FileMemory:
     def get(self, key: str) -> Plain | None:
         """Return what was put last, also before a restart; None if there is nothing."""
         with self._lock:
-            return self._known().get(key)
+            value = self._known().get(key)
+        self._tell_problem()
+        return value
 
     def put(self, key: str, value: Plain) -> None:
         """Keep a value; it is on the disk 30 s later, or sooner."""
@@ -70,6 +73,7 @@ class FileMemory:
             self._changed = True
             if self._thread is None:
                 starts = self._thread = self._clock.Thread(self._run, "memory")
+        self._tell_problem()
         if starts is not None:
             starts.start()
         self._wake.set()
@@ -100,11 +104,17 @@ class FileMemory:
                 continue
             self._newest_is_good = path is self._newest
             if problems:
-                self.tell(message.MemoryFailed(f"{problems[0]}; the state before it is used"))
+                self._problem = f"{problems[0]}; the state before it is used"
             return values
         if problems:
-            self.tell(message.MemoryFailed(f"{'; '.join(problems)}; nothing is restored"))
+            self._problem = f"{'; '.join(problems)}; nothing is restored"
         return {}
+
+    def _tell_problem(self) -> None:
+        """Tell what went wrong when the file was read; by who holds no lock."""
+        problem, self._problem = self._problem, ""
+        if problem:
+            self.tell(message.MemoryFailed(problem))
 
     # Writing, on a thread of its own
 

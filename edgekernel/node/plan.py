@@ -183,6 +183,8 @@ def _plan_device(
     written = table.settings
     if "readings" in model.model_fields:
         written["readings"] = {name: each.settings for name, each in table.readings.items()}
+    if "outputs" in model.model_fields:
+        written["outputs"] = {name: each.settings for name, each in table.outputs.items()}
     try:
         values = model.model_validate(written)
     except ValidationError as error:

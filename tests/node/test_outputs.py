@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from edgekernel import Limits, Runtime
+from edgekernel import ConfigError, Device, Limits, Runtime, output
 from edgekernel.backends.sim import SimBackend
 from edgekernel.cli import main
 from edgekernel.core.errors import InterlockedError
 from edgekernel.node import assemble, make_plan
+from edgekernel.node.document import parse_document
+from edgekernel.node.outputs import check_interlocks, check_outputs, limit_outputs
 from edgekernel.sim import SimClock
 
 NODE = """
@@ -136,3 +139,97 @@ def setup(runtime):
     assert "without a safe value, as their drivers say: flap.angle" in result.stdout
     result = CliRunner().invoke(main, ["check", str(path), "--json"])
     assert json.loads(result.stdout)["without_safe_value"] == ["flap.angle"]
+
+
+class Registers(Device):
+    """Has the outputs that its settings name, known when it is made."""
+
+    level = output(float, safe=0.0)
+
+    def __init__(self, id: str, outputs: dict[str, int]) -> None:
+        super().__init__(id)
+        self.registers = outputs
+
+    @level.drive
+    def drive(self, value: float) -> float:
+        return value
+
+    @property
+    def outputs(self) -> Any:
+        return dict.fromkeys(self.registers, self.level)
+
+
+def test_outputs_that_are_made_from_settings() -> None:
+    """A driver that makes its outputs itself is limited like any other, when they are known."""
+    document = parse_document(
+        {
+            "node": {"name": "n", "board": "sim"},
+            "devices": {
+                "plc": {"driver": "x", "outputs": {"pump": {"register": 3, "rate": 2.0}}},
+            },
+        },
+        "node.toml",
+    )
+    assert list(check_outputs("plc", Registers, document)) == []
+    table = document.devices["plc"].outputs["pump"]
+    assert table.settings == {"register": 3}
+    device = Registers("plc", {"pump": 3})
+    limit_outputs(device, {"pump": table.limits})
+    assert device.level.limits == Limits(rate=2.0)
+    with pytest.raises(ConfigError) as refused:
+        limit_outputs(device, {"pump": Limits(initial="as-is"), "pmp": Limits()})
+    assert refused.value.problems == (
+        '.outputs.pump.initial: "as-is" is not possible: the driver cannot read what the hardware '
+        "does",
+        ".outputs.pmp: unknown output; did you mean 'pump'?",
+    )
+
+
+class Dimmer(Device):
+    """A number that cannot be read back, and an angle without a safe value."""
+
+    level = output(float, safe=0.0, range=(0, 1))
+    angle = output(float, safe=None)
+
+    @level.drive
+    def dim(self, level: float) -> float:
+        return level
+
+    @angle.drive
+    def turn(self, degrees: float) -> float:
+        return degrees
+
+
+def problems_of(name: str, **written: Any) -> list[str]:
+    """What is wrong with an output of a dimmer, as its class tells."""
+    devices = {"d": {"driver": "x", "outputs": {name: written}}}
+    document = parse_document(
+        {"node": {"name": "n", "board": "sim"}, "devices": devices}, "node.toml"
+    )
+    return [*check_outputs("d", Dimmer, document)]
+
+
+def test_values_are_checked_with_the_type_and_range_of_the_output() -> None:
+    """What the class of a driver can tell is told before a device is made, all of it."""
+    assert problems_of("level", initial="as-is", fallback=1.5, rate=-1.0) == [
+        '.outputs.level.initial: "as-is" is not possible: the driver cannot read what the hardware '
+        "does",
+        ".outputs.level.fallback: 1.5 is not allowed: a number from 0 to 1, or one of safe, hold",
+        ".outputs.level.rate: is how fast a number changes: it is for numbers above 0, not -1.0",
+    ]
+    assert problems_of("level", initial=0.4, fallback="hold", rate=2, min_on="1s") == []
+
+
+def test_what_needs_a_safe_value_is_told_when_it_is_known() -> None:
+    """A driver may choose the safe value from its settings: with the device made, what needs one
+    is told with its key."""
+    assert problems_of("angle", lease="30s", min_on="1s") == []
+    with pytest.raises(ConfigError) as refused:
+        limit_outputs(Dimmer("d"), {"angle": Limits(lease_s=30, min_on_s=1)})
+    needs = "needs a safe value, and this output has none"
+    assert refused.value.problems == (
+        f".outputs.angle.lease: {needs}",
+        f".outputs.angle.min_on: {needs}",
+    )
+    found = check_interlocks({"level": Limits(interlock=("e.angle",))}, {"e": Dimmer("e")})
+    assert [*found] == [".outputs.level.interlock: 'e.angle': that output has no safe value"]
