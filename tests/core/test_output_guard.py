@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -517,3 +518,62 @@ def test_a_driver_that_hangs_keeps_no_other_lease(sim: Any) -> None:
     assert (20.0, 0.0) in plant.driven
     run.advance(100)
     assert plant.pump.value is False
+
+
+ASKED = st.lists(st.tuples(st.sampled_from(["on", "off", "fail"]), st.integers(0, 40)), max_size=40)
+
+
+@given(asked=ASKED)
+def test_the_times_hold_whatever_is_asked(asked: list[tuple[str, int]]) -> None:
+    """P8: however it is switched, it is never off for less than `min_off`, never on for longer than
+    `max_on`, and on for less than `min_on` only when what drives it fails."""
+    limits = Limits(min_on_s=10, min_off_s=20, max_on_s=60, lease_s=35)
+    with SimClock() as clock:
+        runtime, plant = Runtime(clock=clock), Plant("plant", pump=limits)
+        runtime.register(plant)
+        failed: set[float] = set()
+        with runtime:
+            for what, pause_s in asked:
+                if what == "fail":
+                    failed.add(clock.monotonic())
+                    plant.pump._fall_back()
+                else:
+                    plant.pump.set(what == "on")
+                clock.advance(pause_s)
+            clock.advance(200)
+            assert plant.pump.value is False
+            assert plant.pump.pending is None
+            changes = [(0.0, False)]
+            for time, value in plant.driven:
+                if isinstance(value, bool) and value is not changes[-1][1]:
+                    changes.append((time, value))
+        for (begun, on), (ended, _) in pairwise(changes):
+            if on:
+                assert ended - begun <= 60
+                assert ended - begun >= 10 or ended in failed
+            else:
+                assert ended - begun >= 20
+        runtime.turns.close()
+
+
+def test_on_real_threads(
+    make_runtime: Callable[..., Runtime], until: Callable[[Callable[[], bool]], None]
+) -> None:
+    """On the real clock too a lease ends, what is pending follows, and a mismatch is found."""
+    runtime = make_runtime()
+    plant = Plant(
+        "plant",
+        pump=Limits(lease_s=0.05),
+        valve=Limits(min_off_s=0.05, rate=20),
+        steps=Limits(mismatch_s=0.05),
+    )
+    runtime.register(plant)
+    runtime.boot()
+    plant.hardware["steps"] = 3
+    plant.pump.set(True)
+    plant.valve.set(1.0)
+    until(lambda: plant.pump.setpoint is False)
+    until(lambda: plant.valve.setpoint == 1.0)
+    plant.stuck = True
+    plant.steps.set(5)
+    until(lambda: plant.steps.readback.quality is Quality.BAD)
