@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -494,12 +495,14 @@ def test_status(sim: Any) -> None:
     assert status["mode"] == {"setpoint": None, "safe": None, "held": ""}
 
 
-def test_who_has_no_limits_has_no_thread(sim: Any) -> None:
+def test_who_has_no_limits_has_no_thread(make_runtime: Callable[..., Runtime]) -> None:
     """Timers and worker threads come with the first output that needs them."""
-    run = Running(sim)
-    run.plant.pump.set(True)
-    threads = {thread.name for thread in sim.clock._fibers.values()}
-    assert not [name for name in threads if "outputs" in name or "timers" in name]
+    runtime, plant = make_runtime(name="plain"), Plant()
+    runtime.register(plant)
+    runtime.boot()
+    plant.pump.set(True)
+    threads = {thread.name for thread in threading.enumerate()}
+    assert not threads & {"plain:timers", "plain:outputs-1"}
 
 
 def test_a_driver_that_hangs_keeps_no_other_lease(sim: Any) -> None:
