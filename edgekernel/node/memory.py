@@ -180,10 +180,10 @@ def decode(data: bytes) -> dict[str, Plain]:
     """Return the values; raises ValueError for what `encode` has not made like this."""
     try:
         document: Any = json.loads(data)
-        values, found = document["values"], document["sha256"]
-        good = document["format"] == _FORMAT and found == _sum(_canonical(values))
-    except (ValueError, KeyError, TypeError, RecursionError):
-        good = False
+        values: Any = document["values"]
+        good = document["format"] == _FORMAT and document["sha256"] == _sum(_canonical(values))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError("the file is damaged") from error
     if not good or not isinstance(values, dict):
         raise ValueError("the file is damaged")
     return {key: value for key, value in values.items() if isinstance(value, Plain)}
