@@ -80,6 +80,11 @@ EXAMPLE = Trimming(  # section 3.12
 )
 
 
+def part_at(bus: I2CBus, address: int) -> str | None:
+    """Return which part the chip at an address says that it is; changes nothing."""
+    return IDS.get(bus.write_read(address, bytes([ID]), 1)[0])
+
+
 class BoschSensor(I2CChip):
     """A BME280 or BMP280 on its bus, as a driver uses it."""
 

@@ -140,6 +140,11 @@ class BME280(Device):
         self._settings = {_CTRL_HUM: setting, CTRL_MEAS: setting << 5 | setting << 2}
         self._measuring_s = (1.25 + 3 * 2.3 * oversampling + 2 * 0.575) / 1000  # section 9.1
 
+    @staticmethod
+    def identify(bus: I2CBus, address: int) -> bool:
+        """Say whether the chip at an address says that it is a BME280; changes nothing."""
+        return _bosch.part_at(bus, address) == "BME280"
+
     def connect(self) -> None:
         """Check that it is a BME280, reset it and read its trimming parameters."""
         self._sensor.open()

@@ -14,6 +14,7 @@ from edgekernel_devices._bosch import (
     BoschChip,
     BoschSensor,
     Trimming,
+    part_at,
 )
 
 
@@ -69,6 +70,11 @@ class BMP280(Device):
         self._settings = {CTRL_MEAS: setting << 5 | setting << 2}
         # The maxima of table 13, which has no such pair of settings above 1, as a formula.
         self._measuring_s = (1.25 + 2 * 2.3 * oversampling + 0.575) / 1000
+
+    @staticmethod
+    def identify(bus: I2CBus, address: int) -> bool:
+        """Say whether the chip at an address says that it is a BMP280; changes nothing."""
+        return part_at(bus, address) == "BMP280"
 
     def connect(self) -> None:
         """Check that it is a BMP280, reset it and read its trimming parameters."""

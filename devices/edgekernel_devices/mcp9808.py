@@ -121,6 +121,12 @@ class MCP9808(Device):
         self._chip = I2CChip(bus, address)
         self._conversion_ms = conversion_ms
 
+    @staticmethod
+    def identify(bus: I2CBus, address: int) -> bool:
+        """Say whether the chip at an address says that it is an MCP9808; changes nothing."""
+        maker = int.from_bytes(bus.write_read(address, bytes([_MAKER]), 2))
+        return maker == _MAKER_ID
+
     def connect(self) -> None:
         """Check that it is an MCP9808, set it up and wait for its first conversion."""
         self._chip.open()

@@ -14,7 +14,9 @@ _COMMANDS = {
     "check": ("edgekernel.cli.check", "Check a node file without touching hardware."),
     "ctl": ("edgekernel.cli.ctl", "See and control the nodes on an MQTT broker."),
     "devices": ("edgekernel.cli.listing", "List the installed drivers."),
+    "doctor": ("edgekernel.cli.doctor", "Examine this computer: has it what a node needs?"),
     "run": ("edgekernel.cli.run", "Run a node, on its board or a simulated one."),
+    "scan": ("edgekernel.cli.scan", "List what answers on the buses of this board."),
 }
 
 

@@ -4,7 +4,15 @@ Drivers take these protocols and never an implementation; `edgekernel.backends` 
 """
 
 from edgekernel.core.errors import BoundaryError, BrokenError, BusyError, ClosedError, NackError
-from edgekernel.hal.gpio import DigitalInput, DigitalOutput, Edge, LineProvider, Pull, PwmOutput
+from edgekernel.hal.gpio import (
+    DigitalInput,
+    DigitalOutput,
+    Edge,
+    LineOutside,
+    LineProvider,
+    Pull,
+    PwmOutput,
+)
 from edgekernel.hal.i2c import I2CBus, I2CTarget
 from edgekernel.hal.onewire import OneWireBus, OneWireTarget
 from edgekernel.hal.serial import RS485, Parity, SerialPeer, SerialPort
@@ -21,6 +29,7 @@ __all__ = [
     "Edge",
     "I2CBus",
     "I2CTarget",
+    "LineOutside",
     "LineProvider",
     "NackError",
     "OneWireBus",

@@ -142,3 +142,20 @@ class LineProvider(Protocol):
     def digital_input(self, name: str) -> DigitalInput:
         """Return a closed input on one of its lines; touches nothing."""
         ...
+
+
+class LineOutside(Protocol):
+    """A line from outside: how a simulated part that hangs on lines sees and drives them."""
+
+    @property
+    def level(self) -> bool:
+        """The electrical level; True is high."""
+        ...
+
+    def drive(self, level: bool) -> None:
+        """Put a level on an input, as the outside world; it stays, also against a pull."""
+        ...
+
+    def watch(self, changed: Callable[[bool], None]) -> None:
+        """Call `changed` with each new level of the line, whoever drives it."""
+        ...

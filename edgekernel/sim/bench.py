@@ -14,6 +14,7 @@ from edgekernel.core.errors import InvalidValueError, UnknownTargetError, neares
 from edgekernel.core.markers import command
 from edgekernel.core.process import Process
 from edgekernel.core.service import Service
+from edgekernel.hal.gpio import LineOutside
 
 _LONGEST_PRESS_S = 3600
 
@@ -23,19 +24,6 @@ class World(Protocol):
 
     def step(self, seconds: float) -> None:
         """Let `seconds` pass: look at the outputs, move the quantities of the chips."""
-        ...
-
-
-class Outside(Protocol):
-    """A line from outside: what a meter on it shows, and the wire that drives it."""
-
-    @property
-    def level(self) -> bool:
-        """The electrical level; True is high."""
-        ...
-
-    def drive(self, level: bool) -> None:
-        """Put a level on an input line, as the outside world."""
         ...
 
 
@@ -81,11 +69,11 @@ class Bench(Process):
         wired = self._wired(device)
         return self.line(self._line(device)).level == wired.active_high
 
-    def line(self, name: str) -> Outside:
+    def line(self, name: str) -> LineOutside:
         """Return the outside of a line: of the board ("GPIO17"), or of a device ("io:GPA3")."""
         provider, _, provided = name.rpartition(":")
         if provider:
-            outside: Outside = self.chip(provider).line(provided)
+            outside: LineOutside = self.chip(provider).line(provided)
             return outside
         return self._backend.line(name)
 

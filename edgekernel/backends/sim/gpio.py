@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gpiozero import PinInfo
 
 from edgekernel.backends.gpiozero_lines import pin_fields
@@ -64,6 +66,10 @@ class SimLine:
     def release(self) -> None:
         """Stop driving: the pull resistor decides, and without one the level stays."""
         self._drive(None, False)
+
+    def watch(self, changed: Callable[[bool], None]) -> None:
+        """Call `changed` with each new level of the line, whoever drives it."""
+        self._pin.watching = (*self._pin.watching, changed)
 
     def _drive(self, level: bool | None, lose_edge: bool) -> None:
         self._pin.net.outside = level

@@ -73,6 +73,8 @@ class SimPin(PiPin):
         self._edges = "both"
         self._bounce: float | None = None
         self.net = Net(self)
+        self.watching: tuple[Callable[[bool], None], ...] = ()
+        """Who outside is told of each level that the pin is driven to."""
         self._begin_history()
 
     @property
@@ -189,6 +191,8 @@ class SimPin(PiPin):
         if level != self.level:
             self.level = level
             self.levels.append(level)
+            for changed in self.watching:
+                changed(level)
 
     def _call_when_changed(self) -> None:  # type: ignore[override]  # takes what it needs itself
         factory: Any = self.factory
