@@ -38,7 +38,7 @@ from edgekernel.core.output import Output
 from edgekernel.core.output_declaration import output
 from edgekernel.core.policy import Policy
 from edgekernel.core.process import Process
-from edgekernel.core.reading import Reading, reading
+from edgekernel.core.reading import Reading, ReadingSettings, reading
 from edgekernel.core.runtime import Runtime
 from edgekernel.core.sample import Quality, Sample
 from edgekernel.core.service import Service
@@ -73,6 +73,7 @@ __all__ = [
     "Process",
     "Quality",
     "Reading",
+    "ReadingSettings",
     "RefusedError",
     "Runtime",
     "Sample",

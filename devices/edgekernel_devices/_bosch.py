@@ -10,8 +10,7 @@ from dataclasses import astuple, dataclass
 from typing import ClassVar
 
 from edgekernel import Clock
-from edgekernel.hal import I2CBus
-from edgekernel_devices._i2c import I2CChip
+from edgekernel.hal import I2CBus, I2CChip
 
 TRIM, ID, RESET = 0x88, 0xD0, 0xE0  # table 18
 STATUS, CTRL_MEAS, CONFIG, DATA = 0xF3, 0xF4, 0xF5, 0xF7

@@ -6,9 +6,8 @@ Sections are those of the AHT20 product manual, version 1.1.
 from typing import ClassVar, Literal
 
 from edgekernel import Device, reading
-from edgekernel.hal import I2CBus, NackError
+from edgekernel.hal import I2CBus, I2CChip, NackError
 from edgekernel_devices._crc8 import crc8
-from edgekernel_devices._i2c import I2CChip
 
 # The manual's command 0x71 is the address byte of a read: the status is what is read first.
 _SOFT_RESET = b"\xba"  # section 5.5

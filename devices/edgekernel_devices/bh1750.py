@@ -8,8 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Interval
 
 from edgekernel import Device, reading
-from edgekernel.hal import I2CBus
-from edgekernel_devices._i2c import I2CChip
+from edgekernel.hal import I2CBus, I2CChip
 
 _POWER_DOWN, _POWER_ON, _RESET = 0x00, 0x01, 0x07  # page 5
 _CONTINUOUS, _ONE_TIME = 0x10, 0x20

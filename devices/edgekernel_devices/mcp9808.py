@@ -7,8 +7,7 @@ have 16 bits, the high byte first, but for the resolution.
 from typing import ClassVar, Literal
 
 from edgekernel import Device, reading
-from edgekernel.hal import I2CBus
-from edgekernel_devices._i2c import I2CChip
+from edgekernel.hal import I2CBus, I2CChip
 
 _CONFIG, _UPPER, _LOWER, _CRITICAL = 0x01, 0x02, 0x03, 0x04  # section 5.1
 _AMBIENT, _MAKER, _DEVICE, _RESOLUTION = 0x05, 0x06, 0x07, 0x08

@@ -6,9 +6,8 @@ Sections are those of the datasheet SHT4x, version 6 (February 2023).
 from typing import ClassVar, Literal
 
 from edgekernel import Device, reading
-from edgekernel.hal import I2CBus, NackError
+from edgekernel.hal import I2CBus, I2CChip, NackError
 from edgekernel_devices._crc8 import crc8
-from edgekernel_devices._i2c import I2CChip
 
 _SERIAL, _SOFT_RESET = 0x89, 0x94  # section 4.4
 _MEASURE = {"high": 0xFD, "medium": 0xF6, "low": 0xE0}  # without heater, section 4.4

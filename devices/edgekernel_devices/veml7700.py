@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from edgekernel import Device, reading
-from edgekernel.hal import I2CBus
-from edgekernel_devices._i2c import I2CChip
+from edgekernel.hal import I2CBus, I2CChip
 
 _CONFIG, _POWER_SAVING, _ALS = 0x00, 0x03, 0x04  # datasheet, command register format
 _SHUT_DOWN = 0x0001  # bits of the configuration, datasheet, table 1

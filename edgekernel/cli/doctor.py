@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from edgekernel.cli.console import Exit, fail, out, print_json, table
+from edgekernel.cli.console import Exit, fail, out, print_json
 from edgekernel.core.errors import ConfigError
-from edgekernel.node.doctor import Level, examine
+from edgekernel.node.doctor import Finding, Level, examine
 from edgekernel.node.machine import Machine
 from edgekernel.node.packs import load_board
 from edgekernel.node.plan import make_plan
@@ -39,10 +39,15 @@ def doctor(node: Path | None, name: str | None, as_json: bool) -> None:
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
-        listing = table("", "", "what", "found", "what to do")
         for finding in findings:
-            mark = Text(finding.level, style=_STYLES[finding.level])
-            listing.add_row(mark, finding.subject, finding.text, finding.fix)
-        out.print(listing)
+            out.print(_text(finding), soft_wrap=True)
     if any(finding.level is Level.ERROR for finding in findings):
         raise click.exceptions.Exit(Exit.REFUSED)
+
+
+def _text(finding: Finding) -> Text:
+    text = Text(f"{finding.level:9}", style=_STYLES[finding.level])
+    text.append(f"{finding.subject}: {finding.text}", style="not bold default")
+    if finding.fix:
+        text.append(f"\n{'':9}-> {finding.fix}", style="not bold default")
+    return text

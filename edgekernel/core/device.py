@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.context import Context
-from edgekernel.core.errors import LifecycleError, UnavailableError, describe, unless_unwound
+from edgekernel.core.errors import (
+    ConfigError,
+    LifecycleError,
+    UnavailableError,
+    describe,
+    unless_unwound,
+)
 from edgekernel.core.output import Output
 from edgekernel.core.output_declaration import OutputDeclaration
-from edgekernel.core.reading import Reading, ReadingDeclaration
+from edgekernel.core.output_declaration import output as declare_output
+from edgekernel.core.reading import Reading, ReadingDeclaration, ReadingSettings
 from edgekernel.core.signals import batch
+from edgekernel.core.values import ValueType
 
 if TYPE_CHECKING:
     from edgekernel.core.polls import Polls
     from edgekernel.core.staleness import Freshness
 
 D = TypeVar("D")
+T = TypeVar("T", bound=bool | int | float | str)
 
 _NO_CONTEXT_CLOCK = SystemClock()
 
@@ -52,6 +61,8 @@ class Device:
         """How its polls go, if it is polled."""
         self._freshness: Freshness | None = None
         self._ask_poller: Callable[[int], object] | None = None
+        self._added: dict[str, Reading[Any]] = {}
+        self._added_outputs: dict[str, Output[Any]] = {}
 
     def connect(self) -> None:
         """Open the boundaries and make the hardware ready."""
@@ -94,13 +105,62 @@ class Device:
 
     @property
     def readings(self) -> dict[str, Reading[bool] | Reading[int] | Reading[float] | Reading[str]]:
-        """The readings by name, in definition order."""
-        return {name: getattr(self, name) for name in _declared(type(self), ReadingDeclaration)}
+        """The readings by name, in definition order; those of `add_reading` come last."""
+        declared = _declared(type(self), ReadingDeclaration)
+        return {name: getattr(self, name) for name in declared} | self._added
 
     @property
     def outputs(self) -> dict[str, Output[bool] | Output[int] | Output[float] | Output[str]]:
-        """The outputs by name, in definition order."""
-        return {name: getattr(self, name) for name in _declared(type(self), OutputDeclaration)}
+        """The outputs by name, in definition order; those of `add_output` come last."""
+        declared = _declared(type(self), OutputDeclaration)
+        return {name: getattr(self, name) for name in declared} | self._added_outputs
+
+    def add_reading(self, name: str, type: type[T], settings: ReadingSettings) -> Reading[T]:
+        """Give this one device a reading beside those of its class, as its node file says.
+
+        For the constructor of a driver that cannot know its readings. Raises ConfigError for a
+        name that is no lower-case identifier or taken, and for an empty range.
+        """
+        self._check_new("readings", name)
+        try:
+            values = ValueType(type, settings.unit, settings.range, settings.precision)
+        except ConfigError as error:
+            raise ConfigError(f"readings.{name}: {error}") from None
+        added = self._added[name] = Reading(
+            f"{self.id}.{name}", values, self.now_ns, self.monotonic_ns
+        )
+        return added
+
+    def add_output(
+        self,
+        name: str,
+        type: type[T],
+        settings: ReadingSettings,
+        *,
+        safe: T | None,
+        drive: Callable[[T], T],
+    ) -> Output[T]:
+        """Give this one device an output beside those of its class, as its node file says.
+
+        `drive` takes the value and returns the readback; `safe` is that of `output`. Raises
+        ConfigError for what `add_reading` refuses, and for a safe value that cannot be driven.
+        """
+        self._check_new("outputs", name)
+        try:
+            declared = declare_output(
+                type,
+                safe=safe,
+                unit=settings.unit,
+                range=settings.range,
+                precision=settings.precision,
+                device_class=settings.device_class,
+            )
+        except ConfigError as error:
+            raise ConfigError(f"outputs.{name}: {error}") from None
+        declared.name = name
+        declared.drive_with(drive)
+        added = self._added_outputs[name] = Output(self, declared)
+        return added
 
     def poll_at(self, monotonic_ns: int) -> None:
         """Ask for a poll at a monotonic time, beside the regular ones; from any thread.
@@ -226,6 +286,14 @@ class Device:
                 self.hold_safe(reason)
         except BaseException as error:
             self._tell_failure(unless_unwound(error))
+
+    def _check_new(self, key: str, name: str) -> None:
+        """Raise ConfigError unless something of this name can be added."""
+        if not name.isidentifier() or name != name.lower():
+            what = "a reading's" if key == "readings" else "an output's"
+            raise ConfigError(f"{key}.{name}: {what} name is made of a-z, 0-9 and _")
+        if name in self._added or name in self._added_outputs or hasattr(type(self), name):
+            raise ConfigError(f"{key}.{name}: this name is taken by something else of the device")
 
     def _let_go(self) -> None:
         freshness, self._freshness = self._freshness, None

@@ -12,7 +12,8 @@
     ├── BoundaryError (OSError)         what a driver meets at a boundary
     │   ├── ClosedError                 your code has closed it, or not yet opened it
     │   ├── BrokenError                 the world broke it: unplugged, no answer, I/O error
-    │   │   └── NackError               nobody acknowledged on the bus
+    │   │   ├── NackError               nobody acknowledged on the bus
+    │   │   └── StuckError              the bus gave no answer in time, or a line of it is held
     │   └── BusyError                   somebody else holds it
     ├── BadReadingError (ValueError)    `.value` of a reading whose quality is BAD
     └── RefusedError                    a request that was understood and not carried out
@@ -131,6 +132,10 @@ class BrokenError(BoundaryError):
 
 class NackError(BrokenError):
     """No chip acknowledged its address or a byte on the bus."""
+
+
+class StuckError(BrokenError):
+    """A transaction did not end in time, or a line is held: the bus itself may be stuck."""
 
 
 class BusyError(BoundaryError):

@@ -34,6 +34,7 @@ class OutputDeclaration(Generic[T]):
         self.name = ""
         self._drives = ""
         self._reads = ""
+        self._function: Callable[[T], T] | None = None
         self.check_safe(safe, "")
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -57,6 +58,10 @@ class OutputDeclaration(Generic[T]):
         self._drives = method.__name__
         return method
 
+    def drive_with(self, function: Callable[[T], T]) -> None:
+        """Let a function drive this output; for one that `Device.add_output` adds."""
+        self._function = function
+
     def read(self, method: D) -> D:
         """Mark the method that reads what the hardware does now, and changes nothing.
 
@@ -67,6 +72,8 @@ class OutputDeclaration(Generic[T]):
 
     def driver(self, device: Device) -> Callable[[T], T]:
         """Return the method of this device that drives the output."""
+        if self._function is not None:
+            return self._function
         if not self._drives:
             raise TypeError(f"{type(device).__name__}.{self.name}: no @{self.name}.drive method")
         method: Callable[[T], T] = getattr(device, self._drives)

@@ -6,9 +6,10 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar, cast, overload
 
 from edgekernel.core.errors import BadReadingError, ConfigError
+from edgekernel.core.record import dataclass
 from edgekernel.core.sample import Quality, Sample
 from edgekernel.core.signals import Signal, batch
 from edgekernel.core.values import ValueType
@@ -264,6 +265,23 @@ class ReadingDeclaration(Generic[T]):
         if self.filters:
             made.filters = self.filters
         return device.__dict__.setdefault(self.name, made)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingSettings:
+    """What a node file says of a reading that the driver does not declare itself.
+
+    A driver has a parameter `readings: dict[str, ReadingSettings]` and gives each of them to
+    `Device.add_reading`. The fields are those of `reading`.
+    """
+
+    # For pydantic, which makes it of a table: a list is a range, and unknown keys are mistakes.
+    __pydantic_config__: ClassVar[dict[str, object]] = {"strict": False, "extra": "forbid"}
+
+    unit: str = ""
+    range: tuple[float, float] | None = None
+    precision: int | None = None
+    device_class: str = ""
 
 
 def reading(

@@ -16,7 +16,7 @@ class Parity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class RS485:
+class Rs485:
     """A half-duplex line whose driver is enabled by RTS while the port sends.
 
     The delays are in seconds, at most 0.1, before the first and after the last bit (Linux,
@@ -45,7 +45,7 @@ class SerialPort(Protocol):
         data_bits: int = 8,
         parity: Parity = Parity.NONE,
         stop_bits: int = 1,
-        rs485: RS485 | None = None,
+        rs485: Rs485 | None = None,
     ) -> None:
         """Open at `baudrate`, with 7 or 8 data bits and 1 or 2 stop bits.
 

@@ -26,6 +26,7 @@ from edgekernel.hal.address import (
     SpiAddress,
 )
 from edgekernel.hal.gpio import DigitalOutput, LineProvider
+from edgekernel.node.buses import attach_buses
 from edgekernel.node.memory import FileMemory
 from edgekernel.node.outputs import check_interlocks, limit_outputs
 from edgekernel.node.plan import Plan
@@ -59,6 +60,7 @@ def assemble(
     ]
     if problems:
         raise ConfigError(*problems)
+    attach_buses(runtime, backend, [(each, made[each.id]) for each in plan.devices])
     for planned in plan.devices:
         runtime.attach_device(made[planned.id], optional=planned.optional)
     if plan.document.node.app is not None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 
-from edgekernel.backends.linux.gpio import chip_files
-from edgekernel.core.errors import ConfigError
+from edgekernel.backends.linux.gpio import Chips
+from edgekernel.core.errors import BrokenError, ConfigError
 from edgekernel.hal.address import (
     BusAddress,
     LineAddress,
@@ -23,6 +23,9 @@ from edgekernel.node.machine import Machine
 from edgekernel.node.packs import find_board
 from edgekernel.node.plan import Plan
 from edgekernel.node.planned import Address
+
+_CONFIG_TXT = "config.txt: "
+"""How a board file begins what belongs into the Raspberry Pi's config.txt."""
 
 
 class Level(StrEnum):
@@ -57,8 +60,9 @@ def examine(machine: Machine, board: Board | None, plan: Plan | None) -> list[Fi
         except ConfigError:
             return found
     if plan is None:
-        offered = [*known.lines.values(), *known.buses.values(), *known.ports.values()]
-        found += _needs(machine, known, [*offered, *known.selects.values()], must=False)
+        offered: list[Address] = [*known.lines.values(), *known.buses.values()]
+        offered += [*known.ports.values(), *known.selects.values(), *known.onewires.values()]
+        found += _needs(machine, known, offered, must=False)
     else:
         used = [each for device in plan.devices for each in device.addresses.values()]
         found += _needs(machine, known, used, must=True)
@@ -80,9 +84,11 @@ def _user(machine: Machine) -> Iterator[Finding]:
 def _board(machine: Machine, expected: Board | None) -> Iterator[Finding]:
     try:
         this = find_board(machine.compatible)
-    except ConfigError as error:
+    except ConfigError:
         level = Level.ERROR if expected is None else Level.WARNING
-        yield Finding(level, "board", str(error), "name the board: --board, or node.board")
+        tree = ", ".join(machine.compatible) or "no device tree"
+        text = f"this computer is no board that is known here ({tree})"
+        yield Finding(level, "board", text, "`edgekernel boards` lists them: name one with --board")
         return
     if expected is not None and expected.id != this.id:
         yield Finding(
@@ -96,7 +102,7 @@ def _board(machine: Machine, expected: Board | None) -> Iterator[Finding]:
 
 
 def _needs(
-    machine: Machine, board: Board, addresses: Iterable[Address], *, must: bool
+    machine: Machine, board: Board, addresses: Sequence[Address], *, must: bool
 ) -> Iterator[Finding]:
     lines: dict[str, None] = {}
     looked_at = set()
@@ -118,7 +124,8 @@ def _needs(
                 pass
     if lines:
         yield from _chips(machine, list(lines))
-    yield from _packages(bool(lines), any(isinstance(a, SpiAddress) for a in addresses), must)
+    if any(isinstance(address, SpiAddress) for address in addresses):
+        yield from _spidev(must)
 
 
 def _file(machine: Machine, name: str, device: str, enabling: str, must: bool) -> Finding:
@@ -141,14 +148,16 @@ def _forbidden(machine: Machine, subject: str, device: str) -> Finding:
 
 
 def _enable(machine: Machine, enabling: str) -> str:
+    """Say how a bus is switched on; `enabling` is what the board file says of it."""
+    line = enabling.removeprefix(_CONFIG_TXT)
+    config = machine.boot_config
     if not enabling:
         return "plug it in, or switch it on as the board's documentation says"
-    if not machine.boot_config:
+    if line == enabling or not config:
         return enabling
-    line = enabling.partition(" ")[0]
-    if re.search(rf"^\s*{re.escape(line)}\s*$", machine.read(machine.boot_config), re.MULTILINE):
-        return f"{line} stands in {machine.boot_config}: reboot, and look at dmesg"
-    return f"put {enabling} into {machine.boot_config} and reboot"
+    if re.search(rf"^\s*{re.escape(line)}\s*$", machine.read(config), re.MULTILINE):
+        return f"{line} stands in {config}: reboot, and look at dmesg"
+    return f"put {line} into {config} and reboot"
 
 
 def _folder(machine: Machine, board: Board, bus: OneWireAddress, must: bool) -> Finding:
@@ -175,7 +184,13 @@ def _console(machine: Machine, port: PortAddress) -> Iterator[Finding]:
 
 
 def _chips(machine: Machine, wanted: list[str]) -> Iterator[Finding]:
-    files, refused = chip_files(machine.path("/dev"))
+    try:
+        files, refused = Chips(machine.path("/dev")).found()
+    except BrokenError as error:
+        yield Finding(
+            Level.ERROR, "Python package lgpio", str(error), "pip install 'edgekernel[pi]'"
+        )
+        return
     for file, reason in refused.items():
         yield Finding(Level.ERROR, str(file), f"cannot be opened: {reason}")
     for label in wanted:
@@ -192,12 +207,8 @@ def _chips(machine: Machine, wanted: list[str]) -> Iterator[Finding]:
             )
 
 
-def _packages(lines: bool, spi: bool, must: bool) -> Iterator[Finding]:
-    for wanted, name in ((lines, "lgpio"), (spi, "spidev")):
-        if wanted and find_spec(name) is None:
-            yield Finding(
-                Level.ERROR if must else Level.WARNING,
-                f"Python package {name}",
-                "not installed",
-                "pip install 'edgekernel[pi]'",
-            )
+def _spidev(must: bool) -> Iterator[Finding]:
+    if find_spec("spidev") is None:
+        level = Level.ERROR if must else Level.WARNING
+        fix = "pip install 'edgekernel[pi]'"
+        yield Finding(level, "Python package spidev", "not installed", fix)

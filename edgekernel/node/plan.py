@@ -25,6 +25,7 @@ from edgekernel.hal.onewire import OneWireBus
 from edgekernel.hal.serial import SerialPort
 from edgekernel.hal.spi import SpiDevice
 from edgekernel.node.board import Board
+from edgekernel.node.buses import name_clashes
 from edgekernel.node.claims import Claims
 from edgekernel.node.document import DeviceTable, NodeDocument, ReadingTable, load_valid_part
 from edgekernel.node.outputs import check_outputs
@@ -143,6 +144,7 @@ def plan_document(document: NodeDocument, path: Path) -> Plan:
         except ConfigError as error:
             problems += [f"{file}: devices.{id}{problem}" for problem in error.problems]
     problems += [f"{file}: {problem}" for problem in _loops(devices)]
+    problems += [f"{file}: {problem}" for problem in name_clashes(devices)]
     if problems:
         raise ConfigError(*problems)
     return Plan(path, document, board, tuple(devices))

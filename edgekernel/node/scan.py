@@ -121,7 +121,10 @@ def _at_address() -> dict[int, list[str]]:
         field = settings_model(driver, boundary_parameters(driver)).model_fields.get("address")
         if field is None:
             continue
-        allowed: TypeAdapter[int] = TypeAdapter(Annotated[field.annotation, *field.metadata])
+        kind: Any = field.annotation
+        for limit in field.metadata:
+            kind = Annotated[kind, limit]
+        allowed: TypeAdapter[int] = TypeAdapter(kind)
         for address in _ADDRESSES:
             try:
                 allowed.validate_python(address, strict=True)

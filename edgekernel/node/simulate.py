@@ -46,7 +46,7 @@ def plug_chips(plan: Plan, backend: SimBackend, clock: Clock) -> Bench:
     wiring = {device.id: _wire(device, backend) for device in plan.devices}
     bench = Bench(backend, wiring)
     for wired in wiring.values():
-        if wired.chip is not None and wired.lines and hasattr(wired.chip, "wire"):
+        if wired.chip is not None and hasattr(wired.chip, "wire"):
             wired.chip.wire({key: bench.line(name) for key, name in wired.lines.items()}, clock)
     return bench
 

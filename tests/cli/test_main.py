@@ -63,7 +63,10 @@ def test_every_board_command_has_help() -> None:
     [
         ("chekc", "no command 'chekc'; did you mean 'check'?"),
         ("device", "no command 'device'; did you mean 'devices'?"),
-        ("xyzzy", "no command 'xyzzy'; there are: board, boards, check, ctl, devices, run"),
+        (
+            "xyzzy",
+            "no command 'xyzzy'; there are: board, boards, check, ctl, devices, doctor, run, scan",
+        ),
     ],
 )
 def test_unknown_command(wrong: str, said: str) -> None:

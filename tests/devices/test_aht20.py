@@ -215,7 +215,7 @@ def test_unplugged_and_plugged_in_again(
     other = Uncalibrated()
     other.humidity_percent = 80.0
     backend.i2c_bus(BUS).plug(0x38, other)
-    clock.advance(1)
+    assert clock.run_until(lambda: room.online, 60)
     assert room.humidity.value == pytest.approx(80.0, abs=0.001)
     told = [type(e.payload) for e in events if "device" in e.payload.to_dict()]
     assert told[-3:] == [message.DeviceOnline, message.DeviceOffline, message.DeviceOnline]

@@ -186,7 +186,7 @@ def test_unplugged_and_plugged_in_again(
     other = BH1750Chip()
     other.illuminance_lx = 12.3
     backend.i2c_bus(BUS).plug(0x23, other)
-    clock.advance(1.5)
+    assert clock.run_until(lambda: sky.online, 60)
     assert sky.illuminance.value == pytest.approx(12.3, abs=0.2)
     told = [type(e.payload) for e in events if "device" in e.payload.to_dict()]
     assert told[-3:] == [message.DeviceOnline, message.DeviceOffline, message.DeviceOnline]

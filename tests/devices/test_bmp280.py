@@ -124,7 +124,7 @@ def test_unplugged_and_plugged_in_again(
     other = Recalibrated()
     other.temperature_c, other.pressure_hpa = 4.0, 950.0
     backend.i2c_bus(BUS).plug(0x76, other)
-    clock.advance(1)
+    assert clock.run_until(lambda: room.online, 60)
     assert room.temperature.value == pytest.approx(4.0, abs=0.02)
     assert room.pressure.value == pytest.approx(950.0, abs=0.05)
     told = [type(e.payload) for e in events if "device" in e.payload.to_dict()]

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from edgekernel_devices._i2c import I2CChip
 from edgekernel_devices.aht20 import AHT20
 from edgekernel_devices.bh1750 import BH1750
 from edgekernel_devices.bme280 import BME280
@@ -16,7 +15,7 @@ from edgekernel_devices.veml7700 import VEML7700
 from edgekernel import Device, Event, Quality, Runtime, message
 from edgekernel.backends.sim import SimBackend
 from edgekernel.core.errors import BootError, ClosedError
-from edgekernel.hal import I2CTarget, NackError
+from edgekernel.hal import I2CChip, I2CTarget, NackError
 from edgekernel.hal.address import BusAddress
 from edgekernel.sim import SimClock
 

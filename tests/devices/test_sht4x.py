@@ -217,7 +217,7 @@ def test_unplugged_and_plugged_in_again(
             super().write(data)
 
     backend.i2c_bus(BUS).plug(0x44, Recorded())
-    clock.advance(1)
+    assert clock.run_until(lambda: room.online, 60)
     assert room.online
     assert sent == [0x94, 0x89, 0xFD]
     told = [type(e.payload) for e in events if "device" in e.payload.to_dict()]

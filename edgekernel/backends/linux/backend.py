@@ -10,14 +10,24 @@ from edgekernel.backends.gpiozero_lines import GpiozeroInput, GpiozeroOutput, Li
 from edgekernel.backends.gpiozero_pulses import GpiozeroPulses, check_pulses_possible
 from edgekernel.backends.linux.gpio import Chips
 from edgekernel.backends.linux.i2c import DeviceWire
+from edgekernel.backends.linux.onewire import SysfsWire
 from edgekernel.backends.linux.serial import serial_opener
+from edgekernel.backends.linux.spi import SpidevDevice
 from edgekernel.backends.linux.sysfs_pwm import SysfsPwm
 from edgekernel.backends.pyserial_port import PySerialPort
 from edgekernel.backends.settled_input import SettledInput
 from edgekernel.backends.shared_i2c import SharedI2CBus
+from edgekernel.backends.shared_onewire import SharedOneWireBus
 from edgekernel.backends.watcher import Watcher
 from edgekernel.core.clock import Clock
-from edgekernel.hal.address import BusAddress, LineAddress, PortAddress, PwmAddress
+from edgekernel.hal.address import (
+    BusAddress,
+    LineAddress,
+    OneWireAddress,
+    PortAddress,
+    PwmAddress,
+    SpiAddress,
+)
 
 
 class LinuxBackend:
@@ -37,8 +47,10 @@ class LinuxBackend:
         self._lines = Lines(clock, self._chips.pin)
         self._watcher = Watcher(clock)
         self._buses: dict[str, SharedI2CBus] = {}
+        self._onewires: dict[str, SharedOneWireBus] = {}
         # Those that somebody still has, in the order of their making.
         self._ports: WeakKeyDictionary[PySerialPort, None] = WeakKeyDictionary()
+        self._selects: WeakKeyDictionary[SpidevDevice, None] = WeakKeyDictionary()
 
     def digital_output(self, line: LineAddress) -> GpiozeroOutput:
         """Return a closed output on a line.
@@ -73,9 +85,21 @@ class LinuxBackend:
 
     def serial_port(self, port: PortAddress) -> PySerialPort:
         """Return a closed port."""
-        made = PySerialPort(port, serial_opener(port.device), self._clock)
+        made = PySerialPort(port, serial_opener(port), self._clock)
         self._ports[made] = None
         return made
+
+    def spi_device(self, address: SpiAddress) -> SpidevDevice:
+        """Return a closed chip select."""
+        made = SpidevDevice(address, self._clock)
+        self._selects[made] = None
+        return made
+
+    def onewire_bus(self, bus: OneWireAddress) -> SharedOneWireBus:
+        """Return the bus; the same object for every device on it."""
+        if bus.name not in self._onewires:
+            self._onewires[bus.name] = SharedOneWireBus(bus.name, SysfsWire(bus), self._clock)
+        return self._onewires[bus.name]
 
     def close(self) -> None:
         """Give back what is still open, all of it even if one raises."""
@@ -83,6 +107,10 @@ class LinuxBackend:
             closing.callback(self._chips.close)
             for bus in self._buses.values():
                 closing.callback(bus.close_for_all)
+            for onewire in self._onewires.values():
+                closing.callback(onewire.close_for_all)
+            for select in self._selects:
+                closing.callback(select.close)
             for port in self._ports:
                 closing.callback(port.close)
             closing.callback(self._lines.close)

@@ -29,8 +29,8 @@ class Chips:
     def pin(self, line: LineAddress) -> LinePin:
         """Return the pin of a line, unclaimed. Raises BrokenError if its chip cannot be had."""
         if line.chip not in self._open:
-            lgpio = import_lgpio(line)
-            file = self._find(lgpio, line)
+            import_lgpio(line.name)
+            file = self._find(line)
             from edgekernel.backends.linux.lgpio_pins import ChipFactory
 
             self._open[line.chip] = ChipFactory(_number(file), file)
@@ -42,20 +42,29 @@ class Chips:
             while self._open:
                 closing.callback(self._open.popitem()[1].close)
 
-    def _find(self, lgpio: Any, line: LineAddress) -> Path:
+    def found(self) -> tuple[dict[str, list[Path]], dict[Path, str]]:
+        """Return the chips' device files by label, and why those that cannot be opened cannot.
+
+        Raises BrokenError if lgpio cannot be imported.
+        """
+        lgpio: Any = import_lgpio("GPIO")
         files: dict[str, list[Path]] = {}
-        refused: list[Path] = []
+        refused: dict[Path, str] = {}
         for file in self._files():
             try:
                 handle = lgpio.gpiochip_open(_number(file))
             except lgpio.error:
-                refused.append(file)
+                refused[file] = _reason(file)
                 continue
             try:
                 label = lgpio.gpio_get_chip_info(handle)[3]
             finally:
                 lgpio.gpiochip_close(handle)
             files.setdefault(label, []).append(file)
+        return files, refused
+
+    def _find(self, line: LineAddress) -> Path:
+        files, refused = self.found()
         found = files.get(line.chip, [])
         if len(found) == 1:
             return found[0]
@@ -73,7 +82,7 @@ class Chips:
                 files.setdefault(_device(file), file)
         return list(files.values())
 
-    def _why_not(self, label: str, files: dict[str, list[Path]], refused: list[Path]) -> str:
+    def _why_not(self, label: str, files: dict[str, list[Path]], refused: dict[Path, str]) -> str:
         if not files and not refused:
             return (
                 f"this machine has no GPIO chip ({self._folder}/gpiochip*); "
@@ -85,16 +94,16 @@ class Chips:
                 f"({', '.join(map(str, files[label]))}), so the line cannot be told apart"
             )
         labels = ", ".join(sorted(files)) or "none"
-        reasons = "".join(f"; {file} cannot be opened: {_reason(file)}" for file in refused)
+        reasons = "".join(f"; {file} cannot be opened: {why}" for file, why in refused.items())
         wrong = "" if reasons else "; is this the board that the node file names?"
         return f"no GPIO chip is called {label!r}; found: {labels}{reasons}{wrong}"
 
 
-def import_lgpio(line: LineAddress) -> ModuleType:
+def import_lgpio(wanted_by: str) -> ModuleType:
     """Import lgpio, leaving working directory, environment and disk as they were.
 
     On import lgpio changes into the directory LG_WD and makes a named pipe there, which it holds
-    open and needs no name for. Raises BrokenError for `line` if it cannot be imported.
+    open and needs no name for. Raises BrokenError if it cannot be imported.
     """
     if "lgpio" in sys.modules:
         return sys.modules["lgpio"]
@@ -107,7 +116,7 @@ def import_lgpio(line: LineAddress) -> ModuleType:
             import lgpio
         except ImportError as error:
             raise BrokenError(
-                f"{line.name}: the Python package lgpio cannot be imported ({error}); "
+                f"{wanted_by}: the Python package lgpio cannot be imported ({error}); "
                 "install it into the same virtual environment: pip install 'edgekernel[pi]'"
             ) from error
         finally:

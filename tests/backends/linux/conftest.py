@@ -67,7 +67,8 @@ class _Callback:
         del self._machine.watchers[self._line]
 
 
-def _make_lgpio(machine: Machine) -> ModuleType:
+def make_lgpio(machine: Machine) -> ModuleType:
+    """Return a module in place of lgpio, whose chips are those of a machine."""
     module: Any = ModuleType("lgpio")
     module.error = LgpioError
     module.RISING_EDGE, module.FALLING_EDGE, module.BOTH_EDGES = 1, 2, 3
@@ -144,7 +145,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine(tmp_path)
     made.add_chip(0, "raspberrypi-exp-gpio")
     made.add_chip(1, "pinctrl-bcm2711")
-    monkeypatch.setitem(sys.modules, "lgpio", _make_lgpio(made))
+    monkeypatch.setitem(sys.modules, "lgpio", make_lgpio(made))
     for name in ("gpiozero.pins.lgpio", "edgekernel.backends.linux.lgpio_pins"):
         # Imported anew, on the stand-in; afterwards what was there before is there again.
         monkeypatch.setitem(sys.modules, name, ModuleType(name))

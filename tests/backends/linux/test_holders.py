@@ -1,4 +1,4 @@
-"""Which processes have GPIO lines."""
+"""Which processes have GPIO lines and device files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from edgekernel.backends.linux.holders import gpio_processes
+from edgekernel.backends.linux.holders import file_processes, gpio_processes
 
 
 def test_who_has_the_chip_open(tmp_path: Path) -> None:
@@ -52,3 +52,29 @@ def test_who_holds_a_line(tmp_path: Path) -> None:
         "unnamed (process 300)",
         "python3 lamp.py (process 1000)",
     ]
+
+
+def test_who_has_a_device_file(tmp_path: Path) -> None:
+    """Processes are named in the order of their numbers, under the real name of the file."""
+    device = tmp_path / "ttyUSB0"
+    device.touch()
+    by_id = tmp_path / "usb-adapter"
+    by_id.symlink_to(device)
+    proc = tmp_path / "proc"
+    _process(proc, 1000, b"screen\0", "/dev/null", str(device))
+    _process(proc, 7, b"init\0", "/dev/null")
+    _process(proc, 812, b"minicom\0-D\0", str(device))
+    assert file_processes(str(by_id), proc) == [
+        "minicom -D (process 812)",
+        "screen (process 1000)",
+    ]
+    assert file_processes(str(device), tmp_path / "no-proc") == []
+
+
+def test_this_process(tmp_path: Path) -> None:
+    """The process that asks is named as such while it has the file open."""
+    device = tmp_path / "file"
+    device.touch()
+    assert file_processes(str(device)) == []
+    with device.open():
+        assert file_processes(str(device)) == ["this process"]

@@ -1,6 +1,8 @@
 """One address on a shared I²C bus, opened and closed by one driver."""
 
-from edgekernel.hal import I2CBus
+from __future__ import annotations
+
+from edgekernel.hal.i2c import I2CBus
 
 
 class I2CChip:
