@@ -34,7 +34,8 @@ from edgekernel.core.markers import (
 )
 from edgekernel.core.masking import Secret
 from edgekernel.core.messages import Event, Message, Severity
-from edgekernel.core.output import Output, output
+from edgekernel.core.output import Output
+from edgekernel.core.output_declaration import output
 from edgekernel.core.policy import Policy
 from edgekernel.core.process import Process
 from edgekernel.core.reading import Reading, ReadingSettings, reading
@@ -47,6 +48,7 @@ from edgekernel.core.version import VERSION as __version__
 
 if typing.TYPE_CHECKING:
     from edgekernel.core import filters
+    from edgekernel.core.output_limits import Limits
     from edgekernel.core.plugins import PluginLoader
     from edgekernel.core.variants import SignalRuntime, ThreadedRuntime
 
@@ -63,6 +65,7 @@ __all__ = [
     "Event",
     "Interface",
     "InvalidValueError",
+    "Limits",
     "Message",
     "Output",
     "PluginLoader",
@@ -107,6 +110,7 @@ __all__ = [
 
 # Not every program needs these: each is loaded when somebody asks for it by name.
 _LATER = {
+    "Limits": "edgekernel.core.output_limits",
     "PluginLoader": "edgekernel.core.plugins",
     "SignalRuntime": "edgekernel.core.variants",
     "ThreadedRuntime": "edgekernel.core.variants",

@@ -52,9 +52,10 @@ class PwmOutput(Device):
         self.level.safe = safe
 
     def connect(self) -> None:
-        """Claim the line and begin with the safe level."""
-        assert self.level.safe is not None
-        self._pin.open(self._frequency_hz, self._duty(self.level.safe))
+        """Claim the line at the level that it begins with."""
+        level = self.level.initial
+        assert level is not None, "it has a safe level, and cannot be read"
+        self._pin.open(self._frequency_hz, self._duty(level))
 
     def disconnect(self) -> None:
         """Give the line back."""

@@ -56,9 +56,9 @@ class Servo(Device):
         self.angle.safe = safe
 
     def connect(self) -> None:
-        """Claim the line without pulses; nothing moves."""
-        safe = self.angle.safe
-        self._pin.open(self._frequency_hz, 0.0 if safe is None else self._duty(safe))
+        """Claim the line, without pulses unless there is an angle to begin with."""
+        angle = self.angle.initial
+        self._pin.open(self._frequency_hz, 0.0 if angle is None else self._duty(angle))
 
     def disconnect(self) -> None:
         """End the pulses and give the line back."""

@@ -28,9 +28,10 @@ def check(node: Path, as_json: bool, strict: bool) -> None:
 
     Finds unknown keys and names, wrong types and values, and conflicts of pins, buses,
     addresses, names and topics; loads the application and finds what it requires; polls the
-    devices for a simulated minute and tells how busy each bus is. Every mistake is one line with
-    file, key, value and what is allowed; what has no effect, or hardly fits, is a warning.
-    Exits with 1 if there is a mistake.
+    devices for a simulated minute and tells how busy each bus is. Every output has a safe value,
+    or its driver says that it has none: those are listed. Every mistake is one line with file,
+    key, value and what is allowed; what has no effect, or hardly fits, is a warning. Exits with 1
+    if there is a mistake.
     """
     try:
         found = _check(node)

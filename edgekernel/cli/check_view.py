@@ -45,6 +45,7 @@ def describe(found: Found) -> dict[str, Any]:
         "board": found.plan.board.id,
         "problems": [],
         "warnings": found.warnings,
+        "without_safe_value": _without_safe(found.runtime),
         "buses": None if found.loads is None else loads_as_json(found.loads),
     }
 
@@ -58,6 +59,8 @@ def page(found: Found) -> Iterator[RenderableType]:
         name = device.driver.__module__.rpartition(".")[2]
         used.add_row(device.id, name, where, _safe(found.runtime.devices[device.id]))
     yield used
+    if unsafe := _without_safe(found.runtime):
+        yield f"\nwithout a safe value, as their drivers say: {', '.join(unsafe)}"
     if found.loads is None:
         yield f"\n{_NOT_PROVEN}"
     elif any(load.costs for load in found.loads):
@@ -88,6 +91,12 @@ def _where(address: Address, device: PlannedDevice) -> str:
         return address.name
     chip = device.settings.get("address")
     return f"{address.name} {chip:#04x}" if isinstance(chip, int) else address.name
+
+
+def _without_safe(runtime: Runtime) -> list[str]:
+    """Return the outputs that nobody makes safe; each driver has declared that explicitly."""
+    outputs = (o for device in runtime.devices.values() for o in device.outputs.values())
+    return [output.label for output in outputs if output.safe is None]
 
 
 def _safe(device: Device) -> str:

@@ -9,6 +9,7 @@ from edgekernel.core.call import Call
 from edgekernel.core.clock import Clock
 from edgekernel.core.invocation import Commands
 from edgekernel.core.messages import Message
+from edgekernel.core.outputs import Outputs
 from edgekernel.core.phase import Phase
 from edgekernel.core.record import dataclass
 from edgekernel.core.registry import Registry
@@ -34,6 +35,7 @@ class Host(Protocol):
     commands: Commands
     tasks: Tasks
     timers: Timers
+    outputs: Outputs
 
     @property
     def phase(self) -> Phase:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from edgekernel.core import message
@@ -15,8 +15,9 @@ from edgekernel.core.errors import (
     describe,
     unless_unwound,
 )
-from edgekernel.core.output import Output, OutputDeclaration
-from edgekernel.core.output import output as declare_output
+from edgekernel.core.output import Output
+from edgekernel.core.output_declaration import OutputDeclaration
+from edgekernel.core.output_declaration import output as declare_output
 from edgekernel.core.reading import Reading, ReadingDeclaration, ReadingSettings
 from edgekernel.core.signals import batch
 from edgekernel.core.values import ValueType
@@ -183,9 +184,10 @@ class Device:
         return self.clock.monotonic_ns()
 
     def attach(self, ctx: Context) -> None:
-        """Connect, with every output at its safe value; raises what `connect` raises.
+        """Connect, with every output at what it begins with; raises what `connect` raises.
 
-        Raises LifecycleError if a runtime has it already.
+        Raises LifecycleError if a runtime has it already, ConfigError for limits of an output
+        that are wrong here.
         """
         if self._context is not None:
             raise LifecycleError(
@@ -197,16 +199,26 @@ class Device:
             reading.follow_time(ctx.runtime.timers, self.watch_freshness)
         self.watch_freshness()
         try:
+            for output in self.outputs.values():
+                output.prepare(ctx.runtime)
             self.connect()
             for output in self.outputs.values():
                 output.release()
         except BaseException as error:
             self._tell_failure(unless_unwound(error))
+            self._make_safe("the device was not attached", self._begins_safe)
             self._let_go()
             self._context = None
             raise
         ctx.emit(message.DeviceAttached(self.id))
         self.set_online()
+
+    def check_outputs(self, devices: Mapping[str, Device]) -> list[Exception]:
+        """Return what is wrong with the limits of its outputs among these devices."""
+        try:
+            return [e for output in self.outputs.values() for e in output.check(devices)]
+        except TypeError as error:  # an output without a driver method
+            return [error]
 
     def hold_safe(self, reason: str) -> None:
         """Drive every output to its safe value and refuse to change it, with the reason.
@@ -231,10 +243,7 @@ class Device:
         ctx = self._context
         if ctx is None:
             return
-        try:
-            self.hold_safe("the device is detached")
-        except BaseException as error:
-            self._tell_failure(unless_unwound(error))
+        self._make_safe("the device is detached")
         self._let_go()
         self._online = False  # told by DeviceDetached: nothing has gone wrong
         for reading in self.readings.values():
@@ -267,6 +276,16 @@ class Device:
             self._freshness = Freshness(self, self._context)
         if self._freshness is not None:
             self._freshness.look()
+
+    def _begins_safe(self) -> bool:
+        return all(each.initial == each.safe for each in self.outputs.values())
+
+    def _make_safe(self, reason: str, is_safe: Callable[[], bool] = lambda: False) -> None:
+        try:
+            if not is_safe():
+                self.hold_safe(reason)
+        except BaseException as error:
+            self._tell_failure(unless_unwound(error))
 
     def _check_new(self, key: str, name: str) -> None:
         """Raise ConfigError unless something of this name can be added."""

@@ -123,6 +123,8 @@ class Lifecycle:
     def resolve(self) -> list[Unit]:
         """Return the order of starting; raises BootError with everything that is wrong."""
         order, failures = dependency_order(list(self.parts.units.values()))
+        for device in self.parts.of(Device).values():
+            failures += device.check_outputs(self.parts.of(Device))
         self._raise(failures)
         return order
 
@@ -223,6 +225,7 @@ class Lifecycle:
         """End what the runtime has of its own, and `tell` of it before the handlers rest."""
         self.services.watchdog.close()
         self._runtime.timers.close()
+        self._runtime.outputs.close()
         self._runtime.commands.close()
         self._runtime.tasks.close()
         with self._lock:

@@ -31,16 +31,23 @@ def describe_devices(devices: Mapping[str, Device], now_ns: int) -> dict[str, An
 
     `failures` are the polls that have failed in a row, `next_poll_in_s` is when the next one is
     due and `last_poll_age_s` how long ago the last one succeeded: None if it is not polled.
-    `last_error` is why it is offline, or was the last time.
+    `last_error` is why it is offline, or was the last time. `outputs` is what `Output.status` says
+    of each output, if it has some.
     """
     return {
         id: {
             "online": device.online,
             **(device.poll_record or Polls()).figures(now_ns),
             "last_error": device.offline_error,
+            **_of_outputs(device),
         }
         for id, device in devices.items()
     }
+
+
+def _of_outputs(device: Device) -> dict[str, Any]:
+    found = {name: output.status() for name, output in device.outputs.items()}
+    return {"outputs": found} if found else {}
 
 
 def _describe(unit: Unit, traits: TraitRegistry, consumers: list[str]) -> dict[str, Any]:

@@ -27,6 +27,8 @@ from edgekernel.hal.address import (
 )
 from edgekernel.hal.gpio import DigitalOutput, LineProvider
 from edgekernel.node.buses import attach_buses
+from edgekernel.node.memory import FileMemory
+from edgekernel.node.outputs import check_interlocks, limit_outputs
 from edgekernel.node.plan import Plan
 from edgekernel.node.planned import Address, PlannedDevice
 from edgekernel.node.signature import bind_validated
@@ -34,15 +36,30 @@ from edgekernel.node.signature import bind_validated
 R = TypeVar("R", bound=Runtime)
 
 
-def assemble(plan: Plan, backend: Backend, clock: Clock, kind: type[R]) -> R:
+def assemble(
+    plan: Plan, backend: Backend, clock: Clock, kind: type[R], *, remember: bool = False
+) -> R:
     """Make a runtime of class `kind` with the plan's devices and application; nothing starts.
 
-    Raises ConfigError if a driver refuses its settings or the application cannot be loaded.
+    With `remember` it knows after a restart what the folder of the plan holds, and writes there;
+    a simulated node, or one that is only checked, does not. Raises ConfigError if a driver refuses
+    its settings or the application cannot be loaded.
     """
-    runtime = kind(name=plan.name, clock=clock, binder=bind_validated)
+    data = plan.data if remember else None
+    memory = None if data is None else FileMemory(data, clock)
+    runtime = kind(name=plan.name, clock=clock, binder=bind_validated, memory=memory)
+    if memory is not None:
+        memory.tell = runtime.post
     made: dict[str, Device] = {}
     for planned in _providers_first(plan.devices):
         made[planned.id] = _make(plan, planned, backend, made)
+    problems = [
+        f"{plan.path.name}: devices.{planned.id}{problem}"
+        for planned in plan.devices
+        for problem in check_interlocks(planned.limits, made)
+    ]
+    if problems:
+        raise ConfigError(*problems)
     attach_buses(runtime, backend, [(each, made[each.id]) for each in plan.devices])
     for planned in plan.devices:
         runtime.attach_device(made[planned.id], optional=planned.optional)
@@ -99,6 +116,7 @@ def _make(
     types = {name: reading.values.type for name, reading in device.readings.items()}
     try:
         planned.tuning.check(type(device).__name__, types)
+        limit_outputs(device, planned.limits)
     except ConfigError as error:
         where = f"{plan.path.name}: devices.{planned.id}"
         raise ConfigError(*(f"{where}{problem}" for problem in error.problems)) from None

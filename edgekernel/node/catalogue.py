@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from edgekernel.core.device import Device
-from edgekernel.core.output import OutputDeclaration
+from edgekernel.core.output_declaration import OutputDeclaration
 from edgekernel.core.reading import ReadingDeclaration
 from edgekernel.core.values import ValueType
 from edgekernel.node.packs import load_driver

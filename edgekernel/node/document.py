@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from edgekernel.core.errors import ConfigError
+from edgekernel.core.output_limits import Limits
 from edgekernel.node.duration import Duration, DurationOrNone
 from edgekernel.node.filters import SETTINGS, FilterTable
 from edgekernel.node.problems import did_you_mean, explain
@@ -40,6 +41,8 @@ class NodeTable(_Table):
     name: str = Field(pattern=SEGMENT)
     board: str
     app: Annotated[str, AfterValidator(_module)] | None = None
+    data: str | None = None
+    """The folder for what the node is to know after a restart, relative to the node file."""
 
 
 class ReadingTable(_Table):
@@ -62,6 +65,50 @@ class ReadingTable(_Table):
         return ReadingTuning(filters, self.stale)
 
 
+def _plain(value: Any) -> Any:
+    if not isinstance(value, bool | int | float | str):
+        raise ValueError("a value is true, false, a number or a text in quotes")
+    return value
+
+
+class OutputTable(_Table):
+    """`[devices.<id>.outputs.<name>]`: what one output may do; see `edgekernel.Limits`."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    initial: Annotated[Any, AfterValidator(_plain)] = "safe"
+    fallback: Annotated[Any, AfterValidator(_plain)] = "safe"
+    min_on: Duration | None = None
+    min_off: Duration | None = None
+    max_on: Duration | None = None
+    max_changes: str = ""
+    lease: Duration | None = None
+    interlock: list[str] = Field(default_factory=list)
+    mismatch: Duration | None = None
+    rate: float | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keys that belong to a driver whose outputs are settings."""
+        return dict(self.model_extra or {})
+
+    @property
+    def limits(self) -> Limits:
+        """The same for the output itself."""
+        return Limits(
+            initial=self.initial,
+            fallback=self.fallback,
+            min_on_s=self.min_on,
+            min_off_s=self.min_off,
+            max_on_s=self.max_on,
+            max_changes=self.max_changes,
+            lease_s=self.lease,
+            interlock=tuple(self.interlock),
+            mismatch_s=self.mismatch,
+            rate=self.rate,
+        )
+
+
 class DeviceTable(_Table):
     """`[devices.<id>]`: a driver and its settings, which the driver itself defines."""
 
@@ -76,6 +123,7 @@ class DeviceTable(_Table):
     stale: DurationOrNone | None = None
     """How long after its latest measurement a reading of it is BAD; 0 is no such limit."""
     readings: dict[str, ReadingTable] = Field(default_factory=dict)
+    outputs: dict[str, OutputTable] = Field(default_factory=dict)
 
     @property
     def tuning(self) -> Tuning:
@@ -238,4 +286,4 @@ def _model_of(path: list[str]) -> type[BaseModel] | None:
     if "filters" in inside:
         _, *filter = inside[inside.index("filters") + 1 :]
         return SETTINGS.get(filter[0]) if filter else FilterTable
-    return ReadingTable
+    return OutputTable if inside[0] == "outputs" else ReadingTable

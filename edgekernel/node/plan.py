@@ -28,6 +28,7 @@ from edgekernel.node.board import Board
 from edgekernel.node.buses import name_clashes
 from edgekernel.node.claims import Claims
 from edgekernel.node.document import DeviceTable, NodeDocument, ReadingTable, load_valid_part
+from edgekernel.node.outputs import check_outputs
 from edgekernel.node.packs import find_board, load_board, load_driver
 from edgekernel.node.planned import Address, PlannedDevice
 from edgekernel.node.problems import did_you_mean, explain
@@ -69,6 +70,12 @@ class Plan:
     def folder(self) -> Path:
         """The folder of the node file, in which the application's modules are found."""
         return self.path.parent
+
+    @property
+    def data(self) -> Path | None:
+        """The folder for what the node is to know after a restart, if it has one."""
+        data = self.document.node.data
+        return None if data is None else self.folder / data
 
 
 def boundary_parameters(driver: type[Device]) -> dict[str, type]:
@@ -174,10 +181,12 @@ def _plan_device(
         raise ConfigError(*(f".driver: {problem}" for problem in error.problems)) from None
     boundaries = boundary_parameters(driver)
     model = settings_model(driver, boundaries)
-    problems = _misplaced(table, driver, model)
+    problems = [*_misplaced(table, driver, model), *check_outputs(id, driver, document)]
     written = table.settings
     if "readings" in model.model_fields:
         written["readings"] = {name: each.settings for name, each in table.readings.items()}
+    if "outputs" in model.model_fields:
+        written["outputs"] = {name: each.settings for name, each in table.outputs.items()}
     try:
         values = model.model_validate(written)
     except ValidationError as error:
@@ -196,9 +205,11 @@ def _plan_device(
             problems.append(f".{parameter}: {error}")
     if problems:
         raise ConfigError(*problems)
+    limits = {name: written.limits for name, written in table.outputs.items()}
     return PlannedDevice(
-        id, driver, settings, boundaries, addresses, table.every, table.optional, table.tuning
-    )
+        id, driver, settings, boundaries, addresses, table.every, table.optional, table.tuning,
+        limits,
+    )  # fmt: skip
 
 
 def _misplaced(table: DeviceTable, driver: type[Device], model: type[BaseModel]) -> list[str]:

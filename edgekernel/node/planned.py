@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from edgekernel.core.device import Device
+from edgekernel.core.output_limits import Limits
 from edgekernel.hal.address import (
     BusAddress,
     LineAddress,
@@ -37,6 +39,8 @@ class PlannedDevice:
     optional: bool
     tuning: Tuning = field(default_factory=Tuning)
     """What is said of its readings; checked already, unless they are made from settings."""
+    limits: Mapping[str, Limits] = field(default_factory=dict)
+    """What is said of its outputs; checked as far as the driver's class can tell."""
 
     @property
     def providers(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 from edgekernel_devices.pwm_output import PwmOutput
 
-from edgekernel import ConfigError, InvalidValueError, Runtime
+from edgekernel import ConfigError, InvalidValueError, Limits, Runtime
 from edgekernel.backends.sim import SimBackend
 from edgekernel.hal.address import LineAddress, PwmAddress
 
@@ -56,3 +56,26 @@ def test_more_than_all_is_refused(backend: SimBackend, boot: Boot) -> None:
     with pytest.raises(InvalidValueError, match="from 0 to 1"):
         lamp.level.set(1.1)
     assert backend.line("GPIO18").duty == 0.0
+
+
+@pytest.mark.parametrize("active_high", [True, False])
+def test_begins_with_what_was_said(backend: SimBackend, boot: Boot, active_high: bool) -> None:
+    """The first pulses are those of the level that it begins with, not of the safe one."""
+    lamp = PwmOutput(
+        "lamp",
+        pin=backend.pwm_output(ADDRESS),
+        active_high=active_high,
+        safe=float(not active_high),
+    )
+    lamp.level.limits = Limits(initial=0.3)
+    seen: list[float | None] = []
+    opened = lamp._pin.open
+
+    def open(frequency_hz: float, duty: float) -> None:
+        seen.append(duty)
+        opened(frequency_hz, duty)
+
+    lamp._pin.open = open  # type: ignore[method-assign]  # to see what it is opened with
+    boot(lamp)
+    assert seen == [pytest.approx(0.3 if active_high else 0.7)]
+    assert lamp.level.value == 0.3

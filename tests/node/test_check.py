@@ -67,6 +67,7 @@ def test_good_node_as_json() -> None:
         "board": "raspberrypi/4b",
         "problems": [],
         "warnings": [],
+        "without_safe_value": [],
     }
     assert (bus["bus"], bus["speed_hz"], bus["unknown"]) == ("i2c1", 100_000, {})
     assert [each["device"] for each in bus["devices"]] == ["room"]

@@ -74,3 +74,11 @@ def test_lines_that_nobody_uses(node_file: NodeFile) -> None:
     (fan,) = plan.devices
     user = replace(fan, addresses={"pin": ProvidedLine("io", "P1")})
     assert without_effect(replace(plan, devices=(user, io))) == []
+
+
+def test_a_folder_for_nothing(node_file: NodeFile) -> None:
+    """A folder for what is to be restored has an effect only if an output restores."""
+    fan = 'data = "kept"\n' + FAN
+    text = "node.data: has no effect: no output begins with what it is to restore"
+    assert found(node_file(fan)) == [text]
+    assert found(node_file(fan + '[devices.fan.outputs.power]\ninitial = "restore"\n')) == []
