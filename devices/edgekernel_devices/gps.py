@@ -17,13 +17,15 @@ _READ_LIMIT_S = 1.0
 
 
 class GPSReceiver:
-    """A simulated receiver: GGA and RMC every `interval_s` seconds, from 2026-01-01T00:00:00Z on.
+    """A simulated receiver: GGA and RMC every `interval_s` seconds, from 2026-01-01T00:00:00Z on;
+    in its first three seconds each second.
 
     Set `latitude`, `longitude` (degrees), `altitude_m`, `speed_mps`, `satellites`, `fix` and
     `interval_s` (whole seconds).
     """
 
     START: ClassVar = datetime(2026, 1, 1, tzinfo=UTC)
+    _EAGER_S = 3  # at first each second, so that whoever opens the port a little later hears it
     _BUFFERED_S = 25  # about what 4 KiB of receive buffer hold
 
     def __init__(self) -> None:
@@ -51,6 +53,7 @@ class GPSReceiver:
             self._gga(second) + self._rmc(second)
             for second in range(first, now + 1)
             if (second - self._began_s) % self.interval_s == 0
+            or 0 <= second - self._began_s < self._EAGER_S
         )
 
     def _gga(self, second: int) -> bytes:
