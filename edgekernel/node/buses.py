@@ -29,6 +29,7 @@ class Bus(Device):
     """
 
     kind: ClassVar[str] = "bus"
+    every = 2.0
 
     def __init__(self, id: str, bus: I2CBus | OneWireBus) -> None:
         super().__init__(id)
@@ -37,7 +38,9 @@ class Bus(Device):
         self._is_open = False
         self._taken_along: list[Device] = []
         """Devices that nobody polls, and that are offline because of the bus."""
-        if isinstance(bus, HasHealth):
+        self._counting = bus if isinstance(bus, HasHealth) else None
+        self._told: tuple[object, ...] = ()
+        if self._counting is not None:
             plain = ReadingSettings()
             self._state = self.add_reading("state", str, plain)
             self._errors = self.add_reading("errors", int, plain)
@@ -58,11 +61,11 @@ class Bus(Device):
 
     def poll(self) -> None:
         """Look how the bus is, and try it again if it is out of use and its time has come."""
-        if isinstance(self.bus, HasHealth):
+        if self._counting is not None:
             try:
-                self.bus.check()
+                self._counting.check()
             finally:
-                health = self.bus.health
+                health = self._counting.health
                 self._report(health)
                 if health.next_attempt_ns is not None:  # regular polls become rare meanwhile
                     self.poll_at(health.next_attempt_ns)
@@ -95,11 +98,16 @@ class Bus(Device):
         return [each for each in devices if self.id in each.depends and each.attached]
 
     def _report(self, health: BusHealth) -> None:
-        self._state.update(str(health.state))
+        state, left_out = str(health.state), ", ".join(sorted(health.left_out))
+        told = state, health.errors, health.nacks, health.recoveries, left_out, self.online
+        if told == self._told:
+            return
+        self._told = told
+        self._state.update(state)
         self._errors.update(health.errors)
         self._nacks.update(health.nacks)
         self._recoveries.update(health.recoveries)
-        self._left_out.update(", ".join(sorted(health.left_out)))
+        self._left_out.update(left_out)
 
 
 def attach_buses(
