@@ -133,7 +133,12 @@ class LinePin(LGPIOPin):
         It is the default clock of a line request (Linux, include/uapi/linux/gpio.h,
         struct gpio_v2_line_event), which lgpio leaves as it is.
         """
-        super(LGPIOPin, self)._call_when_changed(ticks, level)
+        # Past gpiozero, which raises here if the line is closed just now: in lgpio's thread, which
+        # that would end, and with it the edges of every line of the process.
+        watcher = self._when_changed
+        call = None if watcher is None else watcher()
+        if call is not None:
+            call(ticks, level)
 
     def _enable_event_detect(self) -> None:
         try:

@@ -256,6 +256,18 @@ def test_edges(backend: Backend, machine: Machine) -> None:
     assert machine.calls[2:] == [("cancel", 1, 27), ("free", 1, 27)]
 
 
+def test_edge_after_close(backend: Backend, machine: Machine) -> None:
+    """An edge that was on its way when the line was closed is dropped: raised further, an error
+    would end lgpio's thread, and with it the edges of every line."""
+    edges: list[Edge] = []
+    line = backend.digital_input(BUTTON)
+    line.open(Pull.UP, edges.append)
+    on_its_way = machine.watchers[1, 27]
+    line.close()
+    on_its_way(1, 27, 0, 1_500_000_001)
+    assert edges == []
+
+
 def test_settle_time(backend: Backend, machine: Machine) -> None:
     """With a settle time the kernel's own times decide, and lgpio's debouncing is not used."""
     edges: list[Edge] = []
