@@ -148,3 +148,21 @@ def test_rest_needs_no_look() -> None:
     assert machine.due_ns == 7 + SETTLE_NS
     machine.look(True, 7 + SETTLE_NS)
     assert machine.due_ns is None
+
+
+def test_look_between_edge_and_its_telling() -> None:
+    """A pulse that has lasted is told, also if a look comes after its end and before the edge of
+    it: who looks is late as well."""
+    machine = Settling(False, 0, SETTLE_NS)
+    machine.edge(True, 2 * SETTLE_NS)
+    assert machine.look(False, 3 * SETTLE_NS + 2) is None
+    assert machine.edge(False, 3 * SETTLE_NS + 1) == Edge(True, 2 * SETTLE_NS)
+    assert machine.look(False, 4 * SETTLE_NS + 1) == Edge(False, 3 * SETTLE_NS + 1)
+
+
+def test_edge_from_before_the_opening() -> None:
+    """An edge that came before the line was opened, and is told late, begins nothing."""
+    machine = Settling(False, 10 * SETTLE_NS, SETTLE_NS)
+    assert machine.edge(True, 8 * SETTLE_NS) is None
+    assert machine.edge(False, 10 * SETTLE_NS + 1) is None
+    assert machine.level is False
