@@ -11,6 +11,9 @@ _log = logging.getLogger(__name__)
 
 Call = Callable[[], None]
 
+CLOSE_LIMIT_S = 1.5
+"""How long `close` waits for a call that is under way."""
+
 
 class Watcher:
     """Makes calls when they are due, on the clock. Its thread starts with the first."""
@@ -38,13 +41,14 @@ class Watcher:
                 self._changed.notify()
 
     def close(self) -> None:
-        """End the thread, after the call that is under way. Closing twice is harmless."""
+        """End the thread, after the call that is under way: one that hangs is waited for no longer
+        than 1.5 s. Closing twice is harmless."""
         with self._changed:
             self._closed = True
             self._due_ns.clear()
             self._changed.notify()
         if self._thread is not None and self._clock.flow() != self._flow:
-            self._thread.join()
+            self._thread.join(CLOSE_LIMIT_S)
 
     def _run(self) -> None:
         self._flow = self._clock.flow()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgekernel.backends.watcher import Watcher
+from edgekernel.backends.watcher import CLOSE_LIMIT_S, Watcher
 from edgekernel.core.clock import SystemClock
 from edgekernel.sim.clock import SimClock
 
@@ -88,3 +88,13 @@ def test_closed_from_within() -> None:
     watcher.call_at(0, close)
     assert closed.wait(10)
     watcher.close()
+
+
+def test_close_does_not_wait_for_ever() -> None:
+    """P6: a call that hangs keeps nobody who closes the watcher for more than a moment."""
+    with SimClock() as clock:
+        watcher = Watcher(clock)
+        watcher.call_at(0, lambda: clock.sleep(3600))
+        clock.advance(1)
+        watcher.close()
+        assert clock.monotonic() <= 1 + CLOSE_LIMIT_S
