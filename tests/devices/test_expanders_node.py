@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -219,3 +220,22 @@ def test_run(path: Path) -> None:
     devices = {"lamp", "door", "sign", "bell", "io", "far", "solar", "soil", "rtc", "servos"}
     assert devices <= online
     assert not [each for each in told if each["name"] in ("device.offline", "device.failed")]
+
+
+def test_lines_of_an_expander_go_offline_with_its_bus(node: Node, clock: SimClock) -> None:
+    """Who uses a line of an expander depends on the expander's bus too: while that is out of use
+    it is offline and says why, also if nobody polls it; it is back when the bus is."""
+    runtime, _, _ = node
+    part: Any = runtime.devices["i2c1"]
+    users = [runtime.devices[id] for id in ("lamp", "door", "sign", "bell")]
+    with runtime:
+        clock.advance(1)
+        assert all(user.online for user in users)
+        part.bus.stick("sda")
+        clock.advance(5)
+        assert not any(user.online for user in users)
+        for user in users:
+            assert "i2c1: out of use since" in user.offline_error
+        part.bus.release()
+        clock.advance(10)
+        assert all(user.online for user in users)
