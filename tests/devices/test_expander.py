@@ -377,25 +377,6 @@ def test_unplugged_and_replugged(
     assert told[-3:] == [message.DeviceOnline, message.DeviceOffline, message.DeviceOnline]
 
 
-def test_users_are_offline_with_it(
-    clock: SimClock, boot: Boot, io: Expander, kind: Kind, backend: SimBackend, events: list[Event]
-) -> None:
-    """Who uses a line is offline while the chip is away, also if nobody polls it, and says why."""
-    lamp, other = Relay("lamp", pin=output(io, 3)), Relay("other", pin=output(io, 4))
-    lamp.depends = ("io",)
-    boot(io, lamp, other)
-    backend.i2c_bus(BUS).unplug(0x20)
-    clock.advance(0.2)
-    assert (io.online, lamp.online, other.online) == (False, False, True)
-    assert lamp.offline_error.startswith("io: ")
-    assert "0x20" in lamp.offline_error
-    backend.i2c_bus(BUS).plug(0x20, kind.simulated())
-    clock.advance(2)
-    assert (io.online, lamp.online) == (True, True)
-    told = [e.payload for e in events if isinstance(e.payload, message.DeviceOffline)]
-    assert [each.device for each in told] == ["io", "lamp"]
-
-
 @pytest.mark.parametrize("safe", [False, True])
 def test_failed_write_comes_back_safe(
     clock: SimClock, boot: Boot, io: Expander, kind: Kind, backend: SimBackend, safe: bool

@@ -239,3 +239,19 @@ def test_lines_of_an_expander_go_offline_with_its_bus(node: Node, clock: SimCloc
         part.bus.release()
         clock.advance(10)
         assert all(user.online for user in users)
+
+
+def test_lines_of_an_expander_go_offline_with_it(node: Node, clock: SimClock) -> None:
+    """While an expander's chip is away, who uses its lines is offline, and nobody else is."""
+    runtime, _, _ = node
+    part: Any = runtime.devices["i2c1"]
+    with runtime:
+        clock.advance(1)
+        part.bus.refuse(0x20, times=None)
+        clock.advance(5)
+        offline = [id for id, device in runtime.devices.items() if not device.online]
+        assert sorted(offline) == ["door", "io", "lamp"]
+        assert runtime.devices["lamp"].offline_error.startswith("io: ")
+        part.bus.heal()
+        clock.advance(10)
+        assert all(device.online for device in runtime.devices.values())
