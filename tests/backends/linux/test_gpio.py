@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from edgekernel.core.errors import BrokenError, BusyError, ClosedError
 from edgekernel.hal import Edge, Pull
 from edgekernel.hal.address import LineAddress
 from tests.backends.linux.conftest import LgpioError, Machine
+from tests.backends.linux.kernel_lines import KernelLines
 
 LAMP = LineAddress("GPIO17", "pinctrl-bcm2711", 17)
 BUTTON = LineAddress("GPIO27", "pinctrl-bcm2711", 27)
@@ -82,6 +84,30 @@ def test_output_closed(backend: Backend) -> None:
     output.close()
     with pytest.raises(ClosedError, match="GPIO17"):
         output.read()
+
+
+@pytest.mark.parametrize("level", [True, None])
+def test_late_use_of_a_closed_line(
+    backend: Backend, machine: Machine, kernel: KernelLines, level: bool | None
+) -> None:
+    """P8: who has begun to use a line that is closed meanwhile does not reach it: lgpio would claim
+    it anew, to read it as an input, and the number of its file may be another line's by then."""
+    kernel.levels[17] = True
+    output = backend.digital_output(LAMP)
+    output.open(level)
+    pin: Any = output._pin  # type: ignore[attr-defined]
+    output.close()
+    before = machine.calls.copy(), kernel.calls.copy()
+    other = backend.digital_output(BUTTON)
+    kernel.levels[27] = False
+    if level is None:
+        other.open(None)
+        before = machine.calls.copy(), kernel.calls.copy()
+    for late in (lambda: pin.state, lambda: setattr(pin, "state", True)):
+        with pytest.raises(ClosedError, match="GPIO17 on pinctrl-bcm2711: not open"):
+            late()
+    assert (machine.calls, kernel.calls) == before
+    assert kernel.levels[27] is False
 
 
 def test_equal_offsets_of_two_chips(backend: Backend, machine: Machine) -> None:
