@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 from edgekernel.core.clock import NANOSECONDS, Clock, ThreadLike
+from edgekernel.core.errors import of_user_code
 
 _log = logging.getLogger(__name__)
 
@@ -55,9 +56,10 @@ class Watcher:
         while (call := self._next()) is not None:
             try:
                 call()
-            except Exception:
+            except BaseException as error:
                 # The line is broken, which whoever reads it is told. The others go on.
-                _log.exception("a line could not be looked at when it was due")
+                text = "a line could not be looked at when it was due"
+                _log.error(text, exc_info=of_user_code(error))
 
     def _next(self) -> Call | None:
         """Wait for the next call that is due and take it; return None when closed."""
