@@ -123,6 +123,31 @@ def _in_order(edges: list[Edge], late_ns: list[int | None]) -> list[tuple[Edge, 
     return told
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(SETTLE_NS, 3 * SETTLE_NS),
+            st.integers(0, SETTLE_NS // 2),
+            st.integers(0, SETTLE_NS // 2),
+        ),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_every_long_pulse_is_told(given_edges: list[tuple[int, int, int]]) -> None:
+    """Late edges and late looks, whichever comes first: each change that lasts is told once, with
+    the time at which it came."""
+    edges = train([gap for gap, _, _ in given_edges])
+    line = Line(edges)
+    told = _in_order(edges, [late for _, late, _ in given_edges])
+    for (edge, at_ns), (_, _, look_late_ns) in zip(told, given_edges, strict=True):
+        while (due_ns := line.machine.due_ns) is not None and due_ns + look_late_ns < at_ns:
+            line.look(due_ns + look_late_ns)
+        line.deliver(edge, at_ns)
+    line.until(edges[-1].monotonic_ns + 10 * SETTLE_NS)
+    assert [edge for edge, _ in line.told] == edges
+
+
 def test_edge_after_its_look() -> None:
     """A change that a look found first settles from the time of its edge, and once."""
     machine = Settling(False, 0, SETTLE_NS)
