@@ -43,6 +43,15 @@ class ChipFactory(LGPIOFactory):
         self.pins: dict[int, LinePin] = {}
         self.pin_class = LinePin
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the chip still answers: one on USB may have been unplugged."""
+        try:
+            lgpio.gpio_get_chip_info(self._handle)
+        except lgpio.error:
+            return False
+        return True
+
     def line_pin(self, line: LineAddress) -> LinePin:
         """Return the pin of a line; it is not claimed. Raises BrokenError if there is none."""
         count = lgpio.gpio_get_chip_info(self._handle)[1]

@@ -230,6 +230,32 @@ def test_chip_under_two_numbers(backend: Backend, machine: Machine) -> None:
     assert machine.calls == [("claim_output", 1, 17, 1)]
 
 
+def test_chip_that_was_unplugged(
+    backend: Backend, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chip on USB that was pulled out and put in again, under another number, is found again."""
+    usb = LineAddress("FAN", "cp2112_gpio", 3)
+    machine.add_chip(7, "cp2112_gpio")
+    fan = backend.digital_output(usb)
+    fan.open(True)
+    told = sys.modules["lgpio"].gpio_get_chip_info
+
+    def info(chip: int) -> list[object]:
+        if chip == 7:
+            raise LgpioError("gpio_get_chip_info failed")
+        found: list[object] = told(chip)
+        return found
+
+    monkeypatch.setattr("lgpio.gpio_get_chip_info", info)
+    (machine.folder / "gpiochip7").unlink()
+    fan.close()
+    with pytest.raises(BrokenError, match="FAN: no GPIO chip is called 'cp2112_gpio'"):
+        fan.open(True)
+    machine.add_chip(8, "cp2112_gpio")
+    fan.open(True)
+    assert machine.calls[-1] == ("claim_output", 8, 3, 1)
+
+
 def test_ambiguous_label(backend: Backend, machine: Machine) -> None:
     """Two chips of one label are refused, because the wrong line could switch."""
     machine.add_chip(10, "pinctrl-bcm2711")
