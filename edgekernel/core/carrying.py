@@ -19,10 +19,13 @@ class Carried:
     def set_offline(self, error: str) -> None:
         """Say that they are offline with their carrier."""
         id = self._carrier.id
-        # The very words that a poll of such a device meets, or its reason would go to and fro.
         named = error if id in error else f"{id}: {error}"
         for device in self._devices():
-            if device.online and not device.polled:
+            if device.polled:
+                # The very words that its own poll meets, or its reason would go to and fro.
+                device.set_offline(error)
+                continue
+            if device.online:
                 self._taken_along.append(device)
             device.set_offline(named)
 

@@ -45,7 +45,7 @@ def test_carried_devices_follow() -> None:
             runtime.subscribe(Message, lambda event: said.append(event.payload))
             io.set_offline("no power")
             assert [d.online for d in (io, valve, broken, meter)] == [False] * 4
-            assert valve.offline_error == meter.offline_error == "io: no power"
+            assert (valve.offline_error, meter.offline_error) == ("io: no power", "no power")
             io.set_online()
             clock.advance(1)
             assert [d.online for d in (io, valve, broken, meter)] == [True, True, False, True]

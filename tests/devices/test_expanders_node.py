@@ -13,7 +13,7 @@ from edgekernel_devices.button import ButtonPressed, ButtonReleased
 from edgekernel_devices.led import Led
 from edgekernel_devices.relay import Relay
 
-from edgekernel import Event, Message, Runtime, message
+from edgekernel import Effect, Event, Message, Runtime, message
 from edgekernel.cli import main
 from edgekernel.node import make_plan
 from edgekernel.node.simulate import assemble_simulated
@@ -255,3 +255,20 @@ def test_lines_of_an_expander_go_offline_with_it(node: Node, clock: SimClock) ->
         part.bus.heal()
         clock.advance(10)
         assert all(device.online for device in runtime.devices.values())
+
+
+def test_an_outage_of_an_expander_is_quiet(node: Node, clock: SimClock) -> None:
+    """While an expander's chip is away, the reason that a button on it gives does not go to and
+    fro between the expander's polls and its own."""
+    runtime, _, _ = node
+    part: Any = runtime.devices["i2c1"]
+    with runtime:
+        clock.advance(1)
+        part.bus.refuse(0x20, times=None)
+        clock.advance(5)
+        door: Any = runtime.devices["door"]
+        seen: list[str] = []
+        effect = Effect(lambda: seen.append(door.pressed.sample.reason))
+        clock.advance(600)
+        effect.dispose()
+        assert len(seen) == 1
