@@ -214,6 +214,7 @@ class MCP23017(Device):
     Datasheet: DS20001952C.
     """
 
+    carries: ClassVar[bool] = True
     simulated: ClassVar[type[MCP23017Chip]] = MCP23017Chip
 
     line_names: ClassVar[tuple[str, ...]] = tuple(

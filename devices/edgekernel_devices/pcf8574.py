@@ -157,6 +157,7 @@ class PCF8574(Device):
     Datasheet: PCF8574_PCF8574A, revision 5.
     """
 
+    carries: ClassVar[bool] = True
     simulated: ClassVar[type[PCF8574Chip]] = PCF8574Chip
 
     line_names: ClassVar[tuple[str, ...]] = tuple(f"P{line}" for line in range(8))

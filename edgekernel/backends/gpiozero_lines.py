@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import Any, Protocol
 
 from edgekernel.core.clock import Clock
-from edgekernel.core.errors import BusyError, ClosedError
+from edgekernel.core.errors import BusyError, ClosedError, of_user_code
 from edgekernel.hal.address import LineAddress
 from edgekernel.hal.gpio import Edge, Pull
 
@@ -204,6 +204,7 @@ class GpiozeroInput(GpiozeroLine):
             return  # closed while the edge was under way
         try:
             on_edge(Edge(bool(state), at_ns))
-        except Exception:
+        except BaseException as error:
             # Raised further, it would end the thread that serves every line of the process.
-            _log.exception("%s: what was called for its edge raised", self.name)
+            text = "%s: what was called for its edge raised"
+            _log.error(text, self.name, exc_info=of_user_code(error))

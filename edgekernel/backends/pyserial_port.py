@@ -18,6 +18,9 @@ from edgekernel.hal.serial import Parity, Rs485
 WRITE_TIMEOUT_S = 5.0
 """For a second's worth of bytes: what takes longer is held up for good by the far end."""
 
+_CLOSE_LIMIT_S = 1.0
+"""How long `close` waits for who reads, and for who writes: nothing cancels a flush."""
+
 _LONGEST_DELAY_S = 0.1
 """Before and after sending on RS-485 (Linux, Documentation/driver-api/serial/serial-rs485.rst)."""
 
@@ -125,6 +128,8 @@ class PySerialPort:
         self._timeout_s = timeout_s
         self._portion = max(1, int(settings.bytes_per_s))
         self._received.clear()
+        # Those of an earlier opening may be held for good by who hangs in it.
+        self._reading, self._writing = self._clock.Lock(), self._clock.Lock()
         try:
             self._stream = self._open_stream(settings)
         except ValueError as error:
@@ -213,13 +218,23 @@ class PySerialPort:
             self._attempt(stream, stream.reset_input_buffer)
 
     def close(self) -> None:
-        """Close the port; who waits in it gets ClosedError. Closing twice is harmless."""
+        """Close the port; who waits in it gets ClosedError. Closing twice is harmless.
+
+        Who hangs in it, as in a flush to an adapter that takes no more bytes, is waited for no
+        longer than a second.
+        """
         stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.cancel_read()
-            stream.cancel_write()
-            with self._reading, self._writing:
-                stream.close()
+        if stream is None:
+            return
+        stream.cancel_read()
+        stream.cancel_write()
+        locks = (self._reading, self._writing)
+        held = [lock for lock in locks if lock.acquire(timeout=_CLOSE_LIMIT_S)]
+        try:
+            stream.close()
+        finally:
+            for lock in held:
+                lock.release()
 
     @property
     def _place(self) -> str:

@@ -10,7 +10,7 @@ from typing import Protocol
 from edgekernel.backends.settling import Settling
 from edgekernel.backends.watcher import Watcher
 from edgekernel.core.clock import NANOSECONDS, Clock
-from edgekernel.core.errors import InvalidValueError
+from edgekernel.core.errors import InvalidValueError, of_user_code
 from edgekernel.hal.gpio import Edge, Pull
 
 LONGEST_S = 10.0
@@ -136,6 +136,7 @@ class SettledInput:
                 edge = self._untold.popleft()
             try:
                 on_edge(edge)
-            except Exception:
+            except BaseException as error:
                 # Raised further, it would end the thread that serves every line of the backend.
-                _log.exception("%s: what was called for its edge raised", self.name)
+                text = "%s: what was called for its edge raised"
+                _log.error(text, self.name, exc_info=of_user_code(error))

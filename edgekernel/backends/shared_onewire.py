@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from typing import Protocol
 
 from edgekernel.core.clock import Clock
@@ -35,7 +36,8 @@ class SharedOneWireBus:
     def __init__(self, name: str, wire: Wire, clock: Clock) -> None:
         self._name = name
         self._wire = wire
-        self._lock = clock.Lock()
+        self._lock = clock.Lock()  # around a transaction
+        self._count = threading.Lock()  # around `_users`; nobody waits inside
         self._users = 0
 
     @property
@@ -45,7 +47,7 @@ class SharedOneWireBus:
 
     def open(self) -> None:
         """Take the bus into use; every `open` needs its `close`. Raises BrokenError."""
-        with self._lock:
+        with self._count:
             if self._users == 0:
                 self._wire.open()
             self._users += 1
@@ -72,13 +74,16 @@ class SharedOneWireBus:
         return answer
 
     def close(self) -> None:
-        """Give the bus back; the last one closes it. One `close` too many is harmless."""
-        with self._lock:
+        """Give the bus back; the last one closes it. One `close` too many is harmless.
+
+        Never waits for a transaction.
+        """
+        with self._count:
             self._users = max(0, self._users - 1)
 
     def close_for_all(self) -> None:
         """Close the bus however many use it; every later call raises ClosedError."""
-        with self._lock:
+        with self._count:
             self._users = 0
 
     def _check_open(self) -> None:

@@ -6,10 +6,14 @@ import logging
 from collections.abc import Callable
 
 from edgekernel.core.clock import NANOSECONDS, Clock, ThreadLike
+from edgekernel.core.errors import of_user_code
 
 _log = logging.getLogger(__name__)
 
 Call = Callable[[], None]
+
+CLOSE_LIMIT_S = 1.5
+"""How long `close` waits for a call that is under way."""
 
 
 class Watcher:
@@ -38,22 +42,24 @@ class Watcher:
                 self._changed.notify()
 
     def close(self) -> None:
-        """End the thread, after the call that is under way. Closing twice is harmless."""
+        """End the thread, after the call that is under way: one that hangs is waited for no longer
+        than 1.5 s. Closing twice is harmless."""
         with self._changed:
             self._closed = True
             self._due_ns.clear()
             self._changed.notify()
         if self._thread is not None and self._clock.flow() != self._flow:
-            self._thread.join()
+            self._thread.join(CLOSE_LIMIT_S)
 
     def _run(self) -> None:
         self._flow = self._clock.flow()
         while (call := self._next()) is not None:
             try:
                 call()
-            except Exception:
+            except BaseException as error:
                 # The line is broken, which whoever reads it is told. The others go on.
-                _log.exception("a line could not be looked at when it was due")
+                text = "a line could not be looked at when it was due"
+                _log.error(text, exc_info=of_user_code(error))
 
     def _next(self) -> Call | None:
         """Wait for the next call that is due and take it; return None when closed."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from edgekernel.core import message
+from edgekernel.core.carrying import Carried
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.context import Context
 from edgekernel.core.errors import (
@@ -44,6 +45,8 @@ class Device:
     """
 
     kind: ClassVar[str] = "device"
+    carries: ClassVar[bool] = False
+    """Whether those that depend on it cannot work while it is offline, such as those on a bus."""
     every: float = 1.0
     """Seconds between two polls."""
     depends: tuple[str, ...] = ()
@@ -60,6 +63,7 @@ class Device:
         self.poll_record: Polls | None = None
         """How its polls go, if it is polled."""
         self._freshness: Freshness | None = None
+        self._carried = Carried(self)
         self._ask_poller: Callable[[int], object] | None = None
         self._added: dict[str, Reading[Any]] = {}
         self._added_outputs: dict[str, Output[Any]] = {}
@@ -256,15 +260,22 @@ class Device:
         if not self._online:
             self._online = True
             self.ctx.emit(message.DeviceOnline(self.id))
+            if self.carries:
+                self._carried.set_online()
 
     def set_offline(self, error: str) -> None:
-        """Say that the hardware does not answer: its readings are BAD, told as DeviceOffline."""
+        """Say that the hardware does not answer: its readings are BAD, told as DeviceOffline.
+
+        The devices that it `carries` are offline with it.
+        """
         self.offline_error = error
         for reading in self.readings.values():
             reading.fail(f"offline: {error}")
         if self._online:
             self._online = False
             self.ctx.emit(message.DeviceOffline(self.id, error))
+        if self.carries:
+            self._carried.set_offline(error)
 
     def watch_freshness(self) -> None:
         """See to it that readings go BAD in time; called when what decides that has changed."""

@@ -129,7 +129,8 @@ class LineProvider(Protocol):
     """A device with lines of its own, such as an I/O expander: usable wherever a pin is.
 
     In a node file "io:GPA3" is the line GPA3 of the device `io`. Whoever uses one starts after
-    the provider and is stopped before it.
+    the provider and is stopped before it; and is offline with it, if its class says that it
+    `carries` (see `Device`).
     """
 
     line_names: ClassVar[tuple[str, ...]]

@@ -29,6 +29,7 @@ class Bus(Device):
     """
 
     kind: ClassVar[str] = "bus"
+    carries: ClassVar[bool] = True
     every = 2.0
 
     def __init__(self, id: str, bus: I2CBus | OneWireBus) -> None:
@@ -36,8 +37,6 @@ class Bus(Device):
         self.poll_group = id
         self.bus = bus
         self._is_open = False
-        self._taken_along: list[Device] = []
-        """Devices that nobody polls, and that are offline because of the bus."""
         self._counting = bus if isinstance(bus, HasHealth) else None
         self._told: tuple[object, ...] = ()
         if self._counting is not None:
@@ -69,33 +68,6 @@ class Bus(Device):
                 self._report(health)
                 if health.next_attempt_ns is not None:  # regular polls become rare meanwhile
                     self.poll_at(health.next_attempt_ns)
-
-    def set_offline(self, error: str) -> None:
-        """Say that the bus is out of use; the devices on it are offline with it."""
-        super().set_offline(error)
-        # The very words that a poll of such a device meets, or its reason would go to and fro.
-        named = error if self.id in error else f"{self.id}: {error}"
-        for device in self._users():
-            if device.online and not device.polled:
-                self._taken_along.append(device)
-            device.set_offline(named)
-
-    def set_online(self) -> None:
-        """Say that the bus is in use; the devices on it are asked at once whether they answer."""
-        was_offline = not self.online
-        super().set_online()
-        if not was_offline:
-            return
-        for device in self._users():
-            if device.polled:
-                device.poll_at(self.clock.monotonic_ns())
-            elif device in self._taken_along:
-                device.set_online()
-        self._taken_along = []
-
-    def _users(self) -> list[Device]:
-        devices = self.ctx.devices.values()
-        return [each for each in devices if self.id in each.depends and each.attached]
 
     def _report(self, health: BusHealth) -> None:
         state, left_out = str(health.state), ", ".join(sorted(health.left_out))

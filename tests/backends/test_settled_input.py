@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from random import Random
 
@@ -148,6 +149,26 @@ def test_handler_raises(
         raise ZeroDivisionError
 
     backend.digital_input(LINE).open(Pull.DOWN, fail, settle_s=SETTLE_S)
+    for level in (True, False):
+        backend.line("GPIO27").drive(level)
+        clock.advance(1)
+    assert told == [True, False]
+    assert "GPIO27: what was called for its edge raised" in caplog.text
+
+
+@pytest.mark.parametrize("settle_s", [0.0, SETTLE_S])
+def test_handler_exits(
+    backend: SimBackend, clock: SimClock, caplog: pytest.LogCaptureFixture, settle_s: float
+) -> None:
+    """P3: a handler that calls sys.exit ends no thread that others need; it is told the next
+    change."""
+    told: list[bool] = []
+
+    def leave(edge: Edge) -> None:
+        told.append(edge.level)
+        sys.exit(3)
+
+    backend.digital_input(LINE).open(Pull.DOWN, leave, settle_s=settle_s)
     for level in (True, False):
         backend.line("GPIO27").drive(level)
         clock.advance(1)

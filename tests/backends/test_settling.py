@@ -123,6 +123,31 @@ def _in_order(edges: list[Edge], late_ns: list[int | None]) -> list[tuple[Edge, 
     return told
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(SETTLE_NS, 3 * SETTLE_NS),
+            st.integers(0, SETTLE_NS // 2),
+            st.integers(0, SETTLE_NS // 2),
+        ),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_every_long_pulse_is_told(given_edges: list[tuple[int, int, int]]) -> None:
+    """Late edges and late looks, whichever comes first: each change that lasts is told once, with
+    the time at which it came."""
+    edges = train([gap for gap, _, _ in given_edges])
+    line = Line(edges)
+    told = _in_order(edges, [late for _, late, _ in given_edges])
+    for (edge, at_ns), (_, _, look_late_ns) in zip(told, given_edges, strict=True):
+        while (due_ns := line.machine.due_ns) is not None and due_ns + look_late_ns < at_ns:
+            line.look(due_ns + look_late_ns)
+        line.deliver(edge, at_ns)
+    line.until(edges[-1].monotonic_ns + 10 * SETTLE_NS)
+    assert [edge for edge, _ in line.told] == edges
+
+
 def test_edge_after_its_look() -> None:
     """A change that a look found first settles from the time of its edge, and once."""
     machine = Settling(False, 0, SETTLE_NS)
@@ -148,3 +173,21 @@ def test_rest_needs_no_look() -> None:
     assert machine.due_ns == 7 + SETTLE_NS
     machine.look(True, 7 + SETTLE_NS)
     assert machine.due_ns is None
+
+
+def test_look_between_edge_and_its_telling() -> None:
+    """A pulse that has lasted is told, also if a look comes after its end and before the edge of
+    it: who looks is late as well."""
+    machine = Settling(False, 0, SETTLE_NS)
+    machine.edge(True, 2 * SETTLE_NS)
+    assert machine.look(False, 3 * SETTLE_NS + 2) is None
+    assert machine.edge(False, 3 * SETTLE_NS + 1) == Edge(True, 2 * SETTLE_NS)
+    assert machine.look(False, 4 * SETTLE_NS + 1) == Edge(False, 3 * SETTLE_NS + 1)
+
+
+def test_edge_from_before_the_opening() -> None:
+    """An edge that came before the line was opened, and is told late, begins nothing."""
+    machine = Settling(False, 10 * SETTLE_NS, SETTLE_NS)
+    assert machine.edge(True, 8 * SETTLE_NS) is None
+    assert machine.edge(False, 10 * SETTLE_NS + 1) is None
+    assert machine.level is False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgekernel.backends.watcher import Watcher
+from edgekernel.backends.watcher import CLOSE_LIMIT_S, Watcher
 from edgekernel.core.clock import SystemClock
 from edgekernel.sim.clock import SimClock
 
@@ -45,12 +45,13 @@ def test_earlier_wakes_it() -> None:
     assert made == [2.0]
 
 
-def test_goes_on_after_an_error(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [ZeroDivisionError(), SystemExit()])
+def test_goes_on_after_an_error(caplog: pytest.LogCaptureFixture, error: BaseException) -> None:
     """A call that raises is logged, and the next one is made."""
     made: list[float] = []
 
     def fail() -> None:
-        raise ZeroDivisionError
+        raise error
 
     with SimClock() as clock:
         watcher = Watcher(clock)
@@ -59,7 +60,7 @@ def test_goes_on_after_an_error(caplog: pytest.LogCaptureFixture) -> None:
         clock.advance(3)
         watcher.close()
     assert made == [2.0]
-    assert "ZeroDivisionError" in caplog.text
+    assert type(error).__name__ in caplog.text
 
 
 def test_closed() -> None:
@@ -88,3 +89,17 @@ def test_closed_from_within() -> None:
     watcher.call_at(0, close)
     assert closed.wait(10)
     watcher.close()
+
+
+def test_close_does_not_wait_for_ever() -> None:
+    """P6: a call that hangs keeps nobody who closes the watcher for more than a moment."""
+    with SimClock() as clock:
+        watcher = Watcher(clock)
+
+        def hang() -> None:
+            clock.sleep(3600)
+
+        watcher.call_at(0, hang)
+        clock.advance(1)
+        watcher.close()
+        assert clock.monotonic() <= 1 + CLOSE_LIMIT_S

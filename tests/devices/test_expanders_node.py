@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -12,7 +13,7 @@ from edgekernel_devices.button import ButtonPressed, ButtonReleased
 from edgekernel_devices.led import Led
 from edgekernel_devices.relay import Relay
 
-from edgekernel import Event, Message, Runtime, message
+from edgekernel import Effect, Event, Message, Runtime, message
 from edgekernel.cli import main
 from edgekernel.node import make_plan
 from edgekernel.node.simulate import assemble_simulated
@@ -219,3 +220,55 @@ def test_run(path: Path) -> None:
     devices = {"lamp", "door", "sign", "bell", "io", "far", "solar", "soil", "rtc", "servos"}
     assert devices <= online
     assert not [each for each in told if each["name"] in ("device.offline", "device.failed")]
+
+
+def test_lines_of_an_expander_go_offline_with_its_bus(node: Node, clock: SimClock) -> None:
+    """Who uses a line of an expander depends on the expander's bus too: while that is out of use
+    it is offline and says why, also if nobody polls it; it is back when the bus is."""
+    runtime, _, _ = node
+    part: Any = runtime.devices["i2c1"]
+    users = [runtime.devices[id] for id in ("lamp", "door", "sign", "bell")]
+    with runtime:
+        clock.advance(1)
+        assert all(user.online for user in users)
+        part.bus.stick("sda")
+        clock.advance(5)
+        assert not any(user.online for user in users)
+        for user in users:
+            assert "i2c1: out of use since" in user.offline_error
+        part.bus.release()
+        clock.advance(10)
+        assert all(user.online for user in users)
+
+
+def test_lines_of_an_expander_go_offline_with_it(node: Node, clock: SimClock) -> None:
+    """While an expander's chip is away, who uses its lines is offline, and nobody else is."""
+    runtime, _, _ = node
+    part: Any = runtime.devices["i2c1"]
+    with runtime:
+        clock.advance(1)
+        part.bus.refuse(0x20, times=None)
+        clock.advance(5)
+        offline = [id for id, device in runtime.devices.items() if not device.online]
+        assert sorted(offline) == ["door", "io", "lamp"]
+        assert runtime.devices["lamp"].offline_error.startswith("io: ")
+        part.bus.heal()
+        clock.advance(10)
+        assert all(device.online for device in runtime.devices.values())
+
+
+def test_an_outage_of_an_expander_is_quiet(node: Node, clock: SimClock) -> None:
+    """While an expander's chip is away, the reason that a button on it gives does not go to and
+    fro between the expander's polls and its own."""
+    runtime, _, _ = node
+    part: Any = runtime.devices["i2c1"]
+    with runtime:
+        clock.advance(1)
+        part.bus.refuse(0x20, times=None)
+        clock.advance(5)
+        door: Any = runtime.devices["door"]
+        seen: list[str] = []
+        effect = Effect(lambda: seen.append(door.pressed.sample.reason))
+        clock.advance(600)
+        effect.dispose()
+        assert len(seen) == 1

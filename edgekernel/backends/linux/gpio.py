@@ -28,6 +28,10 @@ class Chips:
 
     def pin(self, line: LineAddress) -> LinePin:
         """Return the pin of a line, unclaimed. Raises BrokenError if its chip cannot be had."""
+        known = self._open.get(line.chip)
+        if known is not None and not known.is_there:
+            del self._open[line.chip]
+            known.close()
         if line.chip not in self._open:
             import_lgpio(line.name)
             file = self._find(line)

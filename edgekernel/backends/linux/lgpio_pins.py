@@ -6,6 +6,7 @@ The stock pin claims its line as an input when it is made and again when it is c
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from gpiozero.pins.lgpio import LGPIOFactory, LGPIOPin
 from edgekernel.backends.gpiozero_lines import pin_fields
 from edgekernel.backends.linux.holders import gpio_processes
 from edgekernel.backends.linux.line_request import LineRequest
-from edgekernel.core.errors import BoundaryError, BrokenError, BusyError
+from edgekernel.core.errors import BoundaryError, BrokenError, BusyError, ClosedError
 from edgekernel.hal.address import LineAddress
 
 _PULL_FLAGS = {
@@ -41,6 +42,15 @@ class ChipFactory(LGPIOFactory):
         # gpiozero's own dictionary is one per process: equal offsets of two chips would meet.
         self.pins: dict[int, LinePin] = {}
         self.pin_class = LinePin
+
+    @property
+    def is_there(self) -> bool:
+        """Whether the chip still answers: one on USB may have been unplugged."""
+        try:
+            lgpio.gpio_get_chip_info(self._handle)
+        except lgpio.error:
+            return False
+        return True
 
     def line_pin(self, line: LineAddress) -> LinePin:
         """Return the pin of a line; it is not claimed. Raises BrokenError if there is none."""
@@ -69,6 +79,8 @@ class LinePin(LGPIOPin):
         self._claimed = False  # through lgpio
         self._request: LineRequest | None = None  # past it
         self._pulsing = False
+        # Around each use of the line, and its end: lgpio claims a line anew that is used after it.
+        self._lock = threading.Lock()
 
     def output_with_state(self, state: bool) -> None:
         """Claim as an output; the kernel sets the level before the direction."""
@@ -96,34 +108,52 @@ class LinePin(LGPIOPin):
 
     def pulse(self, frequency_hz: float, duty: float) -> None:
         """Let lgpio make pulses on an output; 0 Hz ends them, at low."""
-        if frequency_hz:
-            self._try(lgpio.tx_pwm, frequency_hz, duty * 100)
-            self._pulsing = True
-        elif self._pulsing:
-            self._pulsing = False
-            self._try(lgpio.tx_pwm, 0, 0)
-            self._try(lgpio.gpio_write, 0)  # they may have ended at high
+        with self._lock:
+            self._check_claimed()
+            if frequency_hz:
+                self._try(lgpio.tx_pwm, frequency_hz, duty * 100)
+                self._pulsing = True
+            else:
+                self._end_pulses()
 
     def close(self) -> None:
         """Free the line without another claim, so that its level stays."""
         self.when_changed = None
-        request, self._request = self._request, None
-        if request is not None:
-            request.close()
-        if self._claimed and self.factory._handle is not None:
-            self._claimed = False
-            self._try(lgpio.gpio_free)
+        with self._lock:
+            request, self._request = self._request, None
+            if request is not None:
+                request.close()
+            if self._claimed and self.factory._handle is not None:
+                try:
+                    self._end_pulses()
+                finally:
+                    self._claimed = False
+                    self._try(lgpio.gpio_free)
 
     def _get_state(self) -> bool:
-        if self._request is not None:
-            return bool(self._attempt(self._request.read))
-        return bool(self._try(lgpio.gpio_read))
+        with self._lock:
+            self._check_claimed()
+            if self._request is not None:
+                return bool(self._attempt(self._request.read))
+            return bool(self._try(lgpio.gpio_read))
 
     def _set_state(self, value: bool) -> None:
-        if self._request is not None:
-            self._attempt(partial(self._request.write, bool(value)))
-        else:
-            self._try(lgpio.gpio_write, int(value))
+        with self._lock:
+            self._check_claimed()
+            if self._request is not None:
+                self._attempt(partial(self._request.write, bool(value)))
+            else:
+                self._try(lgpio.gpio_write, int(value))
+
+    def _check_claimed(self) -> None:
+        if not self._claimed and self._request is None:
+            raise ClosedError(f"{self._line.name} on {self._line.chip}: not open; open it first")
+
+    def _end_pulses(self) -> None:
+        if self._pulsing:
+            self._pulsing = False
+            self._try(lgpio.tx_pwm, 0, 0)
+            self._try(lgpio.gpio_write, 0)  # they may have ended at high
 
     def _call_when_changed(  # type: ignore[override]  # as LGPIOPin's
         self, chip: int, gpio: int, level: int, ticks: int
@@ -133,7 +163,12 @@ class LinePin(LGPIOPin):
         It is the default clock of a line request (Linux, include/uapi/linux/gpio.h,
         struct gpio_v2_line_event), which lgpio leaves as it is.
         """
-        super(LGPIOPin, self)._call_when_changed(ticks, level)
+        # Past gpiozero, which raises here if the line is closed just now: in lgpio's thread, which
+        # that would end, and with it the edges of every line of the process.
+        watcher = self._when_changed
+        call = None if watcher is None else watcher()
+        if call is not None:
+            call(ticks, level)
 
     def _enable_event_detect(self) -> None:
         try:

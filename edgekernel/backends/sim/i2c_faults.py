@@ -93,15 +93,15 @@ class I2CFaults:
 
     def refuse(self, address: int, skip: int, times: int | None) -> None:
         """Let transactions be without acknowledge."""
-        self._refused.append(_Rule(address, skip, times))
+        _add(self._refused, _Rule(address, skip, times))
 
     def hang(self, address: int, skip: int, times: int | None) -> None:
         """Let transactions not end in time."""
-        self._hanging.append(_Rule(address, skip, times))
+        _add(self._hanging, _Rule(address, skip, times))
 
     def corrupt(self, address: int, mask: bytes, skip: int, times: int | None) -> None:
         """Turn bits of what is read over."""
-        self._corrupted.append(_Rule(address, skip, times, mask))
+        _add(self._corrupted, _Rule(address, skip, times, mask))
 
     def slow(self, seconds: float, address: int | None) -> None:
         """Let transactions take so long."""
@@ -130,6 +130,12 @@ class I2CFaults:
         """Let what was read in a transaction come back."""
         masks = [rule.mask for rule in self._corrupted if rule.hits(address)]
         return tuple(_flipped(answer, masks) for answer in answers)
+
+
+def _add(rules: list[_Rule], rule: _Rule) -> None:
+    """Add a rule, and take those out that have been: a long simulation has many."""
+    rules[:] = [each for each in rules if each.times != 0]
+    rules.append(rule)
 
 
 def _any_hits(rules: list[_Rule], address: int) -> bool:

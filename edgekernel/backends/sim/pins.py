@@ -199,8 +199,10 @@ class SimPin(PiPin):
         at, level = factory.stamp(), self.level
 
         def call() -> None:
-            if self._when_changed is not None:
-                super(SimPin, self)._call_when_changed(at, level)
+            watcher = self._when_changed  # another thread may take it away meanwhile
+            method = None if watcher is None else watcher()
+            if method is not None:
+                method(at, level)
 
         factory.call(call)
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from edgekernel.core.errors import BrokenError, BusyError, ClosedError
 from edgekernel.hal import Edge, Pull
 from edgekernel.hal.address import LineAddress
 from tests.backends.linux.conftest import LgpioError, Machine
+from tests.backends.linux.kernel_lines import KernelLines
 
 LAMP = LineAddress("GPIO17", "pinctrl-bcm2711", 17)
 BUTTON = LineAddress("GPIO27", "pinctrl-bcm2711", 27)
@@ -82,6 +84,30 @@ def test_output_closed(backend: Backend) -> None:
     output.close()
     with pytest.raises(ClosedError, match="GPIO17"):
         output.read()
+
+
+@pytest.mark.parametrize("level", [True, None])
+def test_late_use_of_a_closed_line(
+    backend: Backend, machine: Machine, kernel: KernelLines, level: bool | None
+) -> None:
+    """P8: who has begun to use a line that is closed meanwhile does not reach it: lgpio would claim
+    it anew, to read it as an input, and the number of its file may be another line's by then."""
+    kernel.levels[17] = True
+    output = backend.digital_output(LAMP)
+    output.open(level)
+    pin: Any = output._pin  # type: ignore[attr-defined]
+    output.close()
+    before = machine.calls.copy(), kernel.calls.copy()
+    other = backend.digital_output(BUTTON)
+    kernel.levels[27] = False
+    if level is None:
+        other.open(None)
+        before = machine.calls.copy(), kernel.calls.copy()
+    for late in (lambda: pin.state, lambda: setattr(pin, "state", True)):
+        with pytest.raises(ClosedError, match="GPIO17 on pinctrl-bcm2711: not open"):
+            late()
+    assert (machine.calls, kernel.calls) == before
+    assert kernel.levels[27] is False
 
 
 def test_equal_offsets_of_two_chips(backend: Backend, machine: Machine) -> None:
@@ -204,6 +230,32 @@ def test_chip_under_two_numbers(backend: Backend, machine: Machine) -> None:
     assert machine.calls == [("claim_output", 1, 17, 1)]
 
 
+def test_chip_that_was_unplugged(
+    backend: Backend, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A chip on USB that was pulled out and put in again, under another number, is found again."""
+    usb = LineAddress("FAN", "cp2112_gpio", 3)
+    machine.add_chip(7, "cp2112_gpio")
+    fan = backend.digital_output(usb)
+    fan.open(True)
+    told = sys.modules["lgpio"].gpio_get_chip_info
+
+    def info(chip: int) -> list[object]:
+        if chip == 7:
+            raise LgpioError("gpio_get_chip_info failed")
+        found: list[object] = told(chip)
+        return found
+
+    monkeypatch.setattr("lgpio.gpio_get_chip_info", info)
+    (machine.folder / "gpiochip7").unlink()
+    fan.close()
+    with pytest.raises(BrokenError, match="FAN: no GPIO chip is called 'cp2112_gpio'"):
+        fan.open(True)
+    machine.add_chip(8, "cp2112_gpio")
+    fan.open(True)
+    assert machine.calls[-1] == ("claim_output", 8, 3, 1)
+
+
 def test_ambiguous_label(backend: Backend, machine: Machine) -> None:
     """Two chips of one label are refused, because the wrong line could switch."""
     machine.add_chip(10, "pinctrl-bcm2711")
@@ -254,6 +306,18 @@ def test_edges(backend: Backend, machine: Machine) -> None:
     machine.edge(1, 27, 0, 1_500_000_003)
     assert len(edges) == 2
     assert machine.calls[2:] == [("cancel", 1, 27), ("free", 1, 27)]
+
+
+def test_edge_after_close(backend: Backend, machine: Machine) -> None:
+    """An edge that was on its way when the line was closed is dropped: raised further, an error
+    would end lgpio's thread, and with it the edges of every line."""
+    edges: list[Edge] = []
+    line = backend.digital_input(BUTTON)
+    line.open(Pull.UP, edges.append)
+    on_its_way = machine.watchers[1, 27]
+    line.close()
+    on_its_way(1, 27, 0, 1_500_000_001)
+    assert edges == []
 
 
 def test_settle_time(backend: Backend, machine: Machine) -> None:

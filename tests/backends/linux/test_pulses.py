@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from edgekernel.backends.linux import LinuxBackend
 from edgekernel.core.clock import SystemClock
-from edgekernel.core.errors import BusyError, InvalidValueError
+from edgekernel.core.errors import BusyError, ClosedError, InvalidValueError
 from edgekernel.hal.address import LineAddress, PwmAddress
 from tests.backends.linux.conftest import LgpioError, Machine
 
@@ -79,3 +80,25 @@ def test_start_fails(
     with pytest.raises(OSError, match=r"GPIO17 .*: TX queue full"):
         backend.pwm_output(FAN, software=True).open(25, 0.5)
     assert machine.calls == [("claim_output", 1, 17, 0), ("free", 1, 17)]
+
+
+def test_late_write(backend: LinuxBackend, machine: Machine) -> None:
+    """P8: pulses that are written while the line closes end with it, at low; later ones do not
+    reach it."""
+    output = backend.pwm_output(FAN, software=True)
+    output.open(25, 0.125)
+    pin: Any = output._pin  # type: ignore[union-attr]
+    ended = pin.pulse
+
+    def end(frequency_hz: float, duty: float) -> None:
+        del pin.pulse
+        ended(frequency_hz, duty)
+        output.write(1)
+
+    pin.pulse = end
+    output.close()
+    assert machine.calls[-3:] == [("tx_pwm", 1, 17, 0, 0), ("write", 1, 17, 0), ("free", 1, 17)]
+    assert machine.levels[1, 17] == 0
+    with pytest.raises(ClosedError, match="GPIO17"):
+        pin.pulse(25, 1)
+    assert machine.calls[-1] == ("free", 1, 17)

@@ -120,3 +120,19 @@ def test_closed(backend: SimBackend) -> None:
         bus.close()
         bus.search()
         bus.close()
+
+
+def test_close_waits_for_nobody(backend: SimBackend, clock: SimClock) -> None:
+    """Who opens or closes the bus does not wait for a conversion: a chip that hangs keeps no
+    other device from being taken away."""
+    bus = backend.onewire("w1")
+    bus.plug(Chip(ROM))
+    bus.open()
+    thread = clock.Thread(partial(bus.measure, ROM), "poll")
+    thread.start()
+    clock.advance(0.1)
+    bus.open()
+    bus.close()
+    assert clock.monotonic() == 0.1
+    thread.join()
+    bus.close()
