@@ -48,6 +48,9 @@ class Device:
     """Seconds between two polls."""
     depends: tuple[str, ...] = ()
     """Names of parts that start before it."""
+    providers: tuple[str, ...] = ()
+    """Devices that it works through, such as its bus, or the expander that has its line: while one
+    of them is offline, so is it."""
 
     def __init__(self, id: str) -> None:
         self.id = id
@@ -55,6 +58,9 @@ class Device:
         """Devices of one group (one bus) are polled by one thread, one after the other."""
         self._context: Context | None = None
         self._online = False
+        self._was_offline = False
+        self._waits_for: set[str] = set()
+        """The providers that have taken it offline."""
         self.offline_error = ""
         """Why it was offline the last time; "" if it never was."""
         self.poll_record: Polls | None = None
@@ -195,6 +201,8 @@ class Device:
                 "to one runtime at a time"
             )
         self._context = ctx
+        self._was_offline = False
+        self._waits_for.clear()
         for reading in self.readings.values():
             reading.follow_time(ctx.runtime.timers, self.watch_freshness)
         self.watch_freshness()
@@ -252,19 +260,58 @@ class Device:
         self._context = None
 
     def set_online(self) -> None:
-        """Say that the hardware answers; a change is told as DeviceOnline."""
-        if not self._online:
-            self._online = True
-            self.ctx.emit(message.DeviceOnline(self.id))
+        """Say that the hardware answers; a change is told as DeviceOnline.
+
+        After it was offline its outputs find out what the hardware does, and the devices that work
+        through it are asked at once whether they answer.
+        """
+        if self._online:
+            return
+        self._online = True
+        self.ctx.emit(message.DeviceOnline(self.id))
+        if self._was_offline:
+            self._was_offline = False
+            for output in self.outputs.values():
+                output.look_again()
+            for device in self._consumers():
+                device.provider_online(self.id)
 
     def set_offline(self, error: str) -> None:
-        """Say that the hardware does not answer: its readings are BAD, told as DeviceOffline."""
+        """Say that the hardware does not answer, told as DeviceOffline.
+
+        What readings and readbacks say is BAD, and the devices that work through it are offline
+        with it.
+        """
         self.offline_error = error
+        self._was_offline = True
         for reading in self.readings.values():
             reading.fail(f"offline: {error}")
+        for output in self.outputs.values():
+            output.readback.fail(f"offline: {error}")
         if self._online:
             self._online = False
             self.ctx.emit(message.DeviceOffline(self.id, error))
+        for device in self._consumers():
+            device.provider_offline(self.id, error)
+
+    def provider_offline(self, provider: str, error: str) -> None:
+        """Hear that a device is offline that it works through."""
+        if self._online or self._waits_for:
+            self._waits_for.add(provider)
+        self.set_offline(error)
+
+    def provider_online(self, provider: str) -> None:
+        """Hear that a device is online again that it works through."""
+        waited = provider in self._waits_for
+        self._waits_for.discard(provider)
+        if self.polled:
+            self.poll_at(self.clock.monotonic_ns())
+        elif waited and not self._waits_for:
+            self.set_online()
+
+    def _consumers(self) -> list[Device]:
+        devices = self.ctx.devices.values()
+        return [each for each in devices if self.id in each.providers and each.attached]
 
     def watch_freshness(self) -> None:
         """See to it that readings go BAD in time; called when what decides that has changed."""

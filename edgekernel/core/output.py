@@ -14,6 +14,7 @@ from edgekernel.core.errors import (
     HeldSafeError,
     InterlockedError,
     LifecycleError,
+    RefusedError,
     UnavailableError,
     describe,
     of_user_code,
@@ -65,6 +66,7 @@ class Output(Generic[T]):
         self._guard: Guard[T] | None = None  # of what has no limits there is none
         self._interlocks: Interlocks | None = None
         self._initial: T | None = None
+        self._failed = False  # the driver, when it was last told something
 
     @property
     def safe(self) -> T | None:
@@ -294,6 +296,24 @@ class Output(Generic[T]):
             if not self._outlived(lock):
                 self.readback.update(value)
 
+    def look_again(self) -> None:
+        """Find out what the hardware does, as its device answers again; its readback is BAD.
+
+        If the driver failed when it was last told something, nobody knows what it should do: then
+        it is made safe. Else it is read, or driven again where the driver cannot read.
+        """
+        if self._held == _NOT_ATTACHED or (self.last is None and not self._failed):
+            return
+        try:
+            if self._failed and self.safe is not None:
+                self._make_safe()
+            elif self._read is not None:
+                self.read_again()
+            elif not self._failed:
+                self._drive_again()
+        except RefusedError:
+            return  # the readback goes on to say why it is BAD
+
     # Writes
 
     def _admit(self, value: T) -> T | None:
@@ -392,6 +412,7 @@ class Output(Generic[T]):
                 if left or self._outlived(lock):
                     continue
                 text = describe(error)[0]
+                self._failed = True
                 self.readback.fail(f"the driver failed: {text}")
                 if self._guard is not None:
                     self._guard.drop()
@@ -408,6 +429,7 @@ class Output(Generic[T]):
     def _note(self, value: T, reported: T) -> None:
         """Note what is driven now, and what the hardware says."""
         self.readback.update(reported)
+        self._failed = False
         self._setpoint.set(value)
         self._safe_now = self.safe is None or value == self.safe
         if self._safe_now and self._interlocks is not None:

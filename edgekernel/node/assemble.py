@@ -113,6 +113,7 @@ def _make(
     if planned.every_s is not None:
         device.every = planned.every_s
     device.depends = (*device.depends, *planned.providers)
+    device.providers = (*device.providers, *planned.providers)
     types = {name: reading.values.type for name, reading in device.readings.items()}
     try:
         planned.tuning.check(type(device).__name__, types)

@@ -35,8 +35,6 @@ class Bus(Device):
         self.poll_group = id
         self.bus = bus
         self._is_open = False
-        self._taken_along: list[Device] = []
-        """Devices that nobody polls, and that are offline because of the bus."""
         if isinstance(bus, HasHealth):
             plain = ReadingSettings()
             self._state = self.add_reading("state", str, plain)
@@ -69,30 +67,8 @@ class Bus(Device):
 
     def set_offline(self, error: str) -> None:
         """Say that the bus is out of use; the devices on it are offline with it."""
-        super().set_offline(error)
         # The very words that a poll of such a device meets, or its reason would go to and fro.
-        named = error if self.id in error else f"{self.id}: {error}"
-        for device in self._users():
-            if device.online and not device.polled:
-                self._taken_along.append(device)
-            device.set_offline(named)
-
-    def set_online(self) -> None:
-        """Say that the bus is in use; the devices on it are asked at once whether they answer."""
-        was_offline = not self.online
-        super().set_online()
-        if not was_offline:
-            return
-        for device in self._users():
-            if device.polled:
-                device.poll_at(self.clock.monotonic_ns())
-            elif device in self._taken_along:
-                device.set_online()
-        self._taken_along = []
-
-    def _users(self) -> list[Device]:
-        devices = self.ctx.devices.values()
-        return [each for each in devices if self.id in each.depends and each.attached]
+        super().set_offline(error if self.id in error else f"{self.id}: {error}")
 
     def _report(self, health: BusHealth) -> None:
         self._state.update(str(health.state))
@@ -114,6 +90,7 @@ def attach_buses(
         for bus in shared_buses(planned):
             optional[bus] = optional.get(bus, True) and planned.optional
             device.depends = (*device.depends, bus.name)
+            device.providers = (*device.providers, bus.name)
     for bus, all_optional in optional.items():
         runtime.attach_device(Bus(bus.name, _boundary(backend, bus)), optional=all_optional)
 
