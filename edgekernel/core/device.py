@@ -145,11 +145,13 @@ class Device:
         *,
         safe: T | None,
         drive: Callable[[T], T],
+        read: Callable[[], T] | None = None,
     ) -> Output[T]:
         """Give this one device an output beside those of its class, as its node file says.
 
-        `drive` takes the value and returns the readback; `safe` is that of `output`. Raises
-        ConfigError for what `add_reading` refuses, and for a safe value that cannot be driven.
+        `drive` takes the value and returns the readback, `read` returns what the hardware does now
+        and changes nothing; `safe` is that of `output`. Raises ConfigError for what `add_reading`
+        refuses, and for a safe value that cannot be driven.
         """
         self._check_new("outputs", name)
         try:
@@ -164,7 +166,7 @@ class Device:
         except ConfigError as error:
             raise ConfigError(f"outputs.{name}: {error}") from None
         declared.name = name
-        declared.drive_with(drive)
+        declared.drive_with(drive, read)
         added = self._added_outputs[name] = Output(self, declared)
         return added
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -305,18 +305,18 @@ class Output(Generic[T]):
     def look_again(self) -> None:
         """Find out what the hardware does, as its device answers again; its readback is BAD.
 
-        If the driver failed when it was last told something, nobody knows what it should do: then
-        it is made safe. Else it is read, or driven again where the driver cannot read.
+        It is driven as it was. If the driver failed when it was last told something, nobody knows
+        what it should do: then it is made safe, or read if there is no safe value.
         """
         if self._held == _NOT_ATTACHED or (self.last is None and not self._failed):
             return
         try:
-            if self._failed and self.safe is not None:
+            if not self._failed:
+                self._drive_again()
+            elif self.safe is not None:
                 self._make_safe()
             elif self._read is not None:
                 self.read_again()
-            elif not self._failed:
-                self._drive_again()
         except RefusedError:
             return  # the readback goes on to say why it is BAD
 

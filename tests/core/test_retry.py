@@ -16,8 +16,8 @@ NO_ANSWER = OSError("no answer")
 class Failing:
     """An effect that drives the pump, and fails while the driver does, which is not for ever."""
 
-    def __init__(self, sim: Any, failures: int, **limits: Limits) -> None:
-        self.run = Running(sim, **limits)
+    def __init__(self, sim: Any, failures: int, limits: Limits | None = None) -> None:
+        self.run = Running(sim) if limits is None else Running(sim, pump=limits)
         self.plant: Plant = self.run.plant
         self.wanted = Signal("on")
         self.effect = Effect(self.drive, on_error=lambda error: None)
@@ -29,11 +29,11 @@ class Failing:
         self.plant.pump.set({"on": True, "off": False}[self.wanted.get()])
 
 
-@pytest.mark.parametrize("limits", [{}, {"pump": Limits(max_on_s=3600)}])
-def test_a_fallback_that_failed_is_tried_again(sim: Any, limits: dict[str, Limits]) -> None:
+@pytest.mark.parametrize("limits", [None, Limits(max_on_s=3600)])
+def test_a_fallback_that_failed_is_tried_again(sim: Any, limits: Limits | None) -> None:
     """P8: an output whose effect failed while its driver did is safe when the driver works again,
     though nobody sets it and its device was never offline."""
-    failing = Failing(sim, 9, **limits)
+    failing = Failing(sim, 9, limits)
     pump = failing.plant.pump
     assert pump.readback.quality is Quality.BAD
     failing.run.advance(10)
