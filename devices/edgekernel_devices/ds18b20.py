@@ -88,6 +88,8 @@ class DS18B20(Device):
     simulated: ClassVar[type[DS18B20Chip]] = DS18B20Chip
     every = 5.0  # a conversion holds the bus for up to 0.75 s
 
+    families: ClassVar[tuple[str, ...]] = _FAMILIES
+
     temperature = reading(
         float, unit="°C", range=(-55, 125), precision=2, device_class="temperature"
     )
