@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
 
-from edgekernel import Device, Message, reading
+from edgekernel import Device, Message, batch, reading
 from edgekernel.hal import DigitalInput, Edge, Pull
 
 
@@ -77,7 +77,7 @@ class Button(Device):
     def poll(self) -> None:
         """Read the line, which makes the boundary find an edge that got lost."""
         self._pin.read()
-        if not self.online:
+        with batch(), self._lock:  # what depends on the reading runs after the lock is released
             self.pressed.update(self._told)
 
     def _on_edge(self, edge: Edge) -> None:

@@ -3,6 +3,7 @@
 Figures and tables are those of the datasheet, Maxim 19-7487, revision 6 (2019).
 """
 
+import re
 from typing import ClassVar
 
 from edgekernel import ConfigError, Device, reading
@@ -12,6 +13,7 @@ _FAMILIES = ("28", "22")  # the DS1822 is the same with another accuracy
 _PER_DEGREE = 16  # table 1
 _POWER_ON = 0x0550  # 85 °C: what the temperature register holds after power-on
 _BEFORE_CONVERSION = 0x0C  # byte 6 after power-on (datasheet of 2008, figure 7: "reserved (0Ch)")
+_ROM = re.compile(f"({'|'.join(_FAMILIES)})-[0-9a-f]{{12}}")
 _NEAR = 5.0
 _CONFIGURATION, _CONFIGURATION_FIXED = 4, 0x1F  # figure 10: these bits always read 1
 _ATTEMPTS = 2
@@ -86,16 +88,18 @@ class DS18B20(Device):
     simulated: ClassVar[type[DS18B20Chip]] = DS18B20Chip
     every = 5.0  # a conversion holds the bus for up to 0.75 s
 
+    families: ClassVar[tuple[str, ...]] = _FAMILIES
+
     temperature = reading(
         float, unit="°C", range=(-55, 125), precision=2, device_class="temperature"
     )
 
     def __init__(self, id: str, *, bus: OneWireBus, rom: str | None = None) -> None:
         super().__init__(id)
-        if rom is not None and not rom.startswith(tuple(f"{family}-" for family in _FAMILIES)):
+        if rom is not None and not _ROM.fullmatch(rom):
             raise ConfigError(
-                f'rom: "{rom}" is none of a DS18B20; that begins with 28 (DS1822: 22), '
-                'such as "28-0316a2795bff"'
+                f'rom: "{rom}" is none of a DS18B20; that is 28 (DS1822: 22), a dash and 12 '
+                'hexadecimal digits in lower case, such as "28-0316a2795bff"'
             )
         self.poll_group = bus.name
         self._bus = bus

@@ -95,7 +95,8 @@ class GPS(Device):
     datasheet; or a USB receiver, with the port's path as `port`.
 
     `port` is the serial port, `baudrate` its speed (most receivers start at 9600; the datasheet
-    says). After `silence` seconds without a valid sentence the device is offline.
+    says). After `silence` seconds without a valid sentence the device is offline; what one kind of
+    sentence says is BAD when that kind stays away for so long.
 
     Readings: `latitude` and `longitude` in degrees (WGS 84, north and east positive), `altitude`
     in metres above mean sea level, `speed` over ground in m/s, `satellites` in use, `fix`.
@@ -133,6 +134,8 @@ class GPS(Device):
     def connect(self) -> None:
         """Open the port and wait for sentences."""
         self._port.open()
+        for each in self.readings.values():  # one kind of sentence may stay away alone
+            each.stale_s = each.stale_s or max(self._silence_s, 3 * self.every)
         self._heard_s = self.clock.monotonic()
 
     def disconnect(self) -> None:

@@ -11,8 +11,18 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Interval
 
-from edgekernel import ConfigError, Device, InvalidValueError, Reading, ReadingSettings
+from edgekernel import (
+    ConfigError,
+    Device,
+    InvalidValueError,
+    Output,
+    Quality,
+    Reading,
+    ReadingSettings,
+    UnavailableError,
+)
 from edgekernel.hal import LastingPort, Parity, Rs485, SerialPort
+from edgekernel_devices._modbus_units import ModbusUnits
 
 if TYPE_CHECKING:
     from pymodbus.pdu import ModbusPDU
@@ -116,19 +126,19 @@ class OutputRegister(Register):
 class _Block:
     """Neighbouring registers of one unit that are read with one request."""
 
-    def __init__(self, register: Register, reading: Reading[Any] | None = None) -> None:
+    def __init__(self, register: Register, told: Reading[Any] | Output[Any] | None = None) -> None:
         self.unit_id, self.kind = register.unit_id or 0, register.kind
         self.address, self.count = register.address, register.count
-        self._members = [(register, reading)]
+        self._members = [(register, told)]
 
-    def take(self, register: Register, reading: Reading[Any] | None) -> bool:
+    def take(self, register: Register, told: Reading[Any] | Output[Any] | None) -> bool:
         """Take one more in, in the order of addresses; say whether it is a neighbour."""
         count = max(self.count, register.address + register.count - self.address)
         same = (register.unit_id, register.kind) == (self.unit_id, self.kind)
         if not same or register.address > self.address + self.count or count > _MOST[self.kind]:
             return False
         self.count = count
-        self._members.append((register, reading))
+        self._members.append((register, told))
         return True
 
     def __str__(self) -> str:
@@ -136,131 +146,33 @@ class _Block:
         return f"unit {self.unit_id}, {self.kind} {self.address}{last}"
 
     def report(self, words: list[int]) -> None:
-        """Update the readings from what was read."""
-        for register, reading in self._members:
-            if reading is not None:
-                start = register.address - self.address
-                reading.update(register.decode(words[start : start + register.count]))
+        """Update the readings from what was read, and readbacks that say something else."""
+        for register, told in self._members:
+            start = register.address - self.address
+            value = register.decode(words[start : start + register.count])
+            if isinstance(told, Reading):
+                told.update(value)
+            elif told is not None and not _says(told.readback, value):
+                _read_again(told)
 
     def fail(self, reason: str) -> None:
-        """Say of each reading that it could not be read."""
-        for _, reading in self._members:
-            if reading is not None:
-                reading.fail(reason)
+        """Say of each reading and readback that it could not be read."""
+        for _, told in self._members:
+            if told is not None:
+                (told if isinstance(told, Reading) else told.readback).fail(reason)
 
 
-class ModbusUnits:
-    """Simulated units on a line, at byte level: they answer to every unit id, or to `unit_ids`.
-
-    What they hold is in `holding` and `input` (16-bit numbers by address), `coil` and `discrete`
-    (bits by address); what was never set is 0. Beyond `last_address` there is nothing. Set
-    `silent` for units that do not answer, `exception` (1 to 11) for such that refuse everything,
-    `delay_s` for how long an answer takes.
-    """
-
-    def __init__(self) -> None:
-        self.holding: dict[int, int] = {}
-        self.input: dict[int, int] = {}
-        self.coil: dict[int, int] = {}
-        self.discrete: dict[int, int] = {}
-        self.unit_ids: set[int] | None = None
-        self.last_address = 65535
-        self.silent = False
-        self.exception = 0
-        self.delay_s = 0.005
-        self.requests = 0
-        self._request = b""
-        self._heard_s = 0.0
-        self._answers: list[tuple[float, bytes]] = []
-
-    def received(self, data: bytes, now_s: float) -> None:
-        """Take bytes; a silence begins a new frame."""
-        if now_s - self._heard_s > _SILENT_S:
-            self._request = b""
-        self._heard_s = now_s
-        self._request += data
-        length = self._length()
-        if 0 < length <= len(self._request):
-            request, self._request = self._request[:length], b""
-            self._hear(request, now_s)
-
-    def due(self, now_s: float) -> bytes:
-        """Return the answers whose time has come."""
-        due = [answer for at_s, answer in self._answers if at_s <= now_s]
-        self._answers = self._answers[len(due) :]
-        return b"".join(due)
-
-    def _length(self) -> int:
-        """Return how long the request is; 0 if that cannot be told yet."""
-        if len(self._request) < 7:
-            return 0
-        return 9 + self._request[6] if self._request[1] in (15, 16) else 8
-
-    def _hear(self, request: bytes, now_s: float) -> None:
-        unit_id, content = request[0], request[:-2]
-        ours = self.unit_ids is None or unit_id in self.unit_ids
-        if self.silent or not ours or crc16(content) != request[-2:]:
-            return
-        self.requests += 1
-        function = request[1]
-        try:
-            if self.exception:
-                raise _RefusalError(self.exception)
-            answer = bytes([function]) + self._carry_out(function, request[2:-2])
-        except _RefusalError as refusal:
-            answer = bytes([function | 0x80, refusal.code])
-        frame = bytes([unit_id]) + answer
-        self._answers.append((now_s + self.delay_s, frame + crc16(frame)))
-
-    def _carry_out(self, function: int, data: bytes) -> bytes:
-        address, count = struct.unpack(">HH", data[:4])
-        if function in (1, 2):
-            bits = self._cells((self.coil, self.discrete)[function - 1], address, count)
-            return _packed([int(bool(bit)) for bit in bits])
-        if function in (3, 4):
-            words = self._cells((self.holding, self.input)[function - 3], address, count)
-            return bytes([2 * count]) + struct.pack(f">{count}H", *words)
-        if function in (5, 6):
-            (self.coil if function == 5 else self.holding)[self._known(address, 1)] = count
-            return data
-        if function == 16:
-            self._known(address, count)
-            written = struct.unpack(f">{count}H", data[5:])
-            self.holding.update(zip(range(address, address + count), written, strict=True))
-            return data[:4]
-        raise _RefusalError(1)
-
-    def _cells(self, table: dict[int, int], address: int, count: int) -> list[int]:
-        self._known(address, count)
-        return [table.get(each, 0) for each in range(address, address + count)]
-
-    def _known(self, address: int, count: int) -> int:
-        if address + count - 1 > self.last_address:
-            raise _RefusalError(2)
-        return address
+def _says(readback: Reading[Any], value: float) -> bool:
+    sample = readback.peek_sample()
+    return sample.quality is not Quality.BAD and sample.value == value
 
 
-class _RefusalError(Exception):
-    def __init__(self, code: int) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-def _packed(bits: list[int]) -> bytes:
-    """Return bits as the protocol does: a byte count, the first bit lowest (section 6.1)."""
-    number = sum(bit << index for index, bit in enumerate(bits))
-    length = (len(bits) + 7) // 8
-    return bytes([length]) + number.to_bytes(length, "little")
-
-
-def crc16(data: bytes) -> bytes:
-    """Return the CRC of a frame, low byte first (line, appendix B)."""
-    crc = 0xFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
-    return crc.to_bytes(2, "little")
+def _read_again(output: Output[Any]) -> None:
+    """Read one output while nobody writes it: what a poll has read may be older than a write."""
+    try:
+        output.read_again()
+    except UnavailableError:
+        return  # its readback is BAD, and says why
 
 
 class ModbusRTU(Device):
@@ -283,7 +195,8 @@ class ModbusRTU(Device):
 
     `kind` is "holding", "input", "coil" or "discrete"; `type` "int16", "uint16", "int32",
     "uint32" or "float32", with `word_order` "big" (the high register first) or "little"; `scale`
-    multiplies. Neighbouring registers are read with one request. What a unit refuses is BAD, with
+    multiplies. Neighbouring registers are read with one request, those of outputs too: a readback
+    is what the unit has, whoever wrote it. What a unit refuses is BAD, with
     the name of its exception; the device is offline when no unit answers.
     """
 
@@ -319,13 +232,13 @@ class ModbusRTU(Device):
         bits = 9 + stop_bits + (parity != "none")
         self._silence_s = _SILENT_S if baudrate > 19200 else _SILENT_BYTES * bits / baudrate
         self._quiet_at_s = 0.0
-        members: list[tuple[Register, Reading[Any] | None]] = []
+        members: list[tuple[Register, Reading[Any] | Output[Any]]] = []
         for name, wanted in (readings or {}).items():
             register = replace(wanted, unit_id=wanted.unit_id or unit_id)
             members.append((register, self.add_reading(name, register.value_class, register)))
         for name, driven in (outputs or {}).items():
-            register = self._add_output(name, replace(driven, unit_id=driven.unit_id or unit_id))
-            members.append((register, None))  # read with the others: a sign of life
+            driven = replace(driven, unit_id=driven.unit_id or unit_id)
+            members.append((driven, self._add_output(name, driven)))
         if not members:
             raise ConfigError("readings: neither a reading nor an output: there is nothing to do")
         self._blocks = _blocks(members)
@@ -358,20 +271,22 @@ class ModbusRTU(Device):
         if silent and not answered:
             raise next(iter(silent.values()))
 
-    def _add_output(self, name: str, register: OutputRegister) -> Register:
-        kind, safe = register.value_class, register.safe
+    def _add_output(self, name: str, register: OutputRegister) -> Output[Any]:
+        block, kind, safe = _Block(register), register.value_class, register.safe
         if safe != "none" and kind(safe) == safe:
             safe = kind(safe)  # 0.0 for an integer
 
         def drive(value: Any) -> Any:
-            block = _Block(register)
             words = [value] if register.is_bit else register.encode(value)
             self._transact(self._frames.write(block, words), f"{block} ({name})")
+            return read()
+
+        def read() -> Any:
             return register.decode(self._read(block))
 
         shown = replace(register, range=register.range or register.limits)
-        self.add_output(name, kind, shown, safe=None if safe == "none" else safe, drive=drive)
-        return register
+        safe_value: Any = None if safe == "none" else safe
+        return self.add_output(name, kind, shown, safe=safe_value, drive=drive, read=read)
 
     def _read(self, block: _Block) -> list[int]:
         answer = self._transact(self._frames.read(block), str(block))
@@ -485,12 +400,12 @@ def _length(begun: bytes) -> int:
     return _WRITE_RESPONSE if begun[1] in (5, 6, 15, 16) else 5 + begun[2]
 
 
-def _blocks(members: Iterable[tuple[Register, Reading[Any] | None]]) -> list[_Block]:
+def _blocks(members: Iterable[tuple[Register, Reading[Any] | Output[Any]]]) -> list[_Block]:
     """Put neighbours together, as many as one request may read."""
     blocks: list[_Block] = []
-    for register, reading in sorted(members, key=lambda member: _place(member[0])):
-        if not blocks or not blocks[-1].take(register, reading):
-            blocks.append(_Block(register, reading))
+    for register, told in sorted(members, key=lambda member: _place(member[0])):
+        if not blocks or not blocks[-1].take(register, told):
+            blocks.append(_Block(register, told))
     return blocks
 
 

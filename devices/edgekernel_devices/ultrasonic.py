@@ -91,6 +91,7 @@ class Ultrasonic(Device):
     def connect(self) -> None:
         """Claim the lines."""
         self._ended = self.clock.Event()
+        self._free_s = self.clock.monotonic()
         self._rose_ns: int | None = None
         self._echo_ns = 0
         self._trigger.open(False)
@@ -104,7 +105,8 @@ class Ultrasonic(Device):
             self._trigger.close()
 
     def poll(self) -> None:
-        """Measure once."""
+        """Measure once, when the echoes of the last measurement have died away."""
+        self.clock.sleep(max(0.0, self._free_s - self.clock.monotonic()))
         if self._echo.read():
             raise OSError(f"{self._echo.name}: the echo line is high before the trigger")
         self._rose_ns = None
@@ -112,6 +114,7 @@ class Ultrasonic(Device):
         self._trigger.write(True)
         self.clock.sleep(_TRIGGER_S)
         self._trigger.write(False)
+        self._free_s = self.clock.monotonic() + _LONGEST_S
         if not self._ended.wait(2 * _LONGEST_S):
             raise TimeoutError(f"{self._echo.name}: no echo pulse: check wiring and supply")
         distance_m = self._echo_ns / 1e9 * self._mps / 2

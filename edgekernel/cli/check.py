@@ -16,6 +16,7 @@ from edgekernel.core.errors import BootError, ConfigError
 from edgekernel.core.runtime import Runtime
 from edgekernel.node.assemble import assemble
 from edgekernel.node.plan import Plan, make_plan
+from edgekernel.node.tuning import hasty
 from edgekernel.node.without_effect import without_effect
 
 
@@ -27,11 +28,11 @@ def check(node: Path, as_json: bool, strict: bool) -> None:
     """Check the node file NODE without touching hardware.
 
     Finds unknown keys and names, wrong types and values, and conflicts of pins, buses,
-    addresses, names and topics; loads the application and finds what it requires; polls the
-    devices for a simulated minute and tells how busy each bus is. Every output has a safe value,
-    or its driver says that it has none: those are listed. Every mistake is one line with file,
-    key, value and what is allowed; what has no effect, or hardly fits, is a warning. Exits with 1
-    if there is a mistake.
+    addresses, names and topics; loads the application and finds what it requires; starts the
+    devices on a simulated board, polls them for a minute and tells how busy each bus is. Every
+    output has a safe value, or its driver says that it has none: those are listed. Every mistake
+    is one line with file, key, value and what is allowed; what has no effect, or hardly fits, is
+    a warning. Exits with 1 if there is a mistake.
     """
     try:
         found = _check(node)
@@ -61,11 +62,14 @@ def _check(node: Path) -> Found:
     """Look at everything; raise ConfigError with every mistake of the first stage that has one."""
     plan = make_plan(node)
     found = Found(plan, _check_parts(plan), without_effect(plan))
-    problems = _check_topics(found) if plan.document.mqtt is not None else []
+    problems = [f"{plan.path.name}: {text}" for text in hasty(found.runtime.devices)]
+    problems += _check_topics(found) if plan.document.mqtt is not None else []
     if find_spec("greenlet") is not None:
         from edgekernel.node.load import measure_load
         from edgekernel.node.load_report import load_problems
+        from edgekernel.node.rehearsal import refusals
 
+        problems += refusals(plan)
         found.loads = measure_load(plan)
         too_much, much = load_problems(plan, found.loads)
         problems += too_much

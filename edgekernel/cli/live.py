@@ -177,18 +177,22 @@ class LiveView:
             devices.add_row(name, signal, *self._reading(reading))
             name = Text("")
 
-    def _output(self, output: Output[Any]) -> tuple[RenderableType, ...]:
-        sample = output.readback.peek_sample()
-        lit = bool(sample.value) and sample.quality is Quality.GOOD
-        value = Text(_value(sample.value, output.values.precision), "bold green" if lit else "")
-        return value, output.values.unit, self._curve(output.label, sample.value)
+    def _output(self, output: Output[Any]) -> _Cells:
+        value, unit, curve = self._reading(output.readback)
+        if isinstance(value, str) and output.readback.peek_sample().value:
+            value = Text(value, "bold green")
+        return value, unit, curve
 
-    def _reading(self, reading: Reading[Any]) -> tuple[RenderableType, ...]:
+    def _reading(self, reading: Reading[Any]) -> _Cells:
+        """Return value, unit and curve; instead of a curve why the value is not GOOD."""
         sample = reading.peek_sample()
         if sample.quality is Quality.BAD:
             return Text("-", "red"), "", Text(sample.reason, "red")
-        value = _value(sample.value, reading.values.precision)
-        return value, reading.values.unit, self._curve(reading.label, sample.value)
+        value, unit = _value(sample.value, reading.values.precision), reading.values.unit
+        curve = self._curve(reading.label, sample.value)
+        if sample.quality is Quality.UNCERTAIN:
+            return Text(value, "yellow"), unit, Text(sample.reason, "yellow")
+        return value, unit, curve
 
     def _curve(self, label: str, value: object) -> str:
         if not isinstance(value, int | float) or not math.isfinite(value):
@@ -199,6 +203,10 @@ class LiveView:
         low, high = min(points), max(points)
         scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
         return "".join(_BARS[round((point - low) * scale)] for point in points)
+
+
+_Cells = tuple[str | Text, str, str | Text]
+"""Value, unit, and the curve or the reason."""
 
 
 def _panel(content: RenderableType, title: str, colour: str) -> Panel:

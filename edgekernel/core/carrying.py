@@ -13,8 +13,8 @@ class Carried:
 
     def __init__(self, carrier: Device) -> None:
         self._carrier = carrier
-        self._taken_along: list[Device] = []
-        """Devices that nobody polls, and that are offline because of the carrier."""
+        self.taken_along = False
+        """Whether the carrier, which nobody polls, is offline because of what carries it."""
 
     def set_offline(self, error: str) -> None:
         """Say that they are offline with their carrier."""
@@ -26,17 +26,26 @@ class Carried:
                 device.set_offline(error)
                 continue
             if device.online:
-                self._taken_along.append(device)
+                device.carried.taken_along = True
             device.set_offline(named)
 
     def set_online(self) -> None:
-        """Say that their carrier is back; they are asked at once whether they answer."""
-        taken_along, self._taken_along = self._taken_along, []
+        """Say that their carrier is back; they are asked at once whether they answer.
+
+        One that nobody polls is back with the last of its carriers.
+        """
         for device in self._devices():
             if device.polled:
                 device.poll_at(device.clock.monotonic_ns())
-            elif device in taken_along:
+            elif device.carried.taken_along and not device.carried.waits():
+                device.carried.taken_along = False
                 device.set_online()
+
+    def waits(self) -> bool:
+        """Say whether one of those that carry the carrier itself is offline."""
+        devices = self._carrier.ctx.devices
+        carriers = (devices[id] for id in self._carrier.depends if id in devices)
+        return any(each.carries and not each.online for each in carriers)
 
     def _devices(self) -> list[Device]:
         devices = self._carrier.ctx.devices.values()

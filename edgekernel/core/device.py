@@ -58,12 +58,13 @@ class Device:
         """Devices of one group (one bus) are polled by one thread, one after the other."""
         self._context: Context | None = None
         self._online = False
+        self._was_offline = False
         self.offline_error = ""
         """Why it was offline the last time; "" if it never was."""
         self.poll_record: Polls | None = None
         """How its polls go, if it is polled."""
         self._freshness: Freshness | None = None
-        self._carried = Carried(self)
+        self.carried = Carried(self)
         self._ask_poller: Callable[[int], object] | None = None
         self._added: dict[str, Reading[Any]] = {}
         self._added_outputs: dict[str, Output[Any]] = {}
@@ -143,11 +144,13 @@ class Device:
         *,
         safe: T | None,
         drive: Callable[[T], T],
+        read: Callable[[], T] | None = None,
     ) -> Output[T]:
         """Give this one device an output beside those of its class, as its node file says.
 
-        `drive` takes the value and returns the readback; `safe` is that of `output`. Raises
-        ConfigError for what `add_reading` refuses, and for a safe value that cannot be driven.
+        `drive` takes the value and returns the readback, `read` returns what the hardware does now
+        and changes nothing; `safe` is that of `output`. Raises ConfigError for what `add_reading`
+        refuses, and for a safe value that cannot be driven.
         """
         self._check_new("outputs", name)
         try:
@@ -162,7 +165,7 @@ class Device:
         except ConfigError as error:
             raise ConfigError(f"outputs.{name}: {error}") from None
         declared.name = name
-        declared.drive_with(drive)
+        declared.drive_with(drive, read)
         added = self._added_outputs[name] = Output(self, declared)
         return added
 
@@ -199,6 +202,7 @@ class Device:
                 "to one runtime at a time"
             )
         self._context = ctx
+        self._was_offline = self.carried.taken_along = False
         for reading in self.readings.values():
             reading.follow_time(ctx.runtime.timers, self.watch_freshness)
         self.watch_freshness()
@@ -256,26 +260,39 @@ class Device:
         self._context = None
 
     def set_online(self) -> None:
-        """Say that the hardware answers; a change is told as DeviceOnline."""
-        if not self._online:
-            self._online = True
-            self.ctx.emit(message.DeviceOnline(self.id))
-            if self.carries:
-                self._carried.set_online()
+        """Say that the hardware answers; a change is told as DeviceOnline.
+
+        After it was offline its outputs find out what the hardware does, and the devices that it
+        `carries` are asked at once whether they answer.
+        """
+        if self._online:
+            return
+        self._online = True
+        self.ctx.emit(message.DeviceOnline(self.id))
+        if self._was_offline:
+            self._was_offline = False
+            for output in self.outputs.values():
+                output.look_again()
+        if self.carries:
+            self.carried.set_online()
 
     def set_offline(self, error: str) -> None:
-        """Say that the hardware does not answer: its readings are BAD, told as DeviceOffline.
+        """Say that the hardware does not answer, told as DeviceOffline.
 
-        The devices that it `carries` are offline with it.
+        What readings and readbacks say is BAD, and the devices that it `carries` are offline with
+        it.
         """
         self.offline_error = error
+        self._was_offline = True
         for reading in self.readings.values():
             reading.fail(f"offline: {error}")
+        for output in self.outputs.values():
+            output.readback.fail(f"offline: {error}")
         if self._online:
             self._online = False
             self.ctx.emit(message.DeviceOffline(self.id, error))
         if self.carries:
-            self._carried.set_offline(error)
+            self.carried.set_offline(error)
 
     def watch_freshness(self) -> None:
         """See to it that readings go BAD in time; called when what decides that has changed."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edgekernel.core.errors import InterlockedError, nearest
 
 if TYPE_CHECKING:
+    from edgekernel.core.context import Host
     from edgekernel.core.device import Device
 
 
@@ -67,6 +68,15 @@ class Interlocks:
                 raise InterlockedError(
                     f"{label}: not set to {value!r}: {other} is {state} (interlock)", other
                 )
+
+
+def exclude(label: str, names: Sequence[str], host: Host) -> None:
+    """Let an output and the outputs of these names, which are there, exclude one another."""
+    interlocks = host.outputs.join_interlocks()
+    interlocks.declare(label, names)
+    for name in names:
+        device, _, output = name.partition(".")
+        host.devices[device].outputs[output].join(interlocks)
 
 
 def wrong_names(names: Sequence[str], devices: Mapping[str, Device]) -> Iterator[str]:

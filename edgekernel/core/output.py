@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -14,12 +14,14 @@ from edgekernel.core.errors import (
     HeldSafeError,
     InterlockedError,
     LifecycleError,
+    RefusedError,
     UnavailableError,
     describe,
     of_user_code,
     unless_unwound,
 )
 from edgekernel.core.readback import Readback
+from edgekernel.core.retry import Retry
 from edgekernel.core.signals import Signal, batch
 
 if TYPE_CHECKING:
@@ -65,6 +67,8 @@ class Output(Generic[T]):
         self._guard: Guard[T] | None = None  # of what has no limits there is none
         self._interlocks: Interlocks | None = None
         self._initial: T | None = None
+        self._failed = False  # the driver, when it was last told something
+        self._retry: Retry | None = None  # while it is to be safe, and its driver failed
 
     @property
     def safe(self) -> T | None:
@@ -200,7 +204,10 @@ class Output(Generic[T]):
 
             if problems := self.check(host.devices):
                 raise ConfigError(*map(str, problems))
-            self._exclude(self._limits.interlock, host)
+            if self._limits.interlock:
+                from edgekernel.core.interlocks import exclude  # few outputs have some
+
+                exclude(self.label, self._limits.interlock, host)
             self._find_interlocks(host)
             self._guard = Guard(self, self._limits, host)
             self._initial = self._guard.begin()
@@ -236,6 +243,7 @@ class Output(Generic[T]):
         """Refuse every later `set` without driving anything: the device is not there."""
         self._held = _NOT_ATTACHED
         self._safe_now = True
+        self._end_retry()
         guard, self._guard = self._guard, None
         if guard is not None:
             guard.end()
@@ -294,6 +302,24 @@ class Output(Generic[T]):
             if not self._outlived(lock):
                 self.readback.update(value)
 
+    def look_again(self) -> None:
+        """Find out what the hardware does, as its device answers again; its readback is BAD.
+
+        It is driven as it was. If the driver failed when it was last told something, nobody knows
+        what it should do: then it is made safe, or read if there is no safe value.
+        """
+        if self._held == _NOT_ATTACHED or (self.last is None and not self._failed):
+            return
+        try:
+            if not self._failed:
+                self._drive_again()
+            elif self.safe is not None:
+                self._make_safe()
+            elif self._read is not None:
+                self.read_again()
+        except RefusedError:
+            return  # the readback goes on to say why it is BAD
+
     # Writes
 
     def _admit(self, value: T) -> T | None:
@@ -311,7 +337,7 @@ class Output(Generic[T]):
                 self._make_safe()
             return
         fallback = self._guard.fall_back
-        self._write(lambda: None if self._held else fallback(), self.safe, urgent=True)
+        self._insist(lambda: None if self._held else fallback())
 
     def _make_safe(self) -> None:
         guard = self._guard
@@ -322,7 +348,29 @@ class Output(Generic[T]):
             return self.safe
 
         if guard is not None or self.safe is not None:
-            self._write(decide, self.safe, urgent=True, kept=False)
+            self._insist(decide, kept=False)
+
+    def _insist(self, decide: Callable[[], T | None], *, kept: bool = True) -> None:
+        """Drive what `decide` returns; if the driver fails, make it safe as soon as that works."""
+        try:
+            self._write(decide, self.safe, urgent=True, kept=kept)
+        except RefusedError:
+            if self.safe is not None and self._device.attached:
+                host = self._device.ctx.runtime
+                self._retry = self._retry or Retry(self.label, host, self._try_again)
+                self._retry.later()
+            raise
+
+    def _try_again(self) -> None:
+        try:
+            self._insist(lambda: None if self._retry is None else self.safe, kept=False)
+        except RefusedError:
+            return  # the readback says why it is BAD
+
+    def _end_retry(self) -> None:
+        retry, self._retry = self._retry, None
+        if retry is not None:
+            retry.end()
 
     def _write(
         self,
@@ -342,10 +390,12 @@ class Output(Generic[T]):
             with self._writing() as lock:
                 if self._held and not urgent:
                     raise self._held_safe(wanted, self._held)
-                value = decide()
+                value, retry = decide(), self._retry
                 if value is not None:
                     self.claim(value)
                     self._try_to_drive(lock, value, _ATTEMPTS if urgent else 1)
+                    if self._retry is retry:  # else it was to be safe while the driver was at work
+                        self._end_retry()
                     if guard is not None and kept:
                         guard.remember(value)
                 if self._held and self.safe is not None and value not in (None, self.safe):
@@ -392,6 +442,7 @@ class Output(Generic[T]):
                 if left or self._outlived(lock):
                     continue
                 text = describe(error)[0]
+                self._failed = True
                 self.readback.fail(f"the driver failed: {text}")
                 if self._guard is not None:
                     self._guard.drop()
@@ -408,6 +459,7 @@ class Output(Generic[T]):
     def _note(self, value: T, reported: T) -> None:
         """Note what is driven now, and what the hardware says."""
         self.readback.update(reported)
+        self._failed = False
         self._setpoint.set(value)
         self._safe_now = self.safe is None or value == self.safe
         if self._safe_now and self._interlocks is not None:
@@ -428,16 +480,6 @@ class Output(Generic[T]):
                 self._try_to_drive(lock, self.safe, _ATTEMPTS)
 
     # Interlocks
-
-    def _exclude(self, names: Sequence[str], host: Host) -> None:
-        """Let it and the outputs of these names exclude one another."""
-        if not names:
-            return
-        interlocks = host.outputs.join_interlocks()
-        interlocks.declare(self.label, names)
-        for name in names:
-            device, _, output = name.partition(".")
-            host.devices[device].outputs[output].join(interlocks)
 
     def _find_interlocks(self, host: Host) -> None:
         known = host.outputs.interlocks

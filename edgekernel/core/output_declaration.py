@@ -35,6 +35,7 @@ class OutputDeclaration(Generic[T]):
         self._drives = ""
         self._reads = ""
         self._function: Callable[[T], T] | None = None
+        self._reader: Callable[[], T] | None = None
         self.check_safe(safe, "")
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -58,9 +59,9 @@ class OutputDeclaration(Generic[T]):
         self._drives = method.__name__
         return method
 
-    def drive_with(self, function: Callable[[T], T]) -> None:
-        """Let a function drive this output; for one that `Device.add_output` adds."""
-        self._function = function
+    def drive_with(self, function: Callable[[T], T], reader: Callable[[], T] | None = None) -> None:
+        """Let functions drive and read this output; for one that `Device.add_output` adds."""
+        self._function, self._reader = function, reader
 
     def read(self, method: D) -> D:
         """Mark the method that reads what the hardware does now, and changes nothing.
@@ -81,6 +82,8 @@ class OutputDeclaration(Generic[T]):
 
     def reader(self, device: Device) -> Callable[[], T] | None:
         """Return the method of this device that reads what the hardware does, if it has one."""
+        if self._reader is not None:
+            return self._reader
         return getattr(device, self._reads) if self._reads else None
 
     @property

@@ -143,7 +143,10 @@ class Reading(Generic[T]):
         """Fail if nothing was measured after a monotonic time; say whether that is a change."""
         with batch(), self._lock:
             at_ns, known = self._measured_at_ns, self._signal.peek().quality
-            if known is Quality.BAD or at_ns is None or at_ns > until_ns:
+            if at_ns is None or at_ns > until_ns:
+                return False
+            if known is Quality.BAD:
+                self._forget_held()
                 return False
             self._spoil(reason)
             return True
@@ -161,6 +164,12 @@ class Reading(Generic[T]):
             self._measured_at_ns = None
             if self._chain is not None:
                 self._chain.reset()
+
+    def _forget_held(self) -> None:
+        """Let no filter come out with what it holds back: that is stale as well."""
+        if self._chain is not None and self._chain.due_ns is not None:
+            self._chain.reset()
+            self._set_timer()
 
     def _spoil(self, reason: str) -> None:
         last = self._signal.peek().value

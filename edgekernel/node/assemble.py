@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 from types import ModuleType
@@ -109,7 +109,8 @@ def _make(
     try:
         device = planned.driver(planned.id, **arguments)
     except ValueError as error:
-        raise ConfigError(f"{plan.path.name}: devices.{planned.id}: {error}") from error
+        problems = error.problems if isinstance(error, ConfigError) else (str(error),)
+        raise ConfigError(*(_refused(plan, planned, arguments, p) for p in problems)) from error
     if planned.every_s is not None:
         device.every = planned.every_s
     device.depends = (*device.depends, *planned.providers)
@@ -122,6 +123,13 @@ def _make(
         raise ConfigError(*(f"{where}{problem}" for problem in error.problems)) from None
     planned.tuning.apply(device)
     return device
+
+
+def _refused(plan: Plan, planned: PlannedDevice, keys: Iterable[str], problem: str) -> str:
+    """Return what a driver says of its settings, with the key if that is what it begins with."""
+    key = problem.partition(":")[0].partition(".")[0]
+    between = "." if key in keys else ": "
+    return f"{plan.path.name}: devices.{planned.id}{between}{problem}"
 
 
 def _boundary(

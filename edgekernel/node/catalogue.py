@@ -41,7 +41,8 @@ def describe_driver(name: str) -> dict[str, Any]:
 def _settings(driver: type[Device]) -> Iterator[dict[str, Any]]:
     boundaries = boundary_parameters(driver)
     model = settings_model(driver, boundaries)
-    properties = model.model_json_schema().get("properties", {})
+    whole = model.model_json_schema()
+    properties = _without_references(whole.get("properties", {}), whole.get("$defs", {}))
     for key, field in model.model_fields.items():
         setting: dict[str, Any] = {"name": key, "required": field.is_required()}
         if key in boundaries:
@@ -49,6 +50,18 @@ def _settings(driver: type[Device]) -> Iterator[dict[str, Any]]:
         schema = properties.get(key, {})
         setting.update({k: v for k, v in schema.items() if k != "title"})
         yield setting
+
+
+def _without_references(schema: Any, definitions: dict[str, Any]) -> Any:
+    """Return a schema in which what it refers to stands in its place."""
+    if isinstance(schema, list):
+        return [_without_references(each, definitions) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        found = definitions[schema["$ref"].removeprefix("#/$defs/")]
+        schema = {**found, **{key: value for key, value in schema.items() if key != "$ref"}}
+    return {key: _without_references(value, definitions) for key, value in schema.items()}
 
 
 def _signals(driver: type[Device]) -> Iterator[dict[str, Any]]:

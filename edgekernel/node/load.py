@@ -9,7 +9,7 @@ writes to outputs, the processor's own time, and other processes on the bus.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from edgekernel.backends.metered import Meter, MeteredBackend
 from edgekernel.backends.sim import SimBackend
@@ -19,9 +19,9 @@ from edgekernel.core.errors import describe
 from edgekernel.core.runtime import Runtime
 from edgekernel.hal.address import BusAddress, OneWireAddress, SpiAddress
 from edgekernel.node.assemble import assemble
-from edgekernel.node.document import SimTable
 from edgekernel.node.plan import Plan
 from edgekernel.node.planned import PlannedDevice
+from edgekernel.node.rehearsal import devices_alone
 from edgekernel.node.simulate import plug_chips
 from edgekernel.sim.clock import SimClock
 
@@ -118,7 +118,7 @@ def measure_load(plan: Plan) -> tuple[BusLoad, ...]:
     clock = SimClock()
     meter = Meter(clock)
     backend = SimBackend(clock)
-    simulated = _devices_alone(plan)
+    simulated = devices_alone(plan)
     try:
         metered = MeteredBackend(backend, meter, plan.speed_hz)
         runtime = assemble(simulated, metered, clock, Runtime)
@@ -151,14 +151,6 @@ def _ask(clock: SimClock, polls: _Polls) -> bool:
     done = len(polls.done)
     polls.device.poll_at(clock.monotonic_ns())
     return clock.run_until(lambda: len(polls.done) > done, _ONE_POLL_S)
-
-
-def _devices_alone(plan: Plan) -> Plan:
-    """Return the plan with nothing but the devices, none of which keeps the node from starting."""
-    node = plan.document.node.model_copy(update={"app": None})
-    document = plan.document.model_copy(update={"node": node, "sim": SimTable(), "mqtt": None})
-    devices = tuple(replace(device, optional=True) for device in plan.devices)
-    return replace(plan, document=document, devices=devices)
 
 
 def _buses(plan: Plan) -> dict[str, str]:

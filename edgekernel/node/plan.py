@@ -16,9 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from edgekernel.core.device import Device
 from edgekernel.core.errors import ConfigError
-from edgekernel.hal.address import (
-    ProvidedLine,
-)
+from edgekernel.hal.address import ProvidedLine
 from edgekernel.hal.gpio import DigitalInput, DigitalOutput, PwmOutput
 from edgekernel.hal.i2c import I2CBus
 from edgekernel.hal.onewire import OneWireBus
@@ -190,7 +188,7 @@ def _plan_device(
     try:
         values = model.model_validate(written)
     except ValidationError as error:
-        known = [*model.model_fields, *DeviceTable.model_fields]
+        known = list(dict.fromkeys([*model.model_fields, *DeviceTable.model_fields]))
         found = (f".{key}: {text}" for key, text in explain(error, known))
         raise ConfigError(*found, *problems) from None
     settings = {name: getattr(values, name) for name in model.model_fields}
@@ -242,6 +240,12 @@ def _address(
     provider, _, provided = name.partition(":")
     if provider in document.devices:
         return _provided(document.devices[provider].driver, kind, provider, provided)
+    providers = [id for id, each in document.devices.items() if _line_names(each.driver)]
+    if provided and provider not in board.headers and providers:
+        there = did_you_mean(provider, [*board.headers, *providers])
+        raise ConfigError(
+            f'"{name}": there is no header and no device with lines "{provider}"; {there}'
+        )
     line = board.line(name)
     if line.name in board.reserved:
         raise ConfigError(f'"{name}" is reserved on {board.id}: {board.reserved[line.name]}')
@@ -253,9 +257,8 @@ def _address(
 def _provided(driver: str, kind: type, provider: str, line: str) -> ProvidedLine:
     """Find a line of another device. Raises ConfigError that says what there is instead."""
     name = f'"{provider}:{line}"'
-    try:
-        names: tuple[str, ...] = getattr(load_driver(driver), "line_names", ())
-    except ConfigError:
+    names = _line_names(driver)
+    if names is None:
         return ProvidedLine(provider, line)  # what is wrong is told at the provider
     if not names:
         raise ConfigError(f"{name}: the device {provider} ({driver}) has no lines of its own")
@@ -264,3 +267,12 @@ def _provided(driver: str, kind: type, provider: str, line: str) -> ProvidedLine
     if kind is PwmOutput:
         raise ConfigError(f"{name}: a line of {provider} is switched on and off; it has no PWM")
     return ProvidedLine(provider, line)
+
+
+def _line_names(driver: str) -> tuple[str, ...] | None:
+    """Return which lines devices with a driver provide; None if there is no such driver."""
+    try:
+        found: tuple[str, ...] = getattr(load_driver(driver), "line_names", ())
+    except ConfigError:
+        return None
+    return found

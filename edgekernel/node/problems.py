@@ -72,7 +72,7 @@ def _without_secrets(value: Any) -> Any:
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location)
+    return ".".join(str(part) for part in location if part != "[key]")  # what is wrong is a key
 
 
 def _sentence(detail: ErrorDetails, known: list[str]) -> str:

@@ -62,11 +62,11 @@ def scan(
         except BoundaryError as error:
             problems.append(str(error))
             continue
-        answering = {place.address for place in found}
+        answering = {place.device for place in found}
         missing = [
             Place(bus.name, address, False, (driver,), False, device)
             for address, (device, driver) in expected.items()
-            if address not in answering
+            if device not in answering
         ]
         places += sorted([*found, *missing], key=lambda place: place.address)
     return Survey(tuple(places), tuple(problems))
@@ -90,8 +90,10 @@ def _ask(
     onewire.open()
     try:
         for rom in onewire.search():
-            device = expected.get(rom, expected.get("", ("",)))[0]
             drivers = tuple(_of_family().get(rom.partition("-")[0], ()))
+            device, driver = expected.get(rom) or expected.get("", ("", ""))
+            if rom not in expected and drivers and driver not in drivers:
+                device = ""  # the only chip that is expected is one of another kind
             yield Place(onewire.name, rom, True, drivers, bool(drivers), device)
     finally:
         onewire.close()

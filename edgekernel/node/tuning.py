@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from edgekernel.core.device import Device
@@ -77,6 +77,17 @@ class Tuning:
             stale_s = self.stale_s if own.stale_s is None else own.stale_s
             if stale_s is not None:
                 reading.stale_s = stale_s
+
+
+def hasty(devices: Mapping[str, Device]) -> Iterator[str]:
+    """Say which readings would be stale between two polls, however well these go."""
+    for id, device in devices.items():
+        for name, reading in device.readings.items():
+            if device.polled and reading.stale_s is not None and reading.stale_s < device.every:
+                yield (
+                    f"devices.{id}.readings.{name}.stale: {reading.stale_s:g} s is shorter than "
+                    f"every ({device.every:g} s): it would be BAD before the next poll"
+                )
 
 
 def declared_types(driver: type[Device]) -> dict[str, type]:

@@ -40,6 +40,19 @@ def test_devices_as_json() -> None:
     assert (address["required"], address["default"], address["enum"]) == (False, 0x76, [0x76, 0x77])
 
 
+def test_settings_that_are_tables() -> None:
+    """Of a table whose entries are tables the keys of those are told, nothing is left to look up
+    elsewhere."""
+    text = invoke("devices", "--json").stdout
+    assert "$ref" not in text
+    (modbus,) = [each for each in json.loads(text) if each["name"] == "modbus_rtu"]
+    (readings,) = [each for each in modbus["settings"] if each["name"] == "readings"]
+    (table,) = [each for each in readings["anyOf"] if each["type"] == "object"]
+    register = table["additionalProperties"]
+    assert register["properties"]["address"]["maximum"] == 65535
+    assert register["required"] == ["address"]
+
+
 def test_every_driver_describes_itself() -> None:
     """Every driver has a summary of one sentence and a description."""
     for entry in listed("devices").values():

@@ -58,3 +58,26 @@ def test_last_events_are_visible(tmp_path: Path) -> None:
     last_picture = drawn.rpartition("MQTT broker: ")[2]
     assert "satellites" in last_picture
     assert re.search(r"\d\d:\d\d:\d\d  [a-z]+\.[a-z]+", last_picture)
+
+
+def test_quality_is_visible(tmp_path: Path) -> None:
+    """A value that is not GOOD has its reason beside it, of readings and of outputs."""
+    (tmp_path / "blind.py").write_text(
+        "from edgekernel import Process, Runtime\n\n\n"
+        "class Blind(Process):\n"
+        '    name = "blind"\n\n'
+        "    def start(self, ctx):\n"
+        '        ctx.devices["fan"].power.readback.fail("the contact is welded")\n\n\n'
+        "def setup(runtime: Runtime) -> None:\n"
+        "    runtime.register(Blind())\n"
+    )
+    node = tmp_path / "node.toml"
+    node.write_text(
+        '[node]\nname = "shed-1"\nboard = "sim"\napp = "blind"\n\n'
+        '[devices.fan]\ndriver = "relay"\npin = "GPIO17"\n\n'
+        '[devices.yard]\ndriver = "pir"\npin = "GPIO27"\n\n'
+        f'[mqtt]\nhost = "127.0.0.1"\nport = {free_port()}\n'
+    )
+    drawn = pictures(node, 130, 46)
+    assert re.search(r"fan +power +- .*the contact is welded", drawn)
+    assert re.search(r"yard +motion +off .*warming up", drawn)

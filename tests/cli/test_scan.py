@@ -53,6 +53,20 @@ def test_a_chip_that_says_what_it_is(node: Path) -> None:
     assert (found["board"], found["problems"]) == ("sim", [])
 
 
+@pytest.mark.parametrize("rom", ["", 'rom = "28-0316a2795bff"'])
+def test_a_sensor_on_one_wire(tmp_path: Path, rom: str) -> None:
+    """A 1-Wire chip is named by its family, and is the device of the node file that names its ROM
+    code, or needs none as the only one."""
+    path = tmp_path / "node.toml"
+    pond = f'[devices.pond]\ndriver = "ds18b20"\nbus = "w1"\n{rom}\n'
+    path.write_text(f'[node]\nname = "bench"\nboard = "sim"\n{pond}', encoding="utf-8")
+    result = invoke("--node", str(path), "--sim", "--json")
+    (place,) = json.loads(result.stdout)["places"]
+    assert (place["address"], place["answers"]) == ("28-0316a2795bff", True)
+    assert (place["device"], place["drivers"]) == ("pond", ["ds18b20"])
+    assert result.exit_code == 0
+
+
 def test_as_text(node: Path) -> None:
     """For people: a row for each address and how many have answered."""
     result = invoke("--node", str(node), "--sim")

@@ -24,6 +24,7 @@ from edgekernel.core.errors import (
     ConfigError,
     InvalidValueError,
     LifecycleError,
+    UnavailableError,
 )
 
 MakeRuntime = Callable[..., Runtime]
@@ -142,6 +143,70 @@ def test_online_and_offline_are_told_on_change(attached: tuple[Heater, list[Mess
         heater.temperature.get()
     heater.set_online()
     assert said == [message.DeviceOffline("heater", "unplugged"), message.DeviceOnline("heater")]
+
+
+def test_readbacks_of_a_device_that_is_offline(
+    attached: tuple[Heater, list[Message]],
+) -> None:
+    """Nobody knows what the outputs of a device do that does not answer: their readbacks are BAD
+    until it answers again; then they are driven as they were."""
+    heater, _ = attached
+    heater.power.set(True)
+    heater.set_offline("unplugged")
+    assert heater.power.readback.sample.reason == "offline: unplugged"
+    assert heater.power.setpoint is True
+    heater.steps.clear()
+    heater.set_online()
+    assert heater.steps == ["drive True"]
+    assert heater.power.value is True
+
+
+def test_an_output_that_failed_is_safe_when_its_device_is_back(
+    attached: tuple[Heater, list[Message]],
+) -> None:
+    """Of an output whose last write failed nobody knows the state: it is safe when the device
+    answers again, and its readback is no longer BAD."""
+    heater, _ = attached
+    heater.power.set(True)
+    heater.failing["drive"] = OSError("no answer")
+    heater.set_offline("no answer")
+    with pytest.raises(UnavailableError):
+        heater.power.set(False)
+    heater.set_online()
+    assert not heater.power.is_safe
+    heater.set_offline("no answer")
+    heater.failing.clear()
+    heater.set_online()
+    assert (heater.power.setpoint, heater.power.value, heater.power.is_safe) == (False, False, True)
+
+
+class Carrier(Heater):
+    """A device on which others hang."""
+
+    carries = True
+
+
+def test_a_device_is_offline_with_what_carries_it(make_runtime: MakeRuntime) -> None:
+    """A device that nobody polls is offline while any of what carries it is, and is back with the
+    last of them; so is one that is carried by that one."""
+    runtime = make_runtime()
+    ids = ("left", "right", "both", "behind", "other")
+    left, right, both, behind, other = (Carrier(id) for id in ids)
+    both.depends, behind.depends = ("left", "right"), ("both",)
+    for device in (left, right, both, behind, other):
+        runtime.register(device)
+    runtime.boot()
+    left.set_offline("gone")
+    right.set_offline("gone too")
+    assert [each.online for each in (both, behind, other)] == [False, False, True]
+    left.set_online()
+    assert [each.online for each in (both, behind)] == [False, False]
+    right.set_online()
+    assert [each.online for each in (both, behind)] == [True, True]
+    both.set_offline("its own trouble")
+    left.set_offline("gone")
+    left.set_online()
+    assert not both.online
 
 
 def test_readings_are_bad_after_detach(attached: tuple[Heater, list[Message]]) -> None:

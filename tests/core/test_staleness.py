@@ -17,6 +17,7 @@ from edgekernel import (
     Quality,
     Runtime,
     effect,
+    filters,
     message,
     reading,
 )
@@ -394,3 +395,19 @@ def test_a_limit_that_is_none_is_refused(seconds: float) -> None:
         reading(int, stale_s=seconds)
     with pytest.raises(ConfigError, match=r"door\.closed: stale_s is"):
         Contact("door").closed.stale_s = seconds
+
+
+def test_what_a_filter_holds_back_is_stale_too(sim: Simulation) -> None:
+    """A value that a filter lets out later than the stale limit is not let out at all."""
+    runtime, sensor = sim.runtime(), Sensor()
+    sensor.a.stale_s = 10
+    sensor.a.filters = [filters.Debounce(60)]
+    runtime.register(sensor)
+    runtime.boot()
+    sim.advance(1)
+    sensor.measures = []
+    told: list[Quality] = []
+    seen = Effect(lambda: told.append(sensor.a.quality))
+    sim.advance(200)
+    assert told == [Quality.BAD]
+    seen.dispose()

@@ -178,3 +178,20 @@ def test_change_during_a_change_is_told_after_it(
     assert [pressed for pressed, _ in told(events)] == [True, False]
     assert button.pressed.value is False
     effect.dispose()
+
+
+@pytest.mark.parametrize("debounce", [0.0, 0.02])
+def test_a_button_that_nobody_presses_is_not_stale(
+    clock: SimClock, backend: SimBackend, boot: Boot, debounce: float
+) -> None:
+    """Each poll that finds the button as it was renews its reading, so that a stale limit tells
+    of an input that fails, not of a button that nobody presses."""
+    button = Button("door", pin=backend.digital_input(LINE), debounce=debounce)
+    button.pressed.stale_s = 30
+    backend.line("GPIO27").drive(True)
+    boot(button)
+    clock.advance(300)
+    assert button.pressed.value is False
+    backend.line("GPIO27").drive(False)
+    clock.advance(300)
+    assert button.pressed.value is True

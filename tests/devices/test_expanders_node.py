@@ -13,9 +13,11 @@ from edgekernel_devices.button import ButtonPressed, ButtonReleased
 from edgekernel_devices.led import Led
 from edgekernel_devices.relay import Relay
 
-from edgekernel import Effect, Event, Message, Runtime, message
+from edgekernel import Effect, Event, Message, Quality, Runtime, UnavailableError, message
+from edgekernel.backends.sim import SimI2CBus
 from edgekernel.cli import main
 from edgekernel.node import make_plan
+from edgekernel.node.buses import Bus
 from edgekernel.node.simulate import assemble_simulated
 from edgekernel.sim import SimClock
 from edgekernel.sim.bench import Bench
@@ -272,3 +274,30 @@ def test_an_outage_of_an_expander_is_quiet(node: Node, clock: SimClock) -> None:
         clock.advance(600)
         effect.dispose()
         assert len(seen) == 1
+
+
+def test_devices_on_an_expander_that_is_away(node: Node, clock: SimClock) -> None:
+    """While an expander does not answer so is every device on its lines: no readback claims to
+    know what a relay does. They are back with it, and a relay that could not be switched is off."""
+    runtime, bench, _ = node
+    with runtime:
+        lamp, door, sign = (runtime.devices[id] for id in ("lamp", "door", "sign"))
+        assert isinstance(lamp, Relay)
+        assert isinstance(sign, Led)
+        lamp.power.set(True)
+        sign.light.set(True)
+        part, chip = runtime.devices["i2c1"], bench.chip("io")
+        assert isinstance(part, Bus)
+        bus = part.bus
+        assert isinstance(bus, SimI2CBus)
+        bus.unplug(0x20)
+        clock.advance(3)
+        assert (lamp.online, door.online, sign.online) == (False, False, True)
+        assert lamp.power.readback.quality is Quality.BAD
+        assert door.readings["pressed"].quality is Quality.BAD
+        with pytest.raises(UnavailableError):
+            lamp.power.set(False)
+        bus.plug(0x20, chip)
+        clock.advance(70)
+        assert (lamp.online, door.online) == (True, True)
+        assert (lamp.power.value, lamp.power.setpoint, sign.light.value) == (False, False, True)

@@ -14,7 +14,7 @@ from edgekernel.sim import SimClock
 PORT = PortAddress("uart0", "/dev/serial0")
 OTHER = PortAddress("uart1", "/dev/ttyAMA1")
 GGA = b"$GPGGA,092725.00,4717.11399,N,00833.91590,E,1,08,1.01,499.6,M,48.0,M,,*5B\r\n"
-RMC = b"$GPRMC,083559.00,A,4717.11437,N,00833.91522,E,10.000,77.52,091202,,,A*63\r\n"
+RMC = b"$GPRMC,083559.00,A,4717.11437,N,00833.91522,E,10.000,77.52,091202,,,A*62\r\n"
 
 Boot = Callable[..., Runtime]
 
@@ -218,3 +218,18 @@ def test_any_split_gives_the_same(clock: SimClock, backend: SimBackend, boot: Bo
         assert split.rejected == whole.rejected
 
     check()
+
+
+def test_one_kind_of_sentence_stays_away(clock: SimClock, backend: SimBackend, boot: Boot) -> None:
+    """What a sentence said that does not come any more is BAD; what the others say is not."""
+    gps, script = plugged(backend)
+    boot(gps)
+    clock.advance(1)
+    script.out = GGA + RMC
+    clock.advance(2)
+    assert gps.speed.quality is Quality.GOOD
+    for _ in range(15):
+        script.out = GGA
+        clock.advance(1)
+    assert "stale" in gps.speed.sample.reason
+    assert (gps.online, gps.latitude.quality, gps.fix.value) == (True, Quality.GOOD, True)

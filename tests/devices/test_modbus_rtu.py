@@ -5,17 +5,12 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from edgekernel_devices.modbus_rtu import (
-    ModbusRTU,
-    ModbusUnits,
-    OutputRegister,
-    Register,
-    crc16,
-)
+from edgekernel_devices._modbus_units import ModbusUnits, crc16
+from edgekernel_devices.modbus_rtu import ModbusRTU, OutputRegister, Register
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekernel import ConfigError, InvalidValueError, Quality, Runtime, UnavailableError
+from edgekernel import ConfigError, InvalidValueError, Limits, Quality, Runtime, UnavailableError
 from edgekernel.backends.sim import SimBackend
 from edgekernel.hal import SerialPort
 from edgekernel.hal.address import PortAddress
@@ -160,6 +155,56 @@ def test_output_refused(port: SerialPort, units: ModbusUnits, boot: Boot) -> Non
         UnavailableError, match=r"holding 9 \(speed\): exception 6 \(server device busy\)"
     ):
         outputs["speed"].set(1)
+
+
+def test_readbacks_are_read(
+    clock: SimClock, port: SerialPort, units: ModbusUnits, boot: Boot
+) -> None:
+    """A readback follows what the unit has: after it lost its supply, or was switched by hand."""
+    fan = OutputRegister(address=3, kind="coil", safe=False)
+    level = OutputRegister(address=7, safe=0, scale=0.5)
+    device = ModbusRTU("box", port=port, outputs={"fan": fan, "level": level})
+    boot(device)
+    outputs: dict[str, Any] = {**device.outputs}
+    outputs["fan"].set(True)
+    outputs["level"].set(20.5)
+    clock.advance(1.5)
+    assert (outputs["fan"].value, outputs["level"].value) == (True, 20.5)
+    units.coil[3], units.holding[7] = 0, 12
+    clock.advance(1)
+    assert (outputs["fan"].value, outputs["level"].value) == (False, 6.0)
+    assert (outputs["fan"].setpoint, outputs["level"].setpoint) == (True, 20.5)
+
+
+def test_readbacks_of_a_unit_that_is_silent(
+    clock: SimClock, port: SerialPort, units: ModbusUnits, boot: Boot
+) -> None:
+    """While a unit does not answer its readbacks are BAD, also if another one on the line does."""
+    fan = OutputRegister(address=3, kind="coil", safe=False, unit_id=9)
+    meter = Register(address=1, unit_id=4)
+    device = ModbusRTU("box", port=port, outputs={"fan": fan}, readings={"meter": meter})
+    boot(device)
+    (output,) = device.outputs.values()
+    units.unit_ids = {4}
+    clock.advance(3)
+    assert device.online
+    assert "no answer" in output.readback.sample.reason
+    units.unit_ids = None
+    clock.advance(3)
+    assert output.value is False
+
+
+def test_taken_over_as_it_is(
+    clock: SimClock, port: SerialPort, units: ModbusUnits, boot: Boot
+) -> None:
+    """P8: an output that begins as it is writes nothing, and says what the unit has."""
+    units.coil[3] = 0xFF00
+    fan = OutputRegister(address=3, kind="coil", safe=False)
+    device = ModbusRTU("box", port=port, outputs={"fan": fan})
+    device.outputs["fan"].limits = Limits(initial="as-is")
+    boot(device)
+    assert device.outputs["fan"].value is True
+    assert units.coil == {3: 0xFF00}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 from edgekernel_devices.ultrasonic import Ultrasonic, UltrasonicTarget
@@ -85,3 +86,18 @@ def test_no_sensor(clock: SimClock, boot: Boot, level: Ultrasonic) -> None:
     clock.advance(2)
     assert not level.online
     assert "no echo pulse: check wiring and supply" in level.distance.sample.reason
+
+
+def test_no_more_than_one_measurement_in_60_ms(
+    clock: SimClock, backend: SimBackend, boot: Boot, level: Ultrasonic, target: UltrasonicTarget
+) -> None:
+    """However often it is polled, the next pulse waits for the echoes of the last one."""
+    triggers_s: list[float] = []
+    backend.line("GPIO23").watch(lambda on: triggers_s.append(clock.monotonic()) if on else None)
+    target.distance_m = 0.1
+    level.every = 0.001
+    boot(level)
+    clock.advance(1)
+    assert 15 <= len(triggers_s) <= 17
+    assert min(b - a for a, b in pairwise(triggers_s)) >= 0.06
+    assert level.distance.quality is Quality.GOOD

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from edgekernel_devices.modbus_rtu import ModbusRTU, ModbusUnits, OutputRegister, Register
+from edgekernel_devices._modbus_units import ModbusUnits
+from edgekernel_devices.modbus_rtu import ModbusRTU, OutputRegister, Register
 from pymodbus.client import ModbusSerialClient
 
 from edgekernel import Runtime

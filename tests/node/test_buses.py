@@ -36,7 +36,7 @@ class Dac(Device):
     def __init__(self, id: str, bus: I2CBus) -> None:
         super().__init__(id)
         self._bus = bus
-        self.depends = (bus.name,)
+        self.depends = self.providers = (bus.name,)
 
     def connect(self) -> None:
         """Take the bus into use."""
