@@ -22,6 +22,7 @@ from edgekernel.core.errors import (
 )
 from edgekernel.core.readback import Readback
 from edgekernel.core.retry import Retry
+from edgekernel.core.sample import Quality
 from edgekernel.core.signals import Signal, batch
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Output(Generic[T]):
         self._interlocks: Interlocks | None = None
         self._initial: T | None = None
         self._failed = False  # the driver, when it was last told something
+        self._away = False  # its device, so that nobody knows what the hardware does
         self._retry: Retry | None = None  # while it is to be safe, and its driver failed
 
     @property
@@ -243,6 +245,7 @@ class Output(Generic[T]):
         """Refuse every later `set` without driving anything: the device is not there."""
         self._held = _NOT_ATTACHED
         self._safe_now = True
+        self._away = False
         self._end_retry()
         guard, self._guard = self._guard, None
         if guard is not None:
@@ -302,13 +305,23 @@ class Output(Generic[T]):
             if not self._outlived(lock):
                 self.readback.update(value)
 
-    def look_again(self) -> None:
-        """Find out what the hardware does, as its device answers again; its readback is BAD.
+    def lose(self, reason: str) -> None:
+        """Hear that its device does not answer; a readback that is BAD already has its own reason.
 
-        It is driven as it was. If the driver failed when it was last told something, nobody knows
-        what it should do: then it is made safe, or read if there is no safe value.
+        Whatever is set meanwhile is tried all the same.
         """
-        if self._held == _NOT_ATTACHED or (self.last is None and not self._failed):
+        if self._away or self._failed or self.readback.peek_sample().quality is not Quality.BAD:
+            self._away = True
+            self.readback.fail(reason)
+
+    def look_again(self) -> None:
+        """Hear that its device answers again: it is driven as it was.
+
+        If the driver failed when it was last told something, nobody knows what it should do: then
+        it is made safe, or read if there is no safe value.
+        """
+        away, self._away = self._away, False
+        if not away or self._held == _NOT_ATTACHED:
             return
         try:
             if not self._failed:
