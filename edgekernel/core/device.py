@@ -287,7 +287,7 @@ class Device:
         for reading in self.readings.values():
             reading.fail(f"offline: {error}")
         for output in self.outputs.values():
-            output.readback.fail(f"offline: {error}")
+            output.lose(f"offline: {error}")
         if self._online:
             self._online = False
             self.ctx.emit(message.DeviceOffline(self.id, error))

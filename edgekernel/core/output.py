@@ -22,6 +22,7 @@ from edgekernel.core.errors import (
 )
 from edgekernel.core.readback import Readback
 from edgekernel.core.retry import Retry
+from edgekernel.core.sample import Quality
 from edgekernel.core.signals import Signal, batch
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Output(Generic[T]):
         self._interlocks: Interlocks | None = None
         self._initial: T | None = None
         self._failed = False  # the driver, when it was last told something
+        self._away = False  # its device, so that nobody knows what the hardware does
         self._retry: Retry | None = None  # while it is to be safe, and its driver failed
 
     @property
@@ -96,8 +98,8 @@ class Output(Generic[T]):
     def limits(self, limits: Limits | None) -> None:
         if self._device.attached:
             raise LifecycleError(f"{self.label}: limits are set before the device is attached")
-        if limits is not None and (found := self._problems(limits)):
-            raise ConfigError(*found)
+        if limits is not None and (found := self.mistakes(limits)):
+            raise ConfigError(*(f"{self.label}: limits.{key}: {text}" for key, text in found))
         self._limits = limits
 
     def mistakes(self, limits: Limits) -> list[tuple[str, str]]:
@@ -110,20 +112,16 @@ class Output(Generic[T]):
         found = mistakes(limits, self.values, self.label, can_read=self._read is not None)
         return [*found, *without_safe(limits, self.values, self.safe)]
 
-    def _problems(self, limits: Limits) -> list[str]:
-        return [f"{self.label}: limits.{key}: {text}" for key, text in self.mistakes(limits)]
-
     def check(self, devices: Mapping[str, Device]) -> list[ConfigError]:
         """Return what is wrong with its limits among these devices."""
         if self._limits is None:
             return []
-        found = self._problems(self._limits)
+        found = self.mistakes(self._limits)
         if not found and self._limits.interlock:
             from edgekernel.core.interlocks import wrong_names  # few outputs have some
 
-            wrong = wrong_names(self._limits.interlock, devices)
-            found = [f"{self.label}: limits.interlock: {each}" for each in wrong]
-        return [ConfigError(each) for each in found]
+            found = [("interlock", each) for each in wrong_names(self._limits.interlock, devices)]
+        return [ConfigError(f"{self.label}: limits.{key}: {text}") for key, text in found]
 
     @property
     def setpoint(self) -> T | None:
@@ -198,21 +196,21 @@ class Output(Generic[T]):
 
     def prepare(self, host: Host) -> None:
         """Decide what it begins with, before `connect`. Raises ConfigError for wrong limits."""
-        self._initial = self.safe
-        if self._limits is not None:
-            from edgekernel.core.output_guard import Guard  # few outputs have limits
-
+        limits, self._initial = self._limits, self.safe
+        if limits is not None:
             if problems := self.check(host.devices):
                 raise ConfigError(*map(str, problems))
-            if self._limits.interlock:
+            if limits.interlock:
                 from edgekernel.core.interlocks import exclude  # few outputs have some
 
-                exclude(self.label, self._limits.interlock, host)
-            self._find_interlocks(host)
-            self._guard = Guard(self, self._limits, host)
+                exclude(self.label, limits.interlock, host)
+        known = host.outputs.interlocks
+        self._interlocks = known if known is not None and known.concern(self.label) else None
+        if limits is not None:
+            from edgekernel.core.output_guard import Guard  # few outputs have limits
+
+            self._guard = Guard(self, limits, host)
             self._initial = self._guard.begin()
-        else:
-            self._find_interlocks(host)
         self._safe_now = self.safe is None or self._initial == self.safe
 
     def release(self) -> None:
@@ -223,7 +221,7 @@ class Output(Generic[T]):
         if guard is not None and guard.takes_over:
             self._take_over(guard)
         elif self._initial is not None:
-            self._write(partial(_given, self._initial), self._initial, kept=False)
+            self._write(lambda: self._initial, self._initial, kept=False)
         if guard is not None:
             with self._writing():
                 guard.begun()
@@ -243,6 +241,7 @@ class Output(Generic[T]):
         """Refuse every later `set` without driving anything: the device is not there."""
         self._held = _NOT_ATTACHED
         self._safe_now = True
+        self._away = False
         self._end_retry()
         guard, self._guard = self._guard, None
         if guard is not None:
@@ -302,13 +301,23 @@ class Output(Generic[T]):
             if not self._outlived(lock):
                 self.readback.update(value)
 
-    def look_again(self) -> None:
-        """Find out what the hardware does, as its device answers again; its readback is BAD.
+    def lose(self, reason: str) -> None:
+        """Hear that its device does not answer; a readback that is BAD already has its own reason.
 
-        It is driven as it was. If the driver failed when it was last told something, nobody knows
-        what it should do: then it is made safe, or read if there is no safe value.
+        Whatever is set meanwhile is tried all the same.
         """
-        if self._held == _NOT_ATTACHED or (self.last is None and not self._failed):
+        if self._away or self._failed or self.readback.peek_sample().quality is not Quality.BAD:
+            self._away = True
+            self.readback.fail(reason)
+
+    def look_again(self) -> None:
+        """Hear that its device answers again: it is driven as it was.
+
+        If the driver failed when it was last told something, nobody knows what it should do: then
+        it is made safe, or read if there is no safe value.
+        """
+        away, self._away = self._away, False
+        if not away or self._held == _NOT_ATTACHED:
             return
         try:
             if not self._failed:
@@ -479,12 +488,6 @@ class Output(Generic[T]):
             elif self.safe is not None:
                 self._try_to_drive(lock, self.safe, _ATTEMPTS)
 
-    # Interlocks
-
-    def _find_interlocks(self, host: Host) -> None:
-        known = host.outputs.interlocks
-        self._interlocks = known if known is not None and known.concern(self.label) else None
-
     def join(self, interlocks: Interlocks) -> None:
         """Let it be excluded by an output that names it; also while its device is attached."""
         with self._writing():
@@ -494,7 +497,3 @@ class Output(Generic[T]):
 
     def __repr__(self) -> str:
         return f"<Output {self.label} setpoint={self._setpoint.peek()!r}>"
-
-
-def _given(value: T) -> T:
-    return value

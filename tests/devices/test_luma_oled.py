@@ -173,6 +173,23 @@ def test_unplugged_and_plugged_in_again(
     assert told[-2:] == [message.DeviceOffline, message.DeviceOnline]
 
 
+def test_a_drawing_is_back_too(
+    clock: SimClock, boot: Boot, bus: SimI2CBus, screen: LumaOled, chip: SSD1306Chip
+) -> None:
+    """What was drawn is shown again by a display that is plugged in again, and no text instead."""
+    boot(screen)
+    screen.text.set("before")
+    screen.draw(a_figure)
+    figure = seen(chip)
+    bus.unplug(0x3C)
+    clock.advance(6)
+    other = SSD1306Chip()
+    bus.plug(0x3C, other)
+    assert clock.run_until(lambda: screen.online, 120)
+    assert seen(other) == figure
+    assert screen.text.readback.sample.reason == "a drawing is shown"
+
+
 def test_attached_again(clock: SimClock, screen: LumaOled, chip: SSD1306Chip) -> None:
     """A display that another runtime attaches is set up anew, and empty."""
     for text in ("one", "two"):
