@@ -13,6 +13,7 @@ _COMMANDS = {
     "check": ("edgekernel.cli.check", "Check a node file without touching hardware."),
     "ctl": ("edgekernel.cli.ctl", "See and control the nodes on an MQTT broker."),
     "devices": ("edgekernel.cli.listing", "List the installed drivers."),
+    "journal": ("edgekernel.cli.journal", "Read what a node has recorded."),
     "run": ("edgekernel.cli.run", "Run a node, on its board or a simulated one."),
 }
 

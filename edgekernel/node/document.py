@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -28,6 +28,11 @@ def _seconds(value: Any) -> Any:
 
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400)]
 """Seconds, more than 0 and at most a day; in the file a number or a text such as "2s"."""
+
+
+Recorded = Literal["events", "bus", "commands", "outputs"]
+"""What a journal can hold: messages, what drivers and boundaries have said to one another,
+requests with their outcomes, and the changes of outputs."""
 
 
 def _module(name: str) -> str:
@@ -83,6 +88,39 @@ class MqttTable(_Table):
     keepalive: Annotated[Duration, AfterValidator(_keepalive)] = 30.0
 
 
+def _megabytes(size: float) -> float:
+    if not 1 <= size <= 1_000_000:
+        raise ValueError("a journal has 1 MB to 1000000 MB")
+    return size
+
+
+def _age(seconds: float) -> float:
+    if not 60 <= seconds <= 3650 * _UNITS["d"]:
+        raise ValueError("an age is 1min to 3650d")
+    return seconds
+
+
+def _commit(seconds: float) -> float:
+    if not 0.1 <= seconds <= 3600:
+        raise ValueError("a commit comes every 100ms to 1h")
+    return seconds
+
+
+class JournalTable(_Table):
+    """`[journal]`: what the node records of itself, where, and how much of that is kept."""
+
+    folder: str = Field(min_length=1)
+    """Beside the node file, unless it is absolute."""
+    max_mb: Annotated[float, AfterValidator(_megabytes)] = 64.0
+    """In millions of bytes."""
+    max_age: Annotated[float, BeforeValidator(_seconds), AfterValidator(_age)] | None = None
+    max_segments: int = Field(default=4096, ge=2, le=100_000)
+    commit: Annotated[float, BeforeValidator(_seconds), AfterValidator(_commit)] = 10.0
+    """Seconds until what was recorded survives a power cut, at most."""
+    compress: bool = True
+    what: list[Recorded] = Field(default=["events", "bus", "commands", "outputs"], min_length=1)
+
+
 class SimTable(_Table):
     """`[sim]`: what surrounds the node when it runs simulated."""
 
@@ -96,10 +134,12 @@ class NodeDocument(_Table):
     node: NodeTable
     devices: dict[str, DeviceTable] = Field(default_factory=dict)
     mqtt: MqttTable | None = None
+    journal: JournalTable | None = None
     sim: SimTable = Field(default_factory=SimTable)
 
 
 _TAKEN = {
+    "journal": "the journal",
     "mqtt": "the MQTT interface",
     "sim": "the simulated surroundings",
     "world": "the simulated world",
@@ -110,6 +150,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "node": NodeTable,
     "devices": DeviceTable,
     "mqtt": MqttTable,
+    "journal": JournalTable,
     "sim": SimTable,
 }
 

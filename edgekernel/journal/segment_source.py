@@ -1,0 +1,148 @@
+"""SegmentSource: reads the segments of a folder, whatever has become of them.
+
+Each block that is whole is read; what lies between blocks is counted. Records are numbered, so it
+is known how many are missing. It may read while the agent writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgekernel.journal.blocks import HEAD, Block, Damage, parse, read_blocks
+from edgekernel.journal.folder import SIGNATURE, segment_files
+from edgekernel.journal.protocol import Entry, Unreadable
+from edgekernel.journal.records import BootRecord, LostRecord, OpaqueRecord, Record
+
+
+class SegmentSource:
+    """Reads a journal's folder, the oldest record first."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._unreadable = Unreadable()
+
+    @property
+    def unreadable(self) -> Unreadable:
+        """What could not be read in the latest reading."""
+        return self._unreadable
+
+    def entries(
+        self, *, number: int = 0, since_ns: int | None = None, until_ns: int | None = None
+    ) -> Iterator[Entry]:
+        """Return the entries from a number on, and from and before a wall time.
+
+        Raises OSError if the folder cannot be read. A segment that goes meanwhile is passed over.
+        """
+        self._unreadable = unreadable = Unreadable()
+        for entry in _Reading(self._folder, number, unreadable).entries():
+            time_ns = entry.record.time_ns
+            unknown = time_ns == 0 and isinstance(entry.record, OpaqueRecord)
+            if since_ns is not None and (unknown or time_ns < since_ns):
+                continue
+            if until_ns is not None and (unknown or time_ns >= until_ns):
+                continue
+            yield entry
+
+    def __iter__(self) -> Iterator[Record]:
+        """Return the records."""
+        return (entry.record for entry in self.entries())
+
+
+class _Reading:
+    """One pass over the segments."""
+
+    def __init__(self, folder: Path, number: int, unreadable: Unreadable) -> None:
+        self._folder = folder
+        self._from = number
+        self._unreadable = unreadable
+        self._expected: int | None = number or None
+        self._boot = ""
+
+    def entries(self) -> Iterator[Entry]:
+        for path in self._files():
+            try:
+                data = path.read_bytes()
+            except FileNotFoundError:  # dropped by the agent meanwhile
+                continue
+            begin = len(SIGNATURE) if data.startswith(SIGNATURE) else 0
+            for found in read_blocks(data, begin):
+                if isinstance(found, Block):
+                    yield from self._of_block(found)
+                else:
+                    yield self._of_damage(found, path, len(data))
+
+    def _files(self) -> list[Path]:
+        """Return the segments in which the wanted records can be."""
+        files = segment_files(self._folder)
+        while len(files) > 1 and self._from:
+            following = _first_number(files[1])
+            if following is None or following > self._from:
+                break
+            del files[0]
+        return files
+
+    def _of_block(self, block: Block) -> Iterator[Entry]:
+        if block.repeated:
+            yield from self._of_repeated(block)
+            return
+        expected = block.number if self._expected is None else self._expected
+        if block.number > expected:
+            count = block.number - expected
+            self._unreadable.records += count
+            lost = LostRecord(block.monotonic_ns, block.wall_ns, count, "damaged or removed")
+            yield Entry(expected, lost)
+        end = block.number + block.count
+        if end > expected:  # else it was written twice, after a failure
+            yield from self._numbered(block, max(expected, self._from))
+        self._expected = max(end, expected)
+
+    def _numbered(self, block: Block, first: int) -> Iterator[Entry]:
+        for number, record in enumerate(block.records(), block.number):
+            if isinstance(record, BootRecord):
+                self._boot = record.boot_id
+            if number >= first:
+                self._unreadable.records += isinstance(record, OpaqueRecord)
+                yield Entry(number, record)
+
+    def _of_repeated(self, block: Block) -> Iterator[Entry]:
+        records = list(block.records())
+        boots = [record.boot_id for record in records if isinstance(record, BootRecord)]
+        if boots and boots[-1] != self._boot and not self._from:
+            self._boot = boots[-1]
+            yield from (Entry(None, record) for record in records)
+
+    def _of_damage(self, damage: Damage, path: Path, size: int) -> Entry:
+        self._unreadable.places += 1
+        self._unreadable.size += damage.size
+        what = "torn end" if damage.end == size else "damage"
+        where = f"{path.name}, from byte {damage.offset}"
+        reason = f"{what}: {damage.size} bytes of {where}, cannot be read"
+        return Entry(None, OpaqueRecord(0, 0, "", 0, reason, b""))
+
+
+def next_number(folder: Path) -> int:
+    """Return the number after the last record that can be read; raises OSError."""
+    for path in reversed(segment_files(folder)):
+        numbers = [
+            block.number + (0 if block.repeated else block.count)
+            for block in read_blocks(path.read_bytes())
+            if isinstance(block, Block)
+        ]
+        if numbers:
+            return max(numbers)
+    return 0
+
+
+def _first_number(path: Path) -> int | None:
+    """Return the number with which a segment begins, if its first block is whole."""
+    try:
+        with path.open("rb") as file:
+            begin = file.read(len(SIGNATURE) + HEAD.size)
+            if len(begin) < len(SIGNATURE) + HEAD.size:
+                return None
+            length = HEAD.unpack_from(begin, len(SIGNATURE))[4]
+            block = parse(begin + file.read(min(length, 1 << 20) + 4), len(SIGNATURE))
+    except FileNotFoundError:
+        return None
+    return None if block is None else block.number
