@@ -15,6 +15,8 @@ from edgekernel.journal.blocks import HEAD, MAGIC
 SIGNATURE = b"EKJRNL1\n"
 """The first bytes of a segment, for people and `file`; to read it they are not needed."""
 SUFFIX = ".ekj"
+FIRST = 1
+"""The number of the very first segment."""
 UNFINISHED = ".ekj-new"
 """The suffix of a segment that is being packed."""
 _LEAST = 1_000_000
@@ -87,7 +89,7 @@ class Folder:
 
     def begin(self) -> Segment:
         """Add a segment, whose file is not there yet."""
-        number = self.segments[-1].number + 1 if self.segments else 1
+        number = self.segments[-1].number + 1 if self.segments else FIRST
         made = Segment(number, self.path / f"{number:08}{SUFFIX}", 0, None)
         self.segments.append(made)
         return made

@@ -7,14 +7,16 @@ import json
 import platform
 import secrets
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekernel.core.clock import Clock
 from edgekernel.core.version import VERSION
 from edgekernel.journal.plain import arguments, plain
 from edgekernel.journal.records import BootRecord, ConfigRecord
 from edgekernel.journal.timekeeping import is_simulated
-from edgekernel.node.plan import Plan
+
+if TYPE_CHECKING:
+    from edgekernel.node.plan import Plan
 
 _HASH_DIGITS = 32
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgekernel.journal.blocks import HEAD, Block, Damage, parse, read_blocks
-from edgekernel.journal.folder import SIGNATURE, segment_files
+from edgekernel.journal.folder import FIRST, SIGNATURE, segment_files
 from edgekernel.journal.protocol import Entry, Unreadable
 from edgekernel.journal.records import BootRecord, LostRecord, OpaqueRecord, Record
 
@@ -60,7 +60,10 @@ class _Reading:
         self._boot = ""
 
     def entries(self) -> Iterator[Entry]:
-        for path in self._files():
+        files = self._files()
+        if files and int(files[0].stem) == FIRST and not self._from:
+            self._expected = 0  # nothing has been dropped yet
+        for path in files:
             try:
                 data = path.read_bytes()
             except FileNotFoundError:  # dropped by the agent meanwhile

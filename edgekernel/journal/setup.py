@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgekernel.core.clock import Clock
 from edgekernel.core.errors import ConfigError
@@ -10,8 +11,9 @@ from edgekernel.journal.folder import Limits
 from edgekernel.journal.part import Journal
 from edgekernel.journal.segment_sink import SegmentSink
 from edgekernel.journal.timekeeping import is_simulated
-from edgekernel.node.document import JournalTable
-from edgekernel.node.plan import Plan
+
+if TYPE_CHECKING:
+    from edgekernel.node.plan import Plan
 
 _MB = 1_000_000
 
@@ -23,6 +25,8 @@ def open_journal(plan: Plan, clock: Clock, folder: Path | None = None) -> Journa
     nothing is waited for until it is on the disk, and nothing is compressed: what is written is
     the same on every machine. Raises ConfigError if the folder cannot be used.
     """
+    from edgekernel.node.document import JournalTable
+
     table = plan.document.journal
     if table is None and folder is None:
         return None
