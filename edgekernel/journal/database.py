@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from edgekernel.journal.protocol import Entry, Unreadable
@@ -35,11 +35,14 @@ class DatabaseSink:
         """Open or make the database; raises OSError."""
         self._max_records = max_records
         self._waiting: list[tuple[str, int, int, str]] = []
-        try:
-            self._database = sqlite3.connect(path, check_same_thread=False)
-            self._database.executescript(f"PRAGMA journal_mode = WAL; {_SCHEMA}")
-        except sqlite3.Error as error:
-            raise OSError(f"{path}: {error}") from error
+        with ExitStack() as undo:
+            try:
+                self._database = sqlite3.connect(path, check_same_thread=False)
+                undo.callback(self._database.close)
+                self._database.executescript(f"PRAGMA journal_mode = WAL; {_SCHEMA}")
+            except sqlite3.Error as error:
+                raise OSError(f"{path}: {error}") from error
+            undo.pop_all()
 
     def write(self, record: Record) -> None:
         """Take a record; it is in the database after the next `flush`. Raises OSError."""
