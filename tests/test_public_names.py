@@ -14,6 +14,7 @@ PACKAGES = [
     "edgekernel.backends.linux",
     "edgekernel.backends.sim",
     "edgekernel.hal",
+    "edgekernel.journal",
     "edgekernel.mqtt",
     "edgekernel.node",
     "edgekernel.sim",

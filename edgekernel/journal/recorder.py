@@ -62,7 +62,6 @@ class Recorder:
 
     def start(self) -> None:
         """Begin to write, what waits at once."""
-        self._wake.set()
         self._thread = self._clock.Thread(self._run, "edgekernel:journal")
         self._thread.start()
 
@@ -95,11 +94,12 @@ class Recorder:
         return not thread.is_alive()
 
     def _run(self) -> None:
-        while not self._closing.is_set():
-            self._wake.wait(self._commit_s)
+        least_s = min(_LEAST_S, self._commit_s)
+        self._commit()
+        while not self._closing.wait(least_s):
+            self._wake.wait(self._commit_s - least_s)
             self._wake.clear()
             self._commit()
-            self._closing.wait(min(_LEAST_S, self._commit_s))
         self._finish()
 
     def _finish(self) -> None:

@@ -53,6 +53,8 @@ class SegmentSink:
         self._repeated: dict[str, Record] = {}  # those of them that are safe
         self._segment: Segment | None = None
         self._file = -1
+        self.bytes_written = 0
+        """Bytes written to the disk so far, those of packing included."""
         self._folder = Folder(folder, limits or Limits())
         try:
             self._number = next_number(folder)
@@ -135,6 +137,7 @@ class SegmentSink:
         while view:
             written = os.write(self._file, view)
             segment.size += written
+            self.bytes_written += written
             view = view[written:]
 
     def _make_safe(self) -> None:
@@ -154,7 +157,8 @@ class SegmentSink:
         """Pack a full segment; if that fails, it stays as it is, which is as good but larger."""
         if self._compress:
             with suppress(OSError):
-                segment.size = pack(segment.path, durable=self._durable)
+                before, segment.size = segment.size, pack(segment.path, durable=self._durable)
+                self.bytes_written += segment.size if segment.size < before else 0
                 self._folder.sync()
 
     def _begin_segment(self) -> Segment:

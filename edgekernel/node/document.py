@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -33,6 +33,7 @@ Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400)]
 Recorded = Literal["events", "bus", "commands", "outputs"]
 """What a journal can hold: messages, what drivers and boundaries have said to one another,
 requests with their outcomes, and the changes of outputs."""
+RECORDED: tuple[Recorded, ...] = get_args(Recorded)
 
 
 def _module(name: str) -> str:
@@ -100,6 +101,12 @@ def _age(seconds: float) -> float:
     return seconds
 
 
+def _something(what: list[Recorded]) -> list[Recorded]:
+    if not what:
+        raise ValueError("nothing is to be recorded; leave the table out instead")
+    return what
+
+
 def _commit(seconds: float) -> float:
     if not 0.1 <= seconds <= 3600:
         raise ValueError("a commit comes every 100ms to 1h")
@@ -118,7 +125,7 @@ class JournalTable(_Table):
     commit: Annotated[float, BeforeValidator(_seconds), AfterValidator(_commit)] = 10.0
     """Seconds until what was recorded survives a power cut, at most."""
     compress: bool = True
-    what: list[Recorded] = Field(default=["events", "bus", "commands", "outputs"], min_length=1)
+    what: Annotated[list[Recorded], AfterValidator(_something)] = Field(default=list(RECORDED))
 
 
 class SimTable(_Table):

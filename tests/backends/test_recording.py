@@ -44,10 +44,14 @@ def test_call_and_error() -> None:
         time_ns = clock.time_ns()
         bus.close()
     end = 1_002_000_000
-    call = "i2c", "i2c1", "write_read", (0x76, b"\xd0", 2), {}, b"\0\0", None, "", 2_000_000
-    assert told[1] == Transaction(end, time_ns, *call)
-    failed = "i2c", "i2c1", "read", (0x20, 1), {}, None, "NackError", str(refused.value), 0
-    assert told[2] == Transaction(end, time_ns, *failed)
+    times, bus_of = (end, time_ns), ("i2c", "i2c1")
+    args = 0x76, b"\xd0", 2
+    assert told[1:3] == [
+        Transaction(*times, *bus_of, "write_read", args, {}, b"\0\0", None, "", 2_000_000),
+        Transaction(
+            *times, *bus_of, "read", (0x20, 1), {}, None, "NackError", str(refused.value), 0
+        ),
+    ]
 
 
 def test_edges() -> None:

@@ -56,7 +56,7 @@ def test_every_ctl_command_has_help(name: str) -> None:
     [
         ("chekc", "no command 'chekc'; did you mean 'check'?"),
         ("device", "no command 'device'; did you mean 'devices'?"),
-        ("xyzzy", "no command 'xyzzy'; there are: boards, check, ctl, devices, run"),
+        ("xyzzy", "no command 'xyzzy'; there are: boards, check, ctl, devices, journal, run"),
     ],
 )
 def test_unknown_command(wrong: str, said: str) -> None:

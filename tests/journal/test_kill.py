@@ -9,6 +9,7 @@ from pathlib import Path
 
 from edgekernel.journal import SegmentSource
 from edgekernel.journal.folder import segment_files
+from edgekernel.journal.records import EventRecord
 
 ROOT = Path(__file__).parents[2]
 KILLS = 50
@@ -34,12 +35,12 @@ def test_killed_again_and_again(folder: Path) -> None:
     for seed in range(KILLS):
         safe = run_and_kill(folder, seed)
         source = SegmentSource(folder)
-        entries = list(source.entries())
-        read = [entry for entry in entries if entry.record.type == "event"]
-        numbers = [entry.number for entry in read if entry.number is not None]
+        entries = [(entry.number, entry.record) for entry in source.entries()]
+        read = [(n, record) for n, record in entries if isinstance(record, EventRecord)]
+        numbers = [number for number, _ in read if number is not None]
         assert numbers[-1] >= safe
         assert numbers == list(range(numbers[0], numbers[-1] + 1))
-        assert [entry.record.payload["number"] for entry in read] == numbers  # type: ignore[attr-defined]
+        assert [record.payload["number"] for _, record in read] == numbers
         assert source.unreadable.records == 0
         if segment_files(folder)[0].stem == "00000001":
             assert numbers[0] == 0

@@ -15,6 +15,7 @@ from edgekernel.backends.sim import SimBackend
 from edgekernel.core.errors import ConfigError, RefusedError
 from edgekernel.core.masking import SECRET
 from edgekernel.core.messages import find
+from edgekernel.core.output import Output
 from edgekernel.hal.address import LineAddress
 from edgekernel.journal import Journal, SegmentSink, SegmentSource
 from edgekernel.journal.records import (
@@ -73,6 +74,13 @@ class Control(Process):
     def outer(self) -> int:
         """Ask for another command."""
         return int(self.ctx.invoke("control.double", {"number": 1}))
+
+
+def power_of(runtime: Runtime, device: str) -> Output[bool]:
+    """Return the output of a relay."""
+    relay = runtime.devices[device]
+    assert isinstance(relay, Relay)
+    return relay.power
 
 
 class House:
@@ -175,7 +183,7 @@ def test_error_can_be_made_again(house: House) -> None:
 def test_bus_and_edges(house: House) -> None:
     """What drivers ask of the board, and the edges that they are told of, are recorded."""
     with house.runtime as runtime:
-        runtime.devices["fan"].power.set(True)
+        power_of(runtime, "fan").set(True)
         house.clock.advance(1)
         house.board.line("GPIO27").drive(False)
         house.clock.advance(1)
@@ -189,10 +197,10 @@ def test_bus_and_edges(house: House) -> None:
 def test_outputs(house: House) -> None:
     """Every change of an output is recorded, also of a device that comes later."""
     with house.runtime as runtime:
-        runtime.devices["fan"].power.set(True)
+        power_of(runtime, "fan").set(True)
         lamp = house.board.digital_output(LineAddress("GPIO5", "", 5))
         runtime.attach_device(Relay("lamp", pin=lamp))
-        runtime.devices["lamp"].power.set(True)
+        power_of(runtime, "lamp").set(True)
         runtime.hot_remove("lamp")
         house.clock.advance(1)
     outputs = [(r.output, r.setpoint, r.readback) for r in house.of(OutputRecord)]
@@ -290,7 +298,7 @@ def test_hot_removal_ends_it(house: House) -> None:
         count = len(house.sink.safe)
         runtime.emit(Asked("x"))
         runtime.invoke("control.double", {"number": 1})
-        runtime.devices["fan"].power.set(True)
+        power_of(runtime, "fan").set(True)
         house.clock.advance(60)
     assert len(house.sink.safe) == count
     assert runtime.commands.witness is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -61,6 +61,16 @@ def sink() -> MemorySink:
     return MemorySink()
 
 
+def telling(told: list[Message]) -> Callable[[Message], bool]:
+    """Return what keeps in a list what is told."""
+
+    def tell(message: Message) -> bool:
+        told.append(message)
+        return True
+
+    return tell
+
+
 class Bang(Message):
     """Something bad."""
 
@@ -108,7 +118,7 @@ def test_full_queue(clock: SimClock, sink: MemorySink) -> None:
     place and is told."""
     told: list[Message] = []
     recorder = Recorder(sink, clock, room=10)
-    recorder.tell = lambda message: told.append(message) is None
+    recorder.tell = telling(told)
     for number in range(25):
         recorder.put(event(number))
     assert recorder.waiting == 10
@@ -140,7 +150,7 @@ def test_disk_that_fails(clock: SimClock, sink: MemorySink) -> None:
     there is room for is written."""
     told: list[Message] = []
     recorder = Recorder(sink, clock, commit_s=1.0, room=5)
-    recorder.tell = lambda message: told.append(message) is None
+    recorder.tell = telling(told)
     recorder.start()
     sink.fails = "No space left on device"
     for number in range(8):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from edgekernel.core.errors import BusyError
 from edgekernel.journal import Limits, SegmentSink, SegmentSource
 from edgekernel.journal.folder import SIGNATURE, UNFINISHED, segment_files
-from edgekernel.journal.records import BootRecord, ConfigRecord, OpaqueRecord, Record
+from edgekernel.journal.records import BootRecord, ConfigRecord, EventRecord, OpaqueRecord, Record
 from tests.journal.records import BEGIN_NS, event, records
 
 SMALL = Limits(max_bytes=1_000_000, max_segments=16)
@@ -27,8 +27,8 @@ CONFIG = ConfigRecord(0, BEGIN_NS, "c" * 32, {"node": {"name": "bench"}})
 
 def numbered(folder: Path) -> list[int]:
     """Return the numbers in the events of a journal."""
-    found = [each.payload["number"] for each in SegmentSource(folder) if each.type == "event"]
-    return [int(number) for number in found]
+    found = [each for each in SegmentSource(folder) if isinstance(each, EventRecord)]
+    return [int(each.payload["number"]) for each in found]
 
 
 def fill(sink: SegmentSink, numbers: Iterable[int], size: int = 1000) -> None:
@@ -219,7 +219,7 @@ def test_disk_that_fails(
     again, everything is there, once, in order."""
     sink = SegmentSink(folder)
     sink.write(BOOT)
-    refused = 0
+    refused = number = 0
     with failing(monkeypatch, name, good, code):
         for number in range(8):
             refused += attempt(partial(sink.write, event(number)), code)
