@@ -71,7 +71,9 @@ def emits(count: int, repetitions: int, folder: Path) -> dict[str, list[float]]:
             runtime.register(Interested())
             journal = None
             if name == "with":
-                journal = stack.enter_context(Journal(SegmentSink(folder), clock, room=10 * count))
+                journal = stack.enter_context(
+                    Journal(SegmentSink(folder), clock, commit_s=0.5, room=2 * count)
+                )
                 journal.record(runtime)
             runtimes[name] = stack.enter_context(runtime), journal
         for _ in range(repetitions):

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
 
 import click
@@ -99,8 +98,7 @@ def show_journal(
     try:
         if not segment_files(folder):
             fail(Exit.REFUSED, [f"{folder}: no journal: there is no segment (*.ekj) in it"])
-        last_ns = partial(_last_ns, source)
-        limits = _time("--since", since, last_ns), _time("--until", until, last_ns)
+        limits = _time("--since", since, source), _time("--until", until, source)
         wanted = _Wanted(*limits, types, sources)
         unreadable = _print(source, wanted, as_json, follow)
     except OSError as error:
@@ -151,23 +149,20 @@ def _line(entry: Entry) -> Text:
     return Text(head + words_of(record), colour)
 
 
-def _time(option: str, text: str | None, last_ns: Callable[[], int]) -> int | None:
+def _time(option: str, text: str | None, source: SegmentSource) -> int | None:
     """Return a time in nanoseconds since 1970; one that is meant from the end, from there."""
     if text is None:
         return None
     match = _DURATION.fullmatch(text)
     if match is not None:
-        return last_ns() - round(float(match[1]) * _UNITS_S[match[2]] * NANOSECONDS)
+        last_ns = source.last_ns() or 0
+        return last_ns - round(float(match[1]) * _UNITS_S[match[2]] * NANOSECONDS)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         hint = "a time such as 2026-01-31T12:00:00, or how long before the end, such as 10min"
         raise click.BadParameter(f"{text!r} is not allowed; {hint}", param_hint=option) from None
     return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e9)
-
-
-def _last_ns(source: SegmentSource) -> int:
-    return max((entry.record.time_ns for entry in source.entries()), default=0)
 
 
 def _sum(folder: Path, unreadable: Unreadable) -> str:

@@ -108,6 +108,11 @@ class Journal(Interface):
         for id in ctx.devices:
             self._watch(ctx, id)
 
+    @on(message.RuntimeBooted)
+    def booted(self, event: Event) -> None:
+        """Make the boot safe; now it can be told, too, if that does not work."""
+        self._recorder.commit_soon()
+
     @on(message.DeviceAttached)
     def device_attached(self, event: Event) -> None:
         """Watch the outputs of a device that has come."""

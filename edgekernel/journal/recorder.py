@@ -77,6 +77,10 @@ class Recorder:
         if waiting == self._room // 2 or _is_urgent(item):
             self._wake.set()
 
+    def commit_soon(self) -> None:
+        """Commit before the interval is over, but at most once a second."""
+        self._wake.set()
+
     @property
     def waiting(self) -> int:
         """How many wait."""

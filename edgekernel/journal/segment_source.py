@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgekernel.journal.blocks import HEAD, Block, Damage, parse, read_blocks
+from edgekernel.journal.blocks import (
+    CRC,
+    HEAD,
+    MAX_CONTENT,
+    Block,
+    Damage,
+    parse,
+    read_blocks,
+)
 from edgekernel.journal.folder import FIRST, SIGNATURE, segment_files
 from edgekernel.journal.protocol import Entry, Unreadable
 from edgekernel.journal.records import BootRecord, LostRecord, OpaqueRecord, Record
@@ -32,10 +40,14 @@ class SegmentSource:
     ) -> Iterator[Entry]:
         """Return the entries from a number on, and from and before a wall time.
 
-        Raises OSError if the folder cannot be read. A segment that goes meanwhile is passed over.
+        Segments whose successor begins before `since_ns` are not read, nor those at the end that
+        begin after `until_ns`. Raises OSError if the folder cannot be read. A segment that goes
+        meanwhile is passed over.
         """
         self._unreadable = unreadable = Unreadable()
-        for entry in _Reading(self._folder, number, unreadable).entries():
+        files = _from(segment_files(self._folder), number, since_ns)
+        files = files if until_ns is None else _before(files, until_ns)
+        for entry in _Reading(files, number, unreadable).entries():
             time_ns = entry.record.time_ns
             unknown = time_ns == 0 and isinstance(entry.record, OpaqueRecord)
             if since_ns is not None and (unknown or time_ns < since_ns):
@@ -43,6 +55,15 @@ class SegmentSource:
             if until_ns is not None and (unknown or time_ns >= until_ns):
                 continue
             yield entry
+
+    def last_ns(self) -> int | None:
+        """Return the wall time of the last record; None if there is none. Raises OSError."""
+        for path in reversed(segment_files(self._folder)):
+            reading = _Reading([path], 0, Unreadable())
+            times = [e.record.time_ns for e in reading.entries() if e.number is not None]
+            if times:
+                return times[-1]
+        return None
 
     def __iter__(self) -> Iterator[Record]:
         """Return the records."""
@@ -52,18 +73,17 @@ class SegmentSource:
 class _Reading:
     """One pass over the segments."""
 
-    def __init__(self, folder: Path, number: int, unreadable: Unreadable) -> None:
-        self._folder = folder
+    def __init__(self, files: list[Path], number: int, unreadable: Unreadable) -> None:
+        self._files = files
         self._from = number
         self._unreadable = unreadable
         self._expected: int | None = number or None
+        if files and int(files[0].stem) == FIRST and not number:
+            self._expected = 0  # nothing has been dropped yet
         self._boot = ""
 
     def entries(self) -> Iterator[Entry]:
-        files = self._files()
-        if files and int(files[0].stem) == FIRST and not self._from:
-            self._expected = 0  # nothing has been dropped yet
-        for path in files:
+        for path in self._files:
             try:
                 data = path.read_bytes()
             except FileNotFoundError:  # dropped by the agent meanwhile
@@ -74,16 +94,6 @@ class _Reading:
                     yield from self._of_block(found)
                 else:
                     yield self._of_damage(found, path, len(data))
-
-    def _files(self) -> list[Path]:
-        """Return the segments in which the wanted records can be."""
-        files = segment_files(self._folder)
-        while len(files) > 1 and self._from:
-            following = _first_number(files[1])
-            if following is None or following > self._from:
-                break
-            del files[0]
-        return files
 
     def _of_block(self, block: Block) -> Iterator[Entry]:
         if block.repeated:
@@ -137,15 +147,45 @@ def next_number(folder: Path) -> int:
     return 0
 
 
-def _first_number(path: Path) -> int | None:
-    """Return the number with which a segment begins, if its first block is whole."""
+def _from(files: list[Path], number: int, since_ns: int | None) -> list[Path]:
+    """Return the segments without those before the one in which a number or time can be first."""
+    begin = 0
+    if number or since_ns is not None:
+        for at, path in enumerate(files[1:], 1):
+            block = _first_block(path)
+            if block is None or block.number > number > 0:
+                break
+            if since_ns is not None and block.wall_ns >= since_ns:
+                break
+            begin = at
+    return files[begin:]
+
+
+def _before(files: list[Path], until_ns: int) -> list[Path]:
+    """Return the segments without those at the end that begin at a time or later."""
+    end = len(files)
+    while end > 1:
+        block = _first_block(files[end - 1])
+        if block is None or block.wall_ns < until_ns:
+            break
+        end -= 1
+    return files[:end]
+
+
+def _first_block(path: Path) -> Block | None:
+    """Return the block with which a segment begins, if it is whole and no repetition."""
     try:
         with path.open("rb") as file:
             begin = file.read(len(SIGNATURE) + HEAD.size)
             if len(begin) < len(SIGNATURE) + HEAD.size:
                 return None
-            length = HEAD.unpack_from(begin, len(SIGNATURE))[4]
-            block = parse(begin + file.read(min(length, 1 << 20) + 4), len(SIGNATURE))
+            length = min(HEAD.unpack_from(begin, len(SIGNATURE))[4], MAX_CONTENT)
+            begin += file.read(length + CRC.size)
+            block = parse(begin, len(SIGNATURE))
+            if block is not None and block.repeated:
+                begin = file.read(HEAD.size)
+                length = HEAD.unpack(begin)[4] if len(begin) == HEAD.size else 0
+                block = parse(begin + file.read(min(length, MAX_CONTENT) + CRC.size), 0)
     except FileNotFoundError:
         return None
-    return None if block is None else block.number
+    return block

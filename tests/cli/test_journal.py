@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from edgekernel.cli import main
 from edgekernel.journal import SegmentSink
 from edgekernel.journal.folder import segment_files
 from edgekernel.journal.records import BusRecord, EventRecord
-from tests.cli.conftest import Agent, Write
+from tests.cli.conftest import LIMIT_S, Agent, Write, command
 from tests.cli.test_run import run
 
 BEGIN_NS = 1_767_225_600_000_000_000  # 2026-01-01T00:00:00Z
@@ -194,3 +195,16 @@ def test_folder_in_use(write: Write, tmp_path: Path) -> None:
     assert done.stderr == (
         f"--journal: {tmp_path}/journal: another agent writes its journal there\n"
     )
+
+
+def test_disk_that_takes_nothing(write: Write, tmp_path: Path) -> None:
+    """An agent whose disk takes nothing runs all the same: it tells so once, and at its end."""
+    args = command("run", write(), "--sim", "--json", "--for", "2.5", "--journal", tmp_path / "j")
+    limited = ["bash", "-c", 'ulimit -f 0; exec "$@"', "-", *args]
+    done = subprocess.run(limited, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    assert (done.returncode, done.stderr) == (
+        0, "the journal is not complete: the journal cannot be written: File too large\n",
+    )  # fmt: skip
+    names = [json.loads(line)["name"] for line in done.stdout.splitlines()]
+    assert names.count("journal.failed") == 1
+    assert names[-1] == "runtime.shutdown"

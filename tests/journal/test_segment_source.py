@@ -140,6 +140,38 @@ def test_times(folder: Path) -> None:
     assert found == [3, 4, 5]
 
 
+def test_only_the_segments_that_are_needed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a long journal only those segments are read in which the wanted times can be."""
+    for begin in range(0, 30, 3):
+        write(folder, range(begin, begin + 3), batch=3)
+    read: list[str] = []
+    whole_file = Path.read_bytes
+
+    def reading(path: Path) -> bytes:
+        read.append(path.stem)
+        return whole_file(path)
+
+    monkeypatch.setattr(Path, "read_bytes", reading)
+    source = SegmentSource(folder)
+    limits = {"since_ns": BEGIN_NS + 13 * SECOND, "until_ns": BEGIN_NS + 17 * SECOND}
+    assert [entry.number for entry in source.entries(**limits)] == [13, 14, 15, 16]
+    assert source.unreadable.records == 0
+    assert read == ["00000005", "00000006"]
+    assert source.last_ns() == BEGIN_NS + 29 * SECOND
+    assert read[2:] == ["00000010"]
+
+
+def test_last_time(folder: Path) -> None:
+    """The last time is that of the last record that can be read; a torn end does not count."""
+    folder.mkdir()
+    assert SegmentSource(folder).last_ns() is None
+    write(folder, range(3))
+    write(folder, range(3, 4))
+    path = segment_files(folder)[-1]
+    path.write_bytes(path.read_bytes()[:-1])
+    assert SegmentSource(folder).last_ns() == BEGIN_NS + 2 * SECOND
+
+
 def test_other_files_are_no_segments(folder: Path) -> None:
     """Files that are no segments are left alone."""
     write(folder, range(2))
