@@ -54,7 +54,7 @@ class _Wanted:
     sources: Collection[str]
 
     def has(self, entry: Entry) -> bool:
-        """Say whether an entry is asked for; what cannot be read always is."""
+        """Say whether an entry is asked for."""
         record = entry.record
         if self.types and record.type not in self.types:
             return False

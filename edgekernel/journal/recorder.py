@@ -43,7 +43,7 @@ class Recorder:
         self._clock = clock
         self._commit_s = commit_s
         self._room = room
-        self._lock = threading.Lock()  # around the queue: no code of others runs in it
+        self._lock = threading.RLock()  # around the queue; a finalizer that emits may come between
         self._items: deque[Item] = deque()
         self._dropped = 0  # and not told of yet
         self._ready: deque[Record] = deque()
@@ -51,7 +51,7 @@ class Recorder:
         self._thread: ThreadLike | None = None
         self._closed = False
         self._pruned = 0, 0
-        self._time = Timekeeping((lambda: "simulated") if is_simulated(clock) else system_quality)
+        self._time = _timekeeping(clock)
         self._told = False  # of the present problem
         self.tell: Callable[[Message], bool] = lambda message: False
         """Emits what is to be told of the journal itself; says whether that was possible."""
@@ -173,6 +173,12 @@ class Recorder:
             before, self._pruned = self._pruned, now
             if now != before:
                 self.tell(JournalPruned(now[0] - before[0], now[1] - before[1]))
+
+
+def _timekeeping(clock: Clock) -> Timekeeping:
+    if is_simulated(clock):
+        return Timekeeping(lambda: "simulated")
+    return Timekeeping(system_quality, clock)
 
 
 def _is_urgent(item: Item) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +17,18 @@ from edgekernel.core.masking import SECRET
 from edgekernel.core.messages import find
 from edgekernel.core.output import Output
 from edgekernel.hal.address import LineAddress
-from edgekernel.journal import Journal, SegmentSink, SegmentSource
+from edgekernel.journal import (
+    DatabaseSink,
+    DatabaseSource,
+    Journal,
+    JournalSink,
+    JournalSource,
+    LinesSink,
+    LinesSource,
+    SegmentSink,
+    SegmentSource,
+)
+from edgekernel.journal.part import EVERYTHING
 from edgekernel.journal.records import (
     BootRecord,
     BusRecord,
@@ -86,11 +97,15 @@ def power_of(runtime: Runtime, device: str) -> Output[bool]:
 class House:
     """A runtime with a relay and a button, and its journal in memory."""
 
-    def __init__(self, clock: SimClock, what: tuple[Recorded, ...] | None = None) -> None:
+    def __init__(
+        self,
+        clock: SimClock,
+        what: tuple[Recorded, ...] = EVERYTHING,
+        sink: JournalSink | None = None,
+    ) -> None:
         self.clock = clock
         self.sink = MemorySink()
-        options: dict[str, Any] = {} if what is None else {"what": what}
-        self.journal = Journal(self.sink, clock, **options)
+        self.journal = Journal(sink or self.sink, clock, what=what)
         self.board = SimBackend(clock)
         self.runtime = Runtime(name="house", clock=clock)
         backend = self.journal.around(self.board)
@@ -344,3 +359,28 @@ def test_boot_that_fails(clock: SimClock, folder: Path) -> None:
     assert names[0] == "runtime.booting"
     assert names[-1] == "runtime.shutdown"
     assert not any(isinstance(record, OpaqueRecord) for record in records)
+
+
+@pytest.mark.parametrize(
+    ("sink", "source"),
+    [(SegmentSink, SegmentSource), (LinesSink, LinesSource), (DatabaseSink, DatabaseSource)],
+)
+def test_any_sink(
+    tmp_path: Path,
+    sink: Callable[[Path], JournalSink],
+    source: Callable[[Path], JournalSource],
+) -> None:
+    """A runtime can be recorded to any sink, and what its source gives is the same."""
+    memory = MemorySink()
+    for each in (memory, sink(tmp_path / "journal")):
+        with SimClock() as clock:
+            house = House(clock, sink=each)
+            with house.runtime as runtime:
+                runtime.invoke("control.double", {"number": 2})
+                runtime.emit(Asked("x"))
+                clock.advance(30)
+            house.journal.close()
+            house.board.close()
+    found = source(tmp_path / "journal")
+    assert [entry.record for entry in found.entries()] == memory.safe
+    assert found.unreadable.records == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from edgekernel.journal.blocks import HEAD, Block, read_blocks
 from edgekernel.journal.folder import SIGNATURE, segment_files
 from edgekernel.journal.records import LostRecord, OpaqueRecord
 from edgekernel.journal.segment_source import next_number
+from edgekernel.journal.text import as_line, from_line
 from tests.journal.records import BEGIN_NS, event
 
 SECOND = 1_000_000_000
@@ -188,3 +191,16 @@ def test_while_it_is_written(folder: Path) -> None:
         sink.flush()
         assert events(folder) == list(range(number + 1))
     sink.close()
+
+
+def test_nothing_is_imported(folder: Path) -> None:
+    """Whatever names stand in a journal, reading it loads no module (defect F5)."""
+    sink = SegmentSink(folder)
+    record = replace(event(0, __class__="antigravity:fly"), name="antigravity:fly", source="this")
+    sink.write(record)
+    sink.write(OpaqueRecord(0, 0, "antigravity", 1, "this", b"this"))
+    sink.close()
+    before = set(sys.modules)
+    first, _ = (from_line(as_line(each)) for each in SegmentSource(folder))
+    assert first == record
+    assert set(sys.modules) == before

@@ -21,6 +21,20 @@ def test_step() -> None:
     assert keeping.step(3 * SECOND, 3703 * SECOND + 400_000) is None
 
 
+def test_thread_that_stood_still() -> None:
+    """Two times that do not belong together are no step if the clock itself shows none."""
+    with SimClock() as clock:
+        keeping = Timekeeping(lambda: "synchronised", clock)
+        now = clock.monotonic_ns(), clock.time_ns()
+        assert keeping.step(*now) is None
+        assert keeping.step(now[0] + SECOND, now[1]) is None
+        assert keeping.step(*now) is None
+        clock.step_wall(60)
+        stepped = keeping.step(clock.monotonic_ns(), clock.time_ns())
+        assert stepped is not None
+        assert stepped.step_ns == 60 * SECOND
+
+
 def test_quality() -> None:
     """A quality is a record when it changes, and after a step."""
     quality = ["unsynchronised"]
