@@ -26,6 +26,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from edgekernel.journal.records import OpaqueRecord, Record, make, values_of
 from edgekernel.journal.values import (
@@ -48,6 +49,8 @@ MAX_CONTENT = 1 << 20
 """Bytes of content in a block, also after decompression: a bound for the reader's memory."""
 MAX_RECORD = 1 << 16
 """Bytes of one record; a larger one is replaced by an opaque one that says so."""
+_TEXT_BYTES, _LENGTH_BYTES = 4, 3
+"""What a character and the length of a text take at most."""
 
 
 class BlockBuilder:
@@ -56,14 +59,15 @@ class BlockBuilder:
     def __init__(self) -> None:
         self._texts = Texts()
         self._records = bytearray()
+        self._text_bytes = 0
         self._first = self._last = (0, 0)
         self.count = 0
         """How many records are in it."""
 
     @property
     def size(self) -> int:
-        """How many bytes the records have, without the texts."""
-        return len(self._records)
+        """About how many bytes the records have, and at most their texts."""
+        return len(self._records) + self._text_bytes
 
     def add(self, record: Record) -> None:
         """Append a record; one that is too large becomes opaque."""
@@ -79,9 +83,11 @@ class BlockBuilder:
     def _body(self, record: Record, now: tuple[int, int]) -> bytearray:
         known = len(self._texts.numbers)
         body = self._encoded(record, now)
-        texts = list(self._texts.numbers)[known:]
-        size = len(body) + sum(4 * len(text) for text in texts)  # at most, in UTF-8
+        texts = list(islice(reversed(self._texts.numbers), len(self._texts.numbers) - known))
+        text_bytes = sum(_TEXT_BYTES * len(text) + _LENGTH_BYTES for text in texts)
+        size = len(body) + text_bytes
         if size <= MAX_RECORD:
+            self._text_bytes += text_bytes
             return body
         for text in texts:
             del self._texts.numbers[text]

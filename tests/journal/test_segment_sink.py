@@ -77,6 +77,15 @@ def test_many_are_written_early(folder: Path) -> None:
     assert numbered(folder) == list(range(100))
 
 
+def test_many_long_texts(folder: Path) -> None:
+    """Records with long texts, each another one, are all there: no block becomes too large."""
+    sink = SegmentSink(folder, durable=False)
+    for number in range(300):
+        sink.write(event(number, number=number, text=f"{number} ".ljust(10_000, "x")))
+    sink.close()
+    assert numbered(folder) == list(range(300))
+
+
 def test_each_sink_begins_a_segment(folder: Path) -> None:
     """A sink continues the numbers in a segment of its own and changes none that is there."""
     contents: list[dict[str, bytes]] = []
