@@ -16,7 +16,7 @@ export PYRIGHT_PYTHON_GLOBAL_NODE := 0
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench stress format lock clean
+.PHONY: help demo test check bench stress docs format lock clean
 
 help: ## list the targets
 	@echo "edgekernel: make <target>"
@@ -29,6 +29,7 @@ demo: $(STAMP) ## run a simulated greenhouse with an embedded broker in this ter
 test: $(STAMP) ## run the tests (ARGS="-k relay" passes options to pytest)
 	@echo "test: pytest, with a real mosquitto broker"
 	@tools/ensure-mosquitto
+	@tools/fetch-foreign-suites $(VENV)
 	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/local/sbin:/usr/sbin" $(BIN)/python -m pytest $(ARGS)
 
 check: $(STAMP) ## lint, formatting, types, import contracts
@@ -54,6 +55,10 @@ bench: $(BENCH_STAMP) ## run every benchmark (ARGS=--quick for a short run, ARGS
 
 stress: $(STAMP) ## let threads write to random signal graphs (ARGS="--seconds 600")
 	@$(BIN)/python -m tests.core.stress_signals $(ARGS)
+
+docs: $(STAMP) ## write the pages of docs/ that are made from the code
+	@echo "docs: drivers and boards"
+	@$(BIN)/python tools/generate-docs
 
 format: $(STAMP) ## let ruff repair layout and import order
 	@echo "format: ruff format, ruff check --fix"

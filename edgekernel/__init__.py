@@ -34,10 +34,11 @@ from edgekernel.core.markers import (
 )
 from edgekernel.core.masking import Secret
 from edgekernel.core.messages import Event, Message, Severity
-from edgekernel.core.output import Output, output
+from edgekernel.core.output import Output
+from edgekernel.core.output_declaration import output
 from edgekernel.core.policy import Policy
 from edgekernel.core.process import Process
-from edgekernel.core.reading import Reading, reading
+from edgekernel.core.reading import Reading, ReadingSettings, reading
 from edgekernel.core.runtime import Runtime
 from edgekernel.core.sample import Quality, Sample
 from edgekernel.core.service import Service
@@ -46,6 +47,8 @@ from edgekernel.core.state import StateStore
 from edgekernel.core.version import VERSION as __version__
 
 if typing.TYPE_CHECKING:
+    from edgekernel.core import filters
+    from edgekernel.core.output_limits import Limits
     from edgekernel.core.plugins import PluginLoader
     from edgekernel.core.variants import SignalRuntime, ThreadedRuntime
 
@@ -62,6 +65,7 @@ __all__ = [
     "Event",
     "Interface",
     "InvalidValueError",
+    "Limits",
     "Message",
     "Output",
     "PluginLoader",
@@ -69,6 +73,7 @@ __all__ = [
     "Process",
     "Quality",
     "Reading",
+    "ReadingSettings",
     "RefusedError",
     "Runtime",
     "Sample",
@@ -88,6 +93,7 @@ __all__ = [
     "computed",
     "effect",
     "expose",
+    "filters",
     "is_stale",
     "kind",
     "lifecycle",
@@ -104,9 +110,11 @@ __all__ = [
 
 # Not every program needs these: each is loaded when somebody asks for it by name.
 _LATER = {
+    "Limits": "edgekernel.core.output_limits",
     "PluginLoader": "edgekernel.core.plugins",
     "SignalRuntime": "edgekernel.core.variants",
     "ThreadedRuntime": "edgekernel.core.variants",
+    "filters": "edgekernel.core.filters",
 }
 
 if not typing.TYPE_CHECKING:  # with a `__getattr__` every name would be fine to type checkers
@@ -116,7 +124,8 @@ if not typing.TYPE_CHECKING:  # with a `__getattr__` every name would be fine to
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        value = globals()[name] = getattr(import_module(_LATER[name]), name)
+        module = import_module(_LATER[name])
+        value = globals()[name] = getattr(module, name, module)  # or the module itself
         return value
 
     def __dir__() -> list[str]:

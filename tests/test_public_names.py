@@ -13,6 +13,7 @@ PACKAGES = [
     "edgekernel",
     "edgekernel.backends.linux",
     "edgekernel.backends.sim",
+    "edgekernel.core.filters",
     "edgekernel.hal",
     "edgekernel.journal",
     "edgekernel.mqtt",
@@ -50,15 +51,22 @@ FORBIDDEN = {
 OURS_LATER = {
     f"edgekernel.core.{name}"
     for name in (
+        "checking",
         "clockloop",
         "decoding",
+        "delaying",
+        "filter",
+        "filters",
         "first_start",
         "handover",
         "plugins",
+        "provenance",
         "replacement",
         "reporting",
         "runner",
-        "supervised",
+        "shaping",
+        "smoothing",
+        "staleness",
         "supervised",
         "supervisor",
         "traits",
@@ -156,6 +164,14 @@ def test_names_loaded_later_are_as_any_other(name: str) -> None:
         assert _run(code.format(name, how.format(name))) == ["False", "True", name]
     assert _run(f"from edgekernel import {name}; print({name}.__name__)") == [name]
     assert _run(f"from edgekernel import *; print({name}.__name__)") == [name]
+
+
+def test_filters_are_a_module_loaded_later() -> None:
+    """`from edgekernel import filters` gives the module of the filters."""
+    assert _run("from edgekernel import filters; print(filters.Median.__name__)") == ["Median"]
+    assert _run("import edgekernel; print(edgekernel.filters.__name__)") == [
+        "edgekernel.core.filters"
+    ]
 
 
 def test_a_name_that_is_none_is_refused() -> None:

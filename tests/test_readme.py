@@ -48,10 +48,22 @@ def test_node_file_application_and_test(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_the_commands_of_the_readme_exist() -> None:
     """Every subcommand that the README shows has help."""
-    shown = set(re.findall(r"edgekernel (check|run|ctl|boards|devices)\b", README))
-    assert shown == {"check", "run", "ctl", "boards", "devices"}
+    shown = set(
+        re.findall(r"edgekernel (board|check|run|ctl|boards|devices|doctor|scan)\b", README)
+    )
+    assert shown == {"board", "check", "run", "ctl", "boards", "devices", "doctor", "scan"}
     for name in shown:
         assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0
+
+
+def test_the_second_node_file(tmp_path: Path) -> None:
+    """The node file with limits, an expander and filters is right too."""
+    path = tmp_path / "tank.toml"
+    path.write_text(block("toml", "[devices.io]"))
+    checked = CliRunner().invoke(main, ["check", "--strict", str(path)])
+    assert checked.exit_code == 0, checked.output
+    shown = CliRunner().invoke(main, ["board", "show", "--node", str(path)])
+    assert "drain" in shown.output
 
 
 def test_the_fan_is_safe_without_its_sensor(

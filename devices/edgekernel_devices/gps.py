@@ -9,7 +9,7 @@ from annotated_types import Gt
 from pynmeagps import NMEAParseError, NMEAReader, NMEATypeError
 
 from edgekernel import Device, Reading, reading
-from edgekernel.hal import SerialPort
+from edgekernel.hal import LastingPort, LineReader, SerialPort
 
 _KNOT_MPS = 1852 / 3600
 _LONGEST_LINE = 256  # NMEA 0183 allows 82 characters; receivers exceed that, but not threefold
@@ -17,13 +17,15 @@ _READ_LIMIT_S = 1.0
 
 
 class GPSReceiver:
-    """A simulated receiver: GGA and RMC every `interval_s` seconds, from 2026-01-01T00:00:00Z on.
+    """A simulated receiver: GGA and RMC every `interval_s` seconds, from 2026-01-01T00:00:00Z on;
+    in its first three seconds each second.
 
     Set `latitude`, `longitude` (degrees), `altitude_m`, `speed_mps`, `satellites`, `fix` and
     `interval_s` (whole seconds).
     """
 
     START: ClassVar = datetime(2026, 1, 1, tzinfo=UTC)
+    _EAGER_S = 3  # at first each second, so that whoever opens the port a little later hears it
     _BUFFERED_S = 25  # about what 4 KiB of receive buffer hold
 
     def __init__(self) -> None:
@@ -51,6 +53,7 @@ class GPSReceiver:
             self._gga(second) + self._rmc(second)
             for second in range(first, now + 1)
             if (second - self._began_s) % self.interval_s == 0
+            or 0 <= second - self._began_s < self._EAGER_S
         )
 
     def _gga(self, second: int) -> bytes:
@@ -122,43 +125,26 @@ class GPS(Device):
         silence: Annotated[float, Gt(0)] = 10.0,
     ) -> None:
         super().__init__(id)
-        self._port = port
-        self._baudrate = baudrate
+        self._port = LastingPort(port, baudrate, _READ_LIMIT_S)
+        self._lines = LineReader(self._port, _LONGEST_LINE, checked=True)
         self._silence_s = silence
-        self._open = False
-        self._line = b""
         self.rejected = 0
 
     def connect(self) -> None:
         """Open the port and wait for sentences."""
-        self._open_port()
+        self._port.open()
         self._heard_s = self.clock.monotonic()
 
     def disconnect(self) -> None:
         """Close the port."""
-        self._open = False
         self._port.close()
 
     def poll(self) -> None:
-        """Take in what has been received; open the port anew if the last poll lost it."""
-        if not self._open:
-            self._open_port()
-        try:
-            received = self._port.read_available()
-        except OSError:
-            self.disconnect()
-            raise
-        *lines, rest = (self._line + received).split(b"\n")
-        for line in lines:
-            self._take(line[-_LONGEST_LINE:])
-        self._line = rest[-_LONGEST_LINE:]
+        """Take in what has been received; the port is opened anew if it was lost."""
+        for line in self._lines.poll():
+            self._take(line)
         if self.clock.monotonic() - self._heard_s > self._silence_s:
             raise TimeoutError(f"{self._port.name}: no sentence for {self._silence_s:g} s")
-
-    def _open_port(self) -> None:
-        self._port.open(self._baudrate, _READ_LIMIT_S)
-        self._open = True
-        self._line = b""
 
     def _take(self, line: bytes) -> None:
         """Parse the sentence a line ends with; a line may begin with garbage."""

@@ -34,12 +34,12 @@ class Led(Device):
         super().__init__(id)
         self._pin = pin
         self._active_high = active_high
-        self._safe = safe == "on"
-        self.light.safe = self._safe
+        self.light.safe = safe == "on"
 
     def connect(self) -> None:
-        """Claim the line at the safe level."""
-        self._pin.open(self._safe == self._active_high)
+        """Claim the line at the level it begins with."""
+        on = self.light.initial
+        self._pin.open(None if on is None else on == self._active_high)
 
     def disconnect(self) -> None:
         """Give the line back, at the level it has."""
@@ -49,4 +49,9 @@ class Led(Device):
     def switch(self, on: bool) -> bool:
         """Drive the line; return what the pin's level says."""
         self._pin.write(on == self._active_high)
+        return self.is_on()
+
+    @light.read
+    def is_on(self) -> bool:
+        """Return what the pin's level says."""
         return self._pin.read() == self._active_high

@@ -15,7 +15,7 @@ class Relay(Device):
 
     `pin` is the line. `active_high` says which level switches on: True is high; opto-isolated
     modules with a "low level trigger" want False. `safe` is the state at start, stop and
-    failure, "off" or "on". The line goes from input straight to the safe level.
+    failure, "off" or "on". The line goes from input straight to what it begins with.
 
     Output `power`: on or off; its readback is the level that the pin really has.
 
@@ -35,12 +35,12 @@ class Relay(Device):
         super().__init__(id)
         self._pin = pin
         self._active_high = active_high
-        self._safe = safe == "on"
-        self.power.safe = self._safe
+        self.power.safe = safe == "on"
 
     def connect(self) -> None:
-        """Claim the line at the safe level."""
-        self._pin.open(self._safe == self._active_high)
+        """Claim the line at the level it begins with."""
+        on = self.power.initial
+        self._pin.open(None if on is None else on == self._active_high)
 
     def disconnect(self) -> None:
         """Give the line back, at the level it has."""
@@ -50,4 +50,9 @@ class Relay(Device):
     def switch(self, on: bool) -> bool:
         """Drive the line; return what the pin's level says."""
         self._pin.write(on == self._active_high)
+        return self.is_on()
+
+    @power.read
+    def is_on(self) -> bool:
+        """Return what the pin's level says."""
         return self._pin.read() == self._active_high

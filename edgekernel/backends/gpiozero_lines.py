@@ -22,13 +22,25 @@ _PULLS = {Pull.NONE: "floating", Pull.UP: "up", Pull.DOWN: "down"}
 
 
 class Pin(Protocol):
-    """What the adapters use of a gpiozero pin."""
+    """What the adapters use of a gpiozero pin, and what ours have on top of it."""
 
     state: Any
     when_changed: Any
+    """Called with the monotonic time of the edge, in nanoseconds as an int, and the level.
+
+    gpiozero's own pins give seconds, which as floats are too coarse.
+    """
 
     def output_with_state(self, state: bool) -> None:
         """Claim as an output: level before direction."""
+        ...
+
+    def output_as_is(self) -> None:
+        """Claim as an output at the level that the line has."""
+        ...
+
+    def pulse(self, frequency_hz: float, duty: float) -> None:
+        """Make pulses on an output, high for the share `duty`; 0 Hz ends them, at low."""
         ...
 
     def input_with_pull(self, pull: str) -> None:
@@ -50,42 +62,59 @@ def pin_fields(offset: int) -> tuple[int, str, frozenset[str], str, int, int, fr
     return offset, name, frozenset({name}), "", 0, 0, frozenset({"gpio"})
 
 
+class User(Protocol):
+    """Who has a line, until it is closed."""
+
+    def close(self) -> None: ...
+
+
 class Lines:
     """The lines of one machine, each with at most one user at a time."""
 
     def __init__(self, clock: Clock, find: Callable[[LineAddress], Pin]) -> None:
         """Take pins from `find`; it raises BrokenError for a line that is not there."""
-        self.clock = clock
         self._find = find
         self._lock = clock.Lock()
-        self._users: dict[tuple[str, int], _GpiozeroLine] = {}
+        self._users: dict[tuple[str, int], User] = {}
 
-    def take(self, line: LineAddress, user: _GpiozeroLine) -> Pin:
+    def take(self, line: LineAddress, user: User) -> Pin:
         """Hand out the pin of a line; raises BusyError while it has a user."""
         with self._lock:
-            if (line.chip, line.offset) in self._users:
-                raise BusyError(
-                    f"{line.name} on {line.chip}: already open in this process; "
-                    "a line has one user, so close that one or choose another line"
-                )
+            self._check_free(line)
             pin = self._find(line)
             self._users[line.chip, line.offset] = user
             return pin
 
-    def give_back(self, line: LineAddress, user: _GpiozeroLine) -> None:
-        """Let the line be taken again, if it is this user's."""
+    def reserve(self, user: User, *lines: LineAddress) -> None:
+        """Keep lines for who reaches them in another way; BusyError while one has a user."""
         with self._lock:
-            if self._users.get((line.chip, line.offset)) is user:
-                del self._users[line.chip, line.offset]
+            for line in lines:
+                self._check_free(line)
+            for line in lines:
+                self._users[line.chip, line.offset] = user
+
+    def give_back(self, user: User, *lines: LineAddress) -> None:
+        """Let the lines be taken again, those that are this user's."""
+        with self._lock:
+            for line in lines:
+                if self._users.get((line.chip, line.offset)) is user:
+                    del self._users[line.chip, line.offset]
 
     def close(self) -> None:
         """Close every line that is open, all of them even if one raises."""
         with ExitStack() as closing:
-            for user in self._users.values():
+            for user in dict.fromkeys(self._users.values()):
                 closing.callback(user.close)
 
+    def _check_free(self, line: LineAddress) -> None:
+        if (line.chip, line.offset) in self._users:
+            raise BusyError(
+                f"{line.name} on {line.chip}: already open in this process; "
+                "a line has one user, so close that one or choose another line"
+            )
 
-class _GpiozeroLine:
+
+class GpiozeroLine:
     """What outputs and inputs have in common: a name, a level and an end."""
 
     def __init__(self, line: LineAddress, lines: Lines) -> None:
@@ -109,7 +138,7 @@ class _GpiozeroLine:
             try:
                 pin.close()
             finally:
-                self._lines.give_back(self._line, self)
+                self._lines.give_back(self, self._line)
 
     def _open_pin(self) -> Pin:
         if self._pin is None:
@@ -117,19 +146,22 @@ class _GpiozeroLine:
         return self._pin
 
 
-class GpiozeroOutput(_GpiozeroLine):
+class GpiozeroOutput(GpiozeroLine):
     """A DigitalOutput on a gpiozero pin."""
 
-    def open(self, level: bool) -> None:
-        """Claim the line and drive `level`, level before direction.
+    def open(self, level: bool | None) -> None:
+        """Claim the line and drive `level`, level before direction; None keeps what it has.
 
         Raises BusyError if another owner has it, BrokenError if it cannot be had.
         """
         pin = self._lines.take(self._line, self)
         try:
-            pin.output_with_state(level)
+            if level is None:
+                pin.output_as_is()
+            else:
+                pin.output_with_state(level)
         except BaseException:
-            self._lines.give_back(self._line, self)
+            self._lines.give_back(self, self._line)
             raise
         self._pin = pin
 
@@ -138,8 +170,8 @@ class GpiozeroOutput(_GpiozeroLine):
         self._open_pin().state = level
 
 
-class GpiozeroInput(_GpiozeroLine):
-    """A DigitalInput on a gpiozero pin."""
+class GpiozeroInput(GpiozeroLine):
+    """An input on a gpiozero pin that tells every edge; `SettledInput` adds the settle time."""
 
     def __init__(self, line: LineAddress, lines: Lines) -> None:
         super().__init__(line, lines)
@@ -166,12 +198,12 @@ class GpiozeroInput(_GpiozeroLine):
         self._on_edge = None
         super().close()
 
-    def _changed(self, ticks: float, state: float) -> None:
+    def _changed(self, at_ns: int, state: float) -> None:
         on_edge = self._on_edge
         if on_edge is None:
             return  # closed while the edge was under way
         try:
-            on_edge(Edge(bool(state), self._lines.clock.monotonic_ns()))
+            on_edge(Edge(bool(state), at_ns))
         except Exception:
             # Raised further, it would end the thread that serves every line of the process.
             _log.exception("%s: what was called for its edge raised", self.name)

@@ -2,53 +2,92 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
-from edgekernel.cli.console import Exit, fail, out, print_json, show, table
+from edgekernel.cli.check_view import Found, describe, page
+from edgekernel.cli.console import Exit, err, fail, out, print_json
 from edgekernel.core.clock import SystemClock
-from edgekernel.core.device import Device
 from edgekernel.core.errors import BootError, ConfigError
 from edgekernel.core.runtime import Runtime
-from edgekernel.hal.address import LineAddress
 from edgekernel.node.assemble import assemble
-from edgekernel.node.plan import Address, Plan, PlannedDevice, make_plan
+from edgekernel.node.plan import Plan, make_plan
+from edgekernel.node.without_effect import without_effect
 
 
 @click.command()
 @click.argument("node", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
-def check(node: Path, as_json: bool) -> None:
+@click.option("--strict", is_flag=True, help="Refuse a file for a warning too.")
+def check(node: Path, as_json: bool, strict: bool) -> None:
     """Check the node file NODE without touching hardware.
 
     Finds unknown keys and names, wrong types and values, and conflicts of pins, buses,
-    addresses and names; loads the application and finds what it requires. Every mistake is one
-    line with file, key, value and what is allowed. Exits with 1 if there is any.
+    addresses, names and topics; loads the application and finds what it requires; polls the
+    devices for a simulated minute and tells how busy each bus is. Every output has a safe value,
+    or its driver says that it has none: those are listed. Every mistake is one line with file,
+    key, value and what is allowed; what has no effect, or hardly fits, is a warning. Exits with 1
+    if there is a mistake.
     """
     try:
-        plan = make_plan(node)
-        runtime = _check_parts(plan)
+        found = _check(node)
     except ImportError as error:  # an extra that is not installed says which
         fail(Exit.REFUSED, [str(error)])
     except ConfigError as error:
-        if as_json:
-            print_json({"ok": False, "problems": list(error.problems)})
-            raise click.exceptions.Exit(Exit.REFUSED) from None
-        fail(Exit.REFUSED, error.problems)
+        _refuse(error.problems, as_json)
+    if strict and found.warnings:
+        _refuse(found.warnings, as_json)
     if as_json:
-        print_json({"ok": True, "name": plan.name, "board": plan.board.id, "problems": []})
+        print_json(describe(found))
         return
-    used = table("", "device", "driver", "where", "safe state")
-    for device in plan.devices:
-        where = ", ".join(_where(address, device) for address in device.addresses.values())
-        name = device.driver.__module__.rpartition(".")[2]
-        used.add_row(device.id, name, where, _safe(runtime.devices[device.id]))
-    out.print(used)
-    out.print(
-        f"\n{plan.name}: {node.name} is right: {len(plan.devices)} devices on {plan.board.name}"
+    for warning in found.warnings:
+        err.print(f"warning: {warning}", soft_wrap=True, style="yellow")
+    for part in page(found):
+        out.print(part, soft_wrap=isinstance(part, str))
+
+
+def _refuse(problems: Sequence[str], as_json: bool) -> NoReturn:
+    if as_json:
+        print_json({"ok": False, "problems": list(problems), "warnings": []})
+        raise click.exceptions.Exit(Exit.REFUSED)
+    fail(Exit.REFUSED, problems)
+
+
+def _check(node: Path) -> Found:
+    """Look at everything; raise ConfigError with every mistake of the first stage that has one."""
+    plan = make_plan(node)
+    found = Found(plan, _check_parts(plan), without_effect(plan))
+    problems = _check_topics(found) if plan.document.mqtt is not None else []
+    if find_spec("greenlet") is not None:
+        from edgekernel.node.load import measure_load
+        from edgekernel.node.load_report import load_problems
+
+        found.loads = measure_load(plan)
+        too_much, much = load_problems(plan, found.loads)
+        problems += too_much
+        found.warnings += much
+    if problems:
+        raise ConfigError(*problems)
+    return found
+
+
+def _check_topics(found: Found) -> list[str]:
+    from edgekernel.mqtt.names import command_problems, device_problems
+
+    parts = found.runtime.status()["components"].items()
+    shared, without = command_problems(
+        (owner, command)
+        for owner, part in parts
+        if not part["exposed"] or "mqtt" in part["exposed"]
+        for command in part["commands"]
     )
+    head = f"{found.plan.path.name}: mqtt: "
+    found.warnings += [head + text for text in without]
+    return [head + text for text in [*device_problems(found.runtime.devices), *shared]]
 
 
 def _check_parts(plan: Plan) -> Runtime:
@@ -86,15 +125,3 @@ def _assemble(plan: Plan) -> Runtime:
     except BootError as error:
         raise ConfigError(*(f"{plan.path.name}: {e}" for e in error.exceptions)) from error
     return runtime
-
-
-def _where(address: Address, device: PlannedDevice) -> str:
-    if isinstance(address, LineAddress):
-        return address.name
-    chip = device.settings.get("address")
-    return f"{address.name} {chip:#04x}" if isinstance(chip, int) else address.name
-
-
-def _safe(device: Device) -> str:
-    outputs = device.outputs.items()
-    return ", ".join(f"{name} = {show(output.safe)}" for name, output in outputs) or "-"

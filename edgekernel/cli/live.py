@@ -145,7 +145,8 @@ class LiveView:
         devices.columns[-1].no_wrap = True
         devices.columns[-1].overflow = "ellipsis"
         for device in runtime.devices.values():
-            self._rows(devices, device)
+            if device.kind != "bus" or not device.online:  # one that works takes no line
+                self._rows(devices, device)
         uptime = int(runtime.clock.uptime())
         where = f"{self._plan.name} · {self._plan.board.name}"
         title = f"{where} · {runtime.phase} · {uptime} s · Ctrl-C stops it"

@@ -9,12 +9,15 @@ import click
 from edgekernel.core.version import VERSION
 
 _COMMANDS = {
+    "board": ("edgekernel.cli.board", "Draw a board's header and who uses each pin."),
     "boards": ("edgekernel.cli.listing", "List the installed boards."),
     "check": ("edgekernel.cli.check", "Check a node file without touching hardware."),
     "ctl": ("edgekernel.cli.ctl", "See and control the nodes on an MQTT broker."),
     "devices": ("edgekernel.cli.listing", "List the installed drivers."),
+    "doctor": ("edgekernel.cli.doctor", "Examine this computer: has it what a node needs?"),
     "journal": ("edgekernel.cli.journal", "Read what a node has recorded."),
     "run": ("edgekernel.cli.run", "Run a node, on its board or a simulated one."),
+    "scan": ("edgekernel.cli.scan", "List what answers on the buses of this board."),
 }
 
 

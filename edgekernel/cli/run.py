@@ -19,7 +19,7 @@ from edgekernel.cli.live import EventLines, LiveView, View
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.errors import BootError, ConfigError, EdgekernelError
-from edgekernel.core.output import OutputDeclaration
+from edgekernel.core.output_declaration import OutputDeclaration
 from edgekernel.core.runtime import Runtime
 from edgekernel.core.variants import SignalRuntime
 from edgekernel.hal.gpio import DigitalInput
@@ -149,7 +149,7 @@ def _assemble(
     from edgekernel.backends.linux import LinuxBackend
     from edgekernel.node.assemble import assemble
 
-    return assemble(plan, around(LinuxBackend(clock)), clock, SignalRuntime)
+    return assemble(plan, around(LinuxBackend(clock)), clock, SignalRuntime, remember=True)
 
 
 def _connect(plan: Plan, runtime: Runtime, embedded: EmbeddedBroker | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from edgekernel.core.errors import CycleError, ReactiveError
 from edgekernel.core.graph import (
@@ -30,6 +30,11 @@ from edgekernel.core.graph import (
     unobserve,
     world,
 )
+
+if TYPE_CHECKING:
+    from weakref import ref
+
+    from edgekernel.core.sample import Quality, Sample
 
 T = TypeVar("T")
 
@@ -88,9 +93,12 @@ class Computed(Source, Consumer, Generic[T]):
 
     __slots__ = (
         "__weakref__", "_deps", "_dirty", "_equals", "_flow", "_function", "_name", "_run",
+        "_sample",
     )  # fmt: skip
 
     _queued = True  # in a way: it is computed when somebody asks for it
+    _sample: ref[Computed[Sample[T]]]
+    """Where somebody asks how far the value can be trusted: the computed that says so."""
 
     def __init__(
         self,
@@ -153,6 +161,24 @@ class Computed(Source, Consumer, Generic[T]):
     def value(self) -> T:
         """The value; the same as `get`."""
         return self.get()
+
+    @property
+    def sample(self) -> Sample[T]:
+        """The value with the worst quality among the readings behind it; see `provenance`."""
+        from edgekernel.core.provenance import sample_of  # few ask
+
+        return sample_of(self).get()
+
+    @property
+    def quality(self) -> Quality:
+        """How far the value can be trusted: as far as the worst of the readings behind it."""
+        return self.sample.quality
+
+    def peek_sample(self) -> Sample[T]:
+        """Return what `sample` does without depending on it."""
+        from edgekernel.core.provenance import sample_of
+
+        return sample_of(self).peek()
 
     def dispose(self) -> None:
         """Keep the last value and follow the inputs no longer."""

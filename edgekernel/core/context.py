@@ -9,12 +9,14 @@ from edgekernel.core.call import Call
 from edgekernel.core.clock import Clock
 from edgekernel.core.invocation import Commands
 from edgekernel.core.messages import Message
+from edgekernel.core.outputs import Outputs
 from edgekernel.core.phase import Phase
 from edgekernel.core.record import dataclass
 from edgekernel.core.registry import Registry
 from edgekernel.core.routes import RoutingTable
 from edgekernel.core.state import StateStore
 from edgekernel.core.tasks import Tasks
+from edgekernel.core.timers import Timers
 from edgekernel.core.turns import TurnQueue
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class Host(Protocol):
     state: StateStore
     commands: Commands
     tasks: Tasks
+    timers: Timers
+    outputs: Outputs
 
     @property
     def phase(self) -> Phase:

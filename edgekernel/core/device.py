@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import ClassVar, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.context import Context
-from edgekernel.core.errors import LifecycleError, UnavailableError, describe, unless_unwound
-from edgekernel.core.output import Output, OutputDeclaration
-from edgekernel.core.reading import Reading, ReadingDeclaration
+from edgekernel.core.errors import (
+    ConfigError,
+    LifecycleError,
+    UnavailableError,
+    describe,
+    unless_unwound,
+)
+from edgekernel.core.output import Output
+from edgekernel.core.output_declaration import OutputDeclaration
+from edgekernel.core.output_declaration import output as declare_output
+from edgekernel.core.reading import Reading, ReadingDeclaration, ReadingSettings
 from edgekernel.core.signals import batch
+from edgekernel.core.values import ValueType
+
+if TYPE_CHECKING:
+    from edgekernel.core.polls import Polls
+    from edgekernel.core.staleness import Freshness
 
 D = TypeVar("D")
+T = TypeVar("T", bound=bool | int | float | str)
 
 _NO_CONTEXT_CLOCK = SystemClock()
 
@@ -24,7 +38,9 @@ class Device:
     A driver takes its boundaries and settings as constructor parameters, touches no hardware
     before `connect`, and lets go of it in `disconnect`. It declares `reading`s and `output`s as
     class attributes. If it has a `poll` method, that is called every `every` seconds while the
-    device is attached; what `poll` raises puts the device offline until a later one succeeds.
+    device is attached; what `poll` raises puts the device offline until a later one succeeds, and
+    the next ones come later and later until then. Readings that are not measured for too long are
+    BAD, even while a poll hangs: see `edgekernel.core.staleness`.
     """
 
     kind: ClassVar[str] = "device"
@@ -39,7 +55,14 @@ class Device:
         """Devices of one group (one bus) are polled by one thread, one after the other."""
         self._context: Context | None = None
         self._online = False
+        self.offline_error = ""
+        """Why it was offline the last time; "" if it never was."""
+        self.poll_record: Polls | None = None
+        """How its polls go, if it is polled."""
+        self._freshness: Freshness | None = None
         self._ask_poller: Callable[[int], object] | None = None
+        self._added: dict[str, Reading[Any]] = {}
+        self._added_outputs: dict[str, Output[Any]] = {}
 
     def connect(self) -> None:
         """Open the boundaries and make the hardware ready."""
@@ -82,13 +105,62 @@ class Device:
 
     @property
     def readings(self) -> dict[str, Reading[bool] | Reading[int] | Reading[float] | Reading[str]]:
-        """The readings by name, in definition order."""
-        return {name: getattr(self, name) for name in _declared(type(self), ReadingDeclaration)}
+        """The readings by name, in definition order; those of `add_reading` come last."""
+        declared = _declared(type(self), ReadingDeclaration)
+        return {name: getattr(self, name) for name in declared} | self._added
 
     @property
     def outputs(self) -> dict[str, Output[bool] | Output[int] | Output[float] | Output[str]]:
-        """The outputs by name, in definition order."""
-        return {name: getattr(self, name) for name in _declared(type(self), OutputDeclaration)}
+        """The outputs by name, in definition order; those of `add_output` come last."""
+        declared = _declared(type(self), OutputDeclaration)
+        return {name: getattr(self, name) for name in declared} | self._added_outputs
+
+    def add_reading(self, name: str, type: type[T], settings: ReadingSettings) -> Reading[T]:
+        """Give this one device a reading beside those of its class, as its node file says.
+
+        For the constructor of a driver that cannot know its readings. Raises ConfigError for a
+        name that is no lower-case identifier or taken, and for an empty range.
+        """
+        self._check_new("readings", name)
+        try:
+            values = ValueType(type, settings.unit, settings.range, settings.precision)
+        except ConfigError as error:
+            raise ConfigError(f"readings.{name}: {error}") from None
+        added = self._added[name] = Reading(
+            f"{self.id}.{name}", values, self.now_ns, self.monotonic_ns
+        )
+        return added
+
+    def add_output(
+        self,
+        name: str,
+        type: type[T],
+        settings: ReadingSettings,
+        *,
+        safe: T | None,
+        drive: Callable[[T], T],
+    ) -> Output[T]:
+        """Give this one device an output beside those of its class, as its node file says.
+
+        `drive` takes the value and returns the readback; `safe` is that of `output`. Raises
+        ConfigError for what `add_reading` refuses, and for a safe value that cannot be driven.
+        """
+        self._check_new("outputs", name)
+        try:
+            declared = declare_output(
+                type,
+                safe=safe,
+                unit=settings.unit,
+                range=settings.range,
+                precision=settings.precision,
+                device_class=settings.device_class,
+            )
+        except ConfigError as error:
+            raise ConfigError(f"outputs.{name}: {error}") from None
+        declared.name = name
+        declared.drive_with(drive)
+        added = self._added_outputs[name] = Output(self, declared)
+        return added
 
     def poll_at(self, monotonic_ns: int) -> None:
         """Ask for a poll at a monotonic time, beside the regular ones; from any thread.
@@ -107,10 +179,15 @@ class Device:
         """Return the wall time of the device's clock in nanoseconds since 1970 UTC."""
         return self.clock.time_ns()
 
-    def attach(self, ctx: Context) -> None:
-        """Connect, with every output at its safe value; raises what `connect` raises.
+    def monotonic_ns(self) -> int:
+        """Return the monotonic time of the device's clock in nanoseconds."""
+        return self.clock.monotonic_ns()
 
-        Raises LifecycleError if a runtime has it already.
+    def attach(self, ctx: Context) -> None:
+        """Connect, with every output at what it begins with; raises what `connect` raises.
+
+        Raises LifecycleError if a runtime has it already, ConfigError for limits of an output
+        that are wrong here.
         """
         if self._context is not None:
             raise LifecycleError(
@@ -118,17 +195,30 @@ class Device:
                 "to one runtime at a time"
             )
         self._context = ctx
+        for reading in self.readings.values():
+            reading.follow_time(ctx.runtime.timers, self.watch_freshness)
+        self.watch_freshness()
         try:
+            for output in self.outputs.values():
+                output.prepare(ctx.runtime)
             self.connect()
             for output in self.outputs.values():
                 output.release()
         except BaseException as error:
             self._tell_failure(unless_unwound(error))
+            self._make_safe("the device was not attached", self._begins_safe)
             self._let_go()
             self._context = None
             raise
         ctx.emit(message.DeviceAttached(self.id))
         self.set_online()
+
+    def check_outputs(self, devices: Mapping[str, Device]) -> list[Exception]:
+        """Return what is wrong with the limits of its outputs among these devices."""
+        try:
+            return [e for output in self.outputs.values() for e in output.check(devices)]
+        except TypeError as error:  # an output without a driver method
+            return [error]
 
     def hold_safe(self, reason: str) -> None:
         """Drive every output to its safe value and refuse to change it, with the reason.
@@ -153,10 +243,7 @@ class Device:
         ctx = self._context
         if ctx is None:
             return
-        try:
-            self.hold_safe("the device is detached")
-        except BaseException as error:
-            self._tell_failure(unless_unwound(error))
+        self._make_safe("the device is detached")
         self._let_go()
         self._online = False  # told by DeviceDetached: nothing has gone wrong
         for reading in self.readings.values():
@@ -172,13 +259,48 @@ class Device:
 
     def set_offline(self, error: str) -> None:
         """Say that the hardware does not answer: its readings are BAD, told as DeviceOffline."""
+        self.offline_error = error
         for reading in self.readings.values():
             reading.fail(f"offline: {error}")
         if self._online:
             self._online = False
             self.ctx.emit(message.DeviceOffline(self.id, error))
 
+    def watch_freshness(self) -> None:
+        """See to it that readings go BAD in time; called when what decides that has changed."""
+        if self._freshness is None and self._context is not None:
+            if not self.polled and not any(each.stale_s for each in self.readings.values()):
+                return  # nothing of it can become stale
+            from edgekernel.core.staleness import Freshness
+
+            self._freshness = Freshness(self, self._context)
+        if self._freshness is not None:
+            self._freshness.look()
+
+    def _begins_safe(self) -> bool:
+        return all(each.initial == each.safe for each in self.outputs.values())
+
+    def _make_safe(self, reason: str, is_safe: Callable[[], bool] = lambda: False) -> None:
+        try:
+            if not is_safe():
+                self.hold_safe(reason)
+        except BaseException as error:
+            self._tell_failure(unless_unwound(error))
+
+    def _check_new(self, key: str, name: str) -> None:
+        """Raise ConfigError unless something of this name can be added."""
+        if not name.isidentifier() or name != name.lower():
+            what = "a reading's" if key == "readings" else "an output's"
+            raise ConfigError(f"{key}.{name}: {what} name is made of a-z, 0-9 and _")
+        if name in self._added or name in self._added_outputs or hasattr(type(self), name):
+            raise ConfigError(f"{key}.{name}: this name is taken by something else of the device")
+
     def _let_go(self) -> None:
+        freshness, self._freshness = self._freshness, None
+        if freshness is not None:
+            freshness.end()
+        for reading in self.readings.values():
+            reading.follow_time(None, lambda: None)
         for output in self.outputs.values():
             output.let_go()
         try:

@@ -12,7 +12,8 @@
     ├── BoundaryError (OSError)         what a driver meets at a boundary
     │   ├── ClosedError                 your code has closed it, or not yet opened it
     │   ├── BrokenError                 the world broke it: unplugged, no answer, I/O error
-    │   │   └── NackError               nobody acknowledged on the bus
+    │   │   ├── NackError               nobody acknowledged on the bus
+    │   │   └── StuckError              the bus gave no answer in time, or a line of it is held
     │   └── BusyError                   somebody else holds it
     ├── BadReadingError (ValueError)    `.value` of a reading whose quality is BAD
     └── RefusedError                    a request that was understood and not carried out
@@ -21,7 +22,8 @@
         ├── ForbiddenError (PermissionError)   a role is needed and was not shown
         ├── UnavailableError                   right now not possible: offline, driver failed
         │   ├── HeldSafeError                  the output is held at its safe value
-        │   └── RateLimitedError               more calls than the command's rate limit allows
+        │   ├── InterlockedError               an output that excludes it is on
+        │   └── RateLimitedError               more often than a rate limit allows
         └── TurnTimeoutError (TimeoutError)    not done within its time limit
 
 A refusal carries `code`, a stable word for machines, beside its text for people.
@@ -132,6 +134,10 @@ class NackError(BrokenError):
     """No chip acknowledged its address or a byte on the bus."""
 
 
+class StuckError(BrokenError):
+    """A transaction did not end in time, or a line is held: the bus itself may be stuck."""
+
+
 class BusyError(BoundaryError):
     """Another owner holds the line, bus or port."""
 
@@ -178,8 +184,19 @@ class HeldSafeError(UnavailableError):
         self.device = device
 
 
+class InterlockedError(UnavailableError):
+    """The output `other` is away from its safe value, and the two are never so together."""
+
+    code = "interlocked"
+
+    def __init__(self, text: str, other: str) -> None:
+        super().__init__(text)
+        self.other = other
+
+
 class RateLimitedError(UnavailableError):
-    """A command is called more often than its rate limit allows; try again in `retry_after_s`."""
+    """A command is called, or an output changed, more often than its rate limit allows; try again
+    in `retry_after_s` seconds."""
 
     code = "rate_limited"
 

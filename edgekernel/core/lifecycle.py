@@ -123,11 +123,15 @@ class Lifecycle:
     def resolve(self) -> list[Unit]:
         """Return the order of starting; raises BootError with everything that is wrong."""
         order, failures = dependency_order(list(self.parts.units.values()))
+        for device in self.parts.of(Device).values():
+            failures += device.check_outputs(self.parts.of(Device))
         self._raise(failures)
         return order
 
     def _start_in(self, order: Sequence[Unit]) -> None:
         failures: list[Exception] = []
+        blamed: dict[str, Exception] = {}  # for each required part that is not there
+        behind: dict[Exception, list[str]] = {}  # who waits for what has failed
         failed: Unit | None = None
         for unit in order:
             if failed and unit.kind > failed.kind:
@@ -137,9 +141,17 @@ class Lifecycle:
             error = self.caretaker.try_to_start(unit)
             if self.phase is not Phase.BOOTING:
                 break  # shut down meanwhile
-            if error is not None and not unit.optional:
-                failed = failed or unit
+            if error is None or unit.optional:
+                continue
+            failed = failed or unit
+            cause = next((blamed[name] for name in unit.depends if name in blamed), error)
+            blamed[unit.name] = cause
+            if cause is error:
                 failures.append(error)
+            else:
+                behind.setdefault(cause, []).append(unit.name)
+        for cause, names in behind.items():
+            cause.add_note(f"{', '.join(names)} wait{'s' if len(names) == 1 else ''} for it")
         self._raise(failures)
 
     def _raise(self, failures: list[Exception]) -> None:
@@ -212,6 +224,8 @@ class Lifecycle:
     def _close(self, tell: Callable[[], object] = lambda: None) -> None:
         """End what the runtime has of its own, and `tell` of it before the handlers rest."""
         self.services.watchdog.close()
+        self._runtime.timers.close()
+        self._runtime.outputs.close()
         self._runtime.commands.close()
         self._runtime.tasks.close()
         with self._lock:

@@ -66,6 +66,13 @@ class Rates:
             missing * limit.within_s / limit.count,
         )
 
+    def left(self, name: str, limit: RateLimit) -> int:
+        """Return how many tokens of the bucket `name` may be taken now."""
+        with self._lock:
+            now = self._clock.monotonic()
+            tokens, since, _ = self._buckets.get(name, (float(limit.count), now, limit))
+            return int(limit.filled(tokens, now - since) + 1e-9)
+
     def _forget_full(self, now: float) -> None:
         self._buckets = {
             name: bucket

@@ -20,6 +20,7 @@ __all__ = [
     "DeviceFailed",
     "DeviceOffline",
     "DeviceOnline",
+    "DeviceStale",
     "EffectError",
     "EventSubscriberError",
     "FeedbackLoop",
@@ -32,6 +33,12 @@ __all__ = [
     "InterfaceError",
     "InterfaceStarted",
     "InterfaceStopped",
+    "MemoryFailed",
+    "MemoryRecovered",
+    "OutputExpired",
+    "OutputMatches",
+    "OutputMismatch",
+    "OutputNotDriven",
     "PartRetry",
     "PluginFailed",
     "ProcessError",
@@ -217,7 +224,7 @@ class HotUpdateFailed(Message):
 
 
 class DeviceAttached(Message):
-    """The device is connected, its outputs are at their safe values."""
+    """The device is connected, its outputs are at what they begin with."""
 
     device: str
 
@@ -249,6 +256,60 @@ class DeviceOffline(Message):
     severity = Severity.WARNING
     device: str
     error: str
+
+
+class DeviceStale(Message):
+    """Readings were not measured for so long that they are BAD."""
+
+    severity = Severity.WARNING
+    device: str
+    readings: tuple[str, ...]
+    limit_s: float
+
+
+class OutputExpired(Message):
+    """The output fell to its safe value: its "lease" or "max_on" was over after `limit_s`."""
+
+    severity = Severity.WARNING
+    output: str
+    reason: str
+    limit_s: float
+
+
+class OutputNotDriven(Message):
+    """A value that was to be driven later, or at the beginning, was not, and why."""
+
+    severity = Severity.WARNING
+    output: str
+    value: bool | int | float | str | None
+    error: str
+
+
+class OutputMismatch(Message):
+    """The hardware does not do what it was told for `seconds`: its readback is BAD."""
+
+    severity = Severity.ERROR
+    output: str
+    setpoint: bool | int | float | str | None
+    readback: bool | int | float | str | None
+    seconds: float
+
+
+class OutputMatches(Message):
+    """The hardware does again what it was told."""
+
+    output: str
+
+
+class MemoryFailed(Message):
+    """What is to be known after a restart cannot be written or read; it is tried again."""
+
+    severity = Severity.ERROR
+    error: str
+
+
+class MemoryRecovered(Message):
+    """What is to be known after a restart is written again."""
 
 
 class ProcessStarted(Message):

@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from edgekernel.core.clock import LockLike
 from edgekernel.core.effect import running_effect
 from edgekernel.core.errors import (
     ConfigError,
     HeldSafeError,
+    InterlockedError,
+    LifecycleError,
     UnavailableError,
     describe,
+    of_user_code,
     unless_unwound,
 )
-from edgekernel.core.reading import Reading
+from edgekernel.core.readback import Readback
 from edgekernel.core.signals import Signal, batch
-from edgekernel.core.values import ValueType
 
 if TYPE_CHECKING:
+    from edgekernel.core.context import Host
     from edgekernel.core.device import Device
+    from edgekernel.core.interlocks import Interlocks
+    from edgekernel.core.output_declaration import OutputDeclaration
+    from edgekernel.core.output_guard import Guard
+    from edgekernel.core.output_limits import Limits
 
 T = TypeVar("T", bound=bool | int | float | str)
-D = TypeVar("D", bound=Callable[..., Any])
 
 _WRITE_LIMIT_S = 1.5
 """How long a write waits for one before it; less than a shutdown gives the safe state."""
@@ -42,19 +49,107 @@ class Output(Generic[T]):
         """Make the output of a device; nothing is driven before the device is attached."""
         self.label = f"{device.id}.{declaration.name}"
         self.values = declaration.values
-        self.safe: T | None = declaration.safe
+        self._declaration = declaration
+        self._safe: T | None = declaration.safe
+        self._limits = declaration.limits
         self._drive = declaration.driver(device)
+        self._read = declaration.reader(device)
         self._device = device
         self._setpoint: Signal[T | None] = Signal(None, name=f"{self.label}.setpoint")
-        self.readback = Reading(f"{self.label}.readback", self.values, device.now_ns)
+        self.readback: Readback[T] = Readback(
+            f"{self.label}.readback", self.values, device.now_ns, device.monotonic_ns
+        )
         self._lock = device.clock.Lock()  # keeps driver writes and what is noted of them in order
         self._held = _NOT_ATTACHED
         self._safe_now = True  # nothing has been driven that is not the safe value
+        self._guard: Guard[T] | None = None  # of what has no limits there is none
+        self._interlocks: Interlocks | None = None
+        self._initial: T | None = None
+
+    @property
+    def safe(self) -> T | None:
+        """The value for start, stop and failure; None only where the class declares that.
+
+        A driver sets it in its constructor, from its parameters. Raises ConfigError for a value
+        that the output does not take, and for None where the class has a safe value.
+        """
+        return self._safe
+
+    @safe.setter
+    def safe(self, value: T | None) -> None:
+        self._declaration.check_safe(value, self.label)
+        self._safe = value
+
+    @property
+    def limits(self) -> Limits | None:
+        """What it may do, None without limits. Set them before the device is attached.
+
+        Raises ConfigError for limits that this output cannot have, LifecycleError when attached.
+        """
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: Limits | None) -> None:
+        if self._device.attached:
+            raise LifecycleError(f"{self.label}: limits are set before the device is attached")
+        if limits is not None and (found := self._problems(limits)):
+            raise ConfigError(*found)
+        self._limits = limits
+
+    def mistakes(self, limits: Limits) -> list[tuple[str, str]]:
+        """Return key and sentence of what it cannot have of these limits.
+
+        Whether there are outputs of the names in its interlock is told by `check`.
+        """
+        from edgekernel.core.output_limits import mistakes, without_safe  # few have limits
+
+        found = mistakes(limits, self.values, self.label, can_read=self._read is not None)
+        return [*found, *without_safe(limits, self.values, self.safe)]
+
+    def _problems(self, limits: Limits) -> list[str]:
+        return [f"{self.label}: limits.{key}: {text}" for key, text in self.mistakes(limits)]
+
+    def check(self, devices: Mapping[str, Device]) -> list[ConfigError]:
+        """Return what is wrong with its limits among these devices."""
+        if self._limits is None:
+            return []
+        found = self._problems(self._limits)
+        if not found and self._limits.interlock:
+            from edgekernel.core.interlocks import wrong_names  # few outputs have some
+
+            wrong = wrong_names(self._limits.interlock, devices)
+            found = [f"{self.label}: limits.interlock: {each}" for each in wrong]
+        return [ConfigError(each) for each in found]
 
     @property
     def setpoint(self) -> T | None:
         """What was asked for last and driven; None before anything was."""
         return self._setpoint.get()
+
+    @property
+    def last(self) -> T | None:
+        """The setpoint, without depending on it."""
+        return self._setpoint.peek()
+
+    @property
+    def pending(self) -> T | None:
+        """What was asked for and is driven later, as its limits want it; None if nothing is."""
+        guard = self._guard
+        return None if guard is None else guard.pending
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether it is known to be at its safe value; of one without, False says nothing."""
+        return self._safe_now
+
+    @property
+    def initial(self) -> T | None:
+        """What it begins with; None: with what the hardware has.
+
+        For `connect`, which sets a line to this level before it makes it an output. Whatever
+        `connect` does, this value is driven after it.
+        """
+        return self._initial
 
     @property
     def value(self) -> T:
@@ -65,29 +160,72 @@ class Output(Generic[T]):
         """Return the readback; raise BadReadingError while that is BAD."""
         return self.readback.get()
 
+    def status(self) -> dict[str, Any]:
+        """Return what an operator wants to know, ready for JSON; times in seconds.
+
+        With limits: what is `pending` and when it is driven or goes on, what is left of the lease,
+        of `max_on` and of the changes, and how long it has been on.
+        """
+        guard = self._guard
+        return {
+            "setpoint": self.last,
+            "safe": self.safe,
+            "held": self._held,
+            **(guard.figures() if guard is not None else {}),
+        }
+
     def set(self, value: T) -> None:
         """Drive the output. Setting what is already set drives it again: harmless, and heals.
 
+        With limits it may be driven later: see `pending`; another set replaces what is pending.
+
         Raises InvalidValueError for a value that is not allowed, HeldSafeError while it is held
-        (the node is stopping, the device is not attached), and UnavailableError if the driver
-        fails. Set by an effect, it falls to its safe value when that effect fails.
+        (the node is stopping, the device is not attached), InterlockedError while an output that
+        excludes it is on, RateLimitedError for more changes than are allowed, and UnavailableError
+        if the driver fails. Set by an effect, it falls back when that effect fails.
         """
         effect = running_effect()
         if effect is not None:
             effect.when_failed(self._fall_back)
-        self._write(self.values.parse(value))
+        wanted = self.values.parse(value)
+        self._write(partial(self._admit, wanted), wanted)
+
+    # The life of its device
+
+    def prepare(self, host: Host) -> None:
+        """Decide what it begins with, before `connect`. Raises ConfigError for wrong limits."""
+        self._initial = self.safe
+        if self._limits is not None:
+            from edgekernel.core.output_guard import Guard  # few outputs have limits
+
+            if problems := self.check(host.devices):
+                raise ConfigError(*map(str, problems))
+            self._exclude(self._limits.interlock, host)
+            self._find_interlocks(host)
+            self._guard = Guard(self, self._limits, host)
+            self._initial = self._guard.begin()
+        else:
+            self._find_interlocks(host)
+        self._safe_now = self.safe is None or self._initial == self.safe
 
     def release(self) -> None:
-        """Let `set` drive the output, beginning with its safe value."""
+        """Let `set` drive the output, beginning with its initial value."""
         self._lock = self._device.clock.Lock()
         self._held = ""
-        if self.safe is not None:
-            self._write(self.safe)
+        guard = self._guard
+        if guard is not None and guard.takes_over:
+            self._take_over(guard)
+        elif self._initial is not None:
+            self._write(partial(_given, self._initial), self._initial, kept=False)
+        if guard is not None:
+            with self._writing():
+                guard.begun()
 
     def hold_safe(self, reason: str) -> None:
         """Drive the safe value and refuse every later `set`, with the reason.
 
-        Called again it tries again if the safe value could not be driven before.
+        What was pending is forgotten. Called again it tries again if the safe value could not be
+        driven before.
         """
         first = not self._held
         self._held = self._held or reason
@@ -98,30 +236,126 @@ class Output(Generic[T]):
         """Refuse every later `set` without driving anything: the device is not there."""
         self._held = _NOT_ATTACHED
         self._safe_now = True
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            guard.end()
+        if self._interlocks is not None:
+            self._interlocks.withdraw(self.label)
+
+    # What its guard does
+
+    def claim(self, value: T) -> None:
+        """Leave the safe value, if nothing that excludes it is on: else raise InterlockedError."""
+        if self._interlocks is None or value == self.safe:
+            return
+        try:
+            self._interlocks.claim(self.label, value)
+        except InterlockedError:
+            if self._guard is not None:
+                self._guard.drop()
+            raise
+
+    def advance(self) -> None:
+        """Drive what is pending as far as it may be driven now."""
+        guard, pending = self._guard, self.pending
+        if guard is not None and pending is not None and not self._held:
+            self._write(guard.advance, pending)
+
+    def expire(self, why: Callable[[], str]) -> str:
+        """Make it safe if `why`, asked when no other write goes on, has a reason; return that."""
+        guard, reason = self._guard, ""
+
+        def decide() -> T | None:
+            nonlocal reason
+            reason = why()
+            if not reason or guard is None:
+                return None
+            guard.drop()
+            return self.safe
+
+        if guard is not None and self.safe is not None:
+            self._write(decide, self.safe, urgent=True)
+        return reason
+
+    def read_again(self) -> None:
+        """Read what the hardware does, if the driver can, and judge it; no more is driven."""
+        with batch(), self._writing() as lock:
+            if self._held == _NOT_ATTACHED:
+                return
+            if self._read is None:
+                self.readback.judge_again()
+                return
+            try:
+                value = self._read()
+            except BaseException as error:
+                text = describe(of_user_code(error))[0]
+                self.readback.fail(f"the driver failed: {text}")
+                raise UnavailableError(f"{self.label}: not read: {text}") from error
+            if not self._outlived(lock):
+                self.readback.update(value)
+
+    # Writes
+
+    def _admit(self, value: T) -> T | None:
+        """Return what of a set is driven now."""
+        if self._interlocks is not None and value != self.safe:
+            self._interlocks.check(self.label, value)
+        return value if self._guard is None else self._guard.admit(value)
 
     def _fall_back(self) -> None:
-        """What drives it has failed: to the safe value, from which it may be set again."""
-        if not self._safe_now and not self._held:
-            self._make_safe()
+        """What drives it has failed: to its fallback, from which it may be set again."""
+        if self._held:
+            return
+        if self._guard is None:
+            if not self._safe_now:
+                self._make_safe()
+            return
+        fallback = self._guard.fall_back
+        self._write(lambda: None if self._held else fallback(), self.safe, urgent=True)
 
     def _make_safe(self) -> None:
-        if self.safe is not None:
-            self._write(self.safe, hold=True)
+        guard = self._guard
 
-    def _write(self, value: T, *, hold: bool = False) -> None:
+        def decide() -> T | None:
+            if guard is not None:
+                guard.drop()
+            return self.safe
+
+        if guard is not None or self.safe is not None:
+            self._write(decide, self.safe, urgent=True, kept=False)
+
+    def _write(
+        self,
+        decide: Callable[[], T | None],
+        wanted: T | None,
+        *,
+        urgent: bool = False,
+        kept: bool = True,
+    ) -> None:
+        """Drive what `decide`, asked when no other write goes on, returns; None is nothing.
+
+        What is `urgent` is driven also while the output is held, and tried again if it fails.
+        What is `kept` counts as what was asked for last.
+        """
+        guard = self._guard
         with batch():  # what depends on it runs after the lock is released
             with self._writing() as lock:
-                if self._held and not hold:
-                    raise self._held_safe(value, self._held)
-                self._try_to_drive(lock, value, _ATTEMPTS if hold else 1)
-                if self._held and self.safe is not None and value != self.safe:
+                if self._held and not urgent:
+                    raise self._held_safe(wanted, self._held)
+                value = decide()
+                if value is not None:
+                    self.claim(value)
+                    self._try_to_drive(lock, value, _ATTEMPTS if urgent else 1)
+                    if guard is not None and kept:
+                        guard.remember(value)
+                if self._held and self.safe is not None and value not in (None, self.safe):
                     # held while the driver was at work
                     self._try_to_drive(lock, self.safe, _ATTEMPTS)
             if self._outlived(lock):
                 self._drive_again()
-                raise self._held_safe(value, "the device was attached anew meanwhile")
+                raise self._held_safe(wanted, "the device was attached anew meanwhile")
 
-    def _held_safe(self, value: T, why: str) -> HeldSafeError:
+    def _held_safe(self, value: T | None, why: str) -> HeldSafeError:
         return HeldSafeError(f"{self.label}: not set to {value!r}: {why}", self._device.id)
 
     @contextmanager
@@ -159,73 +393,66 @@ class Output(Generic[T]):
                     continue
                 text = describe(error)[0]
                 self.readback.fail(f"the driver failed: {text}")
+                if self._guard is not None:
+                    self._guard.drop()
                 raise UnavailableError(f"{self.label}: not set to {value!r}: {text}") from error
 
     def _drive_now(self, lock: LockLike, value: T) -> None:
         self._safe_now = False  # until the driver has said otherwise
+        if self._guard is not None:
+            self._guard.driving(value)
         reported = self._drive(value)
-        if self._outlived(lock):
-            return
+        if not self._outlived(lock):
+            self._note(value, reported)
+
+    def _note(self, value: T, reported: T) -> None:
+        """Note what is driven now, and what the hardware says."""
         self.readback.update(reported)
         self._setpoint.set(value)
         self._safe_now = self.safe is None or value == self.safe
+        if self._safe_now and self._interlocks is not None:
+            self._interlocks.free(self.label)
+        if self._guard is not None:
+            self._guard.driven(value)
+
+    def _take_over(self, guard: Guard[T]) -> None:
+        """Begin with what the hardware has; with the safe value if an interlock is against it."""
+        if self._read is None:
+            raise UnavailableError(f"{self.label}: its driver cannot read what the hardware does")
+        with batch(), self._writing() as lock:
+            value = self._read()
+            if guard.may_take_over(value):
+                guard.driving(value)
+                self._note(value, value)
+            elif self.safe is not None:
+                self._try_to_drive(lock, self.safe, _ATTEMPTS)
+
+    # Interlocks
+
+    def _exclude(self, names: Sequence[str], host: Host) -> None:
+        """Let it and the outputs of these names exclude one another."""
+        if not names:
+            return
+        interlocks = host.outputs.join_interlocks()
+        interlocks.declare(self.label, names)
+        for name in names:
+            device, _, output = name.partition(".")
+            host.devices[device].outputs[output].join(interlocks)
+
+    def _find_interlocks(self, host: Host) -> None:
+        known = host.outputs.interlocks
+        self._interlocks = known if known is not None and known.concern(self.label) else None
+
+    def join(self, interlocks: Interlocks) -> None:
+        """Let it be excluded by an output that names it; also while its device is attached."""
+        with self._writing():
+            self._interlocks = interlocks
+            if not self._safe_now and self.last is not None:
+                interlocks.claim(self.label, self.last)
 
     def __repr__(self) -> str:
         return f"<Output {self.label} setpoint={self._setpoint.peek()!r}>"
 
 
-class OutputDeclaration(Generic[T]):
-    """A class attribute of a Device: each instance has its own Output of that name."""
-
-    def __init__(self, values: ValueType[T], safe: T | None, device_class: str) -> None:
-        if safe is not None and not values.contains(safe):
-            raise ConfigError(f"safe={safe!r} cannot be driven: the output takes {values.allowed}")
-        self.values = values
-        self.safe = safe
-        self.device_class = device_class
-        self.name = ""
-        self._method = ""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def drive(self, method: D) -> D:
-        """Mark the method that drives this output: takes the value, returns the readback."""
-        self._method = method.__name__
-        return method
-
-    def driver(self, device: Device) -> Callable[[T], T]:
-        """Return the method of this device that drives the output."""
-        if not self._method:
-            raise TypeError(f"{type(device).__name__}.{self.name}: no @{self.name}.drive method")
-        method: Callable[[T], T] = getattr(device, self._method)
-        return method
-
-    @overload
-    def __get__(self, device: None, owner: type) -> OutputDeclaration[T]: ...
-    @overload
-    def __get__(self, device: Device, owner: type) -> Output[T]: ...
-    def __get__(self, device: Any, owner: type) -> Any:
-        if device is None:
-            return self
-        if self.name not in device.__dict__:
-            device.__dict__[self.name] = Output(device, self)
-        return device.__dict__[self.name]
-
-
-def output(
-    type: type[T],
-    *,
-    safe: T | None,
-    unit: str = "",
-    range: tuple[float, float] | None = None,
-    precision: int | None = None,
-    device_class: str = "",
-) -> OutputDeclaration[T]:
-    """Declare an output of a Device class; its driver method is marked with `@<name>.drive`.
-
-    `safe` is the value for start, stop and failure; None says explicitly that there is none.
-    The other parameters are those of `reading`. Raises ConfigError if `safe` is not among the
-    values that the output takes.
-    """
-    return OutputDeclaration(ValueType(type, unit, range, precision), safe, device_class)
+def _given(value: T) -> T:
+    return value

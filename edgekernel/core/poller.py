@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import threading
+from collections.abc import Callable
 from functools import partial
 
 from edgekernel.core import message
@@ -11,55 +11,61 @@ from edgekernel.core.clock import NANOSECONDS, EventLike
 from edgekernel.core.context import Context
 from edgekernel.core.device import Device
 from edgekernel.core.errors import ConfigError, describe, of_user_code
+from edgekernel.core.polls import Polls, is_interval
 from edgekernel.core.service import Service
 from edgekernel.core.signals import batch
 
+_Note = Callable[[float, int], object]
+"""Notes how a poll went, given the device's interval in seconds and the monotonic time."""
 _LONG_NS = 3600 * NANOSECONDS
 
 
 class Poller(Service):
     """Calls `poll` of each of its devices when it is due.
 
-    All readings of one poll change together. A poll that raises puts the device offline; the
-    next one that succeeds brings it back.
+    All readings of one poll change together. A poll that raises puts the device offline, and is
+    tried again with backoff (see `Polls`); the next one that succeeds brings it back.
     """
 
     def __init__(self, group: str, devices: list[Device]) -> None:
         self.name = f"poll:{group}"
         self.group = group
-        self._devices = tuple(devices)
-        self._due_ns: dict[Device, int] = {}
-        self._asked_ns: dict[Device, int] = {}
+        self._polls: dict[Device, Polls] = {}  # replaced, not changed: others iterate it
         self._busy_with: Device | None = None
         self._polled: EventLike | None = None  # set when that poll has ended
         self._lock = threading.Lock()  # around what devices ask for, from any thread
+        for device in devices:
+            self._take_in(device)
 
     @property
     def devices(self) -> tuple[Device, ...]:
         """The devices that are polled here."""
-        return self._devices
+        return tuple(self._polls)
 
     def add(self, device: Device) -> None:
         """Poll one more device, from now on."""
-        with self._lock:
-            self._devices = (*self._devices, device)
+        self._take_in(device)
         device.asks(partial(self._ask, device))
         device.poll_at(0)
+
+    def _take_in(self, device: Device) -> None:
+        device.poll_record = polls = Polls()
+        with self._lock:
+            self._polls = {**self._polls, device: polls}
 
     def remove(self, device: Device, limit_s: float = 1.5) -> None:
         """Poll a device no more; wait for a poll of it that goes on, but not for ever."""
         with self._lock:
-            self._devices = tuple(each for each in self._devices if each is not device)
-            self._asked_ns.pop(device, None)
-            self._due_ns.pop(device, None)
+            self._polls = {each: p for each, p in self._polls.items() if each is not device}
             polled = self._polled if self._busy_with is device else None
         if polled is not None:
             polled.wait(limit_s)
 
     def start(self, ctx: Context) -> None:
         """Begin with a poll of every device."""
-        self._due_ns = dict.fromkeys(self._devices, ctx.clock.monotonic_ns())
-        for device in self._devices:
+        now = ctx.clock.monotonic_ns()
+        for device, polls in self._polls.items():
+            polls.begin(now)
             device.asks(partial(self._ask, device))
 
     def tick(self, ctx: Context) -> None:
@@ -68,19 +74,20 @@ class Poller(Service):
             self._poll_due(ctx)
         except BaseException as error:  # nobody is polled until the next run, if there is one
             text = f"{self.name} has failed: {describe(of_user_code(error))[0]}"
-            for device in self._devices:
+            for device in self._polls:
                 Device.set_offline(device, text)
             raise
 
     def _poll_due(self, ctx: Context) -> None:
         now = ctx.clock.monotonic_ns()
-        for device in self._devices:
-            if not self._take_up(ctx, device, now):
+        for device, polls in self._polls.items():
+            if not self._take_up(ctx, device, polls, now):
                 continue
+            note: _Note = polls.failed
             try:
-                self._poll(ctx, device)
+                note = self._poll(ctx, device, polls)
             finally:
-                self._put_down(device, now, ctx.clock.monotonic_ns())
+                self._put_down(device, polls, note, ctx.clock.monotonic_ns())
 
     def next_deadline_ns(self, deadline_ns: int, now_ns: int) -> int:
         """Return when the next device is due."""
@@ -89,43 +96,40 @@ class Poller(Service):
     def woken(self, deadline_ns: int) -> int:
         """Return when the next device is due, or has asked to be polled."""
         with self._lock:
-            due = [self._due_ns[each] for each in self._devices if each in self._due_ns]
-            return min((*due, *self._asked_ns.values()), default=deadline_ns + _LONG_NS)
+            due = [each.next_ns for each in self._polls.values()]
+        return min((ns for ns in due if ns is not None), default=deadline_ns + _LONG_NS)
 
     def _ask(self, device: Device, monotonic_ns: int) -> None:
         with self._lock:
-            if device in self._devices:  # it may ask after it was taken out
-                self._asked_ns[device] = monotonic_ns
+            if device in self._polls:  # it may ask after it was taken out
+                self._polls[device].asked_ns = monotonic_ns
         self.wake()
 
-    def _take_up(self, ctx: Context, device: Device, now_ns: int) -> bool:
+    def _take_up(self, ctx: Context, device: Device, polls: Polls, now_ns: int) -> bool:
         """Say whether a device is to be polled now; then that is noted."""
         with self._lock:
-            if device not in self._devices:
+            if self._polls.get(device) is not polls or not polls.take_up(now_ns):
                 return False
-            due_ns = self._due_ns.setdefault(device, now_ns)
-            asked = self._asked_ns.get(device, now_ns + 1) <= now_ns
-            if not asked and due_ns > now_ns:
-                return False
-            if asked:
-                del self._asked_ns[device]
             self._busy_with, self._polled = device, ctx.clock.Event()
         return True
 
-    def _put_down(self, device: Device, begun_ns: int, now_ns: int) -> None:
+    def _put_down(self, device: Device, polls: Polls, note: _Note, now_ns: int) -> None:
         with self._lock:
-            if device in self._due_ns and self._due_ns[device] <= begun_ns:
-                self._due_ns[device] = _after(self._due_ns[device], device.every, now_ns)
+            note(device.every, now_ns)
+            changed = polls.follow(device.every)
             self._busy_with, polled = None, self._polled
+        if changed:
+            device.watch_freshness()
         if polled is not None:
             polled.set()
 
     @staticmethod
-    def _poll(ctx: Context, device: Device) -> None:
+    def _poll(ctx: Context, device: Device, polls: Polls) -> _Note:
+        """Poll a device; return what is to be noted of how it went."""
         if not device.attached:
-            return
+            return polls.passed
         try:
-            if not _is_interval(device.every):
+            if not is_interval(device.every):
                 raise ConfigError(f"every is {device.every!r}; it must be above 0, in seconds")
             with batch():
                 device.poll()
@@ -133,19 +137,12 @@ class Poller(Service):
         except BaseException as error:
             of_user_code(error)
             if not device.attached:
-                return  # taken away meanwhile
+                return polls.passed  # taken away meanwhile
             text, trace = describe(error)
             if device.online and not isinstance(error, OSError):  # a mistake in the driver
                 ctx.emit(message.DeviceFailed(device.id, text, trace))
             with batch():
                 device.set_offline(text)
-
-
-def _is_interval(every_s: float) -> bool:
-    return isinstance(every_s, int | float) and 1 / NANOSECONDS <= every_s < math.inf
-
-
-def _after(due_ns: int, every_s: float, now_ns: int) -> int:
-    """Return the first time on the grid of `due_ns` that is not in the past."""
-    step = int(every_s * NANOSECONDS) if _is_interval(every_s) else NANOSECONDS
-    return due_ns + step * max(1, -((due_ns - now_ns) // step))
+            polls.name = f"{ctx.runtime.name}:{device.id}"
+            return polls.failed
+        return polls.succeeded

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from edgekernel.core.device import Device
 from edgekernel.core.errors import TurnTimeoutError, describe
 from edgekernel.core.markers import hook, is_async
+from edgekernel.core.polls import Polls
 from edgekernel.core.provider import contract_name
 from edgekernel.core.registry import Registry
 from edgekernel.core.traits import TraitRegistry
@@ -22,6 +24,30 @@ def describe_units(
     """Return what an operator wants to know of the parts, by name, ready for JSON."""
     usage = registry.usage()
     return {unit.name: _describe(unit, traits, usage.get(unit.name, [])) for unit in units}
+
+
+def describe_devices(devices: Mapping[str, Device], now_ns: int) -> dict[str, Any]:
+    """Return how each device answers, by id, ready for JSON.
+
+    `failures` are the polls that have failed in a row, `next_poll_in_s` is when the next one is
+    due and `last_poll_age_s` how long ago the last one succeeded: None if it is not polled.
+    `last_error` is why it is offline, or was the last time. `outputs` is what `Output.status` says
+    of each output, if it has some.
+    """
+    return {
+        id: {
+            "online": device.online,
+            **(device.poll_record or Polls()).figures(now_ns),
+            "last_error": device.offline_error,
+            **_of_outputs(device),
+        }
+        for id, device in devices.items()
+    }
+
+
+def _of_outputs(device: Device) -> dict[str, Any]:
+    found = {name: output.status() for name, output in device.outputs.items()}
+    return {"outputs": found} if found else {}
 
 
 def _describe(unit: Unit, traits: TraitRegistry, consumers: list[str]) -> dict[str, Any]:

@@ -20,7 +20,9 @@ from edgekernel.core.interface import Interface
 from edgekernel.core.invocation import Commands
 from edgekernel.core.lifecycle import Lifecycle
 from edgekernel.core.markers import KindNote, SkillNote, is_async
+from edgekernel.core.memory import Memory
 from edgekernel.core.messages import Event, Message
+from edgekernel.core.outputs import Outputs
 from edgekernel.core.phase import Phase
 from edgekernel.core.policy import Policies
 from edgekernel.core.process import Process
@@ -31,6 +33,7 @@ from edgekernel.core.service import Service
 from edgekernel.core.services import Services
 from edgekernel.core.state import StateStore
 from edgekernel.core.tasks import Tasks
+from edgekernel.core.timers import Timers
 from edgekernel.core.turns import TurnQueue
 from edgekernel.core.unit import Unit, UnitState
 
@@ -69,6 +72,7 @@ class Runtime:
         clock: Clock | None = None,
         binder: Binder = bind_by_name,
         authorizer: Authorizer | None = None,
+        memory: Memory | None = None,
         slow_turn_s: float = 0.1,
         shutdown_limit_s: float = 10.0,
         change_limit_s: float = 60.0,
@@ -76,10 +80,11 @@ class Runtime:
         """Make a runtime with no parts.
 
         `binder` checks command arguments; without an `authorizer` every command that needs a
-        role is refused. A handler longer than `slow_turn_s` is reported. `shutdown` comes back
-        within `shutdown_limit_s` + 4 seconds, whatever hangs: the safe values come first, then
-        each part gets a share of the time, 0.05 s at least. A hot change that others keep
-        waiting for `change_limit_s` is refused.
+        role is refused. `memory` keeps what is to be known after a restart; without one nothing
+        is. A handler longer than `slow_turn_s` is reported. `shutdown` comes back within
+        `shutdown_limit_s` + 4 seconds, whatever hangs: the safe values come first, then each part
+        gets a share of the time, 0.05 s at least. A hot change that others keep waiting for
+        `change_limit_s` is refused.
         """
         self.name = name
         self.clock: Clock = clock or SystemClock()
@@ -92,6 +97,8 @@ class Runtime:
         )
         self.tasks = Tasks(self.clock, f"{name}:loop", self.turns.failed)
         self.turns.use_tasks(self.tasks)
+        self.timers = Timers(self.clock, f"{name}:timers", self.turns)
+        self.outputs = Outputs(self, memory)
         self.commands = Commands(
             self.clock, self.turns, self.tasks, self._tell, self.fault,
             binder=binder, authorizer=authorizer, name=name,
@@ -406,7 +413,7 @@ class Runtime:
 
     def status(self) -> dict[str, Any]:
         """Return the state of the runtime and of every part, ready for JSON."""
-        from edgekernel.core.reporting import describe_units
+        from edgekernel.core.reporting import describe_devices, describe_units
 
         degraded = list(self._lifecycle.caretaker.missing)
         running = self.phase is Phase.RUNNING
@@ -421,7 +428,7 @@ class Runtime:
             "dropped_turns": self.turns.dropped_turns,
             "errors": self.faults.count,
             "held_back": self.faults.held_back,
-            "devices": {id: {"online": device.online} for id, device in self.devices.items()},
+            "devices": describe_devices(self.devices, self.clock.monotonic_ns()),
             "services": self.services.statuses(),
             "commands": self.commands.status(),
             "components": describe_units(

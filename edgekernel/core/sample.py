@@ -21,6 +21,13 @@ class Quality(StrEnum):
     UNCERTAIN = "uncertain"
     BAD = "bad"
 
+    def worse_than(self, other: Quality) -> bool:
+        """Say whether this one wins where the two meet: the worst of all inputs does."""
+        return _RANKS[self] > _RANKS[other]
+
+
+_RANKS = {Quality.GOOD: 0, Quality.UNCERTAIN: 1, Quality.BAD: 2}
+
 
 @dataclass(frozen=True, slots=True)
 class Sample(Generic[T]):

@@ -286,6 +286,15 @@ class TurnQueue:
         if self._append(turns) and self._take_seat(self):
             self._hand_over()
 
+    def elsewhere(self, change: Callable[[], object]) -> None:
+        """Call `change` here; the effects that it concerns run there, as in `submit_elsewhere`."""
+        mine = bool(self._dispatcher_name) and not self._closed and self._take_seat(self)
+        try:
+            change()
+        finally:
+            if mine:
+                self._hand_over()
+
     def _send(self, turn: Turn) -> None:
         """Do what `submit_elsewhere` does for who waits for the turn: there always is room."""
         if self._dispatcher_name is None or self._closed:

@@ -53,6 +53,12 @@ class ValueType(Generic[T]):
         low, high = self.range
         return low <= value <= high
 
+    def is_usable(self, value: object) -> bool:
+        """Say whether the value is of the type, and finite, whatever the range."""
+        return self._is_of_type(value) and not (
+            isinstance(value, float) and not math.isfinite(value)
+        )
+
     @property
     def allowed(self) -> str:
         """What may be given, in words."""

@@ -26,7 +26,7 @@ from edgekernel.journal.protocol import JournalSink
 from edgekernel.journal.recorder import COMMIT_S, ROOM, Recorder
 
 if TYPE_CHECKING:
-    from edgekernel.node.document import Recorded
+    from edgekernel.node.journal_table import Recorded
     from edgekernel.node.plan import Plan  # with pydantic: who only reads needs neither
 
 EVERYTHING: tuple[Recorded, ...] = ("events", "bus", "commands", "outputs")

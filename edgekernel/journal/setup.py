@@ -25,7 +25,7 @@ def open_journal(plan: Plan, clock: Clock, folder: Path | None = None) -> Journa
     nothing is waited for until it is on the disk, and nothing is compressed: what is written is
     the same on every machine. Raises ConfigError if the folder cannot be used.
     """
-    from edgekernel.node.document import JournalTable
+    from edgekernel.node.journal_table import JournalTable
 
     table = plan.document.journal
     if table is None and folder is None:

@@ -23,10 +23,11 @@ from edgekernel.mqtt.messages import (
     MqttEventsDropped,
     MqttProblem,
 )
+from edgekernel.mqtt.names import device_problems
 from edgekernel.mqtt.outgoing import Outgoing, Publication
 from edgekernel.mqtt.requests import Requests
 from edgekernel.mqtt.settings import Settings
-from edgekernel.mqtt.topics import Topics, segment
+from edgekernel.mqtt.topics import Topics
 
 _FLUSH_S = 1.5
 _CLOSE_S = 2.0
@@ -41,7 +42,8 @@ class Bridge:
 
     def __init__(self, ctx: Context, settings: Settings, topics: Topics, max_events: int) -> None:
         """Prepare the bridge; raises ConfigError if two things would share a topic."""
-        _check_names(ctx)
+        if problems := device_problems(ctx.devices):
+            raise ConfigError(*problems)
         self._ctx = ctx
         self._topics = topics
         self._broker = settings.broker
@@ -157,23 +159,3 @@ class Bridge:
     def _send(self, publication: Publication, on_done: Callable[[], None]) -> None:
         topic, payload, retain = publication
         self.client.publish(topic, payload, retain=retain, on_done=on_done)
-
-
-def _check_names(ctx: Context) -> None:
-    """Raise ConfigError with every name that no topic can hold or that shares one."""
-    groups = {"devices": list(ctx.devices)}
-    groups |= {f"outputs of {id}": list(device.outputs) for id, device in ctx.devices.items()}
-    problems: list[str] = []
-    for where, names in groups.items():
-        taken: dict[str, str] = {}
-        for name in names:
-            try:
-                other = taken.setdefault(segment(name), name)
-            except ConfigError as error:
-                problems.append(f"{where}: {error}")
-                continue
-            if other != name:
-                same = f"{other!r} and {name!r} are both {segment(name)!r} in MQTT topics"
-                problems.append(f"{where}: {same}; rename one")
-    if problems:
-        raise ConfigError(*problems)

@@ -3,11 +3,13 @@
 from edgekernel.node.assemble import assemble
 from edgekernel.node.board import Board
 from edgekernel.node.document import NodeDocument, load_document
+from edgekernel.node.memory import FileMemory
 from edgekernel.node.packs import board_names, driver_names, load_board, load_driver
 from edgekernel.node.plan import Plan, make_plan
 
 __all__ = [
     "Board",
+    "FileMemory",
     "NodeDocument",
     "Plan",
     "assemble",

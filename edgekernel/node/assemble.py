@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from graphlib import TopologicalSorter
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -14,22 +16,53 @@ from edgekernel.core.clock import Clock
 from edgekernel.core.device import Device
 from edgekernel.core.errors import ConfigError
 from edgekernel.core.runtime import Runtime
-from edgekernel.hal.address import BusAddress, LineAddress
-from edgekernel.hal.gpio import DigitalOutput
-from edgekernel.node.plan import Address, Plan, PlannedDevice
+from edgekernel.hal.address import (
+    BusAddress,
+    LineAddress,
+    OneWireAddress,
+    PortAddress,
+    ProvidedLine,
+    PwmAddress,
+    SpiAddress,
+)
+from edgekernel.hal.gpio import DigitalOutput, LineProvider
+from edgekernel.node.buses import attach_buses
+from edgekernel.node.memory import FileMemory
+from edgekernel.node.outputs import check_interlocks, limit_outputs
+from edgekernel.node.plan import Plan
+from edgekernel.node.planned import Address, PlannedDevice
 from edgekernel.node.signature import bind_validated
 
 R = TypeVar("R", bound=Runtime)
 
 
-def assemble(plan: Plan, backend: Backend, clock: Clock, kind: type[R]) -> R:
+def assemble(
+    plan: Plan, backend: Backend, clock: Clock, kind: type[R], *, remember: bool = False
+) -> R:
     """Make a runtime of class `kind` with the plan's devices and application; nothing starts.
 
-    Raises ConfigError if a driver refuses its settings or the application cannot be loaded.
+    With `remember` it knows after a restart what the folder of the plan holds, and writes there;
+    a simulated node, or one that is only checked, does not. Raises ConfigError if a driver refuses
+    its settings or the application cannot be loaded.
     """
-    runtime = kind(name=plan.name, clock=clock, binder=bind_validated)
+    data = plan.data if remember else None
+    memory = None if data is None else FileMemory(data, clock)
+    runtime = kind(name=plan.name, clock=clock, binder=bind_validated, memory=memory)
+    if memory is not None:
+        memory.tell = runtime.post
+    made: dict[str, Device] = {}
+    for planned in _providers_first(plan.devices):
+        made[planned.id] = _make(plan, planned, backend, made)
+    problems = [
+        f"{plan.path.name}: devices.{planned.id}{problem}"
+        for planned in plan.devices
+        for problem in check_interlocks(planned.limits, made)
+    ]
+    if problems:
+        raise ConfigError(*problems)
+    attach_buses(runtime, backend, [(each, made[each.id]) for each in plan.devices])
     for planned in plan.devices:
-        runtime.attach_device(_make(plan, planned, backend), optional=planned.optional)
+        runtime.attach_device(made[planned.id], optional=planned.optional)
     if plan.document.node.app is not None:
         _set_up(plan, plan.document.node.app, runtime)
     return runtime
@@ -58,9 +91,18 @@ def _place(error: Exception) -> str:
     return f"{type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno})"
 
 
-def _make(plan: Plan, planned: PlannedDevice, backend: Backend) -> Device:
+def _providers_first(devices: Sequence[PlannedDevice]) -> Iterator[PlannedDevice]:
+    """Return the devices in an order in which each comes after those that provide its lines."""
+    order = TopologicalSorter({device.id: device.providers for device in devices})
+    by_id = {device.id: device for device in devices}
+    return (by_id[id] for id in order.static_order())
+
+
+def _make(
+    plan: Plan, planned: PlannedDevice, backend: Backend, made: Mapping[str, Device]
+) -> Device:
     boundaries = {
-        parameter: _boundary(backend, planned.kinds[parameter], address)
+        parameter: _boundary(backend, planned, parameter, address, made)
         for parameter, address in planned.addresses.items()
     }
     arguments: dict[str, Any] = {**boundaries, **planned.settings}
@@ -70,17 +112,44 @@ def _make(plan: Plan, planned: PlannedDevice, backend: Backend) -> Device:
         raise ConfigError(f"{plan.path.name}: devices.{planned.id}: {error}") from error
     if planned.every_s is not None:
         device.every = planned.every_s
+    device.depends = (*device.depends, *planned.providers)
+    types = {name: reading.values.type for name, reading in device.readings.items()}
+    try:
+        planned.tuning.check(type(device).__name__, types)
+        limit_outputs(device, planned.limits)
+    except ConfigError as error:
+        where = f"{plan.path.name}: devices.{planned.id}"
+        raise ConfigError(*(f"{where}{problem}" for problem in error.problems)) from None
+    planned.tuning.apply(device)
     return device
 
 
-def _boundary(backend: Backend, kind: type, address: Address) -> object:
-    if isinstance(address, LineAddress):
-        if kind is DigitalOutput:
-            return backend.digital_output(address)
-        return backend.digital_input(address)
-    if isinstance(address, BusAddress):
-        return backend.i2c_bus(address)
-    return backend.serial_port(address)
+def _boundary(
+    backend: Backend,
+    planned: PlannedDevice,
+    parameter: str,
+    address: Address,
+    made: Mapping[str, Device],
+) -> object:
+    drives = planned.kinds[parameter] is DigitalOutput
+    match address:
+        case LineAddress():
+            return backend.digital_output(address) if drives else backend.digital_input(address)
+        case ProvidedLine():
+            provider = made[address.provider]
+            assert isinstance(provider, LineProvider), "the plan has looked at its driver"
+            line = address.line
+            return provider.digital_output(line) if drives else provider.digital_input(line)
+        case PwmAddress():
+            return backend.pwm_output(address, software=not address.controller)
+        case BusAddress():
+            return backend.i2c_bus(address)
+        case PortAddress():
+            return backend.serial_port(address)
+        case SpiAddress():
+            return backend.spi_device(address)
+        case OneWireAddress():
+            return backend.onewire_bus(address)
 
 
 def _set_up(plan: Plan, name: str, runtime: Runtime) -> None:

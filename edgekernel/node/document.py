@@ -5,35 +5,19 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from edgekernel.core.errors import ConfigError
+from edgekernel.core.output_limits import Limits
+from edgekernel.node.duration import Duration, DurationOrNone
+from edgekernel.node.filters import SETTINGS, FilterTable
+from edgekernel.node.journal_table import JournalTable
 from edgekernel.node.problems import did_you_mean, explain
+from edgekernel.node.tuning import ReadingTuning, Tuning
 
 SEGMENT = r"^[a-z0-9-]{1,64}$"
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)", re.ASCII)
-_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def _seconds(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    match = _DURATION.fullmatch(value.strip())
-    if match is None:
-        raise ValueError('a duration is a number of seconds or a text like "500ms", "2s", "5min"')
-    return float(match[1]) * _UNITS[match[2]]
-
-
-Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400)]
-"""Seconds, more than 0 and at most a day; in the file a number or a text such as "2s"."""
-
-
-Recorded = Literal["events", "bus", "commands", "outputs"]
-"""What a journal can hold: messages, what drivers and boundaries have said to one another,
-requests with their outcomes, and the changes of outputs."""
-RECORDED: tuple[Recorded, ...] = get_args(Recorded)
 
 
 def _module(name: str) -> str:
@@ -58,6 +42,72 @@ class NodeTable(_Table):
     name: str = Field(pattern=SEGMENT)
     board: str
     app: Annotated[str, AfterValidator(_module)] | None = None
+    data: str | None = None
+    """The folder for what the node is to know after a restart, relative to the node file."""
+
+
+class ReadingTable(_Table):
+    """`[devices.<id>.readings.<name>]`: what counts for one reading, instead of for all."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    filters: list[FilterTable] | None = None
+    stale: DurationOrNone | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keys that belong to a driver whose readings are settings."""
+        return dict(self.model_extra or {})
+
+    @property
+    def tuning(self) -> ReadingTuning:
+        """What is said of the reading."""
+        filters = None if self.filters is None else tuple(self.filters)
+        return ReadingTuning(filters, self.stale)
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, bool | int | float | str):
+        raise ValueError("a value is true, false, a number or a text in quotes")
+    return value
+
+
+class OutputTable(_Table):
+    """`[devices.<id>.outputs.<name>]`: what one output may do; see `edgekernel.Limits`."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    initial: Annotated[Any, AfterValidator(_plain)] = "safe"
+    fallback: Annotated[Any, AfterValidator(_plain)] = "safe"
+    min_on: Duration | None = None
+    min_off: Duration | None = None
+    max_on: Duration | None = None
+    max_changes: str = ""
+    lease: Duration | None = None
+    interlock: list[str] = Field(default_factory=list)
+    mismatch: Duration | None = None
+    rate: float | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keys that belong to a driver whose outputs are settings."""
+        return dict(self.model_extra or {})
+
+    @property
+    def limits(self) -> Limits:
+        """The same for the output itself."""
+        return Limits(
+            initial=self.initial,
+            fallback=self.fallback,
+            min_on_s=self.min_on,
+            min_off_s=self.min_off,
+            max_on_s=self.max_on,
+            max_changes=self.max_changes,
+            lease_s=self.lease,
+            interlock=tuple(self.interlock),
+            mismatch_s=self.mismatch,
+            rate=self.rate,
+        )
 
 
 class DeviceTable(_Table):
@@ -69,11 +119,30 @@ class DeviceTable(_Table):
     every: Duration | None = None
     optional: bool = False
     """The node runs without it, degraded, and tries again with backoff."""
+    filters: list[FilterTable] = Field(default_factory=list)
+    """What its readings go through, each filter those that it fits."""
+    stale: DurationOrNone | None = None
+    """How long after its latest measurement a reading of it is BAD; 0 is no such limit."""
+    readings: dict[str, ReadingTable] = Field(default_factory=dict)
+    outputs: dict[str, OutputTable] = Field(default_factory=dict)
+
+    @property
+    def tuning(self) -> Tuning:
+        """What is said of its readings."""
+        readings = {name: table.tuning for name, table in self.readings.items()}
+        return Tuning(tuple(self.filters), self.stale, readings)
 
     @property
     def settings(self) -> dict[str, Any]:
         """The keys that belong to the driver."""
         return dict(self.model_extra or {})
+
+
+class BusTable(_Table):
+    """`[buses.<name>]`: what the system was told about a bus of the board."""
+
+    speed_hz: int = Field(ge=1000, le=5_000_000)
+    """The clock of an I²C bus where it is not the board's usual one; nothing sets it here."""
 
 
 class MqttTable(_Table):
@@ -89,45 +158,6 @@ class MqttTable(_Table):
     keepalive: Annotated[Duration, AfterValidator(_keepalive)] = 30.0
 
 
-def _megabytes(size: float) -> float:
-    if not 1 <= size <= 1_000_000:
-        raise ValueError("a journal has 1 MB to 1000000 MB")
-    return size
-
-
-def _age(seconds: float) -> float:
-    if not 60 <= seconds <= 3650 * _UNITS["d"]:
-        raise ValueError("an age is 1min to 3650d")
-    return seconds
-
-
-def _something(what: list[Recorded]) -> list[Recorded]:
-    if not what:
-        raise ValueError("nothing is to be recorded; leave the table out instead")
-    return what
-
-
-def _commit(seconds: float) -> float:
-    if not 0.1 <= seconds <= 3600:
-        raise ValueError("a commit comes every 100ms to 1h")
-    return seconds
-
-
-class JournalTable(_Table):
-    """`[journal]`: what the node records of itself, where, and how much of that is kept."""
-
-    folder: str = Field(min_length=1)
-    """Beside the node file, unless it is absolute."""
-    max_mb: Annotated[float, AfterValidator(_megabytes)] = 64.0
-    """In millions of bytes."""
-    max_age: Annotated[float, BeforeValidator(_seconds), AfterValidator(_age)] | None = None
-    max_segments: int = Field(default=4096, ge=2, le=100_000)
-    commit: Annotated[float, BeforeValidator(_seconds), AfterValidator(_commit)] = 10.0
-    """Seconds until what was recorded survives a power cut, at most."""
-    compress: bool = True
-    what: Annotated[list[Recorded], AfterValidator(_something)] = Field(default=list(RECORDED))
-
-
 class SimTable(_Table):
     """`[sim]`: what surrounds the node when it runs simulated."""
 
@@ -140,6 +170,7 @@ class NodeDocument(_Table):
 
     node: NodeTable
     devices: dict[str, DeviceTable] = Field(default_factory=dict)
+    buses: dict[str, BusTable] = Field(default_factory=dict)
     mqtt: MqttTable | None = None
     journal: JournalTable | None = None
     sim: SimTable = Field(default_factory=SimTable)
@@ -156,6 +187,7 @@ _TAKEN = {
 _TABLES: dict[str, type[BaseModel]] = {
     "node": NodeTable,
     "devices": DeviceTable,
+    "buses": BusTable,
     "mqtt": MqttTable,
     "journal": JournalTable,
     "sim": SimTable,
@@ -246,5 +278,16 @@ def _text(key: str, text: str) -> str:
     if not text.startswith("unknown key"):
         return text
     table, _, last = key.rpartition(".")
-    model = _TABLES.get(table.split(".")[0]) if table else NodeDocument
+    model = _model_of(table.split(".")) if table else NodeDocument
     return f"unknown key; {did_you_mean(last, model.model_fields if model else ())}"
+
+
+def _model_of(path: list[str]) -> type[BaseModel] | None:
+    """Return the model of the table at a path of keys."""
+    inside = path[2:]
+    if path[0] != "devices" or not inside:
+        return _TABLES.get(path[0])
+    if "filters" in inside:
+        _, *filter = inside[inside.index("filters") + 1 :]
+        return SETTINGS.get(filter[0]) if filter else FilterTable
+    return OutputTable if inside[0] == "outputs" else ReadingTable

@@ -6,43 +6,45 @@ Making a plan touches no hardware.
 from __future__ import annotations
 
 import typing
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from edgekernel.core.device import Device
 from edgekernel.core.errors import ConfigError
-from edgekernel.hal.address import BusAddress, LineAddress, PortAddress
-from edgekernel.hal.gpio import DigitalInput, DigitalOutput
+from edgekernel.hal.address import (
+    ProvidedLine,
+)
+from edgekernel.hal.gpio import DigitalInput, DigitalOutput, PwmOutput
 from edgekernel.hal.i2c import I2CBus
+from edgekernel.hal.onewire import OneWireBus
 from edgekernel.hal.serial import SerialPort
+from edgekernel.hal.spi import SpiDevice
 from edgekernel.node.board import Board
-from edgekernel.node.document import DeviceTable, NodeDocument, load_valid_part
+from edgekernel.node.buses import name_clashes
+from edgekernel.node.claims import Claims
+from edgekernel.node.document import DeviceTable, NodeDocument, ReadingTable, load_valid_part
+from edgekernel.node.outputs import check_outputs
 from edgekernel.node.packs import find_board, load_board, load_driver
-from edgekernel.node.problems import explain
-from edgekernel.node.signature import model_of
+from edgekernel.node.planned import Address, PlannedDevice
+from edgekernel.node.problems import did_you_mean, explain
+from edgekernel.node.signature import model_of, parameters_of
+from edgekernel.node.tuning import declared_types
 
-Address = LineAddress | BusAddress | PortAddress
-
-_BOUNDARIES: tuple[type, ...] = (DigitalInput, DigitalOutput, I2CBus, SerialPort)
+_BOUNDARIES: tuple[type, ...] = (
+    DigitalInput,
+    DigitalOutput,
+    PwmOutput,
+    I2CBus,
+    SerialPort,
+    SpiDevice,
+    OneWireBus,
+)
 _DEVICE_TREE = Path("/proc/device-tree/compatible")
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedDevice:
-    """One device of the node file, with its driver found and its settings checked."""
-
-    id: str
-    driver: type[Device]
-    settings: dict[str, Any]
-    kinds: dict[str, type]
-    """The boundary protocol of each parameter that takes one."""
-    addresses: dict[str, Address]
-    """Where each of those boundaries is on the board."""
-    every_s: float | None
-    optional: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +61,46 @@ class Plan:
         """The node's name."""
         return self.document.node.name
 
+    def speed_hz(self, bus: str) -> int:
+        """Return the clock of an I²C bus in Hz: that of `[buses]`, or of the board."""
+        told = self.document.buses.get(bus)
+        return self.board.speed_hz(bus) if told is None else told.speed_hz
+
     @property
     def folder(self) -> Path:
         """The folder of the node file, in which the application's modules are found."""
         return self.path.parent
 
+    @property
+    def data(self) -> Path | None:
+        """The folder for what the node is to know after a restart, if it has one."""
+        data = self.document.node.data
+        return None if data is None else self.folder / data
+
 
 def boundary_parameters(driver: type[Device]) -> dict[str, type]:
-    """Return which constructor parameters of a driver take a boundary, and of which kind."""
+    """Return which constructor parameters of a driver take a boundary, and of which kind.
+
+    One that is declared as "a boundary or None" may be left out.
+    """
     hints = typing.get_type_hints(driver.__init__, include_extras=True)
-    return {name: kind for name, kind in hints.items() if kind in _BOUNDARIES}
+    return {
+        name: kind
+        for name, hint in hints.items()
+        for kind in (hint, *typing.get_args(hint))
+        if kind in _BOUNDARIES
+    }
+
+
+def settings_model(driver: type[Device], boundaries: Mapping[str, type]) -> type[BaseModel]:
+    """Return the model of a driver's settings, in which a boundary is the name of one."""
+    optional = {
+        name
+        for name, (_, parameter) in parameters_of(driver.__init__).items()
+        if parameter.default is None
+    }
+    names = {name: str | None if name in optional else str for name in boundaries}
+    return model_of(driver.__init__, names)
 
 
 def make_plan(path: Path) -> Plan:
@@ -96,24 +128,42 @@ def plan_document(document: NodeDocument, path: Path) -> Plan:
         board = _board(document.node.board)
     except ConfigError as error:
         raise ConfigError(f"{file}: node.board: {error}") from None
-    problems: list[str] = []
-    claims = _Claims(board)
+    problems = [
+        f'{file}: buses.{name}: "{name}" is no I²C bus of {board.id}; '
+        f"{did_you_mean(name, board.buses)}"
+        for name in document.buses
+        if name not in board.buses
+    ]
+    claims = Claims(board)
     devices: list[PlannedDevice] = []
     for id, table in document.devices.items():
         try:
-            device = _plan_device(id, table, board)
+            device = _plan_device(id, table, board, document)
             claims.take(device, table.settings)
             devices.append(device)
         except ConfigError as error:
             problems += [f"{file}: devices.{id}{problem}" for problem in error.problems]
+    problems += [f"{file}: {problem}" for problem in _loops(devices)]
+    problems += [f"{file}: {problem}" for problem in name_clashes(devices)]
     if problems:
         raise ConfigError(*problems)
     return Plan(path, document, board, tuple(devices))
 
 
+def _loops(devices: Sequence[PlannedDevice]) -> Iterator[str]:
+    """Say which devices need lines of one another, so that none can be the first."""
+    try:
+        TopologicalSorter({device.id: device.providers for device in devices}).prepare()
+    except CycleError as error:
+        yield f"devices.{error.args[1][0]}: needs its own lines: {' -> '.join(error.args[1])}"
+
+
 def _board(name: str) -> Board:
-    if name != "auto":
-        return load_board(name)
+    return find_this_board() if name == "auto" else load_board(name)
+
+
+def find_this_board() -> Board:
+    """Return the board that this computer is, by its device tree. Raises ConfigError."""
     try:
         compatible = _DEVICE_TREE.read_bytes().decode().rstrip("\0").split("\0")
     except OSError:
@@ -121,92 +171,96 @@ def _board(name: str) -> Board:
     return find_board(tuple(compatible))
 
 
-def _plan_device(id: str, table: DeviceTable, board: Board) -> PlannedDevice:
+def _plan_device(
+    id: str, table: DeviceTable, board: Board, document: NodeDocument
+) -> PlannedDevice:
     """Find the driver and check the settings; problems begin with the key behind the device."""
     try:
         driver = load_driver(table.driver)
     except ConfigError as error:
         raise ConfigError(*(f".driver: {problem}" for problem in error.problems)) from None
     boundaries = boundary_parameters(driver)
-    model = model_of(driver.__init__, dict.fromkeys(boundaries, str))
+    model = settings_model(driver, boundaries)
+    problems = [*_misplaced(table, driver, model), *check_outputs(id, driver, document)]
+    written = table.settings
+    if "readings" in model.model_fields:
+        written["readings"] = {name: each.settings for name, each in table.readings.items()}
+    if "outputs" in model.model_fields:
+        written["outputs"] = {name: each.settings for name, each in table.outputs.items()}
     try:
-        values = model.model_validate(table.settings)
+        values = model.model_validate(written)
     except ValidationError as error:
-        known = [*model.model_fields, "driver", "every", "optional"]
-        raise ConfigError(*(f".{key}: {text}" for key, text in explain(error, known))) from None
+        known = [*model.model_fields, *DeviceTable.model_fields]
+        found = (f".{key}: {text}" for key, text in explain(error, known))
+        raise ConfigError(*found, *problems) from None
     settings = {name: getattr(values, name) for name in model.model_fields}
-    problems: list[str] = []
     addresses: dict[str, Address] = {}
     for parameter, kind in boundaries.items():
+        name = settings.pop(parameter)
+        if name is None:
+            continue  # left out, as the driver allows
         try:
-            addresses[parameter] = _address(board, kind, settings.pop(parameter))
+            addresses[parameter] = _address(board, kind, name, settings, document)
         except ConfigError as error:
             problems.append(f".{parameter}: {error}")
     if problems:
         raise ConfigError(*problems)
-    return PlannedDevice(id, driver, settings, boundaries, addresses, table.every, table.optional)
+    limits = {name: written.limits for name, written in table.outputs.items()}
+    return PlannedDevice(
+        id, driver, settings, boundaries, addresses, table.every, table.optional, table.tuning,
+        limits,
+    )  # fmt: skip
 
 
-def _address(board: Board, kind: type, name: str) -> Address:
+def _misplaced(table: DeviceTable, driver: type[Device], model: type[BaseModel]) -> list[str]:
+    """Return what is said of readings that the driver does not have, or that do not fit it."""
+    if "readings" in model.model_fields:  # they are made from settings: known when it is made
+        return []
+    problems = [
+        f".readings.{name}.{key}: unknown key; {did_you_mean(key, ReadingTable.model_fields)}"
+        for name, each in table.readings.items()
+        for key in each.settings
+    ]
+    try:
+        table.tuning.check(table.driver, declared_types(driver))
+    except ConfigError as error:
+        problems += error.problems
+    return problems
+
+
+def _address(
+    board: Board, kind: type, name: str, settings: Mapping[str, Any], document: NodeDocument
+) -> Address:
     if kind is I2CBus:
         return board.bus(name)
     if kind is SerialPort:
         return board.port(name)
+    if kind is SpiDevice:
+        return board.select(name)
+    if kind is OneWireBus:
+        return board.onewire(name)
+    provider, _, provided = name.partition(":")
+    if provider in document.devices:
+        return _provided(document.devices[provider].driver, kind, provider, provided)
     line = board.line(name)
     if line.name in board.reserved:
         raise ConfigError(f'"{name}" is reserved on {board.id}: {board.reserved[line.name]}')
+    if kind is PwmOutput:
+        return board.pwm(name, software=bool(settings.get("software", True)))
     return line
 
 
-@dataclass
-class _Claims:
-    """Who uses what, so that nothing is used twice."""
-
-    board: Board
-    _taken: dict[object, str] = field(default_factory=dict)
-
-    def take(self, device: PlannedDevice, written: dict[str, Any]) -> None:
-        """Note what a device uses; raise ConfigError for what another one has.
-
-        `written` holds its settings as they stand in the node file.
-        """
-        problems: list[str] = []
-        for parameter, address in device.addresses.items():
-            for need in self._needs(device, parameter, address, written.get(parameter)):
-                owner = need.shared_by or f"devices.{device.id}.{need.key}"
-                other = self._taken.setdefault(need.what, owner)
-                if other != owner:
-                    problems.append(f".{need.key}: {need.text} is already used by {other}")
-                    break  # the rest follows from this one
-        if problems:
-            raise ConfigError(*problems)
-
-    def _needs(
-        self, device: PlannedDevice, key: str, address: Address, written: object
-    ) -> list[_Need]:
-        """Return what a boundary takes."""
-        if isinstance(address, LineAddress):
-            name = address.name
-            return [_Need(address, name if written == name else f'"{written}" ({name})', key)]
-        lines = [
-            (line, f"{line.name} of {address.name}") for line in self.board.lines_of(address.name)
-        ]
-        if isinstance(address, PortAddress):
-            port = _Need(address.device, address.name, key)
-            return [port, *(_Need(line, text, key) for line, text in lines)]
-        bus = f"the bus {address.name}"
-        needs = [_Need(line, text, key, bus) for line, text in lines]
-        chip = device.settings.get("address")
-        if isinstance(chip, int):
-            needs.append(_Need((address, chip), f"{chip:#04x} on {address.name}", "address"))
-        return needs
-
-
-@dataclass(frozen=True, slots=True)
-class _Need:
-    """One thing that only one can have: what, in words, by which key, or by whom together."""
-
-    what: object
-    text: str
-    key: str
-    shared_by: str = ""
+def _provided(driver: str, kind: type, provider: str, line: str) -> ProvidedLine:
+    """Find a line of another device. Raises ConfigError that says what there is instead."""
+    name = f'"{provider}:{line}"'
+    try:
+        names: tuple[str, ...] = getattr(load_driver(driver), "line_names", ())
+    except ConfigError:
+        return ProvidedLine(provider, line)  # what is wrong is told at the provider
+    if not names:
+        raise ConfigError(f"{name}: the device {provider} ({driver}) has no lines of its own")
+    if line not in names:
+        raise ConfigError(f"{name}: {provider} has no line {line!r}; {did_you_mean(line, names)}")
+    if kind is PwmOutput:
+        raise ConfigError(f"{name}: a line of {provider} is switched on and off; it has no PWM")
+    return ProvidedLine(provider, line)

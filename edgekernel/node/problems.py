@@ -81,7 +81,10 @@ def _sentence(detail: ErrorDetails, known: list[str]) -> str:
     if kind == "missing":
         return "is missing; this key is required"
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"unknown key; {did_you_mean(str(detail['loc'][-1]), known)}"
+        *outside, key = detail["loc"]
+        if outside:  # in a setting, the keys of which are not known here
+            return "unknown key"
+        return f"unknown key; {did_you_mean(str(key), known)}"
     context = detail.get("ctx", {})
     if kind == "value_error":
         return f"{shown}: {context['error']}"

@@ -14,6 +14,7 @@ from edgekernel.core.errors import InvalidValueError, UnknownTargetError, neares
 from edgekernel.core.markers import command
 from edgekernel.core.process import Process
 from edgekernel.core.service import Service
+from edgekernel.hal.gpio import LineOutside
 
 _LONGEST_PRESS_S = 3600
 
@@ -66,7 +67,15 @@ class Bench(Process):
     def is_on(self, device: str) -> bool:
         """Say whether the device's line is at its active level, seen from outside."""
         wired = self._wired(device)
-        return self._backend.line(self._line(device)).level == wired.active_high
+        return self.line(self._line(device)).level == wired.active_high
+
+    def line(self, name: str) -> LineOutside:
+        """Return the outside of a line: of the board ("GPIO17"), or of a device ("io:GPA3")."""
+        provider, _, provided = name.rpartition(":")
+        if provider:
+            outside: LineOutside = self.chip(provider).line(provided)
+            return outside
+        return self._backend.line(name)
 
     @command
     def press(self, device: str, seconds: float = 0.2) -> None:
@@ -92,24 +101,24 @@ class Bench(Process):
         """Bring a device's input line to its active level until it is released or pressed."""
         line = self._line(device)
         self._lift(device)
-        self._backend.line(line).drive(self._wired(device).active_high)
+        self.line(line).drive(self._wired(device).active_high)
 
     @command
     def release(self, device: str) -> None:
         """Bring a device's input line back to its idle level."""
         line = self._line(device)
         self._lift(device)
-        self._backend.line(line).drive(not self._wired(device).active_high)
+        self.line(line).drive(not self._wired(device).active_high)
 
     @command
     def level(self, line: str) -> bool:
-        """Return the electrical level of a line such as "GPIO17"; true is high."""
-        return self._backend.line(line).level
+        """Return the electrical level of a line such as "GPIO17" or "io:GPA3"; true is high."""
+        return self.line(line).level
 
     @command
     def drive(self, line: str, level: bool) -> None:
         """Drive an input line from outside; true is high."""
-        self._backend.line(line).drive(level)
+        self.line(line).drive(level)
 
     @command
     def set_quantity(self, device: str, quantity: str, value: float) -> None:

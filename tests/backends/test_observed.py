@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import pytest
 
@@ -12,14 +12,39 @@ from edgekernel.backends.backend import Backend
 from edgekernel.backends.observed import (
     ObservedBackend,
     ObservedI2C,
+    ObservedI2CWithHealth,
     ObservedInput,
+    ObservedOneWire,
     ObservedOutput,
+    ObservedPwm,
     ObservedSerial,
+    ObservedSpi,
 )
 from edgekernel.backends.sim import SimBackend
 from edgekernel.core.errors import NackError
-from edgekernel.hal import DigitalInput, DigitalOutput, Edge, I2CBus, Pull, SerialPort
-from edgekernel.hal.address import BusAddress, LineAddress, PortAddress
+from edgekernel.hal import (
+    BrokenError,
+    BusHealth,
+    BusState,
+    DigitalInput,
+    DigitalOutput,
+    Edge,
+    HasHealth,
+    I2CBus,
+    OneWireBus,
+    Pull,
+    PwmOutput,
+    SerialPort,
+    SpiDevice,
+)
+from edgekernel.hal.address import (
+    BusAddress,
+    LineAddress,
+    OneWireAddress,
+    PortAddress,
+    PwmAddress,
+    SpiAddress,
+)
 from edgekernel.sim import SimClock
 
 LINE = LineAddress("GPIO17", "gpiochip0", 17)
@@ -58,8 +83,13 @@ class Watching:
         options: Mapping[str, Any],
         make: Callable[[], R],
     ) -> R:
-        """Keep the call and its result."""
-        made = make()
+        """Keep the call and its result, or the class of its error if that is a broken bus."""
+        try:
+            made = make()
+        except BrokenError as error:
+            if type(error) is BrokenError:
+                self.seen.append((kind, name, op, args, BrokenError))
+            raise
         self.seen.append((kind, name, op, args, made))
         return made
 
@@ -90,6 +120,10 @@ def observed(board: SimBackend) -> tuple[Backend, Watching]:
         (DigitalInput, ObservedInput),
         (I2CBus, ObservedI2C),
         (SerialPort, ObservedSerial),
+        (PwmOutput, ObservedPwm),
+        (SpiDevice, ObservedSpi),
+        (OneWireBus, ObservedOneWire),
+        (HasHealth, ObservedI2CWithHealth),
     ],
 )
 def test_nothing_is_forgotten(protocol: type, made: type) -> None:
@@ -177,6 +211,94 @@ def test_serial(board: SimBackend) -> None:
         "read_available",
         "close",
     ]
+
+
+def test_pwm(board: SimBackend) -> None:
+    """Pulses go through, and whether hardware makes them is told as it is."""
+    backend, watching = observed(board)
+    line = backend.pwm_output(PwmAddress(LINE), software=True)
+    line.open(100.0, 0.25)
+    line.write(0.5)
+    assert line.hardware is False
+    line.close()
+    assert [seen[:4] for seen in watching.seen] == [
+        ("pwm", "GPIO17", "open", (100.0, 0.25)),
+        ("pwm", "GPIO17", "write", (0.5,)),
+        ("pwm", "GPIO17", "close", ()),
+    ]
+
+
+class Shift:
+    """An SPI chip that answers each byte with the next one."""
+
+    def transfer(self, data: bytes) -> bytes:
+        """Answer."""
+        return bytes(each + 1 for each in data)
+
+
+def test_spi(board: SimBackend) -> None:
+    """A chip select sends and receives as without an observer."""
+    backend, watching = observed(board)
+    board.spi("spi0.0").plug(Shift())
+    device = backend.spi_device(SpiAddress("spi0.0", ""))
+    device.open(1_000_000, mode=3)
+    assert device.transfer(b"ab") == b"bc"
+    device.close()
+    assert watching.seen[1] == ("spi", "spi0.0", "transfer", (b"ab",), b"bc")
+
+
+def test_onewire(board: SimBackend) -> None:
+    """A 1-Wire bus is one object for all of its devices, and its searches are seen."""
+    backend, watching = observed(board)
+    bus = backend.onewire_bus(OneWireAddress("w1"))
+    assert backend.onewire_bus(OneWireAddress("w1")) is bus
+    bus.open()
+    assert bus.search() == ()
+    bus.close()
+    assert [seen[:3] for seen in watching.seen] == [
+        ("onewire", "w1", "open"), ("onewire", "w1", "search"), ("onewire", "w1", "close"),
+    ]  # fmt: skip
+
+
+class Counting:
+    """A bus that tells how it is."""
+
+    name = "i2c1"
+    health = BusHealth()
+    works = True
+
+    def check(self) -> None:
+        """Say whether it works."""
+        if not self.works:
+            raise BrokenError("i2c1: out of use")
+
+
+def test_health() -> None:
+    """How a bus is, is seen when it has changed, and trying it again when that fails."""
+    inner, watching = Counting(), Watching()
+    bus = ObservedI2CWithHealth(cast("I2CBus", inner), watching)
+    assert isinstance(bus, HasHealth)
+    inner.health = BusHealth(transactions=5, busy_s=0.1)
+    bus.check()
+    assert bus.health is inner.health
+    assert watching.seen == []
+    inner.health = BusHealth(BusState.OPEN, "stuck", errors=3)
+    inner.works = False
+    for _ in range(2):
+        assert bus.health is inner.health
+    with pytest.raises(BrokenError, match="out of use"):
+        bus.check()
+    assert watching.seen == [
+        ("i2c", "i2c1", "health", (), inner.health),
+        ("i2c", "i2c1", "check", (), BrokenError),
+    ]
+
+
+def test_bus_of_the_board_has_health(board: SimBackend) -> None:
+    """An observed bus has health if the bus has it."""
+    backend, _ = observed(board)
+    assert isinstance(backend.i2c_bus(BUS), HasHealth)
+    assert not isinstance(ObservedI2C(board.bus("i2c1"), Watching()), HasHealth)
 
 
 def test_close(board: SimBackend) -> None:

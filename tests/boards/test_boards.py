@@ -4,48 +4,103 @@ from itertools import combinations
 
 import pytest
 
-from edgekernel.node.packs import board_names, load_board
+from edgekernel.node.board import Board
+from edgekernel.node.packs import board_names, find_board, load_board
 
 BOARDS = sorted(board_names())
 PI_BOARDS = [name for name in BOARDS if name.startswith("raspberrypi/")]
+OTHERS = [name for name in BOARDS if name != "sim" and name not in PI_BOARDS]
+NO_LINE = re.compile(r"3V3|5V|1V8|GND|NC|ADC\d")
+"""What a header pin may be that is no line: a rail, nothing, or an analog input."""
+
+
+def all_buses(board: Board) -> list[str]:
+    """Return the names of everything on a board that takes lines for itself."""
+    return [*board.buses, *board.ports, *board.selects, *board.onewires]
 
 
 def test_the_boards_are_found() -> None:
     """The boards that come with edgekernel are found by their names."""
-    assert {"raspberrypi/4b", "raspberrypi/5", "sim"} <= set(BOARDS)
+    pis = {"zero-w", "zero-2-w", "3b-plus", "4b", "400", "5", "cm4", "cm5"}
+    assert {f"raspberrypi/{pi}" for pi in pis} == set(PI_BOARDS)
+    assert "sim" in BOARDS
+    assert len({name.partition("/")[0] for name in OTHERS}) >= 5
+    assert len(BOARDS) >= 14
 
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_lines_are_different(name: str) -> None:
-    """No two lines of a board have the same offset, and it says where its data is from."""
+    """No two lines of a board are the same one, and it says where its data is from."""
     board = load_board(name)
-    offsets = [line.offset for line in board.lines.values()]
-    assert len(set(offsets)) == len(offsets)
+    places = [(line.chip, line.offset) for line in board.lines.values()]
+    assert len(set(places)) == len(places)
+    assert all(chip for chip, _ in places)
     assert board.source.strip()
     assert "://" not in board.source
 
 
+@pytest.mark.parametrize("name", [*PI_BOARDS, *OTHERS])
+def test_sources_are_cited(name: str) -> None:
+    """A board says where its header, compatible string, chip labels and offsets are from."""
+    source = " ".join(load_board(name).source.split())
+    for fact in ("Header", "ompatible string", "hip label"):
+        assert fact in source
+    assert re.search(r"\b[a-z0-9-]+\.dtsi?\b", source), "no device tree is named"
+
+
 @pytest.mark.parametrize("name", BOARDS)
 def test_header_pins_are_lines_or_rails(name: str) -> None:
-    """Each header pin is a line of the board or a rail, and a line is on one pin only."""
+    """Each header pin is a line of the board or none at all, and a line is on one pin only."""
     board = load_board(name)
+    assert board.headers
+    seen: list[str] = []
     for pins in board.headers.values():
         assert list(pins) == [str(n) for n in range(1, len(pins) + 1)]
-        on_header = [what for what in pins.values() if what not in ("3V3", "5V", "GND")]
-        assert set(on_header) <= set(board.lines)
-        assert len(set(on_header)) == len(on_header)
+        seen += [what for what in pins.values() if not NO_LINE.fullmatch(what)]
+    assert sorted(seen) == sorted(board.lines)
 
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_buses_and_labels_resolve(name: str) -> None:
-    """Buses, ports and labels use lines of the board, each bus its own."""
+    """Buses, ports and labels use lines of the board; only chip selects of a bus share lines."""
     board = load_board(name)
-    taken = [set(board.lines_of(bus)) for bus in (*board.buses, *board.ports)]
+    taken = [set(board.lines_of(bus)) for bus in all_buses(board) if bus not in board.selects]
+    taken += [set(board.lines_of(bus)) for bus in list(board.selects)[:1]]
+    taken += [{board.select_line(bus)} for bus in board.selects]  # type: ignore[arg-type]
     assert all(taken)
     assert all(not one & other for one, other in combinations(taken, 2))
     for label in board.labels:
-        assert board.line(label).chip == board.chip
+        assert label not in board.lines
+        assert board.line(label).chip in board.chips
     assert set(board.reserved) <= set(board.lines)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_devices_of_buses_are_different(name: str) -> None:
+    """Each bus, port and chip select has its own device file, and each PWM line its timer."""
+    board = load_board(name)
+    devices = [each.device for each in board.buses.values()]
+    devices += [each.device for each in board.ports.values()]
+    devices += [each.device for each in board.selects.values()]
+    assert len(set(devices)) == len(devices)
+    assert all(device.startswith("/dev/") for device in devices)
+    for line in board.pwm_lines:
+        assert board.pwm(line, software=False).controller
+
+
+def test_compatible_strings_are_unique() -> None:
+    """No two boards answer to the same compatible string."""
+    strings = [each for name in BOARDS for each in load_board(name).compatible]
+    assert len(set(strings)) == len(strings)
+
+
+@pytest.mark.parametrize("name", [*PI_BOARDS, *OTHERS])
+def test_auto_finds_it(name: str) -> None:
+    """The board "auto" is found by each compatible string, whatever comes after it."""
+    board = load_board(name)
+    assert board.compatible
+    for string in board.compatible:
+        assert find_board((string, "some,processor")) is board
 
 
 @pytest.mark.parametrize("name", [*PI_BOARDS, "sim"])
@@ -62,11 +117,36 @@ def test_header_is_the_raspberry_pi_header(name: str) -> None:
         assert board.line(f"J8:{pin}").offset == number
 
 
-def test_pi5_ports() -> None:
-    """On the Pi 5 the header's lines are on the RP1 and its UART is not serial0."""
-    board = load_board("raspberrypi/5")
-    assert board.chip == "pinctrl-rp1"
+@pytest.mark.parametrize("name", PI_BOARDS)
+def test_pi_buses(name: str) -> None:
+    """Every Raspberry Pi has I²C, SPI, UART and 1-Wire on the lines that its HATs expect."""
+    board = load_board(name)
+    lines = {bus: [line.offset for line in board.lines_of(bus)] for bus in all_buses(board)}
+    assert lines == {
+        "i2c1": [2, 3],
+        "uart0": [14, 15],
+        "spi0.0": [9, 10, 11],
+        "spi0.1": [9, 10, 11],
+        "w1": [4],
+    }
+    assert board.speed_hz("i2c1") == 100_000
+    assert set(board.reserved) == {"GPIO0", "GPIO1"}
+
+
+@pytest.mark.parametrize("name", ["raspberrypi/5", "raspberrypi/cm5"])
+def test_ports_behind_the_rp1(name: str) -> None:
+    """Behind the RP1 the header's UART is not serial0, and PWM has a channel for each line."""
+    board = load_board(name)
+    assert board.chips == ("pinctrl-rp1",)
     assert board.ports["uart0"].device == "/dev/ttyAMA0"
+    timers = {line: board.pwm(line, software=False) for line in board.pwm_lines}
+    assert {line: timer.channel for line, timer in timers.items()} == {
+        "GPIO12": 0,
+        "GPIO13": 1,
+        "GPIO18": 2,
+        "GPIO19": 3,
+    }
+    assert {timer.controller for timer in timers.values()} == {"1f00098000.pwm"}
 
 
 def test_boards_are_data() -> None:

@@ -115,7 +115,7 @@ def test_get(ctl: Ctl) -> None:
     rows = [line.split() for line in result.stdout.splitlines()]
     assert ["room", "temperature", "20.0", "°C", "good"] in [row[:5] for row in rows]
     state = printed(ctl("get", "bench-1", "--json"))
-    assert sorted(state) == ["door", "fan", "room"]
+    assert sorted(state) == ["door", "fan", "i2c1", "room"]
     room = printed(ctl("get", "bench-1", "room", "--json"))
     assert list(room) == ["room"]
     temperature = room["room"]["temperature"]

@@ -65,7 +65,10 @@ def test_boards_as_json() -> None:
     assert pi["title"] == "Raspberry Pi 4 Model B"
     assert pi["compatible"] == ["raspberrypi,4-model-b"]
     assert "GPIO17" in pi["lines"]
-    assert (pi["i2c"], pi["uart"]) == (["i2c1"], ["uart0"])
+    assert (pi["i2c"], pi["uart"], pi["onewire"]) == (["i2c1"], ["uart0"], ["w1"])
+    assert pi["spi"] == ["spi0.0", "spi0.1"]
+    assert pi["pwm"] == ["GPIO12", "GPIO13", "GPIO18", "GPIO19"]
+    assert (pi["chips"], pi["headers"]) == (["pinctrl-bcm2711"], ["J8"])
     assert pi["labels"]["SDA"] == "GPIO2"
 
 
@@ -75,7 +78,9 @@ def test_boards_as_text() -> None:
     assert (result.exit_code, result.stderr) == (0, "")
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     (pi,) = [line for line in lines if line.startswith("raspberrypi/4b ")]
-    assert pi.startswith("raspberrypi/4b Raspberry Pi 4 Model B 28 i2c1, uart0 SDA, SCL")
+    assert pi.startswith(
+        "raspberrypi/4b Raspberry Pi 4 Model B 28 i2c1, spi0.0, spi0.1, w1, uart0 "
+    )
 
 
 @pytest.mark.parametrize("command", ["devices", "boards"])

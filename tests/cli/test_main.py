@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from edgekernel.cli import main
 
-COMMANDS = ("boards", "check", "ctl", "devices", "run")
+COMMANDS = ("board", "boards", "check", "ctl", "devices", "run")
 
 
 def invoke(*args: str) -> Result:
@@ -51,12 +51,23 @@ def test_every_ctl_command_has_help(name: str) -> None:
     assert f"Usage: main ctl {name}" in result.output
 
 
+def test_every_board_command_has_help() -> None:
+    """Every subcommand of `board` explains itself."""
+    result = invoke("board", "show", "--help")
+    assert result.exit_code == 0
+    assert "Usage: main board show" in result.output
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
         ("chekc", "no command 'chekc'; did you mean 'check'?"),
         ("device", "no command 'device'; did you mean 'devices'?"),
-        ("xyzzy", "no command 'xyzzy'; there are: boards, check, ctl, devices, journal, run"),
+        (
+            "xyzzy",
+            "no command 'xyzzy'; there are: board, boards, check, ctl, devices, doctor, "
+            "journal, run, scan",
+        ),
     ],
 )
 def test_unknown_command(wrong: str, said: str) -> None:

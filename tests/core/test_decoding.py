@@ -137,6 +137,7 @@ def test_the_runtimes_own_messages_come_back(name: str) -> None:
         "float": 1.5,
         "bool": True,
         "tuple[str, ...]": ("a", "b"),
+        "bool | int | float | str | None": "on",
     }
     told = cls(**{field.name: samples[field.type] for field in dataclasses.fields(cls)})
     assert cls.from_dict(told.to_dict()) == told

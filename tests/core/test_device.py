@@ -7,8 +7,24 @@ from typing import Any
 
 import pytest
 
-from edgekernel import Context, Device, Message, Quality, Runtime, message, output, reading
-from edgekernel.core.errors import BadReadingError, BootError, LifecycleError
+from edgekernel import (
+    Context,
+    Device,
+    Message,
+    Quality,
+    ReadingSettings,
+    Runtime,
+    message,
+    output,
+    reading,
+)
+from edgekernel.core.errors import (
+    BadReadingError,
+    BootError,
+    ConfigError,
+    InvalidValueError,
+    LifecycleError,
+)
 
 MakeRuntime = Callable[..., Runtime]
 
@@ -273,3 +289,81 @@ def test_an_attach_that_means_to_end_the_program_lets_go(make_runtime: MakeRunti
         heater.attach(Context(make_runtime(), heater.id))
     assert heater.steps == ["connect", "disconnect"]
     assert not heater.attached
+
+
+def test_added_readings(make_runtime: MakeRuntime) -> None:
+    """A reading that a node file names is one device's own, and shares the fate of the others."""
+    runtime, heater = make_runtime(), Heater()
+    settings = ReadingSettings(unit="%", range=(0, 100), precision=1)
+    humidity = heater.add_reading("humidity", float, settings)
+    assert heater.readings == {"temperature": heater.temperature, "humidity": humidity}
+    assert "humidity" not in Heater().readings
+    heater.attach(Context(runtime, heater.id))
+    humidity.update(40.0)
+    assert humidity.value == 40.0
+    humidity.update(140.0)
+    with pytest.raises(BadReadingError, match=r"heater\.humidity: 140\.0 is not a number from 0"):
+        _ = humidity.value
+    heater.set_offline("unplugged")
+    assert humidity.sample.reason == "offline: unplugged"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "wrong"),
+    [
+        ("temperature", ReadingSettings(), "taken"),
+        ("power", ReadingSettings(), "taken"),
+        ("poll", ReadingSettings(), "taken"),
+        ("twice", ReadingSettings(), "taken"),
+        ("no-name", ReadingSettings(), "a-z, 0-9 and _"),
+        ("Upper", ReadingSettings(), "a-z, 0-9 and _"),
+        ("empty", ReadingSettings(range=(1, 0)), r"range \(1, 0\)"),
+    ],
+)
+def test_wrong_added_readings(name: str, settings: ReadingSettings, wrong: str) -> None:
+    """A reading whose name is taken or no name, or whose range is empty, is refused by name."""
+    heater = Heater()
+    heater.add_reading("twice", int, ReadingSettings())
+    with pytest.raises(ConfigError, match=rf"readings\.{name}: .*{wrong}"):
+        heater.add_reading(name, float, settings)
+
+
+def test_added_outputs(make_runtime: MakeRuntime) -> None:
+    """An output that a node file names is driven by its function, and made safe as the others."""
+    runtime, heater, driven = make_runtime(), Heater(), []
+
+    def drive(value: float) -> float:
+        driven.append(value)
+        return value
+
+    settings = ReadingSettings(unit="%", range=(0, 100))
+    speed = heater.add_output("speed", float, settings, safe=10.0, drive=drive)
+    assert heater.outputs == {"power": heater.power, "speed": speed}
+    assert "speed" not in Heater().outputs
+    heater.attach(Context(runtime, heater.id))
+    speed.set(55.0)
+    with pytest.raises(InvalidValueError, match="a number from 0 to 100 %"):
+        speed.set(101.0)
+    heater.detach()
+    assert driven == [10.0, 55.0, 10.0]
+    assert speed.value == 10.0
+
+
+@pytest.mark.parametrize(
+    ("name", "safe", "wrong"),
+    [
+        ("power", 0.0, "taken"),
+        ("humidity", 0.0, "taken"),
+        ("twice", 0.0, "taken"),
+        ("no-name", 0.0, "an output's name"),
+        ("speed", 11.0, "safe=11.0"),
+    ],
+)
+def test_wrong_added_outputs(name: str, safe: float, wrong: str) -> None:
+    """An output whose name is taken or no name, or whose safe value cannot be, is refused."""
+    heater = Heater()
+    heater.add_reading("humidity", float, ReadingSettings())
+    heater.add_output("twice", int, ReadingSettings(), safe=None, drive=lambda value: value)
+    settings = ReadingSettings(range=(0, 10))
+    with pytest.raises(ConfigError, match=rf"outputs\.{name}: .*{wrong}"):
+        heater.add_output(name, float, settings, safe=safe, drive=lambda value: value)

@@ -46,6 +46,35 @@ from tests.core.parts import (
 
 
 class TestBoot:
+    def test_who_waits_for_what_has_failed(self, make_runtime: MakeRuntime) -> None:
+        """P5: a device without the one it depends on is no error of its own: the one that has
+        failed says who waits for it, directly or behind others."""
+
+        class Broken(Device):
+            def connect(self) -> None:
+                raise OSError(f"{self.id} is broken")
+
+        class Behind(Device):
+            def __init__(self, id: str, *depends: str) -> None:
+                super().__init__(id)
+                self.depends = depends
+
+        runtime = make_runtime()
+        for device in (
+            Broken("bus"),
+            Behind("expander", "bus"),
+            Behind("relay", "expander"),
+            Broken("lamp"),
+            Behind("fan", "lamp"),
+        ):
+            runtime.attach_device(device)
+        with pytest.raises(BootError) as caught:
+            runtime.boot()
+        assert [(str(error), error.__notes__) for error in caught.value.exceptions] == [
+            ("bus is broken", ["while attaching device 'bus'", "expander, relay wait for it"]),
+            ("lamp is broken", ["while attaching device 'lamp'", "fan waits for it"]),
+        ]
+
     def test_order(self, make_runtime: MakeRuntime, steps: Steps, until: Until) -> None:
         """P5: devices, processes, interfaces, services start in this order, whatever came first."""
         runtime = make_runtime()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
@@ -110,15 +111,105 @@ def test_offline_and_online_again(sim: Simulation) -> None:
     sim.advance(1.5)
     assert not sensor.online
     assert sensor.a.sample.reason == "offline: OSError: no answer"
-    sim.advance(2.0)
+    sim.advance(3.5)
     assert sensor.online
-    assert sensor.a.value == 4
+    assert sensor.a.value >= 4
     told = [m for m in said if isinstance(m, message.DeviceOffline | message.DeviceFailed)]
     assert told == [message.DeviceOffline("sensor", "OSError: no answer")]
     assert [m for m in said if isinstance(m, message.DeviceOnline)] == [
         message.DeviceOnline("sensor"),
         message.DeviceOnline("sensor"),
     ]
+
+
+def test_a_device_that_stays_away_is_tried_less_and_less(sim: Simulation) -> None:
+    """P7: tries of a dead device come after its own interval, then twice that, up to a minute, a
+    fifth more or less; it is polled at its interval, on its grid, as soon as it answers."""
+    sensor = Sensor("sensor", every=2.0)
+    sensor.failures = [OSError("dead")] * 12
+    booted(sim, sensor)
+    sim.advance(600.0)
+    tries = sensor.polled_at[:13]
+    for (before, after), pause in zip(pairwise(tries), [2, 4, 8, 16, 32, *[60] * 7], strict=True):
+        assert 0.8 * pause - 1e-6 <= after - before <= 1.2 * pause + 1e-6
+    assert sensor.online
+    assert {at % 2.0 for at in sensor.polled_at[13:]} == {0.0}
+    assert 0 < sensor.polled_at[13] - tries[-1] <= 2.0
+
+
+def test_a_slow_device_is_not_tried_more_often_than_it_is_polled(sim: Simulation) -> None:
+    """With an interval above a minute, failures leave the interval as it is."""
+    sensor = Sensor("sensor", every=300.0)
+    sensor.failures = [OSError("dead")] * 100
+    booted(sim, sensor)
+    sim.advance(3000.0)
+    assert all(240.0 <= b - a <= 360.0 for a, b in pairwise(sensor.polled_at))
+
+
+def test_a_dead_chip_with_long_timeouts_keeps_its_bus_free(sim: Simulation) -> None:
+    """P7: a device that takes two seconds to fail costs the others of its bus a few of their
+    polls, not most of them."""
+    dead, good = Sensor("dead"), Sensor("good")
+    dead.durations, dead.failures = [2.0] * 1000, [OSError("no answer")] * 1000
+    booted(sim, dead, good)
+    sim.advance(3600.0)
+    assert len(dead.polled_at) < 75
+    assert len(good.polled_at) > 0.94 * 3600
+
+
+def test_a_device_that_is_asked_for_is_tried_at_once(sim: Simulation) -> None:
+    """`poll_at` does not wait for the backoff, and its success ends it."""
+    sensor = Sensor("sensor")
+    sensor.failures = [OSError("dead")] * 8
+    booted(sim, sensor)
+    sim.advance(100.0)
+    assert len(sensor.polled_at) < 9
+    before = len(sensor.polled_at)
+    sensor.failures.clear()
+    sensor.poll_at(sim.clock.monotonic_ns())
+    sim.advance(2.5)
+    assert sensor.online
+    assert sensor.polled_at[before:] == [100.0, 101.0, 102.0]
+
+
+def test_status_tells_how_each_device_answers(sim: Simulation) -> None:
+    """`status()` has for each device whether it answers, the failures in a row, when the next try
+    and the last success are, and the last error; a device that is not polled has no times."""
+
+    class Contact(Device):
+        closed = reading(bool)
+
+    sensor, contact = Sensor("sensor"), Contact("contact")
+    sensor.failures = [None, None, *[OSError("no answer")] * 2]
+    runtime, _ = booted(sim, sensor)
+    runtime.hot_add(contact)
+    sim.advance(0.5)
+    assert runtime.status()["devices"] == {
+        "sensor": {
+            "online": True,
+            "failures": 0,
+            "next_poll_in_s": 0.5,
+            "last_poll_age_s": 0.5,
+            "last_error": "",
+        },
+        "contact": {
+            "online": True,
+            "failures": 0,
+            "next_poll_in_s": None,
+            "last_poll_age_s": None,
+            "last_error": "",
+        },
+    }
+    sim.advance(3.0)
+    status = runtime.status()["devices"]["sensor"]
+    assert (status["online"], status["failures"]) == (False, 2)
+    assert status["last_error"] == "OSError: no answer"
+    assert status["last_poll_age_s"] == 2.5
+    assert 0.0 < status["next_poll_in_s"] < 2.4
+    sim.advance(3.0)
+    status = runtime.status()["devices"]["sensor"]
+    assert (status["online"], status["failures"]) == (True, 0)
+    assert status["last_error"] == "OSError: no answer"
 
 
 def test_a_bug_in_a_driver_is_told_with_its_traceback(sim: Simulation) -> None:
@@ -234,7 +325,7 @@ def test_a_poll_that_raises_whatever_ends_no_other(sim: Simulation) -> None:
     exiting, good = Exiting("exiting"), Sensor("good")
     runtime, said = booted(sim, exiting, good)
     sim.advance(20.5)
-    assert len(good.polled_at) == len(exiting.polled_at) == 21
+    assert (len(good.polled_at), len(exiting.polled_at)) == (21, 5)
     assert (exiting.online, good.online) == (False, True)
     assert exiting.a.sample.reason == "offline: SystemExit: 1"
     assert [m.device for m in said if isinstance(m, message.DeviceFailed)] == ["exiting"]

@@ -80,6 +80,34 @@ def test_a_failure_keeps_the_last_value_visible(temperature: Reading[float]) -> 
     assert temperature.value == 22.0
 
 
+def test_a_driver_may_have_doubts(temperature: Reading[float]) -> None:
+    """An UNCERTAIN value can be read and says why; of one that the driver calls BAD the sample
+    shows what was measured."""
+    temperature.update(21.5, Quality.UNCERTAIN, "warming up")
+    assert (temperature.value, temperature.quality) == (21.5, Quality.UNCERTAIN)
+    assert temperature.sample.reason == "warming up"
+    temperature.update(85.0, Quality.BAD, "the value after power-on")
+    assert temperature.sample.value == 85.0
+    with pytest.raises(BadReadingError, match=r"room\.temperature: the value after power-on"):
+        temperature.get()
+    temperature.update(21.5)
+    assert (temperature.quality, temperature.sample.reason) == (Quality.GOOD, "")
+
+
+def test_a_doubtful_value_out_of_range_is_bad(temperature: Reading[float]) -> None:
+    """The range counts for UNCERTAIN values too."""
+    temperature.update(99.0, Quality.UNCERTAIN, "warming up")
+    assert temperature.sample.reason == "99.0 is not a number from -40 to 85 °C"
+
+
+def test_a_quality_has_a_reason(temperature: Reading[float]) -> None:
+    """A doubt without a reason, and a reason without a doubt, are refused; nothing changes."""
+    for quality, reason in ((Quality.UNCERTAIN, ""), (Quality.BAD, ""), (Quality.GOOD, "why")):
+        with pytest.raises(ValueError, match=r"room\.temperature: a reason goes with"):
+            temperature.update(1.0, quality, reason)
+    assert temperature.measured_ns == 0
+
+
 def test_measuring_the_same_again_is_no_change(temperature: Reading[float]) -> None:
     """P4: an equal measurement runs nothing, and renews the time of the measurement."""
     seen: list[float] = []

@@ -2,7 +2,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from edgekernel_devices.bme280 import BME280, BME280Chip, Trimming
+from edgekernel_devices._bosch import Trimming
+from edgekernel_devices.bme280 import BME280, BME280Chip, HumidityTrimming
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,16 +60,17 @@ def test_trimming_parameters_are_read_as_stored(
 ) -> None:
     """All trimming parameters, with their signs and packed nibbles, are read as the chip has
     them."""
-    stored = Trimming(*(*t, *p, *h))
 
     class Chip(BME280Chip):
-        TRIMMING = stored
+        TRIMMING = Trimming(*(*t, *p))
+        HUMIDITY = HumidityTrimming(*h)
 
     chip = Chip()
     chip.write(b"\x88")
     first = chip.read(26)
     chip.write(b"\xe1")
-    assert Trimming.decode(first, chip.read(7)) == stored
+    assert Trimming.decode(first) == Chip.TRIMMING
+    assert HumidityTrimming.decode(first[25], chip.read(7)) == Chip.HUMIDITY
 
 
 def test_reads_what_the_chip_measures(
@@ -132,7 +134,8 @@ def test_no_chip(boot: Boot, room: BME280, backend: SimBackend) -> None:
 class Recalibrated(BME280Chip):
     """Another chip, with trimming parameters of its own."""
 
-    TRIMMING = replace(BME280Chip.TRIMMING, t1=28000, t2=26000, h2=350)
+    TRIMMING = replace(BME280Chip.TRIMMING, t1=28000, t2=26000)
+    HUMIDITY = replace(BME280Chip.HUMIDITY, h2=350)
 
 
 def test_unplugged_and_plugged_in_again(
@@ -155,8 +158,7 @@ def test_unplugged_and_plugged_in_again(
     other = Recalibrated()
     other.temperature_c = 4.0
     backend.i2c_bus(BUS).plug(0x76, other)
-    clock.advance(2)
-    assert room.online
+    assert clock.run_until(lambda: room.online, 10)
     assert room.temperature.value == pytest.approx(4.0, abs=0.02)
     told = [type(e.payload) for e in events if "device" in e.payload.to_dict()]
     assert told[-3:] == [message.DeviceOnline, message.DeviceOffline, message.DeviceOnline]

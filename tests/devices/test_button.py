@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from edgekernel import Effect, Event, Message, Runtime
 from edgekernel.backends.sim import SimBackend
-from edgekernel.hal import Edge, Pull
 from edgekernel.hal.address import LineAddress
 from edgekernel.sim import SimClock
 
@@ -120,69 +119,62 @@ def test_held_at_start(
     assert told(events) == []
 
 
-class Pin:
-    """An input whose edges come when the test says so, or never."""
-
-    name = "GPIO27"
-
-    def __init__(self) -> None:
-        self.level = True
-        self.on_edge: Callable[[Edge], None] | None = None
-
-    def open(self, pull: Pull, on_edge: Callable[[Edge], None] | None = None) -> None:
-        self.on_edge = on_edge
-
-    def change(self, level: bool, at_ns: int) -> None:
-        assert self.on_edge is not None
-        self.level = level
-        self.on_edge(Edge(level, at_ns))
-
-    def read(self) -> bool:
-        return self.level
-
-    def close(self) -> None: ...
-
-
-def test_lost_edge_is_found(clock: SimClock, boot: Boot, events: list[Event]) -> None:
+def test_lost_edge_is_found(
+    clock: SimClock, backend: SimBackend, boot: Boot, events: list[Event]
+) -> None:
     """A change whose edge got lost is told all the same, within a few polls."""
-    pin = Pin()
-    button = Button("door", pin=pin)
+    button, line = Button("door", pin=backend.digital_input(LINE)), backend.line("GPIO27")
     boot(button)
     clock.advance(1)
-    pin.level = False
+    line.drive(False, lose_edge=True)
     clock.advance(3 * button.every)
     assert button.pressed.value is True
-    pin.level = True
+    line.drive(True, lose_edge=True)
     clock.advance(3 * button.every)
     assert [pressed for pressed, _ in told(events)] == [True, False]
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_never_twice(backend: SimBackend, boot: Boot, events: list[Event], lost: bool) -> None:
+    """Without a debounce time, two edges to the same level are one change."""
+    button = Button("door", pin=backend.digital_input(LINE), debounce=0)
+    boot(button)
+    line = backend.line("GPIO27")
+    line.drive(False)
+    line.drive(True, lose_edge=lost)
+    line.drive(False)
+    assert [pressed for pressed, _ in told(events)] == ([True] if lost else [True, False, True])
+
+
 def test_threads_do_not_disturb_the_order() -> None:
     """With edges in one thread and polls in another, every change is told once, alternating."""
-    pin, events = Pin(), list[Event]()
-    button = Button("door", pin=pin, debounce=0)
+    runtime, events = Runtime(), list[Event]()
+    backend = SimBackend(runtime.clock)
+    button = Button("door", pin=backend.digital_input(LINE), debounce=0)
     button.every = 0.001
-    runtime = Runtime()
     runtime.subscribe(Message, events.append)
     runtime.attach_device(button)
     with runtime:
-        for _ in range(1000):
-            pin.change(not pin.level, runtime.clock.monotonic_ns())
+        for number in range(1000):
+            backend.line("GPIO27").drive(number % 2 == 1)
+    backend.close()
     assert [pressed for pressed, _ in told(events)] == [True, False] * 500
 
 
-def test_change_during_a_change_is_told_after_it(boot: Boot, events: list[Event]) -> None:
+def test_change_during_a_change_is_told_after_it(
+    backend: SimBackend, boot: Boot, events: list[Event]
+) -> None:
     """What an effect of the reading causes at the button is told after what caused it."""
-    pin = Pin()
-    button = Button("door", pin=pin, debounce=0)
+    button = Button("door", pin=backend.digital_input(LINE), debounce=0)
     boot(button)
+    line = backend.line("GPIO27")
 
     def let_go() -> None:
         if button.pressed.value:
-            pin.change(True, button.clock.monotonic_ns())
+            line.drive(True)
 
     effect = Effect(let_go)
-    pin.change(False, button.clock.monotonic_ns())
+    line.drive(False)
     assert [pressed for pressed, _ in told(events)] == [True, False]
     assert button.pressed.value is False
     effect.dispose()

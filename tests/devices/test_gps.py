@@ -132,10 +132,9 @@ def test_port_unplugged_and_plugged_in_again(
     assert not gps.online
     assert gps.altitude.quality is Quality.BAD
     backend.port("uart0").present = True
-    clock.advance(1)
+    assert clock.run_until(lambda: gps.online, 10)
     script.out = GGA
     clock.advance(1)
-    assert gps.online
     assert gps.altitude.value == 499.6
 
 

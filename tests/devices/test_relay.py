@@ -5,9 +5,11 @@ from typing import Literal
 import pytest
 from edgekernel_devices.relay import Relay
 
-from edgekernel import Runtime
+from edgekernel import Limits, Runtime
 from edgekernel.backends.sim import SimBackend
+from edgekernel.core.memory import Transient
 from edgekernel.hal.address import LineAddress
+from edgekernel.sim import SimClock
 
 LINE = LineAddress("GPIO17", "sim", 17)
 WIRINGS: list[tuple[bool, Literal["off", "on"]]] = list(product((True, False), ("off", "on")))
@@ -59,3 +61,44 @@ def test_line_is_free_again(backend: SimBackend, boot: Boot) -> None:
     """After shutdown somebody else can have the line."""
     boot(Relay("lamp", pin=backend.digital_output(LINE))).shutdown()
     backend.digital_output(LINE).open(False)
+
+
+@pytest.mark.parametrize(("active_high", "safe"), WIRINGS)
+@pytest.mark.parametrize("level", [True, False])
+def test_as_is_shows_no_edge(
+    backend: SimBackend,
+    boot: Boot,
+    active_high: bool,
+    safe: Literal["off", "on"],
+    level: bool,
+) -> None:
+    """Taken over as it is, the line keeps its level, and the output says what that means."""
+    before = backend.digital_output(LINE)
+    before.open(level)
+    before.close()
+    lamp = Relay("lamp", pin=backend.digital_output(LINE), active_high=active_high, safe=safe)
+    lamp.power.limits = Limits(initial="as-is")
+    runtime = boot(lamp)
+    assert backend.line("GPIO17").levels == (level,)
+    assert lamp.power.value == lamp.power.setpoint == (level == active_high)
+    lamp.power.set(level != active_high)
+    assert backend.line("GPIO17").levels == (level, not level)
+    runtime.shutdown()
+    assert backend.line("GPIO17").level == ((safe == "on") == active_high)
+
+
+@pytest.mark.parametrize(("active_high", "safe"), WIRINGS)
+@pytest.mark.parametrize("on", [True, False])
+def test_restore_shows_no_edge(
+    clock: SimClock, backend: SimBackend, active_high: bool, safe: Literal["off", "on"], on: bool
+) -> None:
+    """What was on before the restart is on from the first level that the line is driven with."""
+    memory = Transient()
+    memory.put("output/lamp.power", on)
+    lamp = Relay("lamp", pin=backend.digital_output(LINE), active_high=active_high, safe=safe)
+    lamp.power.limits = Limits(initial="restore")
+    runtime = Runtime(clock=clock, memory=memory)
+    runtime.attach_device(lamp)
+    with runtime:
+        assert set(backend.line("GPIO17").levels) == {on == active_high}
+        assert lamp.power.value == lamp.power.setpoint == on

@@ -86,12 +86,12 @@ def why(path: Path, clock: SimClock) -> str:
 
 
 def test_assemble(node_file: NodeFile, clock: SimClock, backend: SimBackend) -> None:
-    """The runtime has the node's name and devices in order, on the backend's boundaries, with
-    their settings; nothing is opened before the boot."""
+    """The runtime has the node's name and devices in order, after their buses, on the backend's
+    boundaries, with their settings; nothing is opened before the boot."""
     runtime = assemble(make_plan(node_file(DEVICES)), backend, clock, Runtime)
     assert type(runtime) is Runtime
     assert (runtime.name, runtime.clock) == ("bench", clock)
-    assert list(runtime.devices) == ["fan", "room", "outside"]
+    assert list(runtime.devices) == ["i2c1", "fan", "room", "outside"]
     assert runtime.devices["room"].every == 0.5
     assert runtime.devices["outside"].every == type(runtime.devices["outside"]).every
     assert {runtime.devices[id].poll_group for id in ("room", "outside")} == {"i2c1"}

@@ -25,6 +25,7 @@ lines = { GPIO2 = 2, GPIO3 = 3, GPIO17 = 517, GPIO14 = 14 }
 [i2c.i2c1]
 device = "/dev/i2c-1"
 lines = ["GPIO2", "GPIO3"]
+enable = "an overlay"
 
 [uart.uart0]
 device = "/dev/ttyS0"
@@ -55,6 +56,11 @@ def test_bus_and_port(board: Board) -> None:
     assert board.port("uart0") == PortAddress("uart0", "/dev/ttyS0")
     assert [line.name for line in board.lines_of("i2c1")] == ["GPIO2", "GPIO3"]
     assert board.lines_of("uart0") == []
+
+
+def test_how_it_is_switched_on(board: Board) -> None:
+    """A board may say how a bus or port is switched on."""
+    assert (board.enabling("i2c1"), board.enabling("uart0")) == ("an overlay", "")
 
 
 def test_port_by_path(board: Board) -> None:
@@ -100,3 +106,51 @@ def test_wrong_board_file(wrong: str, right: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_board("maker/test", TEXT.replace(wrong, right), "test.toml")
     assert str(caught.value).startswith(said)
+
+
+def test_hardware_pwm() -> None:
+    """A line has the timer that the board says; without one, pulses must be allowed to jitter."""
+    text = TEXT + '[pwm.GPIO17]\ncontroller = "fe20c000.pwm"\nchannel = 1\n'
+    board = parse_board("maker/test", text, "test.toml")
+    timer = board.pwm("led0", software=False)
+    assert (timer.name, timer.controller, timer.channel) == ("GPIO17", "fe20c000.pwm", 1)
+    assert board.pwm("GPIO2", software=True).controller == ""
+    with pytest.raises(
+        ConfigError,
+        match='"GPIO2" has no hardware PWM on maker/test; lines with '
+        "it: GPIO17; or allow jitter with software = true",
+    ):
+        board.pwm("GPIO2", software=False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "said"),
+    [
+        ("pwm", "GPIO17", '"GPIO17" has no hardware PWM on maker/test; no line has it; or allow'),
+        ("select", "spi0.1", '"spi0.1" is no SPI chip select of maker/test; did you mean'),
+        ("onewire", "w2", '"w2" is no 1-Wire bus of maker/test; '),
+    ],
+)
+def test_boundary_that_is_not_there(kind: str, name: str, said: str) -> None:
+    """What the board does not have is told with what it has instead."""
+    spi = '[spi."spi0.0"]\ndevice = "/dev/spidev0.0"\n[onewire.w1]\nlines = []\n'
+    board = parse_board("maker/test", TEXT + spi, "test.toml")
+    find = getattr(board, kind)
+    with pytest.raises(ConfigError) as caught:
+        find(name, software=False) if kind == "pwm" else find(name)
+    assert str(caught.value).startswith(said)
+
+
+def test_lines_on_several_chips() -> None:
+    """A line may name its own chip; one that names none needs a chip for all."""
+    lines = "lines = { GPIO2 = 2, GPIO3 = 3, GPIO17 = 517, GPIO14 = 14 }"
+    mixed = lines.replace("517", '{ chip = "chip1", line = 5 }')
+    board = parse_board("maker/test", TEXT.replace(lines, mixed), "test.toml")
+    assert board.line("led0") == LineAddress("GPIO17", "chip1", 5)
+    assert board.chips == ("chip0", "chip1")
+    without = TEXT.replace(lines, mixed).replace('chip = "chip0"\n', "")
+    with pytest.raises(ConfigError) as caught:
+        parse_board("maker/test", without, "test.toml")
+    assert caught.value.problems[0] == (
+        "test.toml: gpio.lines.GPIO2: name its chip, or one for all in gpio.chip"
+    )

@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 from edgekernel.cli import main
 
 BAD = Path(__file__).parent / "bad"
+FAN = '[devices.fan]\ndriver = "relay"\npin = "GPIO17"\n'
 GREENHOUSE = Path(__file__).parents[2] / "examples" / "greenhouse" / "node.toml"
 
 
@@ -38,30 +39,38 @@ def test_mistake(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (result.stderr, result.stdout, result.exit_code) == (expected, "", 1)
     assert all(line.startswith(f"{name}.toml: ") for line in expected.splitlines())
     result = check(f"{name}.toml", "--json")
-    assert json.loads(result.stdout) == {"ok": False, "problems": expected.splitlines()}
+    told = {"ok": False, "problems": expected.splitlines(), "warnings": []}
+    assert json.loads(result.stdout) == told
     assert (result.stderr, result.exit_code) == ("", 1)
 
 
 def test_good_node() -> None:
-    """Of a good node file `check` shows where each device is and its safe state."""
+    """Of a good node file `check` shows where each device is, its safe state, and each bus."""
     result = check(GREENHOUSE)
     assert (result.exit_code, result.stderr) == (0, "")
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert "heater relay GPIO17 power = off" in lines
     assert "vent relay GPIO27 power = off" in lines
     assert "room bme280 i2c1 0x76 -" in lines
+    assert "i2c1 at 100 kHz 0.21 % room 10 s 2.72 ms 18.6 ms 21.3 ms" in lines
     assert lines[-1] == "greenhouse-1: node.toml is right: 6 devices on Raspberry Pi 4 Model B"
 
 
 def test_good_node_as_json() -> None:
     """Of a good node file `check --json` says so with name and board."""
     result = check(GREENHOUSE, "--json")
-    assert json.loads(result.stdout) == {
+    told = json.loads(result.stdout)
+    (bus,) = told.pop("buses")
+    assert told == {
         "ok": True,
         "name": "greenhouse-1",
         "board": "raspberrypi/4b",
         "problems": [],
+        "warnings": [],
+        "without_safe_value": [],
     }
+    assert (bus["bus"], bus["speed_hz"], bus["unknown"]) == ("i2c1", 100_000, {})
+    assert [each["device"] for each in bus["devices"]] == ["room"]
     assert result.exit_code == 0
 
 
@@ -160,5 +169,89 @@ def test_wrong_secret_stays_secret(node_file: Callable[..., Path], text: str) ->
 
 def test_prefix_of_several_segments(node_file: Callable[..., Path]) -> None:
     """A prefix that topics can have is right in the node file."""
-    result = check(node_file('[mqtt]\nhost = "h"\nprefix = "plant/line-1"\nkeepalive = "1s"\n'))
+    mqtt = '[mqtt]\nhost = "h"\nprefix = "plant/line-1"\nkeepalive = "1s"\n'
+    result = check(node_file(FAN + mqtt))
     assert (result.exit_code, result.stderr) == (0, "")
+
+
+WARNED = """every = "2s"
+
+[devices.room]
+driver = "bme280"
+bus = "i2c1"
+every = "40ms"
+
+[sim]
+"""
+WARNINGS = [
+    "node.toml: sim: has no effect: it says nothing; give it a world, or take it out",
+    "node.toml: devices.fan.every: has no effect: relay does not measure by polling",
+    "node.toml: devices.room.every: i2c1 is busy for more than half of the time: its devices "
+    "need 0.53 s of each second: room 53 % (21.3 ms every 40 ms); poll less often",
+]
+
+
+def test_warnings(node_file: Callable[..., Path]) -> None:
+    """What has no effect, or hardly fits, is listed beside a file that is right."""
+    path = node_file(FAN + WARNED)
+    result = check(path)
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [f"warning: {text}" for text in WARNINGS]
+    assert "node.toml is right" in result.stdout
+    told = json.loads(check(path, "--json").stdout)
+    assert (told["ok"], told["problems"], told["warnings"]) == (True, [], WARNINGS)
+
+
+def test_strict(node_file: Callable[..., Path]) -> None:
+    """With `--strict` a warning is a mistake."""
+    path = node_file(FAN + WARNED)
+    result = check(path, "--strict")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines() == WARNINGS
+    told = json.loads(check(path, "--strict", "--json").stdout)
+    assert told == {"ok": False, "problems": WARNINGS, "warnings": []}
+    assert check(node_file(FAN), "--strict").exit_code == 0
+
+
+def test_without_simulation() -> None:
+    """Without the `sim` extra a file is checked all the same, and what is not proven is told."""
+    program = f"""
+import sys
+sys.modules["greenlet"] = None
+from edgekernel.cli import main
+main(["check", {str(GREENHOUSE)!r}, *sys.argv[1:]])
+"""
+    for option, said in (
+        ("", "bus load: not proven: that needs the package greenlet"),
+        ("--json", '"buses": null'),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *option.split()],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert said in done.stdout
+
+
+def test_command_without_topic(node_file: Callable[..., Path]) -> None:
+    """A command whose name no topic can hold is told: it cannot be called over MQTT."""
+    app = """
+from edgekernel import Process, command
+
+class Long(Process):
+    name = "l" * 65
+
+    @command
+    def go(self) -> None: ...
+
+def setup(runtime):
+    runtime.register(Long())
+"""
+    path = node_file(FAN + '[mqtt]\nhost = "h"\n', app_name="long_app", long_app=app)
+    result = check(path)
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: node.toml: mqtt: the command " + "l" * 65 + ".go")
+    assert "cannot be called over MQTT" in result.stderr

@@ -115,6 +115,7 @@ _WORDS = st.sampled_from(
     [
         *("node", "devices", "mqtt", "sim", "name", "board", "app", "driver", "every", "host"),
         *("port", "prefix", "world", "pin", "safe", "bus", "address", "auto", "relay", "bme280"),
+        *("filters", "stale", "readings", "temperature", "median", "clamp", "range_check"),
         *("button", "gps", "GPIO17", "J8:11", "i2c1", "uart0", "off", "2s", "raspberrypi/4b"),
     ]
 )
@@ -141,6 +142,9 @@ _DEVICES = st.dictionaries(
                 "address": _SCALARS,
                 "every": _SCALARS,
                 "debounce": _SCALARS,
+                "filters": _VALUES,
+                "stale": _SCALARS,
+                "readings": _VALUES,
             },
         ).map(lambda table: {**extra, **table})
     ),

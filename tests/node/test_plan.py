@@ -140,3 +140,14 @@ def test_same_file_on_each_board(node_file: NodeFile) -> None:
     boards = ("sim", "raspberrypi/4b", "raspberrypi/5")
     found = [lines(make_plan(node_file(text, board=board))) for board in boards]
     assert found == [["GPIO17", "i2c1"]] * 3
+
+
+def test_nested_settings(node_file: NodeFile) -> None:
+    """A mistake inside a setting is named with its whole key, without keys of somewhere else."""
+    adc = '[devices.adc]\ndriver = "mcp3008"\nselect = "spi0.0"\n'
+    readings = "readings = { light = { chanel = 1 }, dark = { channel = 8 } }\n"
+    assert problems(node_file(adc + readings)) == [
+        "node.toml: devices.adc.readings.light.channel: is missing; this key is required",
+        "node.toml: devices.adc.readings.light.chanel: unknown key",
+        "node.toml: devices.adc.readings.dark.channel: 8 is not allowed; at most 7 is allowed",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from edgekernel.backends.linux.permission import no_permission
 from edgekernel.core.errors import BrokenError
 from edgekernel.hal.address import LineAddress
 
@@ -27,8 +29,8 @@ class Chips:
     def pin(self, line: LineAddress) -> LinePin:
         """Return the pin of a line, unclaimed. Raises BrokenError if its chip cannot be had."""
         if line.chip not in self._open:
-            lgpio = import_lgpio(line)
-            file = self._find(lgpio, line)
+            import_lgpio(line.name)
+            file = self._find(line)
             from edgekernel.backends.linux.lgpio_pins import ChipFactory
 
             self._open[line.chip] = ChipFactory(_number(file), file)
@@ -40,28 +42,47 @@ class Chips:
             while self._open:
                 closing.callback(self._open.popitem()[1].close)
 
-    def _find(self, lgpio: Any, line: LineAddress) -> Path:
+    def found(self) -> tuple[dict[str, list[Path]], dict[Path, str]]:
+        """Return the chips' device files by label, and why those that cannot be opened cannot.
+
+        Raises BrokenError if lgpio cannot be imported.
+        """
+        lgpio: Any = import_lgpio("GPIO")
         files: dict[str, list[Path]] = {}
-        refused: list[Path] = []
-        for file in sorted(self._folder.glob("gpiochip[0-9]*"), key=_number):
-            if file.is_symlink():
-                continue  # Raspberry Pi OS links an old number to the same chip
+        refused: dict[Path, str] = {}
+        for file in self._files():
             try:
                 handle = lgpio.gpiochip_open(_number(file))
             except lgpio.error:
-                refused.append(file)
+                refused[file] = _reason(file)
                 continue
             try:
                 label = lgpio.gpio_get_chip_info(handle)[3]
             finally:
                 lgpio.gpiochip_close(handle)
             files.setdefault(label, []).append(file)
+        return files, refused
+
+    def _find(self, line: LineAddress) -> Path:
+        files, refused = self.found()
         found = files.get(line.chip, [])
         if len(found) == 1:
             return found[0]
         raise BrokenError(f"{line.name}: {self._why_not(line.chip, files, refused)}")
 
-    def _why_not(self, label: str, files: dict[str, list[Path]], refused: list[Path]) -> str:
+    def _files(self) -> list[Path]:
+        """Return a device file of each chip, in the order of their numbers.
+
+        Raspberry Pi OS links an old number to the same chip, and a container may be given a chip
+        under two numbers.
+        """
+        files: dict[tuple[int, int], Path] = {}
+        for file in sorted(self._folder.glob("gpiochip[0-9]*"), key=_number):
+            if not file.is_symlink():
+                files.setdefault(_device(file), file)
+        return list(files.values())
+
+    def _why_not(self, label: str, files: dict[str, list[Path]], refused: dict[Path, str]) -> str:
         if not files and not refused:
             return (
                 f"this machine has no GPIO chip ({self._folder}/gpiochip*); "
@@ -73,15 +94,16 @@ class Chips:
                 f"({', '.join(map(str, files[label]))}), so the line cannot be told apart"
             )
         labels = ", ".join(sorted(files)) or "none"
-        reasons = "".join(f"; {file} cannot be opened: {_reason(file)}" for file in refused)
-        return f"no GPIO chip is called {label!r}; found: {labels}{reasons}"
+        reasons = "".join(f"; {file} cannot be opened: {why}" for file, why in refused.items())
+        wrong = "" if reasons else "; is this the board that the node file names?"
+        return f"no GPIO chip is called {label!r}; found: {labels}{reasons}{wrong}"
 
 
-def import_lgpio(line: LineAddress) -> ModuleType:
+def import_lgpio(wanted_by: str) -> ModuleType:
     """Import lgpio, leaving working directory, environment and disk as they were.
 
     On import lgpio changes into the directory LG_WD and makes a named pipe there, which it holds
-    open and needs no name for. Raises BrokenError for `line` if it cannot be imported.
+    open and needs no name for. Raises BrokenError if it cannot be imported.
     """
     if "lgpio" in sys.modules:
         return sys.modules["lgpio"]
@@ -94,8 +116,8 @@ def import_lgpio(line: LineAddress) -> ModuleType:
             import lgpio
         except ImportError as error:
             raise BrokenError(
-                f"{line.name}: the Python package lgpio cannot be imported ({error}); "
-                "install it with: pip install 'edgekernel[pi]'"
+                f"{wanted_by}: the Python package lgpio cannot be imported ({error}); "
+                "install it into the same virtual environment: pip install 'edgekernel[pi]'"
             ) from error
         finally:
             os.fchdir(here)
@@ -110,15 +132,20 @@ def _number(file: Path) -> int:
     return int(file.name.removeprefix("gpiochip"))
 
 
+def _device(file: Path) -> tuple[int, int]:
+    """Return what tells a device from others, whatever its files are called."""
+    status = file.stat()
+    if stat.S_ISCHR(status.st_mode):
+        return os.major(status.st_rdev), os.minor(status.st_rdev)
+    return status.st_dev, status.st_ino
+
+
 def _reason(file: Path) -> str:
     """Say why a chip cannot be opened: lgpio does not."""
     try:
         os.close(os.open(file, os.O_RDWR | os.O_CLOEXEC))
     except PermissionError:
-        return (
-            "no permission. Add the user to the group gpio (sudo usermod -aG gpio $USER) "
-            "and log in again"
-        )
+        return no_permission(file, "gpio")
     except OSError as error:
         return str(error.strerror)
     return "lgpio refuses it"

@@ -3,6 +3,18 @@
 from edgekernel.backends.sim.backend import SimBackend
 from edgekernel.backends.sim.gpio import SimLine
 from edgekernel.backends.sim.i2c import SimI2CBus
-from edgekernel.backends.sim.serial import SimPort, SimSerial
+from edgekernel.backends.sim.onewire import SimOneWireBus
+from edgekernel.backends.sim.port import Loopback, SimPort
+from edgekernel.backends.sim.serial import SimSerial
+from edgekernel.backends.sim.spi import SimSpi
 
-__all__ = ["SimBackend", "SimI2CBus", "SimLine", "SimPort", "SimSerial"]
+__all__ = [
+    "Loopback",
+    "SimBackend",
+    "SimI2CBus",
+    "SimLine",
+    "SimOneWireBus",
+    "SimPort",
+    "SimSerial",
+    "SimSpi",
+]

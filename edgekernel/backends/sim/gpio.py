@@ -1,20 +1,16 @@
-"""Simulated lines: gpiozero's mock pins, which keep what a pin of Linux keeps."""
+"""Simulated lines from outside: what a meter shows, and the wires that drive them."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from gpiozero import PinInfo
-from gpiozero.pins.mock import MockFactory, MockPin
 
 from edgekernel.backends.gpiozero_lines import pin_fields
+from edgekernel.backends.sim.pins import SimFactory, SimPin
 from edgekernel.core.clock import Clock
 from edgekernel.core.errors import LifecycleError, UnknownTargetError, nearest
 from edgekernel.hal.address import LineAddress
-
-_HISTORY = 65_536
-"""Levels that a line remembers; the oldest go first."""
 
 
 class SimLine:
@@ -31,8 +27,18 @@ class SimLine:
 
     @property
     def level(self) -> bool:
-        """The electrical level; True is high."""
-        return bool(self._pin.state)
+        """The electrical level; True is high. Of pulses, whether they are ever high."""
+        return self._pin.level
+
+    @property
+    def duty(self) -> float | None:
+        """The share of each period that is high, 0 to 1, while it makes pulses; else None."""
+        return None if self._pin.pulses is None else self._pin.pulses[1]
+
+    @property
+    def frequency_hz(self) -> float | None:
+        """The frequency of the pulses that it makes; else None."""
+        return None if self._pin.pulses is None else self._pin.pulses[0]
 
     @property
     def function(self) -> str:
@@ -44,20 +50,30 @@ class SimLine:
         """Every level since the line was last opened, the one it was opened with first."""
         return tuple(self._pin.levels)
 
-    def drive(self, level: bool) -> None:
+    def drive(self, level: bool, *, lose_edge: bool = False) -> None:
         """Put a level on the line, as the outside world; it stays, also against a pull.
 
-        Raises LifecycleError if the pin is an output: that would be a short circuit.
+        `lose_edge` tells nobody of the change, as when edges come faster than Linux keeps them.
+        Raises LifecycleError if an output is on it: that would be a short circuit.
         """
-        if self.function == "output":
+        for pin in self._pin.net.outputs():
+            name = self._name if pin is self._pin else pin.info.name
             raise LifecycleError(
-                f"{self._name} is an output: the outside cannot drive it; read its level instead"
+                f"{name} is an output: the outside cannot drive it; read its level instead"
             )
-        self._pin.drive(level)
+        self._drive(level, lose_edge)
 
     def release(self) -> None:
         """Stop driving: the pull resistor decides, and without one the level stays."""
-        self._pin.drive(None)
+        self._drive(None, False)
+
+    def watch(self, changed: Callable[[bool], None]) -> None:
+        """Call `changed` with each new level of the line, whoever drives it."""
+        self._pin.watching = (*self._pin.watching, changed)
+
+    def _drive(self, level: bool | None, lose_edge: bool) -> None:
+        self._pin.net.outside = level
+        self._pin.net.settle(unseen=lose_edge)
 
 
 class SimPins:
@@ -78,6 +94,13 @@ class SimPins:
 
     def line(self, name: str) -> SimLine:
         """Return the outside of a line. Raises UnknownTargetError."""
+        return SimLine(name, self._named(name))
+
+    def wire(self, first: str, second: str) -> None:
+        """Put a jumper wire between two lines. Raises UnknownTargetError, LifecycleError."""
+        self._named(first).net.join(self._named(second).net)
+
+    def _named(self, name: str) -> SimPin:
         number = name.removeprefix("GPIO")
         if name not in self._pins and number != name and number.isdecimal():
             self.add(LineAddress(name, "", int(number)))
@@ -85,84 +108,4 @@ class SimPins:
             raise UnknownTargetError(
                 f"no line {name!r} on the simulated board{nearest(name, self._pins)}"
             )
-        return SimLine(name, self._pins[name])
-
-
-class SimFactory(MockFactory):
-    """Makes pins that call their handlers one at a time, in the order of the edges."""
-
-    def __init__(self, clock: Clock) -> None:
-        # Both given, or gpiozero would take them from the environment.
-        super().__init__(revision="a02082", pin_class=SimPin)
-        self._running = clock.Lock()
-        self._calls: deque[Callable[[], None]] = deque()
-
-    def call(self, call: Callable[[], None]) -> None:
-        """Make a call, after those under way: the one who makes these takes it along."""
-        self._calls.append(call)
-        while self._calls and self._running.acquire(blocking=False):
-            try:
-                while self._calls:
-                    self._calls.popleft()()
-            finally:
-                self._running.release()
-
-
-class SimPin(MockPin):
-    """A mock pin that keeps its level when closed, obeys the outside, and has a history."""
-
-    def __init__(self, factory: SimFactory, info: PinInfo) -> None:
-        self.levels: deque[bool] = deque(maxlen=_HISTORY)
-        self._outside: bool | None = None
-        super().__init__(factory, info)
-
-    def output_with_state(self, state: bool) -> None:
-        """Become an output: level before direction, as the kernel does it."""
-        self._change_state(bool(state))
-        self.function = "output"
-
-    def input_with_pull(self, pull: str) -> None:
-        """Become an input with the pull "floating", "up" or "down"."""
-        self.function = "input"
-        self.pull = pull
-        self.drive(self._outside)
-        self._begin_history()
-
-    def drive(self, level: bool | None) -> None:
-        """Let the outside drive a level, or nothing: then the pull decides."""
-        self._outside = level
-        if self.function == "output":
-            return
-        effective = {"up": True, "down": False}.get(self.pull) if level is None else level
-        if effective is not None:
-            (self.drive_high if effective else self.drive_low)()
-
-    def close(self) -> None:
-        """Stop watching; level and direction stay."""
-        self.when_changed = None
-
-    def _set_function(self, value: str) -> None:
-        super()._set_function(value)
-        # Here and not in `output_with_state`: whoever takes the direction first shows in it.
-        self._begin_history()
-
-    def _begin_history(self) -> None:
-        self.levels.clear()
-        self.levels.append(self._state)
-
-    def _change_state(self, value: bool) -> bool:
-        """Change the level; instead of gpiozero's, which stamps real time and keeps all."""
-        if self._state == value:
-            return False
-        self._state = value
-        self.levels.append(value)
-        return True
-
-    def _call_when_changed(self) -> None:  # type: ignore[override]  # as MockPin's
-        level = self._state
-
-        def call() -> None:
-            if self._when_changed is not None:
-                super(MockPin, self)._call_when_changed(0, level)
-
-        self.factory.call(call)
+        return self._pins[name]

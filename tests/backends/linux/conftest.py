@@ -1,7 +1,11 @@
-"""A stand-in for the C functions of lgpio: the GPIO chips of a machine that is not there."""
+"""A stand-in for the C functions of lgpio: the GPIO chips of a machine that is not there.
+
+What they do with a line is that of lgpio 0.2.2.0 (lgGpio.c).
+"""
 
 from __future__ import annotations
 
+import fcntl
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +13,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+
+from tests.backends.linux.kernel_lines import KernelLines
 
 IN_USE, OUTPUT = 1, 2
 
@@ -24,6 +30,8 @@ class Machine:
         self.folder = folder
         self.labels: dict[int, str] = {}
         self.refused: set[int] = set()
+        self.refusal = ""
+        """What lgpio says to every claim, if not empty."""
         self.consumers: dict[tuple[int, int], str] = {}
         self.levels: dict[tuple[int, int], int] = {}
         self.flags: dict[tuple[int, int], int] = {}
@@ -37,11 +45,17 @@ class Machine:
         self.labels[number] = label
         (self.folder / f"gpiochip{number}").touch()
 
-    def edge(self, chip: int, offset: int, level: int) -> None:
-        """Change the level of a line from outside."""
+    def clear(self) -> None:
+        """Take every chip out."""
+        for number in self.labels:
+            (self.folder / f"gpiochip{number}").unlink()
+        self.labels.clear()
+
+    def edge(self, chip: int, offset: int, level: int, at_ns: int) -> None:
+        """Change the level of a line from outside; the kernel's time of the edge is `at_ns`."""
         self.levels[chip, offset] = level
         if (chip, offset) in self.watchers:
-            self.watchers[chip, offset](chip, offset, level, 0)
+            self.watchers[chip, offset](chip, offset, level, at_ns)
 
 
 class _Callback:
@@ -53,7 +67,8 @@ class _Callback:
         del self._machine.watchers[self._line]
 
 
-def _make_lgpio(machine: Machine) -> ModuleType:
+def make_lgpio(machine: Machine) -> ModuleType:
+    """Return a module in place of lgpio, whose chips are those of a machine."""
     module: Any = ModuleType("lgpio")
     module.error = LgpioError
     module.RISING_EDGE, module.FALLING_EDGE, module.BOTH_EDGES = 1, 2, 3
@@ -69,8 +84,8 @@ def _make_lgpio(machine: Machine) -> ModuleType:
         machine.calls.append((name, chip, offset, *arguments))
         if (chip, offset) in machine.consumers:
             raise LgpioError("GPIO busy")
-        if offset > 53:
-            raise LgpioError("bad GPIO number")
+        if machine.refusal:
+            raise LgpioError(machine.refusal)
         machine.flags[chip, offset] = flags | IN_USE
 
     def gpio_claim_output(chip: int, offset: int, level: int = 0, flags: int = 0) -> None:
@@ -91,6 +106,12 @@ def _make_lgpio(machine: Machine) -> ModuleType:
         machine.calls.append(("write", chip, offset, level))
         machine.levels[chip, offset] = level
 
+    def tx_pwm(chip: int, offset: int, frequency: float, duty: float) -> int:
+        machine.calls.append(("tx_pwm", chip, offset, frequency, duty))
+        if frequency:
+            machine.levels[chip, offset] = 1  # where pulses that are ended may leave it
+        return 19  # entries left in its queue
+
     def gpio_get_line_info(chip: int, offset: int) -> list[object]:
         user = machine.consumers.get((chip, offset))
         return [0, offset, 0 if user is None else IN_USE, "", user or ""]
@@ -106,6 +127,7 @@ def _make_lgpio(machine: Machine) -> ModuleType:
         gpio_claim_alert,
         gpio_free,
         gpio_write,
+        tx_pwm,
         gpio_get_line_info,
         callback,
     ):
@@ -123,9 +145,17 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine(tmp_path)
     made.add_chip(0, "raspberrypi-exp-gpio")
     made.add_chip(1, "pinctrl-bcm2711")
-    monkeypatch.setitem(sys.modules, "lgpio", _make_lgpio(made))
+    monkeypatch.setitem(sys.modules, "lgpio", make_lgpio(made))
     for name in ("gpiozero.pins.lgpio", "edgekernel.backends.linux.lgpio_pins"):
         # Imported anew, on the stand-in; afterwards what was there before is there again.
         monkeypatch.setitem(sys.modules, name, ModuleType(name))
         del sys.modules[name]
+    return made
+
+
+@pytest.fixture
+def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KernelLines:
+    """The kernel's own lines of the chip with the header."""
+    made = KernelLines(tmp_path / "gpiochip1")
+    monkeypatch.setattr(fcntl, "ioctl", made.ioctl)
     return made

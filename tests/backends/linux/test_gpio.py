@@ -23,19 +23,10 @@ LAMP = LineAddress("GPIO17", "pinctrl-bcm2711", 17)
 BUTTON = LineAddress("GPIO27", "pinctrl-bcm2711", 27)
 
 
-class FrozenClock(SystemClock):
-    """The real clock, but its monotonic time is always the same."""
-
-    @staticmethod
-    def monotonic_ns() -> int:
-        """Return 1.5 s."""
-        return 1_500_000_000
-
-
 @pytest.fixture
 def backend(machine: Machine) -> Iterator[Backend]:
     """A LinuxBackend on the stand-in."""
-    made = LinuxBackend(FrozenClock(), folder=machine.folder)
+    made = LinuxBackend(SystemClock(), folder=machine.folder)
     yield made
     made.close()
     assert machine.open_chips == []
@@ -101,17 +92,44 @@ def test_equal_offsets_of_two_chips(backend: Backend, machine: Machine) -> None:
 
 
 def test_busy_line(backend: Backend, machine: Machine) -> None:
-    """A line that somebody else holds is busy, the text says who, and nothing is kept."""
+    """A line that a kernel driver holds is busy, the text says which, and nothing is kept."""
     machine.consumers[1, 17] = "spi0 CS1"
     output = backend.digital_output(LAMP)
     with pytest.raises(BusyError) as raised:
         output.open(True)
+    chip = machine.folder / "gpiochip1"
     assert str(raised.value) == (
-        "GPIO17 on pinctrl-bcm2711: in use by another process or a kernel driver "
-        "(consumer 'spi0 CS1'); stop that one or choose another line"
+        f"GPIO17 on pinctrl-bcm2711 ({chip}, line 17): in use (consumer 'spi0 CS1') by a kernel "
+        "driver, such as an overlay of config.txt brings, or by another user's program "
+        f"(sudo fuser -v {chip} names it). Stop that one or choose another line"
     )
     machine.consumers.clear()
     output.open(True)
+
+
+def test_busy_past_edgekernel(backend: Backend, machine: Machine) -> None:
+    """A line that lgpio holds, with no other program to be seen, may be this program's own."""
+    machine.consumers[1, 17] = "lg"
+    with pytest.raises(BusyError, match=r"\(consumer 'lg'\) by this program itself, past edge"):
+        backend.digital_output(LAMP).open(True)
+
+
+@pytest.mark.parametrize("level", [True, None])
+def test_busy_by_a_process(backend: Backend, machine: Machine, level: bool | None) -> None:
+    """A line that another program holds is busy, and the text names that program."""
+    machine.consumers[1, 17] = "lg"
+    program = "import sys; file = open(sys.argv[1]); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", program, machine.folder / "gpiochip1"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(BusyError) as raised:
+            backend.digital_output(LAMP).open(level)
+    assert "line 17): in use (consumer 'lg'); GPIO lines are held by " in str(raised.value)
+    assert f"(process {other.pid})" in str(raised.value)
 
 
 def test_busy_in_this_process(backend: Backend, machine: Machine) -> None:
@@ -122,10 +140,21 @@ def test_busy_in_this_process(backend: Backend, machine: Machine) -> None:
     assert machine.calls == [("claim_output", 1, 17, 1)]
 
 
-def test_refused_line(backend: Backend) -> None:
+def test_refused_line(backend: Backend, machine: Machine) -> None:
     """Any other refusal is broken, with chip, file and lgpio's own words."""
-    with pytest.raises(BrokenError, match=r"GPIO99 on pinctrl-bcm2711 \(.*/gpiochip1, line 99\): "):
-        backend.digital_output(LineAddress("GPIO99", "pinctrl-bcm2711", 99)).open(True)
+    machine.refusal = "unexpected error"
+    with pytest.raises(
+        BrokenError,
+        match=r"GPIO17 on pinctrl-bcm2711 \(.*/gpiochip1, line 17\): unexpected error",
+    ):
+        backend.digital_output(LAMP).open(True)
+
+
+def test_no_such_line(backend: Backend, machine: Machine) -> None:
+    """A line beyond the end of its chip is broken, and the text says how many there are."""
+    with pytest.raises(BrokenError, match="no line 54; the chip has 54, counted from 0"):
+        backend.digital_output(LineAddress("GPIO54", "pinctrl-bcm2711", 54)).open(True)
+    assert machine.calls == []
 
 
 def test_unknown_label(backend: Backend, machine: Machine) -> None:
@@ -133,15 +162,44 @@ def test_unknown_label(backend: Backend, machine: Machine) -> None:
     with pytest.raises(BrokenError) as raised:
         backend.digital_output(LineAddress("GPIO17", "pinctrl-rp1", 17)).open(True)
     assert str(raised.value) == (
-        "GPIO17: no GPIO chip is called 'pinctrl-rp1'; found: pinctrl-bcm2711, raspberrypi-exp-gpio"
+        "GPIO17: no GPIO chip is called 'pinctrl-rp1'; found: pinctrl-bcm2711, "
+        "raspberrypi-exp-gpio; is this the board that the node file names?"
     )
     assert machine.open_chips == []
 
 
-def test_linked_number(backend: Backend, machine: Machine) -> None:
-    """A second number that is a link to the chip does not make its label ambiguous."""
+@pytest.mark.parametrize("number", [0, 4])
+def test_numbers_of_a_pi_5(tmp_path: Path, machine: Machine, number: int) -> None:
+    """The header of a Pi 5 is found with the chip numbers of old and of new kernels (new ones
+    link the old number to the chip), among the other chips of the board."""
+    machine.clear()
+    machine.add_chip(number, "pinctrl-rp1")
+    for other in range(10, 14):
+        machine.add_chip(other, f"gpio-brcmstb@107d5085{other}")
+    if number == 0:
+        machine.labels[4] = "pinctrl-rp1"
+        (machine.folder / "gpiochip4").symlink_to("gpiochip0")
+    (machine.folder / "gpiochip9").symlink_to("gone")
+    backend = LinuxBackend(SystemClock(), folder=machine.folder)
+    backend.digital_output(LineAddress("GPIO17", "pinctrl-rp1", 17)).open(True)
+    assert machine.calls == [("claim_output", number, 17, 1)]
+    backend.close()
+
+
+def test_board_with_several_chips(backend: Backend, machine: Machine) -> None:
+    """On a board of another maker, lines of several chips are told apart by the chips' labels."""
+    machine.clear()
+    for number in range(5):
+        machine.add_chip(number, f"gpio{number}")
+    for number in (4, 1):
+        backend.digital_output(LineAddress(f"GPIO{number}_B3", f"gpio{number}", 11)).open(True)
+    assert machine.calls == [("claim_output", 4, 11, 1), ("claim_output", 1, 11, 1)]
+
+
+def test_chip_under_two_numbers(backend: Backend, machine: Machine) -> None:
+    """A chip that a container has under two numbers is one chip."""
     machine.labels[4] = "pinctrl-bcm2711"
-    (machine.folder / "gpiochip4").symlink_to("gpiochip1")
+    os.link(machine.folder / "gpiochip1", machine.folder / "gpiochip4")
     backend.digital_output(LAMP).open(True)
     assert machine.calls == [("claim_output", 1, 17, 1)]
 
@@ -154,14 +212,14 @@ def test_ambiguous_label(backend: Backend, machine: Machine) -> None:
 
 
 def test_no_permission(backend: Backend, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A chip that must not be opened is named with its file and the group that is needed."""
+    """A chip that must not be opened is named with its file, its owner and what to do."""
     machine.refused.add(1)
 
     def refuse(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "open", refuse)
-    with pytest.raises(BrokenError, match=r"gpiochip1 cannot be opened: no permission.*group gpio"):
+    with pytest.raises(BrokenError, match=r"gpiochip1 cannot be opened: no permission: it belongs"):
         backend.digital_output(LAMP).open(True)
 
 
@@ -184,18 +242,34 @@ def test_input_pull(backend: Backend, machine: Machine, pull: Pull, flag: int) -
 
 
 def test_edges(backend: Backend, machine: Machine) -> None:
-    """Each edge arrives with its level and the clock's time; none arrives after close."""
+    """Each edge arrives with its level and the kernel's time; none arrives after close."""
     edges: list[Edge] = []
     line = backend.digital_input(BUTTON)
     line.open(Pull.UP, edges.append)
     assert machine.calls[1:] == [("claim_alert", 1, 27, 3, 32)]
-    machine.edge(1, 27, 0)
-    machine.edge(1, 27, 1)
-    assert edges == [Edge(False, 1_500_000_000), Edge(True, 1_500_000_000)]
+    machine.edge(1, 27, 0, 1_500_000_001)
+    machine.edge(1, 27, 1, 1_500_000_002)
+    assert edges == [Edge(False, 1_500_000_001), Edge(True, 1_500_000_002)]
     line.close()
-    machine.edge(1, 27, 0)
+    machine.edge(1, 27, 0, 1_500_000_003)
     assert len(edges) == 2
     assert machine.calls[2:] == [("cancel", 1, 27), ("free", 1, 27)]
+
+
+def test_settle_time(backend: Backend, machine: Machine) -> None:
+    """With a settle time the kernel's own times decide, and lgpio's debouncing is not used."""
+    edges: list[Edge] = []
+    machine.levels[1, 27] = 1
+    line = backend.digital_input(BUTTON)
+    line.open(Pull.UP, edges.append, settle_s=0.02)
+    hour_ns = SystemClock.monotonic_ns() + 3_600_000_000_000  # no look comes in between
+    machine.edge(1, 27, 0, hour_ns)
+    machine.edge(1, 27, 1, hour_ns + 19_999_999)
+    machine.edge(1, 27, 0, hour_ns + 100_000_000)
+    machine.edge(1, 27, 1, hour_ns + 120_000_000)
+    assert edges == [Edge(False, hour_ns + 100_000_000)]
+    line.close()
+    assert [call[0] for call in machine.calls] == ["claim_input", "claim_alert", "cancel", "free"]
 
 
 def test_edge_handler_raises(
@@ -207,7 +281,7 @@ def test_edge_handler_raises(
         raise ZeroDivisionError
 
     backend.digital_input(BUTTON).open(Pull.UP, fail)
-    machine.edge(1, 27, 1)
+    machine.edge(1, 27, 1, 1)
     assert "GPIO27: what was called for its edge raised" in caplog.text
     assert "ZeroDivisionError" in caplog.text
 
@@ -221,7 +295,9 @@ def test_watching_fails(
         raise LgpioError("no memory")
 
     monkeypatch.setattr("lgpio.gpio_claim_alert", refuse)
-    with pytest.raises(BrokenError, match=r"GPIO27 on pinctrl-bcm2711 .*: no memory"):
+    with pytest.raises(
+        BrokenError, match=r"GPIO27 on pinctrl-bcm2711 .*: no memory; no edges from it"
+    ):
         backend.digital_input(BUTTON).open(Pull.UP, print)
     assert machine.calls[-1] == ("free", 1, 27)
 

@@ -52,6 +52,20 @@ def test_close_keeps_level(backend: SimBackend) -> None:
     assert line.levels == (True,)
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_output_as_is(backend: SimBackend, before: bool) -> None:
+    """Opened without a level, a line keeps the one it has, as an input and as an output."""
+    line = backend.line("GPIO17")
+    line.drive(before)
+    output = backend.digital_output(LAMP)
+    output.open(None)
+    assert (line.function, line.levels, output.read()) == ("output", (before,), before)
+    output.write(not before)
+    output.close()
+    output.open(None)
+    assert (line.function, line.levels, output.read()) == ("output", (not before,), not before)
+
+
 @given(levels=st.lists(st.booleans()))
 def test_history(levels: list[bool]) -> None:
     """The history has every change since open, and a write of the same level is none."""
@@ -111,6 +125,16 @@ def test_edges(backend: SimBackend, clock: SimClock) -> None:
     line.close()
     backend.line("GPIO2").drive(False)
     assert len(edges) == 2
+
+
+def test_lost_edge(backend: SimBackend) -> None:
+    """An edge that gets lost changes the level and tells nobody."""
+    edges: list[Edge] = []
+    line = backend.digital_input(BUTTON)
+    line.open(Pull.UP, edges.append)
+    backend.line("GPIO2").drive(False, lose_edge=True)
+    assert line.read() is False
+    assert edges == []
 
 
 def test_edges_one_at_a_time(backend: SimBackend) -> None:

@@ -94,6 +94,57 @@ def test_wrong_length(backend: SimBackend) -> None:
         bus.read(0x20, 4)
 
 
+def test_several_messages(backend: SimBackend) -> None:
+    """Writes and reads in any order are one transaction, and what was read comes back in order."""
+    bus = backend.i2c_bus(I2C1)
+    bus.plug(0x50, Memory())
+    bus.open()
+    bus.write(0x50, b"\x00abcdef")
+    assert bus.transfer(0x50, b"\x01", 2, b"\x04", 1) == (b"bc", b"e")
+    assert bus.health.transactions == 2
+
+
+def test_ten_bit_addresses(backend: SimBackend) -> None:
+    """An address of 10 bits and one of 7 are different chips, whatever their numbers."""
+    bus = backend.i2c_bus(I2C1)
+    bus.plug(0x50, Memory(), ten_bit=True)
+    bus.plug(0x3FF, Memory(), ten_bit=True)
+    bus.open()
+    assert bus.transfer(0x50, b"\x00", 1, ten_bit=True) == (b"\x00",)
+    with pytest.raises(NackError):
+        bus.read(0x50, 1)
+    with pytest.raises(BusyError, match=r"i2c1, address 0x3ff \(10 bits\): Memory"):
+        bus.plug(0x3FF, Memory(), ten_bit=True)
+    bus.unplug(0x3FF, ten_bit=True)
+    with pytest.raises(NackError):
+        bus.transfer(0x3FF, 1, ten_bit=True)
+
+
+class Battery:
+    """A chip that answers every command with an SMBus block, and then with ones as a bus does."""
+
+    def __init__(self) -> None:
+        self.block = b""
+
+    def write(self, data: bytes) -> None:
+        if len(data) > 1:
+            self.block = data[2 : 2 + data[1]]
+
+    def read(self, length: int) -> bytes:
+        return (bytes([len(self.block)]) + self.block).ljust(length, b"\xff")
+
+
+@given(st.binary(min_size=1, max_size=32))
+def test_blocks(data: bytes) -> None:
+    """An SMBus block comes back as it was written, whatever follows it on the bus."""
+    bus = SimBackend(SystemClock()).i2c_bus(I2C1)
+    bus.plug(0x0B, Battery())
+    bus.open()
+    bus.write_block(0x0B, 0x20, data)
+    assert bus.read_block(0x0B, 0x20) == data
+    bus.close()
+
+
 def test_plug_twice(backend: SimBackend) -> None:
     """An address has one chip, and it must be an address."""
     bus = backend.bus("i2c1")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from serial import PortNotOpenError
+from serial import PortNotOpenError, SerialTimeoutException
 
-from edgekernel.backends.sim import SimBackend, SimSerial
+from edgekernel.backends.sim import Loopback, SimBackend, SimSerial
 from edgekernel.core.clock import SystemClock
 from edgekernel.core.errors import BrokenError, BusyError, ClosedError, InvalidValueError
-from edgekernel.hal import SerialPort
+from edgekernel.hal import Parity, SerialPort
 from edgekernel.hal.address import PortAddress
 from edgekernel.sim.clock import SimClock
 
@@ -29,6 +29,51 @@ class Ticker:
     def due(self, now_s: float) -> bytes:
         first, self._sent = self._sent, int(now_s)
         return bytes(range(first + 1, self._sent + 1))
+
+
+class Timed:
+    """A far end that sends bytes at given times."""
+
+    def __init__(self, sends: list[tuple[float, bytes]]) -> None:
+        self._sends = sends
+
+    def received(self, data: bytes, now_s: float) -> None:
+        raise AssertionError("nobody writes to it")
+
+    def due(self, now_s: float) -> bytes:
+        due = [data for at_s, data in self._sends if at_s <= now_s]
+        self._sends = self._sends[len(due) :]
+        return b"".join(due)
+
+
+class Parts:
+    """A far end that sends a stream in pieces, one each time it is asked."""
+
+    def __init__(self, stream: bytes, sizes: list[int]) -> None:
+        self._stream, self._sizes = stream, sizes
+        self._plugged = False
+
+    def received(self, data: bytes, now_s: float) -> None:
+        raise AssertionError("nobody writes to it")
+
+    def due(self, now_s: float) -> bytes:
+        if not self._plugged:  # what it sends while it is plugged in is lost
+            self._plugged = True
+            return b""
+        size = self._sizes.pop(0) if self._sizes else len(self._stream)
+        sent, self._stream = self._stream[:size], self._stream[size:]
+        return sent
+
+
+def _cut(stream: bytes, limit: int) -> list[bytes]:
+    """Cut a stream behind each CR LF, and where a piece would be longer than the limit."""
+    pieces = []
+    while stream:
+        at = stream.find(b"\r\n", 0, limit)
+        end = at + 2 if at >= 0 else limit
+        pieces.append(stream[:end])
+        stream = stream[end:]
+    return pieces
 
 
 class Echo:
@@ -188,6 +233,139 @@ def test_invalid(backend: SimBackend) -> None:
     port.open(9600, 1.0)
     with pytest.raises(InvalidValueError, match="a read of -1 bytes"):
         port.read(-1)
+
+
+def test_read_until(backend: SimBackend, clock: SimClock) -> None:
+    """A line is there as soon as its end is; at the timeout what there is is returned."""
+    socket, port = backend.port("uart0"), _open(backend, 2.0)
+    socket.inject(b"one\ntw")
+    assert port.read_until(b"\n", 80) == b"one\n"
+    assert clock.monotonic() == 0
+    assert port.read_until(b"\n", 80) == b"tw"
+    assert clock.monotonic() == 2.0
+
+
+@given(
+    stream=st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"a", b"bcd"]), max_size=30).map(
+        b"".join
+    ),
+    sizes=st.lists(st.integers(1, 20), max_size=20),
+    limit=st.integers(2, 20),
+)
+def test_lines_in_any_pieces(stream: bytes, sizes: list[int], limit: int) -> None:
+    """However a stream comes in, its lines are the same, and nothing of it is lost."""
+    with SimClock() as clock:
+        backend = SimBackend(clock)
+        port = _open(backend, 1.0)
+        sender = Parts(stream, sizes)
+        backend.port("uart0").plug(sender)
+        read = []
+        while line := port.read_until(b"\r\n", limit):
+            read.append(line)
+        assert b"".join(read) == stream
+        assert read == _cut(stream, limit)
+        backend.close()
+
+
+def test_frames_at_real_speed(backend: SimBackend, clock: SimClock) -> None:
+    """At real speed frames are told apart by the silence between them, to the byte."""
+    socket, port = backend.port("uart0"), _open(backend, 1.0)
+    socket.real_speed = True
+    byte_s = 10 / 9600
+    socket.plug(Timed([(0.1, b"\x01\x03\x00"), (0.1 + 3 * byte_s + 0.006, b"\x01\x83\x02")]))
+    assert port.read_frame(3.5 * byte_s, 256) == b"\x01\x03\x00"
+    assert clock.monotonic() == pytest.approx(0.1 + 6.5 * byte_s, abs=2 * byte_s)
+    assert port.read_frame(3.5 * byte_s, 256) == b"\x01\x83\x02"
+    assert port.read_frame(3.5 * byte_s, 256) == b""
+
+
+def test_real_speed(backend: SimBackend, clock: SimClock) -> None:
+    """At real speed bytes take their time at the settings of the port, both ways."""
+    echo, socket, port = Echo(), backend.port("uart0"), backend.serial_port(UART0)
+    socket.real_speed = True
+    socket.plug(echo)
+    port.open(300, 10.0, data_bits=7, parity=Parity.EVEN, stop_bits=2)
+    port.write(b"U" * 30)
+    assert clock.monotonic() == 0
+    port.flush()
+    assert clock.monotonic() == pytest.approx(1.1)  # 30 bytes of 11 bits
+    assert echo.times == pytest.approx([(n + 1) * 11 / 300 for n in range(30)])
+    assert port.read(30) == b"U" * 30
+    assert clock.monotonic() == pytest.approx(1.1 + 11 / 300, abs=0.04)
+
+
+def test_long_write_at_real_speed(backend: SimBackend, clock: SimClock) -> None:
+    """A write that is longer than the port's buffer waits for what does not fit."""
+    socket, port = backend.port("uart0"), _open(backend)
+    socket.real_speed = True
+    port.write(bytes(160))
+    assert clock.monotonic() == pytest.approx(96 * 10 / 9600, abs=0.002)
+    port.write(bytes(10_000))  # ten seconds: one timeout does not do for it
+    assert clock.monotonic() > 10
+
+
+def test_seven_bits(backend: SimBackend) -> None:
+    """A port of 7 data bits passes 7 bits of each byte."""
+    backend.port("uart0").plug(Echo())
+    port = backend.serial_port(UART0)
+    port.open(9600, 1.0, data_bits=7)
+    port.write(b"\xc1A")
+    assert port.read_available() == b"AA"
+
+
+def test_faults(backend: SimBackend) -> None:
+    """Noise comes in between; bytes of the far end are lost or spoilt, as many as were asked."""
+    socket, port = backend.port("uart0"), _open(backend)
+    socket.plug(Echo())
+    socket.inject(b"\xff\x00")
+    port.write(b"abc")
+    assert port.read_available() == b"\xff\x00abc"
+    socket.drop(2)
+    socket.corrupt(1)
+    port.write(b"a")
+    port.write(b"bcd")
+    assert port.read_available() == b"\x9cd"
+    port.write(b"whole")
+    assert port.read_available() == b"whole"
+
+
+def test_discard_input(backend: SimBackend) -> None:
+    """What was received and not read is lost, whoever had it."""
+    socket, port = backend.port("uart0"), _open(backend)
+    socket.inject(b"one\ntwo")
+    assert port.read_until(b"\n", 80) == b"one\n"
+    socket.inject(b"three")
+    port.discard_input()
+    assert port.read_available() == b""
+
+
+def test_flow_control(backend: SimBackend, clock: SimClock) -> None:
+    """pyserial's flow control works: XOFF or a CTS that is off hold a write up to its timeout."""
+    socket, loop = backend.port("uart0"), Loopback()
+    socket.plug(loop)
+    with SimSerial(socket, timeout=0.0, write_timeout=1.0, xonxoff=True) as serial:
+        serial.write(b"a\x13")
+        assert serial.read(9) == b"a"
+        with pytest.raises(SerialTimeoutException):
+            serial.write(b"b")
+        assert clock.monotonic() == 1.0
+        socket.inject(b"\x11c")
+        serial.write(b"b")
+        assert serial.read(9) == b"cb"
+        serial.xonxoff = False
+        serial.rtscts, serial.rts = True, False
+        assert not serial.cts
+        with pytest.raises(SerialTimeoutException):
+            serial.write(b"d")
+        serial.rts = True
+        assert serial.cts
+        assert serial.write(b"d") == 1
+        serial.dtr = False
+        assert (serial.dsr, serial.ri, serial.cd) == (False, False, False)
+        serial.send_break(0)
+    socket.unplug()
+    with SimSerial(socket) as serial:
+        assert not serial.cts
 
 
 def test_pyserial_interface(backend: SimBackend) -> None:

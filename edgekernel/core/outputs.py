@@ -1,0 +1,45 @@
+"""Outputs: what those of one runtime share: time, threads, who excludes whom, what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from edgekernel.core.memory import Memory, Transient
+from edgekernel.core.workers import Workers
+
+if TYPE_CHECKING:
+    from edgekernel.core.context import Host
+    from edgekernel.core.interlocks import Interlocks
+    from edgekernel.core.timers import Timer
+
+
+class Outputs:
+    """Made with the runtime; threads come when the first output needs one."""
+
+    def __init__(self, runtime: Host, memory: Memory | None) -> None:
+        """Keep what is to outlive the runtime in `memory`; without one, nothing does."""
+        self._runtime = runtime
+        self.memory = Transient() if memory is None else memory
+        self.interlocks: Interlocks | None = None
+        """Who excludes whom; None while nobody excludes anybody."""
+        self._workers = Workers(runtime.clock, f"{runtime.name}:outputs", runtime.turns.failed)
+
+    def timer(self, call: Callable[[], object]) -> Timer:
+        """Return a timer whose call may drive an output: one that hangs keeps no other waiting."""
+        elsewhere = partial(self._runtime.turns.elsewhere, call)
+        return self._runtime.timers.timer(lambda: self._workers.submit(elsewhere))
+
+    def join_interlocks(self) -> Interlocks:
+        """Return who excludes whom; made when somebody is the first to exclude another one."""
+        if self.interlocks is None:
+            from edgekernel.core.interlocks import Interlocks  # few nodes have some
+
+            self.interlocks = Interlocks()
+        return self.interlocks
+
+    def close(self) -> None:
+        """End the threads, each after what it does, and write down what is to be kept."""
+        self._workers.close()
+        self.memory.close()

@@ -1,0 +1,145 @@
+"""Shared buses as parts of a node: online or not, counted, and needed by the devices on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from edgekernel.backends.backend import Backend
+from edgekernel.core.device import Device
+from edgekernel.core.reading import ReadingSettings
+from edgekernel.core.runtime import Runtime
+from edgekernel.hal.address import BusAddress, OneWireAddress
+from edgekernel.hal.health import BusHealth, HasHealth
+from edgekernel.hal.i2c import I2CBus
+from edgekernel.hal.onewire import OneWireBus
+from edgekernel.node.planned import PlannedDevice
+
+Shared = BusAddress | OneWireAddress
+"""Where a bus is that several devices share."""
+
+
+class Bus(Device):
+    """A bus that devices share, called as the board calls it ("i2c1").
+
+    The devices on it depend on it: they start after it, are taken down before it, and are offline
+    while it is. A bus that counts tells it in readings: `state` ("closed" is in use, as with a
+    circuit breaker), `errors`, `nacks` and `recoveries` since the start, and in `left_out` the
+    addresses with which there are no transactions because their chip hangs.
+    """
+
+    kind: ClassVar[str] = "bus"
+
+    def __init__(self, id: str, bus: I2CBus | OneWireBus) -> None:
+        super().__init__(id)
+        self.poll_group = id
+        self.bus = bus
+        self._is_open = False
+        self._taken_along: list[Device] = []
+        """Devices that nobody polls, and that are offline because of the bus."""
+        if isinstance(bus, HasHealth):
+            plain = ReadingSettings()
+            self._state = self.add_reading("state", str, plain)
+            self._errors = self.add_reading("errors", int, plain)
+            self._nacks = self.add_reading("nacks", int, plain)
+            self._recoveries = self.add_reading("recoveries", int, plain)
+            self._left_out = self.add_reading("left_out", str, plain)
+
+    def connect(self) -> None:
+        """Take the bus into use."""
+        self.bus.open()
+        self._is_open = True
+
+    def disconnect(self) -> None:
+        """Give the bus back; the devices on it have done so."""
+        if self._is_open:
+            self._is_open = False
+            self.bus.close()
+
+    def poll(self) -> None:
+        """Look how the bus is, and try it again if it is out of use and its time has come."""
+        if isinstance(self.bus, HasHealth):
+            try:
+                self.bus.check()
+            finally:
+                health = self.bus.health
+                self._report(health)
+                if health.next_attempt_ns is not None:  # regular polls become rare meanwhile
+                    self.poll_at(health.next_attempt_ns)
+
+    def set_offline(self, error: str) -> None:
+        """Say that the bus is out of use; the devices on it are offline with it."""
+        super().set_offline(error)
+        # The very words that a poll of such a device meets, or its reason would go to and fro.
+        named = error if self.id in error else f"{self.id}: {error}"
+        for device in self._users():
+            if device.online and not device.polled:
+                self._taken_along.append(device)
+            device.set_offline(named)
+
+    def set_online(self) -> None:
+        """Say that the bus is in use; the devices on it are asked at once whether they answer."""
+        was_offline = not self.online
+        super().set_online()
+        if not was_offline:
+            return
+        for device in self._users():
+            if device.polled:
+                device.poll_at(self.clock.monotonic_ns())
+            elif device in self._taken_along:
+                device.set_online()
+        self._taken_along = []
+
+    def _users(self) -> list[Device]:
+        devices = self.ctx.devices.values()
+        return [each for each in devices if self.id in each.depends and each.attached]
+
+    def _report(self, health: BusHealth) -> None:
+        self._state.update(str(health.state))
+        self._errors.update(health.errors)
+        self._nacks.update(health.nacks)
+        self._recoveries.update(health.recoveries)
+        self._left_out.update(", ".join(sorted(health.left_out)))
+
+
+def attach_buses(
+    runtime: Runtime, backend: Backend, devices: Iterable[tuple[PlannedDevice, Device]]
+) -> None:
+    """Make the shared buses of devices parts of the runtime, on which those depend.
+
+    To be called before the devices are attached. A bus is optional if all devices on it are.
+    """
+    optional: dict[Shared, bool] = {}
+    for planned, device in devices:
+        for bus in shared_buses(planned):
+            optional[bus] = optional.get(bus, True) and planned.optional
+            device.depends = (*device.depends, bus.name)
+    for bus, all_optional in optional.items():
+        runtime.attach_device(Bus(bus.name, _boundary(backend, bus)), optional=all_optional)
+
+
+def shared_buses(planned: PlannedDevice) -> list[Shared]:
+    """Return the shared buses that a device uses, each once."""
+    found = [each for each in planned.addresses.values() if isinstance(each, Shared)]
+    return list(dict.fromkeys(found))
+
+
+def name_clashes(devices: Iterable[PlannedDevice]) -> list[str]:
+    """Return what is wrong with devices that are called as a bus in use, from the key on."""
+    users: dict[str, str] = {}
+    planned = list(devices)
+    for device in planned:
+        for bus in shared_buses(device):
+            users.setdefault(bus.name, device.id)
+    return [
+        f'devices.{device.id}: the name "{device.id}" is taken by the bus {device.id}, which '
+        f"devices.{users[device.id]} uses; name the device otherwise"
+        for device in planned
+        if device.id in users
+    ]
+
+
+def _boundary(backend: Backend, bus: Shared) -> I2CBus | OneWireBus:
+    if isinstance(bus, BusAddress):
+        return backend.i2c_bus(bus)
+    return backend.onewire_bus(bus)

@@ -1,0 +1,30 @@
+"""Durations as they are written in a node file."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)", re.ASCII)
+_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _seconds(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value.strip())
+    if match is None:
+        raise ValueError('a duration is a number of seconds or a text like "500ms", "2s", "5min"')
+    return float(match[1]) * _UNITS[match[2]]
+
+
+Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400)]
+"""Seconds, more than 0 and at most a day; in the file a number or a text such as "2s"."""
+
+DurationOrNone = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=86400)]
+"""A duration, or 0 for none."""
+
+LongDuration = Annotated[float, BeforeValidator(_seconds), Field(ge=60, le=3650 * _UNITS["d"])]
+"""Seconds, a minute to ten years; in the file a number or a text such as "30d"."""

@@ -1,0 +1,217 @@
+"""What a node is to know after a restart, in a file that survives crashes and power cuts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edgekernel.core import message
+from edgekernel.core.clock import NANOSECONDS, Clock, EventLike, ThreadLike
+from edgekernel.core.memory import Plain
+from edgekernel.core.messages import Message
+
+INTERVAL_S = 30.0
+"""At most one write in so many seconds, and one at the end of the runtime."""
+_CLOSE_LIMIT_S = 1.0
+_FORMAT = 1
+
+
+class FileMemory:
+    """Keeps plain values by name in a folder; fulfils `edgekernel.core.memory.Memory`.
+
+    The first change after a quiet time is written at once, what follows within 30 s together. So
+    a crash loses 30 s at most, and a day has 2,881 writes at most: 12 MB if the file is not
+    larger than one block of 4 KiB, which holds about sixty outputs. What does not change is not
+    written.
+
+    The file is written beside the old one, flushed to the disk, and then takes its name; the one
+    before it is kept as `memory.old.json`, and is used when the newest is missing or damaged. A
+    disk that fails is told as MemoryFailed, once until it works again, and tried after each
+    interval; it never stops the node. The disk is touched by a thread of its own, and by the first
+    `get` or `put`, which reads the file.
+    """
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        """Keep the files in `folder`, which is made if needed; touches nothing yet."""
+        self._folder = folder
+        self._newest = folder / "memory.json"
+        self._previous = folder / "memory.old.json"
+        self._new = folder / "memory.new.json"
+        self._clock = clock
+        self._lock = threading.Lock()  # around the values; never while something is written
+        self._values: dict[str, Plain] | None = None  # before they are read
+        self._problem = ""  # of reading, not told yet
+        self._newest_is_good = False
+        self._changed = self._closed = self._failing = False
+        self._written_ns: int | None = None
+        self._wake: EventLike = clock.Event()
+        self._done: EventLike = clock.Event()
+        self._thread: ThreadLike | None = None
+        self.tell: Callable[[Message], object] = lambda told: None
+        """Where MemoryFailed and MemoryRecovered go."""
+
+    def get(self, key: str) -> Plain | None:
+        """Return what was put last, also before a restart; None if there is nothing."""
+        with self._lock:
+            value = self._known().get(key)
+        self._tell_problem()
+        return value
+
+    def put(self, key: str, value: Plain) -> None:
+        """Keep a value; it is on the disk 30 s later, or sooner."""
+        starts: ThreadLike | None = None
+        with self._lock:
+            values = self._known()
+            if key in values and repr(values[key]) == repr(value):  # 1, 1.0 and True differ
+                return
+            values[key] = value
+            self._changed = True
+            if self._thread is None:
+                starts = self._thread = self._clock.Thread(self._run, "memory")
+        self._tell_problem()
+        if starts is not None:
+            starts.start()
+        self._wake.set()
+
+    def close(self) -> None:
+        """Write what is not written yet, waiting for the disk 1 s at most."""
+        self._closed = True
+        self._wake.set()
+        if self._thread is not None:
+            self._done.wait(_CLOSE_LIMIT_S)
+
+    # Reading
+
+    def _known(self) -> dict[str, Plain]:
+        if self._values is None:
+            self._values = self._load()
+        return self._values
+
+    def _load(self) -> dict[str, Plain]:
+        problems = []
+        for path in (self._newest, self._previous):
+            try:
+                values = decode(path.read_bytes())
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError) as error:
+                problems.append(f"{path}: {error}")
+                continue
+            self._newest_is_good = path is self._newest
+            if problems:
+                self._problem = f"{problems[0]}; the state before it is used"
+            return values
+        if problems:
+            self._problem = f"{'; '.join(problems)}; nothing is restored"
+        return {}
+
+    def _tell_problem(self) -> None:
+        """Tell what went wrong when the file was read; by who holds no lock."""
+        problem, self._problem = self._problem, ""
+        if problem:
+            self.tell(message.MemoryFailed(problem))
+
+    # Writing, on a thread of its own
+
+    def _run(self) -> None:
+        while True:
+            left_s = self._left_s()
+            if left_s is None or (left_s > 0 and not self._closed):
+                self._wake.wait(left_s)
+                self._wake.clear()
+                continue
+            if self._changed:
+                self._try_to_write()
+            if self._closed:
+                self._done.set()
+                return
+
+    def _left_s(self) -> float | None:
+        """Return in how many seconds there is something to do; None: not before it is woken."""
+        if self._closed:
+            return 0.0
+        if not self._changed:
+            return None
+        if self._written_ns is None:
+            return 0.0
+        passed_ns = self._clock.monotonic_ns() - self._written_ns
+        return max(0.0, INTERVAL_S - passed_ns / NANOSECONDS)
+
+    def _try_to_write(self) -> None:
+        with self._lock:
+            data, self._changed = encode(self._known()), False
+        self._written_ns = self._clock.monotonic_ns()
+        try:
+            self._write(data)
+        except OSError as error:
+            self._changed = True
+            if not self._failing:
+                self._failing = True
+                self.tell(message.MemoryFailed(f"{self._folder}: not written: {error}"))
+            return
+        if self._failing:
+            self._failing = False
+            self.tell(message.MemoryRecovered())
+
+    def _write(self, data: bytes) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        _write_and_flush(self._new, data)
+        if self._newest_is_good:  # a damaged one must not take the place of a good one
+            os.replace(self._newest, self._previous)
+            self._newest_is_good = False
+        os.replace(self._new, self._newest)
+        self._newest_is_good = True
+        _flush_folder(self._folder)
+
+
+def encode(values: dict[str, Plain]) -> bytes:
+    """Return values as JSON with a checksum."""
+    text = _canonical(values)
+    document = {"format": _FORMAT, "sha256": _sum(text), "values": values}
+    return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
+
+
+def decode(data: bytes) -> dict[str, Plain]:
+    """Return the values; raises ValueError for what `encode` has not made like this."""
+    try:
+        document: Any = json.loads(data)
+        values: Any = document["values"]
+        good = document["format"] == _FORMAT and document["sha256"] == _sum(_canonical(values))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError("the file is damaged") from error
+    if not good or not isinstance(values, dict):
+        raise ValueError("the file is damaged")
+    return {key: value for key, value in values.items() if isinstance(value, Plain)}
+
+
+def _canonical(values: object) -> str:
+    return json.dumps(values, sort_keys=True)
+
+
+def _sum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _write_and_flush(path: Path, data: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        written = 0
+        while written < len(data):
+            written += os.write(file, data[written:])
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Let the new names be on the disk too."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

@@ -1,0 +1,117 @@
+"""Faults of a simulated I²C bus, as the outside puts them there."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgekernel.backends.sim import SimBackend, SimI2CBus
+from edgekernel.core.clock import SystemClock
+from edgekernel.core.errors import BrokenError, InvalidValueError, NackError, StuckError
+from edgekernel.sim.clock import SimClock
+
+
+class Zeros:
+    """Answers zeros."""
+
+    def write(self, data: bytes) -> None:
+        assert data
+
+    def read(self, length: int) -> bytes:
+        return bytes(length)
+
+
+@pytest.fixture
+def bus(backend: SimBackend) -> SimI2CBus:
+    """An open bus with chips at 0x40 and 0x41."""
+    made = backend.bus("i2c1")
+    made.plug(0x40, Zeros())
+    made.plug(0x41, Zeros())
+    made.open()
+    return made
+
+
+def outcomes(bus: SimI2CBus, times: int) -> str:
+    """Read so often from 0x40; return a letter for each: data, nack, stuck."""
+    seen = ""
+    for _ in range(times):
+        try:
+            bus.read(0x40, 1)
+            seen += "d"
+        except NackError:
+            seen += "n"
+        except StuckError:
+            seen += "s"
+    return seen
+
+
+def test_refuse(bus: SimI2CBus) -> None:
+    """The transactions that were named, and no others, are without acknowledge."""
+    bus.refuse(0x40)
+    bus.refuse(0x40, nth=4, times=2)
+    bus.refuse(0x41, times=None)
+    assert outcomes(bus, 8) == "nddnnddd"
+    bus.refuse(0x40, times=None)
+    assert outcomes(bus, 3) == "nnn"
+    bus.heal()
+    assert outcomes(bus, 2) == "dd"
+
+
+def test_hang(clock: SimClock, bus: SimI2CBus) -> None:
+    """A chip that hangs takes the adapter's whole patience, and leaves the others alone."""
+    bus.timeout_s = 0.5
+    bus.hang(0x40, nth=2, times=1)
+    assert outcomes(bus, 3) == "dsd"
+    assert clock.monotonic() == 0.5
+    bus.read(0x41, 1)
+    assert clock.monotonic() == 0.5
+
+
+def test_slow(clock: SimClock, bus: SimI2CBus) -> None:
+    """Transactions take as long as was said, with one address or with all others."""
+    bus.slow(0.25, 0x40)
+    bus.slow(0.125)
+    bus.read(0x40, 1)
+    bus.read(0x41, 1)
+    assert clock.monotonic() == 0.375
+
+
+@given(st.binary(min_size=1, max_size=8), st.integers(1, 8))
+def test_corrupt(mask: bytes, length: int) -> None:
+    """The bits of the mask, and no others, are turned over in what is read, once."""
+    bus = SimBackend(SystemClock()).bus("i2c1")
+    bus.plug(0x40, Zeros())
+    bus.open()
+    bus.corrupt(0x40, mask, nth=2)
+    assert bus.read(0x40, length) == bytes(length)
+    assert bus.read(0x40, length) == mask[:length].ljust(length, b"\0")
+    assert bus.read(0x40, length) == bytes(length)
+    bus.close()
+
+
+def test_stick(bus: SimI2CBus) -> None:
+    """A held line stays held until what was named frees it, and clocks free no clock line."""
+    bus.stick("sda", until="clocks")
+    bus.pulse(8)
+    assert bus.stuck == "sda"
+    bus.pulse(1)
+    assert bus.stuck is None
+    bus.stick("scl")
+    bus.pulse(9)
+    assert bus.stuck == "scl"
+    bus.release()
+    assert outcomes(bus, 1) == "d"
+    with pytest.raises(InvalidValueError, match="cannot be clocked free"):
+        bus.stick("scl", until="clocks")
+
+
+def test_not_there(bus: SimI2CBus) -> None:
+    """A bus that is not there cannot be opened."""
+    bus.close()
+    bus.present = False
+    with pytest.raises(BrokenError, match="i2c1: the simulated bus is not there"):
+        bus.open()
+    bus.present = True
+    bus.open()
+    assert outcomes(bus, 1) == "d"

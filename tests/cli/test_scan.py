@@ -1,0 +1,91 @@
+"""`edgekernel scan`: what answers, what it may be, what is missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edgekernel.cli import main
+
+NODE = """
+[node]
+name = "bench"
+board = "sim"
+
+[devices.room]
+driver = "bme280"
+bus = "i2c1"
+address = 0x77
+"""
+
+
+def invoke(*args: str) -> Result:
+    """Run the command line in this process, on a wide terminal."""
+    return CliRunner().invoke(main, ["scan", *args], env={"COLUMNS": "200"})
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    """A node file with one chip."""
+    path = tmp_path / "node.toml"
+    path.write_text(NODE, encoding="utf-8")
+    return path
+
+
+def test_a_chip_that_says_what_it_is(node: Path) -> None:
+    """A chip whose identification its driver knows is named, with the device it is."""
+    result = invoke("--node", str(node), "--sim", "--json")
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    assert found["places"] == [
+        {
+            "bus": "i2c1",
+            "address": "0x77",
+            "answers": True,
+            "drivers": ["bme280"],
+            "identified": True,
+            "device": "room",
+        }
+    ]
+    assert (found["board"], found["problems"]) == ("sim", [])
+
+
+def test_as_text(node: Path) -> None:
+    """For people: a row for each address and how many have answered."""
+    result = invoke("--node", str(node), "--sim")
+    assert result.exit_code == 0
+    assert "0x77" in result.stdout
+    assert "bme280 (says so itself)" in result.stdout
+    assert "1 answered" in result.stdout
+
+
+def test_no_bus_on_this_computer(node: Path) -> None:
+    """A bus that is not there is a problem that says what to do, and the exit code is 1."""
+    result = invoke("--node", str(node), "--bus", "i2c1")
+    assert result.exit_code == 1
+    assert "the bus is not enabled" in result.stderr
+
+
+def test_unknown_bus(node: Path) -> None:
+    """A bus that the board does not have is refused with a suggestion."""
+    result = invoke("--node", str(node), "--bus", "i2c7")
+    assert result.exit_code == 1
+    assert result.stderr.startswith('--bus: "i2c7" is no bus of sim; did you mean')
+
+
+def test_sim_needs_a_node_file() -> None:
+    """The simulated board has only the chips of a node file: without one there is nothing."""
+    result = invoke("--sim")
+    assert result.exit_code == 1
+    assert "name it with --node" in result.stderr
+
+
+def test_a_computer_that_is_no_board() -> None:
+    """Without a node file the board is that of this computer; there is none here, and that is
+    said."""
+    result = invoke()
+    assert result.exit_code == 1
+    assert "no installed board matches this machine" in result.stderr

@@ -1,0 +1,152 @@
+"""The examination of a computer, on folders that stand for its root."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgekernel.node import make_plan
+from edgekernel.node.doctor import Finding, Level, examine
+from edgekernel.node.machine import Machine
+from edgekernel.node.packs import load_board
+from tests.backends.linux.conftest import Machine as Chips
+from tests.backends.linux.conftest import make_lgpio
+
+NodeFile = Callable[..., Path]
+
+USER, OTHER_USER, NO_GROUP = 4242, 4243, 4244
+NODE = """
+[devices.fan]
+driver = "relay"
+pin = "GPIO17"
+
+[devices.room]
+driver = "bme280"
+bus = "i2c1"
+
+[devices.position]
+driver = "gps"
+port = "uart0"
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Raspberry Pi 4 in good order: everything is there and belongs to the user's group."""
+    root = tmp_path / "root"
+    (root / "dev").mkdir(parents=True)
+    tree = root / "proc/device-tree"
+    tree.mkdir(parents=True)
+    (tree / "compatible").write_bytes(b"raspberrypi,4-model-b\0brcm,bcm2711\0")
+    (root / "proc/cmdline").write_text("console=tty1 root=/dev/mmcblk0p2\n")
+    (root / "boot/firmware").mkdir(parents=True)
+    (root / "boot/firmware/config.txt").write_text("dtparam=audio=on\n")
+    for name in ("i2c-1", "ttyS0"):
+        (root / "dev" / name).touch(mode=0o660)
+        os.chmod(root / "dev" / name, 0o660)
+    (root / "dev/serial0").symlink_to("ttyS0")
+    chips = Chips(root / "dev")
+    chips.add_chip(0, "pinctrl-bcm2711")
+    monkeypatch.setitem(sys.modules, "lgpio", make_lgpio(chips))
+    return root
+
+
+@pytest.fixture
+def node(node_file: NodeFile) -> Path:
+    """A node file with a line, a bus and a port."""
+    return node_file(NODE, board="raspberrypi/4b")
+
+
+def user_in_group(root: Path) -> Machine:
+    """The machine as a user sees it who is in the group of the device files."""
+    return Machine(root, USER, frozenset({(root / "dev/i2c-1").stat().st_gid}))
+
+
+def wrong(found: list[Finding]) -> list[Finding]:
+    """The findings that are not in order."""
+    return [finding for finding in found if finding.level is not Level.OK]
+
+
+def test_in_good_order(root: Path, node: Path) -> None:
+    """On a board where everything is there and allowed, every finding is ok."""
+    found = examine(user_in_group(root), None, make_plan(node))
+    assert wrong(found) == []
+    assert [finding.subject for finding in found[1:]] == [
+        "board", "i2c1 (/dev/i2c-1)", "uart0 (/dev/serial0)", "GPIO chip pinctrl-bcm2711",
+    ]  # fmt: skip
+
+
+def test_bus_that_is_not_enabled(root: Path, node: Path) -> None:
+    """A bus that is not there comes with the line that switches it on; if that stands in the file
+    already, with the advice to reboot."""
+    (root / "dev/i2c-1").unlink()
+    machine = Machine(root, USER, frozenset({(root / "dev/ttyS0").stat().st_gid}))
+    (finding,) = wrong(examine(machine, None, make_plan(node)))
+    assert (finding.level, finding.text) == (Level.ERROR, "not there")
+    assert finding.fix == "put dtparam=i2c_arm=on into /boot/firmware/config.txt and reboot"
+    (root / "boot/firmware/config.txt").write_text("  dtparam=i2c_arm=on\n")
+    (finding,) = wrong(examine(machine, None, make_plan(node)))
+    assert finding.fix.startswith("dtparam=i2c_arm=on stands in /boot/firmware/config.txt: reboot")
+
+
+def test_user_without_the_group(root: Path, node: Path) -> None:
+    """A file that the user may not use comes with the group that may and the command for it."""
+    machine = Machine(root, OTHER_USER, frozenset({NO_GROUP}))
+    bus, port = wrong(examine(machine, None, make_plan(node)))
+    assert bus.subject == "i2c1 (/dev/i2c-1)"
+    assert bus.text == f"{machine.user} may not use it"
+    group = machine.group_of("/dev/i2c-1")
+    assert bus.fix == f"sudo usermod -aG {group} {machine.user}, then log in again"
+    assert port.subject == "uart0 (/dev/serial0)"
+
+
+@pytest.mark.parametrize("console", ["ttyS0,115200", "serial0,115200"])
+def test_console_on_the_port(root: Path, node: Path, console: str) -> None:
+    """A serial console of the kernel on the port is found, by the port's own name or its alias."""
+    (root / "proc/cmdline").write_text(f"console={console} console=tty1\n")
+    (finding,) = wrong(examine(user_in_group(root), None, make_plan(node)))
+    assert (finding.subject, finding.level) == ("uart0", Level.ERROR)
+    assert "cmdline.txt" in finding.fix
+
+
+def test_another_board_than_the_files(root: Path, node: Path) -> None:
+    """A node file for another board than this computer is told so, with what to write."""
+    (root / "proc/device-tree/compatible").write_bytes(b"raspberrypi,5-model-b\0brcm,bcm2712\0")
+    (finding,) = wrong(examine(user_in_group(root), None, make_plan(node)))
+    assert "this computer is raspberrypi/5" in finding.text
+    assert 'write board = "raspberrypi/5"' in finding.fix
+
+
+def test_chip_of_another_kernel(root: Path, node: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPIO chip that the board file names and the kernel has not is told, with those there."""
+    chips = Chips(root / "dev")
+    chips.add_chip(0, "pinctrl-rp1")
+    monkeypatch.setitem(sys.modules, "lgpio", make_lgpio(chips))
+    (finding,) = wrong(examine(user_in_group(root), None, make_plan(node)))
+    assert finding.subject == "GPIO chip pinctrl-bcm2711"
+    assert finding.text == "not there; this computer has: pinctrl-rp1"
+
+
+def test_without_a_node_file_what_is_off_is_a_warning(root: Path) -> None:
+    """Without a node file nothing is needed: what the board offers and is off is a warning."""
+    found = wrong(examine(user_in_group(root), load_board("raspberrypi/4b"), None))
+    assert {finding.level for finding in found} == {Level.WARNING}
+    assert "spi0.0 (/dev/spidev0.0)" in {finding.subject for finding in found}
+
+
+def test_root_is_warned(root: Path, node: Path) -> None:
+    """An agent that would run as root is advised against."""
+    machine = Machine(root, 0, frozenset())
+    (finding,) = wrong(examine(machine, None, make_plan(node)))
+    assert (finding.level, finding.subject) == (Level.WARNING, "user")
+
+
+def test_no_board_at_all(root: Path) -> None:
+    """A computer without a device tree, and nothing named: that is the one error."""
+    (root / "proc/device-tree/compatible").unlink()
+    (finding,) = wrong(examine(user_in_group(root), None, None))
+    assert "no board that is known here (no device tree)" in finding.text

@@ -1,0 +1,261 @@
+"""The memory of a node: what was put is there after a crash at any moment, or what was before."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgekernel import Message, Runtime, message
+from edgekernel.core.memory import Plain
+from edgekernel.node.memory import FileMemory, decode, encode
+from edgekernel.sim import SimClock
+
+
+@pytest.fixture
+def clock() -> Iterator[SimClock]:
+    """A simulated clock, closed at the end."""
+    with SimClock() as clock:
+        yield clock
+
+
+@pytest.fixture
+def memory(tmp_path: Path, clock: SimClock) -> FileMemory:
+    """A memory in an empty folder, which is made by the first write."""
+    return FileMemory(tmp_path / "data", clock)
+
+
+def keep(folder: Path, clock: SimClock, **values: Plain) -> None:
+    """Put values and write them down."""
+    memory = FileMemory(folder, clock)
+    for key, value in values.items():
+        memory.put(key, value)
+    memory.close()
+
+
+def known(folder: Path, clock: SimClock, key: str = "a") -> tuple[Plain | None, list[Message]]:
+    """What a new memory knows, and what it tells of that."""
+    memory, told = FileMemory(folder, clock), list[Message]()
+    memory.tell = told.append
+    return memory.get(key), told
+
+
+def test_what_was_put_is_there_after_a_restart(memory: FileMemory, clock: SimClock) -> None:
+    """Each value comes back with its type; what was never put is None."""
+    values: dict[str, Plain] = {"a": True, "b": 1, "c": 1.0, "d": "on"}
+    for key, value in values.items():
+        memory.put(key, value)
+    memory.close()
+    again = FileMemory(memory._folder, clock)
+    assert {key: again.get(key) for key in values} == values
+    assert [type(again.get(key)) for key in values] == [bool, int, float, str]
+    assert again.get("e") is None
+
+
+def test_writes_are_few(memory: FileMemory, clock: SimClock, tmp_path: Path) -> None:
+    """The first change is written at once, those that follow together after 30 s; what does not
+    change is not written."""
+    file = tmp_path / "data" / "memory.json"
+    memory.put("a", 1)
+    clock.advance(0.1)
+    first = file.read_bytes()
+    for n in range(100):
+        memory.put("a", n)
+        clock.advance(0.1)
+    assert file.read_bytes() == first
+    clock.advance(21)
+    assert decode(file.read_bytes()) == {"a": 99}
+    written = file.stat().st_mtime_ns, file.stat().st_ino
+    clock.advance(100)
+    memory.put("a", 99)
+    clock.advance(100)
+    assert (file.stat().st_mtime_ns, file.stat().st_ino) == written
+
+
+def test_an_hour_of_changes(memory: FileMemory, clock: SimClock) -> None:
+    """An output that changes every second makes the stated number of writes, each of one block."""
+    written: list[int] = []
+    write = memory._write
+
+    def count(data: bytes) -> None:
+        written.append(len(data))
+        write(data)
+
+    memory._write = count  # type: ignore[method-assign]  # to count, on its way to the disk
+    for output in range(60):
+        memory.put(f"output/device-{output}.power", True)
+    for n in range(3600):
+        memory.put("output/device-1.power", n % 2 == 0)
+        clock.advance(1)
+    memory.close()
+    assert len(written) <= 3600 / 30 + 1
+    assert max(written) <= 4096
+
+
+def test_nothing_is_touched_before_it_is_used(memory: FileMemory, tmp_path: Path) -> None:
+    """Making one and closing it touches no disk and starts no thread."""
+    memory.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+DYING = """
+import os, sys
+from edgekernel.sim import SimClock
+from edgekernel.node.memory import FileMemory
+from pathlib import Path
+
+def dying(operation):
+    def call(*arguments, **options):
+        global counted
+        counted += 1
+        if counted > left:
+            os._exit(9)  # as a power cut: nothing is cleaned up
+        return operation(*arguments, **options)
+    return call
+
+for folder in sorted(Path(sys.argv[1]).iterdir()):
+    child = os.fork()
+    if child:
+        print(folder.name, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        continue
+    left, counted, clock = int(folder.name), 0, SimClock()
+    memory = FileMemory(folder, clock)
+    memory.get("a")
+    for each in ("open", "write", "fsync", "close", "replace"):
+        setattr(os, each, dying(getattr(os, each)))
+    memory.put("a", "new")
+    clock.advance(1)
+    os._exit(0)
+"""
+
+
+def test_a_crash_between_any_two_operations(tmp_path: Path, clock: SimClock) -> None:
+    """Wherever a write is cut off, the state before it or the new one is known, and the next write
+    works."""
+    folders = [tmp_path / f"{after:02}" for after in range(15)]
+    for folder in folders:
+        keep(folder, clock, a="oldest")
+        keep(folder, clock, a="old")
+    command = [sys.executable, "-c", DYING, str(tmp_path)]
+    done = subprocess.run(command, timeout=60, check=True, capture_output=True, text=True)
+    died = [line.endswith(" 9") for line in done.stdout.splitlines()]
+    assert died == [True] * 9 + [False] * 6  # one write has nine operations on files
+    seen = []
+    for folder in folders:
+        value, told = known(folder, clock)
+        seen.append(value)
+        assert told == []
+        keep(folder, clock, b="later")
+        assert known(folder, clock)[0] == value
+        assert known(folder, clock, "b")[0] == "later"
+    assert seen == ["old"] * 6 + ["new"] * 9
+
+
+def test_a_file_that_is_cut_off_anywhere(tmp_path: Path, clock: SimClock) -> None:
+    """A newest file that lost its end is told, the one before it is used and not overwritten."""
+    folder = tmp_path / "data"
+    keep(folder, clock, a="old")
+    keep(folder, clock, a="new")
+    whole = (folder / "memory.json").read_bytes()
+    for length in range(len(whole) - 1):  # the last byte is the end of the line
+        (folder / "memory.json").write_bytes(whole[:length])
+        value, told = known(folder, clock)
+        assert value == "old"
+        assert [type(each) for each in told] == [message.MemoryFailed]
+    keep(folder, clock, b="later")
+    assert decode((folder / "memory.old.json").read_bytes()) == {"a": "old"}
+    assert known(folder, clock) == ("old", [])
+
+
+PLAIN = st.one_of(
+    st.booleans(), st.integers(), st.text(), st.floats(allow_nan=False, allow_infinity=False)
+)
+
+
+@given(values=st.dictionaries(st.text(), PLAIN), at=st.integers(0), flip=st.integers(1, 255))
+def test_a_flipped_byte_is_found(values: dict[str, Plain], at: int, flip: int) -> None:
+    """What is read is what was written, or the file counts as damaged."""
+    data = bytearray(encode(values))
+    assert decode(bytes(data)) == values
+    data[at % len(data)] ^= flip
+    with suppress(ValueError):
+        assert decode(bytes(data)) == values
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"\xff", b"[" * 100_000])
+def test_any_content(tmp_path: Path, clock: SimClock, content: bytes) -> None:
+    """Whatever is in both files, the memory begins empty and says so."""
+    for name in ("memory.json", "memory.old.json"):
+        (tmp_path / name).write_bytes(content)
+    value, told = known(tmp_path, clock)
+    assert value is None
+    assert "nothing is restored" in str(told[0])
+
+
+def test_a_failing_disk_is_told_once(
+    tmp_path: Path, clock: SimClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full is told once, tried again after each interval, and told when it works;
+    what was put meanwhile is there."""
+    memory, told = FileMemory(tmp_path, clock), list[Message]()
+    memory.tell = told.append
+    full = True
+    write = os.write
+
+    def limited(file: int, data: bytes) -> int:
+        if full:
+            raise OSError(28, "No space left on device")
+        return write(file, data)
+
+    monkeypatch.setattr(os, "write", limited)
+    memory.put("a", 1)
+    clock.advance(100)
+    memory.put("a", 2)
+    assert memory.get("a") == 2
+    clock.advance(100)
+    assert [type(each) for each in told] == [message.MemoryFailed]
+    assert f"{tmp_path}: not written: [Errno 28] No space left on device" in str(told[0])
+    full = False
+    clock.advance(31)
+    assert [type(each) for each in told] == [message.MemoryFailed, message.MemoryRecovered]
+    assert known(tmp_path, clock)[0] == 2
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path, clock: SimClock) -> None:
+    """A folder in whose place there is a file is told; the node goes on."""
+    (tmp_path / "file").write_text("")
+    memory, told = FileMemory(tmp_path / "file" / "data", clock), list[Message]()
+    memory.tell = told.append
+    memory.put("a", 1)
+    memory.close()
+    assert memory.get("a") == 1
+    assert "not written" in str(told[-1])
+
+
+def test_the_end_of_the_runtime_writes(tmp_path: Path, clock: SimClock) -> None:
+    """A shutdown within the interval loses nothing."""
+    memory = FileMemory(tmp_path, clock)
+    with Runtime(clock=clock, memory=memory):
+        memory.put("a", 1)
+        clock.advance(1)
+        memory.put("a", 2)
+    assert known(tmp_path, clock)[0] == 2
+
+
+def test_a_disk_that_hangs_does_not_keep_the_shutdown(
+    tmp_path: Path, clock: SimClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P6: closing waits one second for the disk, not for ever."""
+    memory = FileMemory(tmp_path, clock)
+    monkeypatch.setattr(os, "fsync", lambda file: clock.sleep(1000))
+    memory.put("a", 1)
+    clock.advance(1)
+    memory.close()
+    assert clock.monotonic() == 2.0
