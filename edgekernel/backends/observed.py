@@ -136,14 +136,13 @@ class _Observed(Generic[B]):
         """The boundary as people know it."""
         return self._inner.name
 
-    def _call(self, method: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:
+    def _call(self, op: str, method: Callable[P, R], *args: P.args, **options: P.kwargs) -> R:
         make = partial(method, *args, **options)
-        op = method.__name__
         return self._observer.call(self.kind, self._inner.name, op, args, options, make)
 
     def close(self) -> None:
         """Give it back."""
-        self._call(self._inner.close)
+        self._call("close", self._inner.close)
 
 
 class ObservedOutput(_Observed[DigitalOutput]):
@@ -153,15 +152,15 @@ class ObservedOutput(_Observed[DigitalOutput]):
 
     def open(self, level: bool | None) -> None:
         """Claim the line and drive `level`, or keep the one it has."""
-        self._call(self._inner.open, level)
+        self._call("open", self._inner.open, level)
 
     def write(self, level: bool) -> None:
         """Drive `level`."""
-        self._call(self._inner.write, level)
+        self._call("write", self._inner.write, level)
 
     def read(self) -> bool:
         """Return the level that the pin really has."""
-        return self._call(self._inner.read)
+        return self._call("read", self._inner.read)
 
 
 class ObservedInput(_Observed[DigitalInput]):
@@ -184,7 +183,7 @@ class ObservedInput(_Observed[DigitalInput]):
 
     def read(self) -> bool:
         """Return the level."""
-        return self._call(self._inner.read)
+        return self._call("read", self._inner.read)
 
     def _edge(self, on_edge: Callable[[Edge], None], edge: Edge) -> None:
         self._observer.edge(self._inner.name, edge)
@@ -203,11 +202,11 @@ class ObservedPwm(_Observed[PwmOutput]):
 
     def open(self, frequency_hz: float, duty: float) -> None:
         """Claim the line and begin with `duty`."""
-        self._call(self._inner.open, frequency_hz, duty)
+        self._call("open", self._inner.open, frequency_hz, duty)
 
     def write(self, duty: float) -> None:
         """Change the share that is high."""
-        self._call(self._inner.write, duty)
+        self._call("write", self._inner.write, duty)
 
 
 class ObservedI2C(_Observed[I2CBus]):
@@ -217,33 +216,33 @@ class ObservedI2C(_Observed[I2CBus]):
 
     def open(self) -> None:
         """Take the bus into use."""
-        self._call(self._inner.open)
+        self._call("open", self._inner.open)
 
     def read(self, address: int, length: int) -> bytes:
         """Read `length` bytes."""
-        return self._call(self._inner.read, address, length)
+        return self._call("read", self._inner.read, address, length)
 
     def write(self, address: int, data: bytes) -> None:
         """Write bytes."""
-        self._call(self._inner.write, address, data)
+        self._call("write", self._inner.write, address, data)
 
     def write_read(self, address: int, data: bytes, length: int) -> bytes:
         """Write, then read after a repeated start."""
-        return self._call(self._inner.write_read, address, data, length)
+        return self._call("write_read", self._inner.write_read, address, data, length)
 
     def transfer(
         self, address: int, *messages: bytes | int, ten_bit: bool = False
     ) -> tuple[bytes, ...]:
         """Carry out messages as one transaction."""
-        return self._call(self._inner.transfer, address, *messages, ten_bit=ten_bit)
+        return self._call("transfer", self._inner.transfer, address, *messages, ten_bit=ten_bit)
 
     def read_block(self, address: int, command: int) -> bytes:
         """Read an SMBus block."""
-        return self._call(self._inner.read_block, address, command)
+        return self._call("read_block", self._inner.read_block, address, command)
 
     def write_block(self, address: int, command: int, data: bytes) -> None:
         """Write an SMBus block."""
-        self._call(self._inner.write_block, address, command, data)
+        self._call("write_block", self._inner.write_block, address, command, data)
 
     def held(self) -> AbstractContextManager[None]:
         """Keep the bus for several transactions; each of these is seen."""
@@ -251,7 +250,7 @@ class ObservedI2C(_Observed[I2CBus]):
 
     def scan(self) -> tuple[int, ...]:
         """Return the addresses that answer."""
-        return self._call(self._inner.scan)
+        return self._call("scan", self._inner.scan)
 
 
 class ObservedI2CWithHealth(ObservedI2C):
@@ -306,37 +305,37 @@ class ObservedSerial(_Observed[SerialPort]):
     ) -> None:
         """Open at `baudrate`."""
         self._call(
-            self._inner.open, baudrate, timeout_s, data_bits=data_bits, parity=parity,
+            "open", self._inner.open, baudrate, timeout_s, data_bits=data_bits, parity=parity,
             stop_bits=stop_bits, rs485=rs485,
         )  # fmt: skip
 
     def read(self, length: int) -> bytes:
         """Return `length` bytes, or fewer when the timeout comes first."""
-        return self._call(self._inner.read, length)
+        return self._call("read", self._inner.read, length)
 
     def read_available(self) -> bytes:
         """Return what has been received so far."""
-        return self._call(self._inner.read_available)
+        return self._call("read_available", self._inner.read_available)
 
     def read_until(self, end: bytes, limit: int) -> bytes:
         """Return the bytes up to and with `end`."""
-        return self._call(self._inner.read_until, end, limit)
+        return self._call("read_until", self._inner.read_until, end, limit)
 
     def read_frame(self, gap_s: float, limit: int) -> bytes:
         """Return the bytes up to the first silence."""
-        return self._call(self._inner.read_frame, gap_s, limit)
+        return self._call("read_frame", self._inner.read_frame, gap_s, limit)
 
     def write(self, data: bytes) -> None:
         """Send all of `data`."""
-        self._call(self._inner.write, data)
+        self._call("write", self._inner.write, data)
 
     def flush(self) -> None:
         """Wait until everything has left the port."""
-        self._call(self._inner.flush)
+        self._call("flush", self._inner.flush)
 
     def discard_input(self) -> None:
         """Lose what has been received and not been read."""
-        self._call(self._inner.discard_input)
+        self._call("discard_input", self._inner.discard_input)
 
 
 class ObservedSpi(_Observed[SpiDevice]):
@@ -346,11 +345,11 @@ class ObservedSpi(_Observed[SpiDevice]):
 
     def open(self, speed_hz: int, *, mode: int = 0, lsb_first: bool = False) -> None:
         """Take it into use."""
-        self._call(self._inner.open, speed_hz, mode=mode, lsb_first=lsb_first)
+        self._call("open", self._inner.open, speed_hz, mode=mode, lsb_first=lsb_first)
 
     def transfer(self, data: bytes) -> bytes:
         """Send bytes and return as many."""
-        return self._call(self._inner.transfer, data)
+        return self._call("transfer", self._inner.transfer, data)
 
 
 class ObservedOneWire(_Observed[OneWireBus]):
@@ -360,12 +359,12 @@ class ObservedOneWire(_Observed[OneWireBus]):
 
     def open(self) -> None:
         """Take the bus into use."""
-        self._call(self._inner.open)
+        self._call("open", self._inner.open)
 
     def search(self) -> tuple[str, ...]:
         """Return the ROM codes of the chips."""
-        return self._call(self._inner.search)
+        return self._call("search", self._inner.search)
 
     def measure(self, rom: str) -> bytes:
         """Let a chip convert and return its scratchpad."""
-        return self._call(self._inner.measure, rom)
+        return self._call("measure", self._inner.measure, rom)
