@@ -15,6 +15,7 @@ PACKAGES = [
     "edgekernel.backends.sim",
     "edgekernel.core.filters",
     "edgekernel.hal",
+    "edgekernel.journal",
     "edgekernel.mqtt",
     "edgekernel.node",
     "edgekernel.sim",

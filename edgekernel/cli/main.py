@@ -15,6 +15,7 @@ _COMMANDS = {
     "ctl": ("edgekernel.cli.ctl", "See and control the nodes on an MQTT broker."),
     "devices": ("edgekernel.cli.listing", "List the installed drivers."),
     "doctor": ("edgekernel.cli.doctor", "Examine this computer: has it what a node needs?"),
+    "journal": ("edgekernel.cli.journal", "Read what a node has recorded."),
     "run": ("edgekernel.cli.run", "Run a node, on its board or a simulated one."),
     "scan": ("edgekernel.cli.scan", "List what answers on the buses of this board."),
 }

@@ -17,7 +17,7 @@ from edgekernel.cli.console import Exit, fail, out, show
 from edgekernel.cli.ending import Ending
 from edgekernel.cli.live import EventLines, LiveView, View
 from edgekernel.core import message
-from edgekernel.core.clock import SystemClock
+from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.errors import BootError, ConfigError, EdgekernelError
 from edgekernel.core.output_declaration import OutputDeclaration
 from edgekernel.core.runtime import Runtime
@@ -26,6 +26,10 @@ from edgekernel.hal.gpio import DigitalInput
 from edgekernel.node.plan import Plan, make_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edgekernel.backends.backend import Backend
+    from edgekernel.journal import Journal
     from edgekernel.mqtt import EmbeddedBroker
 
 _SWITCH_INTERVAL_S = 0.0005
@@ -46,14 +50,27 @@ class _Wanted:
 @click.option("--broker", is_flag=True, help="Start an MQTT broker on this computer for the run.")
 @click.option("--live", is_flag=True, help="Show the node in the terminal while it runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print every event as a line of JSON.")
+@click.option(
+    "--journal",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Record the run into the folder DIR.",
+    metavar="DIR",
+)
 @click.option("--for", "seconds", type=click.FloatRange(0, 1e9), help="Stop after SECONDS.")
 def run(
-    node: Path, simulated: bool, broker: bool, live: bool, as_json: bool, seconds: float | None
+    node: Path,
+    simulated: bool,
+    broker: bool,
+    live: bool,
+    as_json: bool,
+    journal: Path | None,
+    seconds: float | None,
 ) -> None:
     """Run the node described by the file NODE until Ctrl-C or SIGTERM.
 
     Outputs begin at their safe value and are brought back to it before the agent ends. Without
-    --sim the agent opens the real pins, buses and ports of the board.
+    --sim the agent opens the real pins, buses and ports of the board. What it does is recorded
+    if the node file has a [journal] table, or with --journal; see `edgekernel journal show`.
 
     \b
       edgekernel run node.toml
@@ -64,7 +81,9 @@ def run(
         plan = make_plan(node)
         with ExitStack() as stack:
             embedded = _start_broker(plan, stack) if broker else None
-            runtime = _make(plan, simulated)
+            clock = SystemClock()
+            recording = _open_journal(plan, clock, journal, stack)
+            runtime = _make(plan, simulated, clock, recording)
             _connect(plan, runtime, embedded)
             wanted = _Wanted(simulated, live, as_json, seconds)
             raise click.exceptions.Exit(_live(plan, runtime, embedded, wanted))
@@ -88,16 +107,49 @@ def _start_broker(plan: Plan, stack: ExitStack) -> EmbeddedBroker:
         raise ConfigError(str(error)) from error
 
 
-def _make(plan: Plan, simulated: bool) -> SignalRuntime:
-    clock = SystemClock()
+def _open_journal(
+    plan: Plan, clock: Clock, folder: Path | None, stack: ExitStack
+) -> Journal | None:
+    """Open the journal that is asked for, until the end of `stack`."""
+    if folder is None and plan.document.journal is None:
+        return None
+    from edgekernel.journal import open_journal
+
+    journal = open_journal(plan, clock, folder)
+    if journal is not None:
+        stack.callback(_close_journal, journal)
+    return journal
+
+
+def _close_journal(journal: Journal) -> None:
+    if not journal.close() or journal.problem():
+        click.echo(
+            f"the journal is not complete: {journal.problem() or 'the disk hangs'}", err=True
+        )
+
+
+def _make(plan: Plan, simulated: bool, clock: Clock, journal: Journal | None) -> SignalRuntime:
+    runtime = _assemble(plan, simulated, clock, journal.around if journal else _as_it_is)
+    if journal is not None:
+        journal.record(runtime, plan)
+    return runtime
+
+
+def _as_it_is(backend: Backend) -> Backend:
+    return backend
+
+
+def _assemble(
+    plan: Plan, simulated: bool, clock: Clock, around: Callable[[Backend], Backend]
+) -> SignalRuntime:
     if simulated:
         from edgekernel.node.simulate import assemble_simulated
 
-        return assemble_simulated(plan, clock, SignalRuntime)[0]
+        return assemble_simulated(plan, clock, SignalRuntime, around=around)[0]
     from edgekernel.backends.linux import LinuxBackend
     from edgekernel.node.assemble import assemble
 
-    return assemble(plan, LinuxBackend(clock), clock, SignalRuntime, remember=True)
+    return assemble(plan, around(LinuxBackend(clock)), clock, SignalRuntime, remember=True)
 
 
 def _connect(plan: Plan, runtime: Runtime, embedded: EmbeddedBroker | None) -> None:

@@ -57,6 +57,18 @@ class CallOwner(Protocol):
     def failed(self, label: str, error: BaseException) -> None: ...
 
 
+class CallWitness(Protocol):
+    """Who is told of every call: quickly, from any thread, and before its caller goes on."""
+
+    def begins(self, call: Call) -> None:
+        """The call has passed every check and is about to be carried out."""
+        ...
+
+    def ended(self, call: Call) -> None:
+        """The call has come to its end, whether or not it began."""
+        ...
+
+
 class Call:
     """A request on its way. Its `result()` waits for the end; a coroutine awaits `wait()`."""
 

@@ -49,6 +49,7 @@ class Faults:
             self._log(route.label, error)
             return
         kinds: dict[Rank, Callable[[str, str, str, str], Message]] = {
+            Rank.RECORDER: message.EventSubscriberError,
             Rank.PROCESS: message.ProcessError,
             Rank.INTERFACE: message.InterfaceError,
             Rank.SERVICE: message.ServiceError,

@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any
 
 from edgekernel.core.books import Books
-from edgekernel.core.call import Call, Invocation, Request, running
+from edgekernel.core.call import Call, CallWitness, Invocation, Request, running
 from edgekernel.core.carrier import Carrier
 from edgekernel.core.clock import Clock, EventLike
 from edgekernel.core.commands import Authorizer, Binder, Command, CommandTable
@@ -44,6 +44,7 @@ class Commands(CommandTable):
 
     `audit` holds the records of the latest 1000 requests, `dead_letters` of the latest 200 that
     reached nobody, failed or were not done in time. Without an authorizer nobody has a role.
+    `witness`, if there is one, is told of every call.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Commands(CommandTable):
         self._idle: EventLike = clock.Event()
         self._idle.set()
         self._refusal = ""
+        self.witness: CallWitness | None = None
         self.policies = Policies()
         self.audit: deque[Invocation] = self._books.audit
         self.dead_letters: deque[Invocation] = self._books.dead_letters
@@ -164,6 +166,8 @@ class Commands(CommandTable):
                 self._idle.set()
         if not call.begun:
             self._repeats.forget(call)
+        if self.witness is not None:
+            self.witness.ended(call)
         self._books.enter(call, self.policies.audits(call.principals))
         unexpected = call.begun and isinstance(call.error, Exception) and not call.refused
         if unexpected and call.command is not None and call.error is not None:
@@ -178,6 +182,8 @@ class Commands(CommandTable):
         try:
             self._identify(call)
             if self._check(call, waits):
+                if self.witness is not None:
+                    self.witness.begins(call)
                 self._carrier.run(call, waits)
         except BaseException as error:
             call.settle(error=error)

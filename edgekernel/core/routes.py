@@ -18,8 +18,12 @@ from edgekernel.core.turns import Cause, Turn
 
 
 class Rank(IntEnum):
-    """The order in which the kinds of handlers see an event."""
+    """The order in which the kinds of handlers see an event.
 
+    Who keeps a record comes first: what is handled, and may end everything, is recorded by then.
+    """
+
+    RECORDER = 0
     PROCESS = 1
     INTERFACE = 2
     SERVICE = 3

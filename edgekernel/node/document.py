@@ -13,6 +13,7 @@ from edgekernel.core.errors import ConfigError
 from edgekernel.core.output_limits import Limits
 from edgekernel.node.duration import Duration, DurationOrNone
 from edgekernel.node.filters import SETTINGS, FilterTable
+from edgekernel.node.journal_table import JournalTable
 from edgekernel.node.problems import did_you_mean, explain
 from edgekernel.node.tuning import ReadingTuning, Tuning
 
@@ -171,10 +172,12 @@ class NodeDocument(_Table):
     devices: dict[str, DeviceTable] = Field(default_factory=dict)
     buses: dict[str, BusTable] = Field(default_factory=dict)
     mqtt: MqttTable | None = None
+    journal: JournalTable | None = None
     sim: SimTable = Field(default_factory=SimTable)
 
 
 _TAKEN = {
+    "journal": "the journal",
     "mqtt": "the MQTT interface",
     "sim": "the simulated surroundings",
     "world": "the simulated world",
@@ -186,6 +189,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "devices": DeviceTable,
     "buses": BusTable,
     "mqtt": MqttTable,
+    "journal": JournalTable,
     "sim": SimTable,
 }
 

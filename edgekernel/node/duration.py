@@ -25,3 +25,6 @@ Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400)]
 
 DurationOrNone = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=86400)]
 """A duration, or 0 for none."""
+
+LongDuration = Annotated[float, BeforeValidator(_seconds), Field(ge=60, le=3650 * _UNITS["d"])]
+"""Seconds, a minute to ten years; in the file a number or a text such as "30d"."""

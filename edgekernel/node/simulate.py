@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from edgekernel.backends.backend import Backend
 from edgekernel.backends.sim import SimBackend
 from edgekernel.core.clock import Clock
 from edgekernel.core.errors import ConfigError
@@ -26,14 +27,21 @@ from edgekernel.sim.bench import Bench, Wiring, WorldService
 R = TypeVar("R", bound=Runtime)
 
 
-def assemble_simulated(plan: Plan, clock: Clock, kind: type[R]) -> tuple[R, Bench]:
+def assemble_simulated(
+    plan: Plan,
+    clock: Clock,
+    kind: type[R],
+    *,
+    around: Callable[[Backend], Backend] = lambda backend: backend,
+) -> tuple[R, Bench]:
     """Make a runtime whose drivers meet simulated chips, lines and ports; nothing starts.
 
     The bench is one of its parts (the component `sim`), and so is the world, if `[sim]` names
-    one. Raises what `assemble` raises, and ConfigError if the world cannot be made.
+    one. `around` may return another backend around the simulated one, for the drivers. Raises
+    what `assemble` raises, and ConfigError if the world cannot be made.
     """
     backend = SimBackend(clock)
-    runtime = assemble(plan, backend, clock, kind)
+    runtime = assemble(plan, around(backend), clock, kind)
     bench = plug_chips(plan, backend, clock)
     runtime.register(bench)
     if plan.document.sim.world is not None:

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 
 from edgekernel.backends.backend import Backend
-from edgekernel.backends.metered import Meter, MeteredBackend, MeteredI2C
+from edgekernel.backends.metered import Meter, MeteredBackend
 from edgekernel.core.errors import NackError
 from edgekernel.hal.address import (
     BusAddress,
@@ -123,7 +123,8 @@ def test_refused_transfer_costs_too(meter: Meter, wires: Wires) -> None:
         def write(self, address: int, data: bytes) -> None:
             raise NackError("nobody")
 
-    bus = MeteredI2C(cast(MeteredI2C, Deaf()), meter, 100_000)
+    deaf = cast(Backend, Deaf())
+    bus = MeteredBackend(deaf, meter, lambda name: 100_000).i2c_bus(I2C1)
     with pytest.raises(NackError):
         bus.write(0x76, b"1")
     assert meter.take() > 0
@@ -173,12 +174,14 @@ def test_flows_are_kept_apart(clock: SimClock, metered: MeteredBackend, meter: M
     assert found == [pytest.approx(56 / 100_000)]
 
 
-def test_the_rest_is_handed_on(metered: MeteredBackend, wires: Wires) -> None:
-    """Lines and ports are those of the backend behind, and it is closed with this one."""
+def test_the_rest_costs_nothing(metered: MeteredBackend, meter: Meter, wires: Wires) -> None:
+    """What lines and ports are asked is handed on, not metered; the backend is closed with it."""
     line = LineAddress("GPIO17", "chip0", 17)
-    port = PortAddress("uart0", "/dev/serial0")
-    made: list[object] = [metered.digital_output(line), metered.digital_input(line)]
-    made += [metered.serial_port(port), metered.pwm_output(PwmAddress(line))]
-    assert made == [wires] * 4
+    metered.digital_output(line).write(True)
+    metered.digital_input(line).read()
+    metered.serial_port(PortAddress("uart0", "/dev/serial0")).write(b"1")
+    metered.pwm_output(PwmAddress(line)).write(0.5)
+    assert meter.take() == 0
     metered.close()
-    assert wires.calls[-1] == "close"
+    asked = [call for call in wires.calls if "_" not in call]
+    assert asked == ["write", "read", "write", "write", "close"]

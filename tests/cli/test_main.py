@@ -65,7 +65,8 @@ def test_every_board_command_has_help() -> None:
         ("device", "no command 'device'; did you mean 'devices'?"),
         (
             "xyzzy",
-            "no command 'xyzzy'; there are: board, boards, check, ctl, devices, doctor, run, scan",
+            "no command 'xyzzy'; there are: board, boards, check, ctl, devices, doctor, "
+            "journal, run, scan",
         ),
     ],
 )

@@ -14,7 +14,8 @@ import pytest
 from edgekernel import Process, Runtime, command
 from edgekernel.core.call import Call, Request
 from edgekernel.core.clock import SystemClock
-from edgekernel.core.errors import TurnTimeoutError, UnavailableError
+from edgekernel.core.errors import ForbiddenError, TurnTimeoutError, UnavailableError
+from edgekernel.sim import SimClock
 
 LONG_S = 10.0
 
@@ -116,3 +117,57 @@ def test_who_leaves_gives_it_up(make_runtime: Callable[..., Runtime]) -> None:
     finally:
         signal.signal(signal.SIGALRM, before)
     assert runtime.commands.in_flight == 0
+
+
+class Witness:
+    """Is told of every call."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def begins(self, call: Call) -> None:
+        """Note the call."""
+        self.told.append(("begins", call.name))
+
+    def ended(self, call: Call) -> None:
+        """Note the call and what came of it."""
+        self.told.append((call.code, call.name))
+
+
+class Lamp(Process):
+    """Has commands."""
+
+    name = "lamp"
+
+    def __init__(self, witness: Witness) -> None:
+        self.witness = witness
+
+    @command
+    def toggle(self) -> None:
+        """Note that it runs."""
+        self.witness.told.append(("runs", "lamp.toggle"))
+
+    @command(role="operator")
+    def reset(self) -> None:
+        """Never granted."""
+
+
+def test_witness() -> None:
+    """Who witnesses the calls is told before a command runs, and of its end; of a refused call
+    and of one that is only tried out, of the end alone."""
+    witness = Witness()
+    with SimClock() as clock:
+        runtime = Runtime(clock=clock)
+        runtime.register(Lamp(witness))
+        runtime.commands.witness = witness
+        with runtime:
+            runtime.invoke("lamp.toggle")
+            with pytest.raises(ForbiddenError):
+                runtime.invoke("lamp.reset")
+            runtime.invoke("lamp.toggle", dry_run=True)
+            runtime.commands.witness = None
+            runtime.invoke("lamp.toggle")
+    assert witness.told == [
+        ("begins", "lamp.toggle"), ("runs", "lamp.toggle"), ("ok", "lamp.toggle"),
+        ("forbidden", "lamp.reset"), ("dry_run", "lamp.toggle"), ("runs", "lamp.toggle"),
+    ]  # fmt: skip

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from edgekernel import Computed, Event, Message, Runtime, Signal, message
+from edgekernel import Computed, Context, Event, Message, Process, Runtime, Signal, message
+from edgekernel.core.routes import Rank
 from edgekernel.core.turns import MAX_DEPTH
 from tests.core.threads import LONG_S, Beside
 
@@ -276,3 +277,33 @@ def test_a_handler_removed_from_an_event_that_two_threads_looked_up(
     blocked.end()
     assert runtime.turns.wait_idle(LONG_S)
     assert called == []
+
+
+def test_recorders_come_first(make_runtime: MakeRuntime) -> None:
+    """P3: who keeps a record sees an event before everybody else, and harms nobody if it fails."""
+    runtime = make_runtime(slow_turn_s=LONG_S)
+    called: list[str] = []
+    errors: list[str] = []
+
+    class Part(Process):
+        """A part that handles the message."""
+
+        name = "part"
+
+        def handle_event(self, ctx: Context, evt: Event) -> None:
+            """Note it."""
+            if isinstance(evt.payload, Number):
+                called.append("part")
+
+    def record(event: Event) -> None:
+        called.append("recorder")
+        raise RuntimeError("no")
+
+    runtime.register(Part())
+    runtime.subscribe(Number, lambda event: called.append("subscriber"))
+    runtime.subscribe(message.EventSubscriberError, lambda event: errors.append(event.source))
+    runtime.routes.add(Rank.RECORDER, Number, "recorder", "recorder", record)
+    runtime.boot()
+    runtime.emit(Number())
+    assert called == ["recorder", "part", "subscriber"]
+    assert len(errors) == 1

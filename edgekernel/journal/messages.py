@@ -1,0 +1,32 @@
+"""What the journal says about itself."""
+
+from __future__ import annotations
+
+from edgekernel.core.messages import Message, Severity
+
+__all__ = ["JournalDropped", "JournalFailed", "JournalPruned", "JournalRecovered"]
+
+
+class JournalFailed(Message):
+    """The journal cannot be written; told once per spell and tried again."""
+
+    severity = Severity.ERROR
+    error: str
+
+
+class JournalRecovered(Message):
+    """The journal is written again."""
+
+
+class JournalDropped(Message):
+    """More records were waiting than there is room for; the oldest `dropped` are not kept."""
+
+    severity = Severity.WARNING
+    dropped: int
+
+
+class JournalPruned(Message):
+    """The journal has reached its limits: the oldest `segments` have gone, with `size` bytes."""
+
+    segments: int
+    size: int

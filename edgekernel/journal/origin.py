@@ -1,0 +1,74 @@
+"""Where a journal comes from: the boot and the configuration, as records."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import secrets
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from edgekernel.core.clock import Clock
+from edgekernel.core.version import VERSION
+from edgekernel.journal.plain import arguments, plain
+from edgekernel.journal.records import BootRecord, ConfigRecord
+from edgekernel.journal.timekeeping import is_simulated
+
+if TYPE_CHECKING:
+    from edgekernel.node.plan import Plan
+
+_HASH_DIGITS = 32
+
+
+def boot_record(clock: Clock, node: str, plan: Plan | None = None) -> BootRecord:
+    """Return the record of an agent that begins now.
+
+    On a simulated clock everything in it follows from the node, the time and the seed.
+    """
+    now = clock.monotonic_ns(), clock.time_ns()
+    plan_hash = "" if plan is None else _hash(_resolved(plan))
+    seed = getattr(clock, "seed", None)
+    if is_simulated(clock):
+        boot_id = _hash([node, plan_hash, *now, seed])
+        versions = {"edgekernel": VERSION}
+        return BootRecord(*now, boot_id, node, versions, plan_hash, "simulated", seed)
+    versions = {
+        "edgekernel": VERSION,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "kernel": platform.release(),
+    }
+    boot_id = secrets.token_hex(_HASH_DIGITS // 2)
+    return BootRecord(*now, boot_id, node, versions, plan_hash, "system", None)
+
+
+def config_record(clock: Clock, plan: Plan) -> ConfigRecord:
+    """Return the record of the node file, without its secrets."""
+    content = plan.document.model_dump(mode="json", exclude_unset=True)
+    document, _ = arguments(content)
+    return ConfigRecord(clock.monotonic_ns(), clock.time_ns(), _hash(document), document)
+
+
+def _resolved(plan: Plan) -> list[Any]:
+    """Return what the plan has made of the devices: drivers, settings, places on the board."""
+    return [
+        plan.board.id,
+        *(
+            {
+                "id": device.id,
+                "driver": f"{device.driver.__module__}.{device.driver.__qualname__}",
+                "settings": plain(device.settings),
+                "addresses": plain(device.addresses),
+                "every_s": device.every_s,
+                "optional": device.optional,
+            }
+            for device in plan.devices
+        ),
+    ]
+
+
+def _hash(content: list[Any] | Mapping[str, Any]) -> str:
+    """Return the first digits of the SHA-256 of data as JSON with sorted names."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:_HASH_DIGITS]

@@ -1,0 +1,48 @@
+"""From a node file to its journal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgekernel.core.clock import Clock
+from edgekernel.core.errors import ConfigError
+from edgekernel.journal.folder import Limits
+from edgekernel.journal.part import Journal
+from edgekernel.journal.segment_sink import SegmentSink
+from edgekernel.journal.timekeeping import is_simulated
+
+if TYPE_CHECKING:
+    from edgekernel.node.plan import Plan
+
+_MB = 1_000_000
+
+
+def open_journal(plan: Plan, clock: Clock, folder: Path | None = None) -> Journal | None:
+    """Open the journal of a node as its `[journal]` table says; None if it has none.
+
+    A `folder` takes the place of the table's, and of the table itself. On a simulated clock
+    nothing is waited for until it is on the disk, and nothing is compressed: what is written is
+    the same on every machine. Raises ConfigError if the folder cannot be used.
+    """
+    from edgekernel.node.journal_table import JournalTable
+
+    table = plan.document.journal
+    if table is None and folder is None:
+        return None
+    where = "--journal" if folder else f"{plan.path.name}: journal.folder"
+    table = table or JournalTable(folder=str(folder))
+    limits = Limits(int(table.max_mb * _MB), table.max_age, table.max_segments)
+    simulated = is_simulated(clock)
+    try:
+        sink = SegmentSink(
+            folder or plan.folder / table.folder,
+            limits,
+            durable=not simulated,
+            compress=table.compress and not simulated,
+            now_ns=clock.time_ns,
+        )
+    except OSError as error:
+        text = f"{error.strerror}: {error.filename}" if error.strerror else str(error)
+        raise ConfigError(f"{where}: {text}") from error
+    return Journal(sink, clock, what=table.what, commit_s=table.commit)
