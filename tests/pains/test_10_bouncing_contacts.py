@@ -26,9 +26,7 @@ BOUNCE_S = (0.001, 0.004, 0.002, 0.007, 0.003, 0.008, 0.005)
 """The gaps between the edges of one movement: 30 ms of it, an odd number of edges with the last."""
 
 
-def bounce(
-    node: Node, clock: SimClock, line: str, level: bool, *, lose_last: bool = False
-) -> None:
+def bounce(node: Node, clock: SimClock, line: str, level: bool, *, lose_last: bool = False) -> None:
     """Move a contact to a level, as it does: to and fro for 30 ms."""
     outside = node.backend.line(line)
     for index, gap_s in enumerate(BOUNCE_S):

@@ -71,9 +71,7 @@ def test_one_pin_two_devices(tmp_path: Path, pin: str, text: str) -> None:
     )
 
 
-def test_equal_numbers_of_two_chips(
-    make_node: MakeNode, tmp_path: Path, clock: SimClock
-) -> None:
+def test_equal_numbers_of_two_chips(make_node: MakeNode, tmp_path: Path, clock: SimClock) -> None:
     """Pin 4 of an expander was called a conflict with pin 4 of the board: lines of two chips are
     two lines, and each relay is switched by its own."""
     node = make_node(EXPANDERS, board="raspberrypi/4b")

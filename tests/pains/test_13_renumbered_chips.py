@@ -26,7 +26,12 @@ LAMP = '[devices.lamp]\ndriver = "relay"\npin = "J8:11"\n'
     ],
 )
 def test_found_by_label(
-    make_linux_node: MakeLinuxNode, machine: Machine, board: str, label: str, other: str, number: int
+    make_linux_node: MakeLinuxNode,
+    machine: Machine,
+    board: str,
+    label: str,
+    other: str,
+    number: int,
 ) -> None:
     """On a Raspberry Pi 5 the header was gpiochip4 and is gpiochip0 since kernel 6.6.45: whatever
     the number, the same node file switches the same pin, and touches no other chip."""
