@@ -130,8 +130,8 @@ def test_good_ones_come_back_beside_a_dead_one(make_node: MakeNode, clock: SimCl
 
 
 def test_clocked_free(make_node: MakeNode, clock: SimClock) -> None:
-    """A chip that was cut off in the middle of a byte holds the data line until it is clocked: where
-    the kernel's driver does that, a second later everything is measured again."""
+    """A chip that was cut off within a byte holds the data line until it is clocked: where the
+    kernel's driver does that, seconds later everything is measured again."""
     node, _ = cold_node(make_node)
     node.bus().kernel_clocks = True
     with node.runtime:
