@@ -7,6 +7,8 @@ arendst/Tasmota#15628.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from edgekernel import SystemClock
 from edgekernel.backends.linux import LinuxBackend
 from edgekernel.sim import SimClock
 from tests.backends.linux.conftest import Machine
-from tests.pains.conftest import MakeLinuxNode, MakeNode
+from tests.pains.conftest import MakeLinuxNode, MakeNode, Node
 
 GATE = """
 data = "kept"
@@ -29,6 +31,13 @@ safe = "{safe}"
 initial = {initial}
 """
 
+EXPANDED = """
+[devices.io]
+driver = "{chip}"
+bus = "i2c1"
+"""
+LINES = {"mcp23017": "GPA0", "pcf8574": "P0"}
+
 MODES = [  # safe, initial, what it begins with if the relay was off, and if it was on
     ("off", '"safe"', False, False),
     ("on", '"safe"', True, True),
@@ -37,6 +46,36 @@ MODES = [  # safe, initial, what it begins with if the relay was off, and if it 
     ("off", '"as-is"', False, True),
     ("off", '"restore"', False, True),
 ]
+
+
+def killed(make_node: MakeNode, text: str, was_on: bool) -> Node:
+    """Let a node set the gate and be killed half a minute later: nothing of it runs any more."""
+    with SimClock() as clock:
+        node = make_node(text, remember=True, clock=clock)
+        node.runtime.boot()
+        node.output("gate.power").set(was_on)
+        clock.advance(31)  # what is to be restored is on the disk
+    return node
+
+
+class Watched:
+    """A chip of which each level of one line is noted."""
+
+    def __init__(self, chip: Any, line: str) -> None:
+        self._chip = chip
+        self._line = chip.line(line)
+        self.levels: list[bool] = [self._line.level]
+
+    def write(self, data: bytes) -> None:
+        """Take bytes."""
+        self._chip.write(data)
+        if self._line.level is not self.levels[-1]:
+            self.levels.append(self._line.level)
+
+    def read(self, length: int) -> bytes:
+        """Give bytes."""
+        answer: bytes = self._chip.read(length)
+        return answer
 
 
 @pytest.mark.parametrize(("safe", "initial", "if_off", "if_on"), MODES)
@@ -55,9 +94,7 @@ def test_no_edge_from_power_on_to_safe(
     """The agent restarts, and the gate opens for a moment: with every initial mode the line goes
     straight to where it begins, stays there, and moves at the end only if safe is elsewhere."""
     text = GATE.format(active_high=str(active_high).lower(), safe=safe, initial=initial)
-    before = make_node(text, remember=True)
-    with before.runtime:
-        before.output("gate.power").set(was_on)
+    killed(make_node, text, was_on)
     begins, ends = if_on if was_on else if_off, safe == "on"
     node = make_node(text, remember=True)
     line = node.bench.line("GPIO17")
@@ -71,6 +108,34 @@ def test_no_edge_from_power_on_to_safe(
         del seen[:]
     assert seen == ([] if begins is ends else [ends is active_high])
     assert (node.backend.line("GPIO17").function, line.level) == ("output", ends is active_high)
+
+
+@pytest.mark.parametrize(("safe", "initial", "if_off", "if_on"), MODES)
+@pytest.mark.parametrize("chip", LINES)
+@pytest.mark.parametrize("was_on", [False, True], ids=["was-off", "was-on"])
+def test_no_edge_on_an_expander(
+    make_node: MakeNode,
+    clock: SimClock,
+    safe: str,
+    initial: str,
+    if_off: bool,
+    if_on: bool,
+    chip: str,
+    was_on: bool,
+) -> None:
+    """The same for a gate on an expander, which keeps its levels while the agent is gone."""
+    text = GATE.format(active_high="false", safe=safe, initial=initial)
+    text = text.replace("GPIO17", f"io:{LINES[chip]}") + EXPANDED.format(chip=chip)
+    watched = Watched(killed(make_node, text, was_on).bench.chip("io"), LINES[chip])
+    assert watched.levels == [not was_on]
+    node = make_node(text, remember=True)
+    node.bus().unplug(0x20)
+    node.bus().plug(0x20, watched)
+    begins, ends = if_on if was_on else if_off, safe == "on"
+    with node.runtime:
+        clock.advance(30)
+        assert watched.levels == [not each for each, _ in groupby([was_on, begins])]
+    assert watched.levels == [not each for each, _ in groupby([was_on, begins, ends])]
 
 
 @pytest.fixture

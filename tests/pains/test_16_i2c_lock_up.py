@@ -29,6 +29,11 @@ driver = "button"
 pin = "GPIO22"
 """
 )
+EXPANDER = """
+[devices.io]
+driver = "mcp23017"
+bus = "i2c1"
+"""
 ROOM, ATTIC = 0x76, 0x44
 MINUTE_S = 60
 
@@ -141,3 +146,21 @@ def test_clocked_free(make_node: MakeNode, clock: SimClock) -> None:
         assert node.bus().stuck is None
         assert qualities(node) == [Quality.GOOD] * 3
         assert node.bench.is_on("heater")
+
+
+def test_output_on_the_locked_bus(make_node: MakeNode, clock: SimClock) -> None:
+    """The heater itself hangs on the bus that locks up, and cannot be switched off meanwhile: as
+    soon as the bus is back it is, if its sensor is not."""
+    node = make_node(NODE.replace("GPIO17", "io:GPA0") + EXPANDER)
+    node.runtime.register(Thermostat())
+    node.bench.chip("room").temperature_c = 15.0
+    with node.runtime:
+        clock.advance(10)
+        assert node.bench.is_on("heater")
+        node.bus().stick("sda")
+        clock.advance(2 * MINUTE_S)
+        node.bus().refuse(ROOM, times=None)
+        node.bus().release()
+        assert clock.run_until(lambda: not node.bench.is_on("heater"), limit_s=90)
+        clock.advance(2 * MINUTE_S)
+        assert not node.bench.is_on("heater")
