@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from edgekernel.core.clock import LockLike
+from edgekernel.core.clock import NANOSECONDS, LockLike
 from edgekernel.core.effect import running_effect
 from edgekernel.core.errors import (
     ConfigError,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edgekernel.core.output_declaration import OutputDeclaration
     from edgekernel.core.output_guard import Guard
     from edgekernel.core.output_limits import Limits
+    from edgekernel.core.timers import Timer
 
 T = TypeVar("T", bound=bool | int | float | str)
 
@@ -37,6 +38,8 @@ _WRITE_LIMIT_S = 1.5
 _NOT_ATTACHED = "the device is not attached"
 _ATTEMPTS = 3
 """How often the safe value is tried when the driver fails."""
+_AGAIN_NS = NANOSECONDS
+"""When a fallback that could not be driven is tried again."""
 
 
 class Output(Generic[T]):
@@ -65,6 +68,9 @@ class Output(Generic[T]):
         self._guard: Guard[T] | None = None  # of what has no limits there is none
         self._interlocks: Interlocks | None = None
         self._initial: T | None = None
+        self._owed = False  # a fallback, until something is driven that was decided after it
+        self._retry: Timer | None = None
+        self._make_timer: Callable[[Callable[[], object]], Timer] | None = None
 
     @property
     def safe(self) -> T | None:
@@ -195,6 +201,7 @@ class Output(Generic[T]):
     def prepare(self, host: Host) -> None:
         """Decide what it begins with, before `connect`. Raises ConfigError for wrong limits."""
         self._initial = self.safe
+        self._make_timer = host.outputs.timer
         if self._limits is not None:
             from edgekernel.core.output_guard import Guard  # few outputs have limits
 
@@ -236,6 +243,7 @@ class Output(Generic[T]):
         """Refuse every later `set` without driving anything: the device is not there."""
         self._held = _NOT_ATTACHED
         self._safe_now = True
+        self._owed = False
         guard, self._guard = self._guard, None
         if guard is not None:
             guard.end()
@@ -304,14 +312,44 @@ class Output(Generic[T]):
 
     def _fall_back(self) -> None:
         """What drives it has failed: to its fallback, from which it may be set again."""
-        if self._held:
+        guard = self._guard
+        if self._held or (guard is None and self._safe_now):
             return
-        if self._guard is None:
-            if not self._safe_now:
-                self._make_safe()
+
+        decided = False
+
+        def decide() -> T | None:
+            nonlocal decided
+            decided = True
+            if self._held:
+                return None
+            value = self.safe if guard is None else guard.fall_back()
+            self._owed = value is not None
+            return value
+
+        try:
+            self._write(decide, self.safe, urgent=True)
+        except UnavailableError:
+            self._owed = self._owed or not decided  # a write before it hangs
+            if self._owed:
+                self._fall_back_later()
+            raise
+
+    def _fall_back_later(self) -> None:
+        """Try again soon, and go on with that until something was driven."""
+        if self._retry is None and self._make_timer is not None:
+            self._retry = self._make_timer(self._fall_back_again)
+        if self._retry is not None:
+            self._retry.set(self._device.monotonic_ns() + _AGAIN_NS)
+
+    def _fall_back_again(self) -> None:
+        if not self._owed or self._held:
             return
-        fallback = self._guard.fall_back
-        self._write(lambda: None if self._held else fallback(), self.safe, urgent=True)
+        if not self._device.online:  # its polls find out when it answers
+            self._fall_back_later()
+            return
+        with suppress(UnavailableError):  # the readback says why, and it is tried again
+            self._fall_back()
 
     def _make_safe(self) -> None:
         guard = self._guard
@@ -343,9 +381,11 @@ class Output(Generic[T]):
                 if self._held and not urgent:
                     raise self._held_safe(wanted, self._held)
                 value = decide()
+                owed = self._owed  # what is owed later on, because this one hangs, stays so
                 if value is not None:
                     self.claim(value)
                     self._try_to_drive(lock, value, _ATTEMPTS if urgent else 1)
+                    self._owed = self._owed and not (owed or urgent)
                     if guard is not None and kept:
                         guard.remember(value)
                 if self._held and self.safe is not None and value not in (None, self.safe):
