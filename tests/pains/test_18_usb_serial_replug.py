@@ -25,6 +25,7 @@ from edgekernel import Effect, Event, Message, Quality, Runtime, message
 from edgekernel.backends.linux import LinuxBackend
 from edgekernel.sim import SimClock
 from tests.pains.conftest import MakeLinuxNode, MakeNode
+from tests.pains.parts import Thermostat
 
 FULL = 2048
 """So much fits into any port."""
@@ -36,6 +37,18 @@ driver = "line_sensor"
 port = "{port}"
 pattern = '(?P<mass>[0-9.]+) kg'
 readings = {{ mass = {{ unit = "kg", range = [0, 1000] }} }}
+"""
+HEATER = """
+[devices.heater]
+driver = "modbus_rtu"
+port = "uart0"
+
+[devices.heater.outputs]
+power = { address = 3, kind = "coil", safe = false }
+
+[devices.room]
+driver = "ds18b20"
+bus = "w1"
 """
 GPS = """
 [devices.boat]
@@ -198,3 +211,21 @@ def test_simulated_unplug(make_node: MakeNode, clock: SimClock) -> None:
         port.inject(b"99\xfe9 kg")
         clock.advance(75)
         assert node.reading("scale.mass").value == 12.5
+
+
+def test_an_output_behind_the_adapter(make_node: MakeNode, clock: SimClock) -> None:
+    """The heater hangs on the adapter that is out, and meanwhile its sensor dies: it could not be
+    switched off then, and is as soon as the adapter answers."""
+    node = make_node(HEATER)
+    node.runtime.register(Thermostat())
+    node.bench.chip("room").temperature_c = 15.0
+    coils = node.bench.chip("heater").coil
+    with node.runtime:
+        clock.advance(10)
+        assert coils[3]
+        node.backend.port("uart0").present = False
+        node.backend.onewire("w1").unplug(node.bench.chip("room").rom)
+        clock.advance(40)
+        assert coils[3]
+        node.backend.port("uart0").present = True
+        assert clock.run_until(lambda: not coils[3], limit_s=75)
