@@ -9,7 +9,7 @@ from annotated_types import Gt
 from pynmeagps import NMEAParseError, NMEAReader, NMEATypeError
 
 from edgekernel import Device, Reading, reading
-from edgekernel.hal import LastingPort, LineReader, SerialPort
+from edgekernel.hal import LastingPort, LineReader, SerialPort, Silence
 
 _KNOT_MPS = 1852 / 3600
 _LONGEST_LINE = 256  # NMEA 0183 allows 82 characters; receivers exceed that, but not threefold
@@ -128,6 +128,7 @@ class GPS(Device):
         super().__init__(id)
         self._port = LastingPort(port, baudrate, _READ_LIMIT_S)
         self._lines = LineReader(self._port, _LONGEST_LINE, checked=True)
+        self._silence = Silence(self._port)
         self._silence_s = silence
         self.rejected = 0
 
@@ -136,7 +137,7 @@ class GPS(Device):
         self._port.open()
         for each in self.readings.values():  # one kind of sentence may stay away alone
             each.stale_s = each.stale_s or max(self._silence_s, 3 * self.every)
-        self._heard_s = self.clock.monotonic()
+        self._silence.ended(self.clock.monotonic())
 
     def disconnect(self) -> None:
         """Close the port."""
@@ -146,7 +147,7 @@ class GPS(Device):
         """Take in what has been received; the port is opened anew if it was lost."""
         for line in self._lines.poll():
             self._take(line)
-        if self.clock.monotonic() - self._heard_s > self._silence_s:
+        if self._silence.lasts_s(self.clock.monotonic()) > self._silence_s:
             raise TimeoutError(f"{self._port.name}: no sentence for {self._silence_s:g} s")
 
     def _take(self, line: bytes) -> None:
@@ -161,7 +162,7 @@ class GPS(Device):
         if sentence is None:
             self.rejected += 1
             return
-        self._heard_s = self.clock.monotonic()
+        self._silence.ended(self.clock.monotonic())
         if sentence.msgID == "GGA":
             self._take_gga(sentence)
         elif sentence.msgID == "RMC":

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from annotated_types import Gt
 
 from edgekernel import ConfigError, Device, Reading, ReadingSettings
-from edgekernel.hal import LastingPort, LineReader, Parity, SerialPort
+from edgekernel.hal import LastingPort, LineReader, Parity, SerialPort, Silence
 
 _LONGEST_LINE = 1024
 _READ_LIMIT_S = 1.0
@@ -117,8 +117,8 @@ class LineSensor(Device):
         )
         self._lines = LineReader(self._port, _LONGEST_LINE)
         self._pattern = _compile(pattern, list(readings))
+        self._silence = Silence(self._port)
         self._silence_s = silence
-        self._heard_s = 0.0
         self._wanted: dict[str, tuple[Reading[Any], LineReading]] = {
             name: (self.add_reading(name, _TYPES[wanted.type], wanted), wanted)
             for name, wanted in readings.items()
@@ -128,7 +128,7 @@ class LineSensor(Device):
     def connect(self) -> None:
         """Open the port and wait for lines."""
         self._port.open()
-        self._heard_s = self.clock.monotonic()
+        self._silence.ended(self.clock.monotonic())
 
     def disconnect(self) -> None:
         """Close the port."""
@@ -138,7 +138,7 @@ class LineSensor(Device):
         """Take in what has been received; the port is opened anew if it was lost."""
         for line in self._lines.poll():
             self._take(line.decode("utf-8", "replace").rstrip("\r"))
-        if self.clock.monotonic() - self._heard_s > self._silence_s:
+        if self._silence.lasts_s(self.clock.monotonic()) > self._silence_s:
             raise TimeoutError(
                 f"{self._port.name}: no line that matches for {self._silence_s:g} s "
                 f"({self.unmatched} did not match)"
@@ -149,7 +149,7 @@ class LineSensor(Device):
         if match is None:
             self.unmatched += 1
             return
-        self._heard_s = self.clock.monotonic()
+        self._silence.ended(self.clock.monotonic())
         for name, (reading, wanted) in self._wanted.items():
             text = match[name]
             if text is None:

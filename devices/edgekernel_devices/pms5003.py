@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import Gt
 
 from edgekernel import Device, reading
-from edgekernel.hal import LastingPort, SerialPort
+from edgekernel.hal import LastingPort, SerialPort, Silence
 
 _BAUDRATE, _READ_LIMIT_S = 9600, 1.0  # appendix I: 8 data bits, no parity, 1 stop bit
 _START = b"\x42\x4d"
@@ -160,7 +160,7 @@ class PMS5003(Device):
         self._active = mode == "active"
         self._silence_s = silence
         self._frames = FrameCutter()
-        self._heard_s = 0.0
+        self._silence = Silence(self._port)
         self._warm_s: float | None = None
 
     @property
@@ -171,7 +171,7 @@ class PMS5003(Device):
     def connect(self) -> None:
         """Open the port and set the mode."""
         self._set_up()
-        self._heard_s = self.clock.monotonic()
+        self._silence.ended(self.clock.monotonic())
 
     def disconnect(self) -> None:
         """Close the port."""
@@ -185,9 +185,9 @@ class PMS5003(Device):
             measured = self._hear(port) if self._active else self._ask(port)
         now_s = self.clock.monotonic()
         if measured:
-            self._heard_s = now_s
+            self._silence.ended(now_s)
             self._report(measured[-1], now_s)
-        elif not self._active or now_s - self._heard_s > self._silence_s:
+        elif not self._active or self._silence.lasts_s(now_s) > self._silence_s:
             waited_s = _READ_LIMIT_S if not self._active else self._silence_s
             raise TimeoutError(
                 f"{self._port.name}: no frame for {waited_s:g} s; check that TXD is on the port's "

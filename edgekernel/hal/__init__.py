@@ -20,6 +20,7 @@ from edgekernel.hal.lasting import LastingPort
 from edgekernel.hal.lines import LineReader
 from edgekernel.hal.onewire import OneWireBus, OneWireTarget
 from edgekernel.hal.serial import Parity, Rs485, SerialPeer, SerialPort
+from edgekernel.hal.silence import Silence
 from edgekernel.hal.spi import SpiDevice, SpiTarget
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Rs485",
     "SerialPeer",
     "SerialPort",
+    "Silence",
     "SpiDevice",
     "SpiTarget",
 ]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekernel import Device, Effect, Quality, Runtime, Signal, output
+from edgekernel import Device, Effect, Process, Quality, Runtime, Signal, effect, output
 from edgekernel.core.errors import (
     BadReadingError,
     BootError,
@@ -36,9 +36,12 @@ class Dimmer(Device):
         super().__init__(id)
         self.driven: list[int | str] = []
         self.failure: BaseException | None = None
+        self.delay_s = 0.0
 
     @level.drive
     def drive_level(self, value: int) -> int:
+        if self.delay_s:
+            self.clock.sleep(self.delay_s)
         if self.failure is not None:
             raise self.failure
         self.driven.append(value)
@@ -422,3 +425,83 @@ def test_a_safe_value_that_cannot_be_driven_is_refused(
     """P8: the safe value is one that the output takes; another is refused when declared."""
     with pytest.raises(ConfigError, match=rf"safe={safe!r} cannot be driven: the output takes"):
         output(type_, safe=safe, range=range_)
+
+
+class Remote(Dimmer):
+    """A dimmer that is asked every second whether it is there."""
+
+    def poll(self) -> None:
+        """Raise if it is not."""
+        if self.failure is not None:
+            raise self.failure
+
+
+class Control(Process):
+    """Sets the dimmer to a wish, and fails for one below 0."""
+
+    name = "control"
+
+    def __init__(self, dimmer: Dimmer) -> None:
+        self.dimmer = dimmer
+        self.wish = Signal(15)
+
+    @effect
+    def follow(self) -> None:
+        if self.wish.get() < 0:
+            raise ValueError("no wish")
+        self.dimmer.level.set(self.wish.get())
+
+
+@pytest.mark.parametrize("polled", [False, True])
+def test_a_fallback_that_failed_is_tried_again(sim: Any, polled: bool) -> None:
+    """P8: what drives the output fails while its hardware is away: the safe value is driven when
+    the hardware is back, and not again after that."""
+    dimmer, runtime = Remote() if polled else Dimmer(), sim.runtime()
+    control = Control(dimmer)
+    for part in (dimmer, control):
+        runtime.register(part)
+    with runtime:
+        sim.advance(10)
+        dimmer.failure = OSError("away")
+        control.wish.set(-1)
+        sim.advance(600)
+        assert dimmer.driven == [0, 15]
+        dimmer.failure = None
+        sim.advance(75)
+        assert dimmer.driven == [0, 15, 0]
+        control.wish.set(20)
+        sim.advance(600)
+        assert dimmer.driven == [0, 15, 0, 20]
+
+
+def test_a_set_takes_the_place_of_a_failed_fallback(sim: Any) -> None:
+    """P8: if what drives it has recovered meanwhile, the output does not fall back later."""
+    dimmer, runtime = Dimmer(), sim.runtime()
+    control = Control(dimmer)
+    for part in (dimmer, control):
+        runtime.register(part)
+    with runtime:
+        dimmer.failure = OSError("away")
+        control.wish.set(-1)
+        dimmer.failure = None
+        control.wish.set(25)
+        sim.advance(60)
+        assert dimmer.driven == [0, 15, 25]
+
+
+def test_a_fallback_behind_a_write_that_hangs(sim: Any) -> None:
+    """P8: what drives the output fails while a write of it hangs: when that has come through after
+    all, the safe value follows."""
+    dimmer, runtime = Dimmer(), sim.runtime()
+    control = Control(dimmer)
+    for part in (dimmer, control):
+        runtime.register(part)
+    with runtime:
+        dimmer.delay_s = 20.0
+        thread = runtime.clock.Thread(lambda: dimmer.level.set(80), "another")
+        thread.start()
+        sim.advance(1)
+        dimmer.delay_s = 0.0
+        control.wish.set(-1)
+        sim.advance(30)
+        assert dimmer.driven == [0, 15, 80, 0]

@@ -109,8 +109,9 @@ def import_lgpio(wanted_by: str) -> ModuleType:
     On import lgpio changes into the directory LG_WD and makes a named pipe there, which it holds
     open and needs no name for. Raises BrokenError if it cannot be imported.
     """
-    if "lgpio" in sys.modules:
-        return sys.modules["lgpio"]
+    loaded = sys.modules.get("lgpio")  # None is Python's mark of what cannot be imported
+    if loaded is not None:
+        return loaded
     with ExitStack() as undo, tempfile.TemporaryDirectory(prefix="edgekernel-lgpio-") as folder:
         here = os.open(".", os.O_PATH | os.O_CLOEXEC)
         undo.callback(os.close, here)
