@@ -26,13 +26,16 @@ from edgekernel.sim.bench import Bench, Wiring, WorldService
 R = TypeVar("R", bound=Runtime)
 
 
-def assemble_simulated(plan: Plan, clock: Clock, kind: type[R]) -> tuple[R, Bench]:
+def assemble_simulated(
+    plan: Plan, clock: Clock, kind: type[R], board: SimBackend | None = None
+) -> tuple[R, Bench]:
     """Make a runtime whose drivers meet simulated chips, lines and ports; nothing starts.
 
     The bench is one of its parts (the component `sim`), and so is the world, if `[sim]` names
-    one. Raises what `assemble` raises, and ConfigError if the world cannot be made.
+    one. It runs on `board`, or on a board of its own. Raises what `assemble` raises, and
+    ConfigError if the world cannot be made.
     """
-    backend = SimBackend(clock)
+    backend = SimBackend(clock) if board is None else board
     runtime = assemble(plan, backend, clock, kind)
     bench = plug_chips(plan, backend, clock)
     runtime.register(bench)
