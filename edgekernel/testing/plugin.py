@@ -12,7 +12,6 @@ from typing import Protocol
 import pytest
 
 from edgekernel.core.runtime import Runtime
-from edgekernel.testing import current
 from edgekernel.testing.node import Node, SetUp, applications_forgotten, start_node
 from edgekernel.testing.seeds import Wanted, identify
 from edgekernel.testing.simulation import Simulation
@@ -98,11 +97,9 @@ def sim(request: pytest.FixtureRequest, edgekernel_seed: int | None) -> Iterator
     simulation = Simulation(edgekernel_seed)
     item: pytest.Item = request.node
     item.stash[_simulation] = simulation
-    current.running.append(simulation)
     try:
         yield simulation
     finally:
-        current.running.remove(simulation)
         left = simulation.close() + process.left()
     if left and not request.config.getoption("--edgekernel-no-leak-check"):
         pytest.fail("left behind:\n" + "\n".join(f"  {each}" for each in left), pytrace=False)

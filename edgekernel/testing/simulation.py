@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekernel.core.errors import UnknownTargetError, nearest
 from edgekernel.testing.boundaries import Boundaries
+from edgekernel.testing.current import running
 from edgekernel.testing.events import Events
 from edgekernel.testing.times import moment, span
 from edgekernel.testing.watch import Watch, in_words
@@ -28,7 +29,7 @@ class Simulation:
 
     `clock` is the SimClock, made with `seed`. `board` is the simulated board: its lines, buses and
     ports by name, as `board.line("GPIO17").drive(True)`. `events` are the events of all runtimes
-    that the fixtures have made.
+    that it has booted. `close` ends it.
     """
 
     def __init__(self, seed: int | None = None) -> None:
@@ -43,6 +44,7 @@ class Simulation:
         self._boards: list[SimBackend] = []
         self._runtimes: list[Runtime] = []
         self.board = self.make_board()
+        running.append(self)
 
     @property
     def seed(self) -> int | None:
@@ -105,6 +107,7 @@ class Simulation:
 
     def close(self) -> list[str]:
         """Shut down what was booted, and end time; return what was left behind."""
+        running.remove(self)
         with self.clock, ExitStack() as closing:
             for board in self._boards:
                 closing.callback(board.close)
