@@ -84,13 +84,19 @@ def booted(simulation: Simulation) -> Runtime:
     return runtime
 
 
+def use_these_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Pythons that are started import what is here, whatever is installed."""
+    paths = [*map(str, SOURCES), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+
+
 @pytest.fixture
 def run_pytest(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., pytest.RunResult]:
     """Run pytest with the plugin on the text of a test module, here or in its own process."""
 
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, SOURCES)))
+    use_these_sources(monkeypatch)
 
     def run(source: str, *options: str, apart: bool = False) -> pytest.RunResult:
         pytester.makepyfile(test_it=f"NODE = '''{SHED}'''\n\n" + dedent(source))
