@@ -113,9 +113,10 @@ class Simulation:
                 closing.callback(board.close)
             for runtime in reversed(self._runtimes):
                 runtime.shutdown("the test has ended")
+            left = self.boundaries.left()
+            closing.close()  # a board may have fibers of its own
             self.clock.run_until(lambda: not self.clock.waiting(), _PATIENCE_S)
-            fibers = [f"fiber {each}" for each in self.clock.waiting()]
-            return self.boundaries.left() + fibers
+            return left + [f"fiber {each}" for each in self.clock.waiting()]
 
     def _node_with(self, device: str) -> Node:
         nodes = [node for node in self.nodes if device in node.runtime.devices]

@@ -127,7 +127,7 @@ def test_a_failure_shows_time_seed_events_and_how_to_repeat_it(run_pytest: Run) 
     result.stdout.fnmatch_lines(
         [
             "E       AssertionError: assert False",
-            "E        +    where is_on = <Node shed: fan, room, knob>.is_on",
+            "E        +    where is_on = <Node shed: *fan, room, knob>.is_on",
             "*- edgekernel -*",
             "simulated time  0 d 02:00:00.5*",
             "seed            none: the order of waiting",
