@@ -19,6 +19,7 @@ PACKAGES = [
     "edgekernel.mqtt",
     "edgekernel.node",
     "edgekernel.sim",
+    "edgekernel.testing",
 ]
 
 # Each is loaded when it is first needed: on the smallest boards an import takes about twenty times

@@ -31,16 +31,18 @@ def assemble_simulated(
     plan: Plan,
     clock: Clock,
     kind: type[R],
+    board: SimBackend | None = None,
     *,
     around: Callable[[Backend], Backend] = lambda backend: backend,
 ) -> tuple[R, Bench]:
     """Make a runtime whose drivers meet simulated chips, lines and ports; nothing starts.
 
     The bench is one of its parts (the component `sim`), and so is the world, if `[sim]` names
-    one. `around` may return another backend around the simulated one, for the drivers. Raises
-    what `assemble` raises, and ConfigError if the world cannot be made.
+    one. It runs on `board`, or on a board of its own; `around` may return another backend around
+    that, for the drivers. Raises what `assemble` raises, and ConfigError if the world cannot be
+    made.
     """
-    backend = SimBackend(clock)
+    backend = SimBackend(clock) if board is None else board
     runtime = assemble(plan, around(backend), clock, kind)
     bench = plug_chips(plan, backend, clock)
     runtime.register(bench)

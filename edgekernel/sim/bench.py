@@ -161,7 +161,7 @@ class WorldService(Service):
     name = "world"
 
     def __init__(self, world: World) -> None:
-        self._world = world
+        self.world = world
         self.interval = float(getattr(world, "step_s", 1.0))
         self._last_s = 0.0
 
@@ -172,5 +172,5 @@ class WorldService(Service):
     def tick(self, ctx: Context) -> None:
         """Let the time since the last tick pass in the world."""
         now = ctx.clock.monotonic()
-        self._world.step(now - self._last_s)
+        self.world.step(now - self._last_s)
         self._last_s = now

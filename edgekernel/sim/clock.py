@@ -80,6 +80,7 @@ class SimClock:
         self._hub = greenlet(self._loop)
         self._hub_flow = Flow(self._hub, "hub")
         self._hub_runs = self._direct = self._closed = False
+        self._looks: list[Callable[[], object]] = []
         self._rate: float | None = None
         self._paced_from = 0, 0.0
         self.rate = rate
@@ -176,6 +177,19 @@ class SimClock:
                 return until()
             self.wait(None, (due_ns - self._now_ns) / NANOSECONDS, "run_until")
         return True
+
+    def before_time_passes(self, look: Callable[[], object]) -> Callable[[], None]:
+        """Call `look` whenever time is about to pass; return what ends that.
+
+        All that happens at one moment has happened then, so it sees each state that lasts. It only
+        looks: it must neither wait nor raise.
+        """
+        self._looks.append(look)
+        return lambda: self._looks.remove(look)
+
+    def waiting(self) -> list[str]:
+        """Say of each fiber that has not ended what it waits for, and where."""
+        return [self._wait_of(flow) for flow in self._flows]
 
     def Event(self) -> SimEvent:
         """Make an event whose `wait` takes simulated time."""
@@ -294,6 +308,8 @@ class SimClock:
             if flow.number == number:
                 flow.number = 0
                 if due_ns > self._now_ns:
+                    for look in self._looks:
+                        look()
                     self._now_ns = due_ns
                 return flow
         return self._hub_flow
@@ -400,8 +416,9 @@ class SimClock:
         return True
 
     def _deadlock(self) -> str:
-        lines = [
-            f"  {flow.name}: {flow.what}{at(flow.fiber.gr_frame)}"
-            for flow in (self._main, *self._flows)
-        ]
+        lines = [f"  {self._wait_of(self._main)}", *(f"  {each}" for each in self.waiting())]
         return "everybody waits and no deadline will come:\n" + "\n".join(lines)
+
+    @staticmethod
+    def _wait_of(flow: Flow) -> str:
+        return f"{flow.name}: {flow.what}{at(flow.fiber.gr_frame)}"

@@ -200,6 +200,42 @@ def test_second_thread_is_refused(
     assert clock.monotonic() == 1
 
 
+def test_who_looks_sees_each_state_that_lasts(clock: SimClock) -> None:
+    """A look comes before time passes and not otherwise, until it is given up; it changes no
+    order and takes no time."""
+    state, seen = "idle", []
+
+    def work() -> None:
+        nonlocal state
+        for each in ("begun", "half", "done"):
+            state = each
+            clock.sleep(0)
+            state = f"{each}, really"
+            clock.sleep(2)
+
+    end = clock.before_time_passes(lambda: seen.append((clock.monotonic(), state)))
+    go(clock, "work", work)
+    clock.advance(3)
+    assert seen == [(0.0, "begun, really"), (2.0, "half, really")]
+    end()
+    clock.advance(3)
+    assert len(seen) == 2
+
+
+def test_waiting_names_who_has_not_ended(clock: SimClock) -> None:
+    """Each thread is there with what it waits for and where, until it has ended."""
+    event = clock.Event()
+    go(clock, "worker", event.wait)
+    go(clock, "sleeper", clock.sleep, 10)
+    clock.advance(1)
+    worker, sleeper = clock.waiting()
+    assert worker.startswith("worker: event")
+    assert sleeper.startswith("sleeper: sleep")
+    event.set()
+    clock.advance(10)
+    assert clock.waiting() == []
+
+
 def test_error_in_a_thread_surfaces(clock: SimClock) -> None:
     """What a thread raises is raised in the main flow, at the time it happened."""
 

@@ -1,0 +1,136 @@
+"""Node: a node file booted on the simulated board, as a test sees it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgekernel.core.runtime import Runtime
+from edgekernel.testing.events import Events
+
+if TYPE_CHECKING:
+    from edgekernel.backends.sim import SimBackend
+    from edgekernel.node import Plan
+    from edgekernel.sim import Bench
+    from edgekernel.testing.simulation import Simulation
+
+SetUp = Callable[[Runtime], object]
+"""Registers parts, as the `setup` of an application does."""
+
+
+class Node:
+    """A node that runs in simulated time.
+
+    Its devices are attributes and items: `node.room`, `node["air-in"]`. `bench` is its outside:
+    chips, lines, the level that a meter shows.
+    """
+
+    def __init__(self, runtime: Runtime, bench: Bench, board: SimBackend, events: Events) -> None:
+        self.runtime = runtime
+        self.bench = bench
+        self.board = board
+        self.events = events
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return self.runtime.name
+
+    def __getitem__(self, device: str) -> Any:
+        return self.runtime.devices[device]
+
+    def __getattr__(self, device: str) -> Any:
+        if device.startswith("_"):
+            raise AttributeError(device)
+        try:
+            return self.runtime.devices[device]
+        except KeyError as error:
+            raise AttributeError(f"{self.runtime.name}: {error.args[0]}") from None
+
+    def invoke(self, command: str, /, **arguments: object) -> Any:
+        """Carry out the command `component.command`; see `Runtime.invoke` for what it raises."""
+        return self.runtime.invoke(command, arguments)
+
+    def is_on(self, device: str) -> bool:
+        """Say whether a device's line is at its active level, seen from outside."""
+        return self.bench.is_on(device)
+
+    def chip(self, device: str) -> Any:
+        """Return the simulated chip of a device; its quantities are plain attributes."""
+        return self.bench.chip(device)
+
+    def press(self, device: str, seconds: float = 0.2) -> None:
+        """Press a button; it returns at once, and the release comes by itself."""
+        self.bench.press(device, seconds)
+
+    @property
+    def world(self) -> Any:
+        """The world that the node file's `[sim]` table names, or None."""
+        from edgekernel.sim import WorldService
+
+        service = self.runtime.services.get(WorldService.name)
+        return service.world if isinstance(service, WorldService) else None
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name}: {', '.join(self.runtime.devices)}>"
+
+
+def start_node(
+    simulation: Simulation, source: str | Path, folder: Path, setup: SetUp | None = None
+) -> Node:
+    """Boot a node from a file or from the text of one.
+
+    A path is looked up in `folder`, then in the current folder; beside a text, `folder` is where
+    the application is found. `setup` registers more parts. The first node is on the simulation's
+    board, every other on its own. Raises what is wrong with the file: ConfigError, BootError.
+    """
+    from edgekernel.node.simulate import assemble_simulated
+
+    board = simulation.make_board() if simulation.nodes else simulation.board
+    plan = _plan(source, folder)
+    runtime, bench = assemble_simulated(plan, simulation.clock, Runtime, board)
+    if setup is not None:
+        setup(runtime)
+    node = Node(runtime, bench, board, Events(simulation.clock))
+    node.events.listen_to(runtime)
+    simulation.boot(runtime)
+    simulation.nodes.append(node)
+    return node
+
+
+def _plan(source: str | Path, folder: Path) -> Plan:
+    from edgekernel.node import make_plan
+
+    if isinstance(source, str) and "\n" in source:
+        import tomllib
+
+        from edgekernel.node.document import parse_document
+        from edgekernel.node.plan import plan_document
+
+        path = folder / "node.toml"
+        return plan_document(parse_document(tomllib.loads(source), path.name), path)
+    places = [folder / source, Path(source)]
+    for path in places:
+        if path.is_file():
+            return make_plan(path)
+    looked = " or ".join(dict.fromkeys(str(path.parent.resolve()) for path in places))
+    raise FileNotFoundError(f"no node file {Path(source).name!r} in {looked}")
+
+
+@contextmanager
+def applications_forgotten() -> Iterator[None]:
+    """Forget the folders that node files were in, and the modules that were loaded from them.
+
+    So each test has its application fresh, and two may have applications of one name.
+    """
+    path, modules = list(sys.path), set(sys.modules)
+    yield
+    folders = tuple(f"{folder}/" for folder in sys.path if folder not in path)
+    sys.path[:] = path
+    for name in set(sys.modules) - modules:
+        file = getattr(sys.modules[name], "__file__", None) or ""
+        if folders and file.startswith(folders):
+            del sys.modules[name]

@@ -1,0 +1,138 @@
+"""Node: a node file booted in simulated time."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgekernel import ConfigError, Runtime
+from edgekernel.core.errors import UnknownTargetError
+from edgekernel.core.phase import Phase
+from edgekernel.testing import Node, Simulation, assert_reading
+from edgekernel.testing.node import applications_forgotten, start_node
+from tests.testing.conftest import SHED, Oven
+
+APP = """
+from edgekernel import Process, command
+
+class Greeter(Process):
+    name = "greeter"
+
+    @command
+    def greet(self, name: str = "world") -> str:
+        return f"hello {name}"
+
+def setup(runtime):
+    runtime.register(Greeter())
+"""
+
+WORLD = """
+class Draught:
+    def __init__(self, bench):
+        self.passed = 0.0
+
+    def step(self, seconds):
+        self.passed += seconds
+"""
+
+
+@pytest.fixture
+def shed(simulation: Simulation) -> Node:
+    """The node of the text, booted."""
+    return start_node(simulation, SHED, Path())
+
+
+def test_it_runs_with_real_drivers_on_simulated_chips(simulation: Simulation, shed: Node) -> None:
+    """What the chip measures is read over the bus, what is set shows on the line."""
+    shed.chip("room").temperature_c = 31.0
+    assert_reading(shed.room.temperature, 31.0, abs=0.05, within=6)
+    shed.fan.power.set(True)
+    assert shed.is_on("fan")
+    shed.press("knob", 0.5)
+    simulation.run(1)
+    assert shed.events.of("button.released")
+    assert repr(shed) == f"<Node shed: {', '.join(shed.runtime.devices)}>"
+
+
+def test_devices_are_attributes_and_items(shed: Node) -> None:
+    """A device is found by both; one that is not there is an error with the nearest name."""
+    assert shed.room is shed["room"] is shed.runtime.devices["room"]
+    with pytest.raises(AttributeError, match="shed: no device 'romo'; did you mean 'room'"):
+        _ = shed.romo
+    with pytest.raises(KeyError, match="no device 'romo'"):
+        _ = shed["romo"]
+    assert not hasattr(shed, "_private")
+
+
+def test_a_path_is_found_beside_the_test_or_in_the_current_folder(
+    simulation: Simulation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A path is relative to either; one that is in neither is an error with both places."""
+    beside, here = tmp_path / "beside", tmp_path / "here"
+    for folder, name in ((beside, "first"), (here, "second")):
+        folder.mkdir()
+        (folder / f"{name}.toml").write_text(SHED.replace('"shed"', f'"{name}"'))
+    monkeypatch.chdir(here)
+    assert start_node(simulation, "first.toml", beside).name == "first"
+    assert start_node(simulation, Path("second.toml"), beside).name == "second"
+    with pytest.raises(FileNotFoundError, match=f"no node file 'x.toml' in {beside} or {here}"):
+        start_node(simulation, "x.toml", beside)
+
+
+def test_mistakes_in_a_text_are_those_of_a_file(simulation: Simulation) -> None:
+    """A text that is wrong is refused with file, key and value."""
+    with pytest.raises(ConfigError, match=r'node\.toml: devices\.fan\.pin: .*"GPIO99"'):
+        start_node(simulation, SHED.replace("GPIO17", "GPIO99"), Path())
+
+
+def test_the_application_is_found_beside_the_test_and_forgotten(
+    simulation: Simulation, tmp_path: Path
+) -> None:
+    """Its commands answer; after the test neither its modules nor its folder are known."""
+    (tmp_path / "greeting.py").write_text(APP)
+    (tmp_path / "weather.py").write_text(WORLD)
+    text = SHED.replace("[node]", '[node]\napp = "greeting"')
+    path = list(sys.path)
+    with applications_forgotten():
+        node = start_node(simulation, text + '[sim]\nworld = "weather:Draught"\n', tmp_path)
+        assert node.invoke("greeter.greet") == "hello world"
+        assert node.invoke("greeter.greet", name="you") == "hello you"
+        simulation.run(10)
+        assert simulation.world is node.world
+        assert node.world.passed == pytest.approx(10, abs=1)
+        assert "greeting" in sys.modules
+    assert not {"greeting", "weather"} & set(sys.modules)
+    assert sys.path == path
+
+
+def test_setup_registers_more(simulation: Simulation) -> None:
+    """Parts that a test has for itself are registered before the boot."""
+
+    def setup(runtime: Runtime) -> None:
+        assert runtime.phase is Phase.CREATED
+        runtime.attach_device(Oven("oven"))
+
+    node = start_node(simulation, SHED, Path(), setup)
+    assert node.oven.attached
+    assert "oven" in [each.device for each in node.events.of("device.attached")]
+    assert node.world is None
+
+
+def test_it_is_shut_down_with_the_simulation() -> None:
+    """At the end its outputs are safe and nothing of it is open."""
+    simulation = Simulation()
+    node = start_node(simulation, SHED, Path())
+    node.fan.power.set(True)
+    line = simulation.board.line("GPIO17")
+    assert line.level
+    assert simulation.close() == []
+    assert not line.level
+    assert node.runtime.phase is Phase.STOPPED
+
+
+def test_a_command_is_refused_as_anywhere(shed: Node) -> None:
+    """What the runtime refuses is raised in the test."""
+    with pytest.raises(UnknownTargetError):
+        shed.invoke("greeter.greet")
