@@ -196,8 +196,8 @@ class ModbusRTU(Device):
     `kind` is "holding", "input", "coil" or "discrete"; `type` "int16", "uint16", "int32",
     "uint32" or "float32", with `word_order` "big" (the high register first) or "little"; `scale`
     multiplies. Neighbouring registers are read with one request, those of outputs too: a readback
-    is what the unit has, whoever wrote it. What a unit refuses is BAD, with
-    the name of its exception; the device is offline when no unit answers.
+    is what the unit has, whoever wrote it. What a unit refuses is BAD, with the name of its
+    exception; the device is offline when no unit answers.
     """
 
     simulated: ClassVar[type[ModbusUnits]] = ModbusUnits
