@@ -109,11 +109,31 @@ class MqttTable(_Table):
     keepalive: Annotated[Duration, AfterValidator(_keepalive)] = 30.0
 
 
+class WorldTable(_Table):
+    """`[sim.worlds.<name>]`: a world of a kind, and where it touches the node."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    kind: str
+    """One of those of edgekernel.sim.worlds, or a class as "module:Class"."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keys that belong to the kind."""
+        return dict(self.model_extra or {})
+
+
 class SimTable(_Table):
     """`[sim]`: what surrounds the node when it runs simulated."""
 
     world: str | None = None
     """A class as "module:Class", given the bench and stepped in time."""
+    worlds: dict[str, WorldTable] = Field(default_factory=dict)
+
+    @property
+    def surrounds(self) -> bool:
+        """Whether there is any world."""
+        return self.world is not None or bool(self.worlds)
 
 
 class NodeDocument(_Table):
@@ -128,6 +148,8 @@ class NodeDocument(_Table):
 
 _TAKEN = {
     "mqtt": "the MQTT interface",
+    "faults": "the fault plan of a simulation",
+    "recorder": "the recorder of a simulation",
     "sim": "the simulated surroundings",
     "world": "the simulated world",
 }

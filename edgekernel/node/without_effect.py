@@ -21,7 +21,7 @@ def _tables(plan: Plan) -> Iterator[str]:
     document = plan.document
     if not document.devices and document.node.app is None:
         yield "node: does nothing: it has neither [devices] nor node.app"
-    if "sim" in document.model_fields_set and document.sim.world is None:
+    if "sim" in document.model_fields_set and not document.sim.surrounds:
         yield "sim: has no effect: it says nothing; give it a world, or take it out"
     for bus in document.buses:
         if not any(
