@@ -166,7 +166,7 @@ _TABLES: dict[str, type[BaseModel]] = {
 
 def load_document(path: Path) -> NodeDocument:
     """Read and validate a node file. Raises ConfigError with every mistake found in it."""
-    return parse_document(_read(path), path.name)
+    return parse_document(read_toml(path), path.name)
 
 
 def load_valid_part(path: Path) -> tuple[NodeDocument | None, tuple[str, ...]]:
@@ -175,7 +175,7 @@ def load_valid_part(path: Path) -> tuple[NodeDocument | None, tuple[str, ...]]:
     There is no document if a node cannot be without what is wrong. Raises ConfigError if the
     file cannot be read as TOML.
     """
-    raw = _read(path)
+    raw = read_toml(path)
     try:
         return parse_document(raw, path.name), ()
     except ConfigError as error:
@@ -202,7 +202,8 @@ def _without_mistakes(raw: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a file of ours. Raises ConfigError if it is not there, or no TOML in UTF-8."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -23,5 +23,20 @@ def _seconds(value: Any) -> Any:
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400)]
 """Seconds, more than 0 and at most a day; in the file a number or a text such as "2s"."""
 
+LongDuration = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=3_162_240_000)]
+"""Seconds of a simulation, from 0 to a hundred years."""
+
+
+def _signed_seconds(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    sign = -1.0 if text.startswith("-") else 1.0
+    return sign * _seconds(text.removeprefix("-").removeprefix("+"))
+
+
+SignedDuration = Annotated[float, BeforeValidator(_signed_seconds), Field(allow_inf_nan=False)]
+"""Seconds, forward or backward: a number or a text such as "+3h" or "-90s"."""
+
 DurationOrNone = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=86400)]
 """A duration, or 0 for none."""

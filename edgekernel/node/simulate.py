@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -24,17 +24,21 @@ from edgekernel.node.plan import Plan
 from edgekernel.node.planned import PlannedDevice
 from edgekernel.node.worlds import make_worlds
 from edgekernel.sim.bench import Bench
+from edgekernel.sim.faults import Fault, FaultPlayer
 from edgekernel.sim.wiring import Socket, Wiring
 from edgekernel.sim.worlds.service import Worlds, WorldService
 
 R = TypeVar("R", bound=Runtime)
 
 
-def assemble_simulated(plan: Plan, clock: Clock, kind: type[R]) -> tuple[R, Bench]:
+def assemble_simulated(
+    plan: Plan, clock: Clock, kind: type[R], faults: Sequence[Fault] = (), seed: int = 0
+) -> tuple[R, Bench]:
     """Make a runtime whose drivers meet simulated chips, lines and ports; nothing starts.
 
     The bench is one of its parts (the component `sim`), and so are the worlds, if `[sim]` names
-    some. Raises what `assemble` raises, and ConfigError if a world cannot be made.
+    some. `faults` are played by the component `faults`, with `seed` for what chance decides.
+    Raises what `assemble` raises, and ConfigError if a world cannot be made or a fault cannot be.
     """
     backend = SimBackend(clock)
     runtime = assemble(plan, backend, clock, kind)
@@ -43,6 +47,8 @@ def assemble_simulated(plan: Plan, clock: Clock, kind: type[R]) -> tuple[R, Benc
     bench.worlds = make_worlds(plan, bench)
     if bench.worlds:
         runtime.register(WorldService(Worlds(bench.worlds)))
+    if faults:
+        runtime.register(FaultPlayer(bench, faults, seed))
     return runtime, bench
 
 
