@@ -40,9 +40,14 @@ class FaultKind:
         raise NotImplementedError
 
     def settings(self) -> str:
-        """Return the settings as a text."""
-        found = ((each.name, getattr(self, each.name)) for each in fields(self))  # type: ignore[arg-type]
-        return ", ".join(f"{name}={value}" for name, value in found if value is not None)
+        """Return the settings that are not as they are by default, as a text."""
+        found: list[str] = []
+        for each in fields(self):  # type: ignore[arg-type]  # every kind is a dataclass
+            value = getattr(self, each.name)
+            if value != each.default:
+                text = f"{value:g}" if type(value) is float else str(value)
+                found.append(f"{each.name}={text}")
+        return ", ".join(found)
 
 
 @dataclass(frozen=True, slots=True)
