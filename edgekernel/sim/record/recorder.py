@@ -68,18 +68,21 @@ class Recorder(Process):
         """How long every output that has a safe value was at it."""
         self._runtime = runtime
         self._begun_s: float | None = None
+        self._ended_s: float | None = None
         self._effects: list[Effect] = []
         self._safe_since_s: float | None = None
         runtime.subscribe(Message, self._note)
 
     @property
     def now_s(self) -> float:
-        """The time now."""
-        return 0.0 if self._begun_s is None else self._runtime.clock.monotonic() - self._begun_s
+        """The time now; after it has stopped, when it did."""
+        if self._ended_s is not None or self._begun_s is None:
+            return self._ended_s or 0.0
+        return self._runtime.clock.monotonic() - self._begun_s
 
     def start(self, ctx: Context) -> None:
         """Follow every reading and output of the devices."""
-        self._begun_s = ctx.clock.monotonic()
+        self._begun_s, self._ended_s = ctx.clock.monotonic(), None
         for device in ctx.devices.values():
             if device.kind != "bus":
                 self._follow(device)
@@ -92,6 +95,7 @@ class Recorder(Process):
         for track in self.tracks.values():
             track.close(self.now_s)
         self._look_whether_safe(False)
+        self._ended_s = self.now_s
 
     def _follow(self, device: Device) -> None:
         for name, reading in device.readings.items():
