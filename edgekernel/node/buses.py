@@ -37,7 +37,8 @@ class Bus(Device):
         self._is_open = False
         self._taken_along: list[Device] = []
         """Devices that nobody polls, and that are offline because of the bus."""
-        if isinstance(bus, HasHealth):
+        self._counting = bus if isinstance(bus, HasHealth) else None
+        if self._counting is not None:
             plain = ReadingSettings()
             self._state = self.add_reading("state", str, plain)
             self._errors = self.add_reading("errors", int, plain)
@@ -58,11 +59,11 @@ class Bus(Device):
 
     def poll(self) -> None:
         """Look how the bus is, and try it again if it is out of use and its time has come."""
-        if isinstance(self.bus, HasHealth):
+        if self._counting is not None:
             try:
-                self.bus.check()
+                self._counting.check()
             finally:
-                health = self.bus.health
+                health = self._counting.health
                 self._report(health)
                 if health.next_attempt_ns is not None:  # regular polls become rare meanwhile
                     self.poll_at(health.next_attempt_ns)
