@@ -144,6 +144,8 @@ def _advance(clock: SimClock, runtime: Runtime, recorder: Recorder, progress: Pr
 
 @contextmanager
 def _progress(name: str, span_s: float) -> Iterator[Progress]:
+    from edgekernel.cli.simulate_view import duration
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -152,7 +154,7 @@ def _progress(name: str, span_s: float) -> Iterator[Progress]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        progress.add_task(name, total=span_s, span=f"of {span_s:g} s")
+        progress.add_task(name, total=span_s, span=f"of {duration(span_s)}")
         yield progress
 
 
