@@ -116,7 +116,7 @@ def _check_parts(plan: Plan) -> Runtime:
 def _assemble(plan: Plan) -> Runtime:
     """Make all parts, on the simulated board so that nothing real is opened."""
     clock = SystemClock()
-    if plan.document.sim.world is not None and find_spec("greenlet") is not None:
+    if plan.document.sim.surrounds and find_spec("greenlet") is not None:
         from edgekernel.node.simulate import assemble_simulated
 
         runtime = assemble_simulated(plan, clock, Runtime)[0]

@@ -17,6 +17,7 @@ _COMMANDS = {
     "doctor": ("edgekernel.cli.doctor", "Examine this computer: has it what a node needs?"),
     "journal": ("edgekernel.cli.journal", "Read what a node has recorded."),
     "run": ("edgekernel.cli.run", "Run a node, on its board or a simulated one."),
+    "simulate": ("edgekernel.cli.simulate", "Run a node through days of simulated time."),
     "scan": ("edgekernel.cli.scan", "List what answers on the buses of this board."),
 }
 
@@ -61,6 +62,7 @@ def main() -> None:
     \b
       edgekernel check node.toml              is everything in it right?
       edgekernel run node.toml --sim --live   run it on a simulated board
+      edgekernel simulate node.toml           run it through a simulated day
       edgekernel ctl nodes                    which nodes are on the broker?
 
     Exit codes: 0 done, 1 refused or wrong, 2 wrong usage, 3 no answer, 4 the node failed.

@@ -92,7 +92,7 @@ def run(
     except ImportError as error:  # an extra that is not installed says which
         fail(Exit.REFUSED, [str(error)])
     except BootError as error:
-        fail(Exit.FAILED, _tree(error))
+        fail(Exit.FAILED, tree(error))
 
 
 def _start_broker(plan: Plan, stack: ExitStack) -> EmbeddedBroker:
@@ -233,11 +233,11 @@ def _program() -> str:
     return os.path.relpath(called)
 
 
-def _tree(error: BaseException, indent: str = "") -> list[str]:
+def tree(error: BaseException, indent: str = "") -> list[str]:
     """Return an error tree as lines, the parts of a group indented below it."""
     if isinstance(error, BaseExceptionGroup):
         lines = [f"{indent}{error.message}:"]
         for each in error.exceptions:
-            lines += _tree(each, indent + "  ")
+            lines += tree(each, indent + "  ")
         return lines
     return [indent + ": ".join([*getattr(error, "__notes__", ()), str(error)])]

@@ -158,11 +158,31 @@ class MqttTable(_Table):
     keepalive: Annotated[Duration, AfterValidator(_keepalive)] = 30.0
 
 
+class WorldTable(_Table):
+    """`[sim.worlds.<name>]`: a world of a kind, and where it touches the node."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    kind: str
+    """One of those of edgekernel.sim.worlds, or a class as "module:Class"."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keys that belong to the kind."""
+        return dict(self.model_extra or {})
+
+
 class SimTable(_Table):
     """`[sim]`: what surrounds the node when it runs simulated."""
 
     world: str | None = None
     """A class as "module:Class", given the bench and stepped in time."""
+    worlds: dict[str, WorldTable] = Field(default_factory=dict)
+
+    @property
+    def surrounds(self) -> bool:
+        """Whether there is any world."""
+        return self.world is not None or bool(self.worlds)
 
 
 class NodeDocument(_Table):
@@ -179,6 +199,8 @@ class NodeDocument(_Table):
 _TAKEN = {
     "journal": "the journal",
     "mqtt": "the MQTT interface",
+    "faults": "the fault plan of a simulation",
+    "recorder": "the recorder of a simulation",
     "sim": "the simulated surroundings",
     "world": "the simulated world",
 }
@@ -196,7 +218,7 @@ _TABLES: dict[str, type[BaseModel]] = {
 
 def load_document(path: Path) -> NodeDocument:
     """Read and validate a node file. Raises ConfigError with every mistake found in it."""
-    return parse_document(_read(path), path.name)
+    return parse_document(read_toml(path), path.name)
 
 
 def load_valid_part(path: Path) -> tuple[NodeDocument | None, tuple[str, ...]]:
@@ -205,7 +227,7 @@ def load_valid_part(path: Path) -> tuple[NodeDocument | None, tuple[str, ...]]:
     There is no document if a node cannot be without what is wrong. Raises ConfigError if the
     file cannot be read as TOML.
     """
-    raw = _read(path)
+    raw = read_toml(path)
     try:
         return parse_document(raw, path.name), ()
     except ConfigError as error:
@@ -232,7 +254,8 @@ def _without_mistakes(raw: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a file of ours. Raises ConfigError if it is not there, or no TOML in UTF-8."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

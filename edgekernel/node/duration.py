@@ -11,6 +11,10 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)", re.ASCII)
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
+LONGEST_S = 3_162_240_000.0
+"""A hundred years."""
+
+
 def _seconds(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -20,11 +24,34 @@ def _seconds(value: Any) -> Any:
     return float(match[1]) * _UNITS[match[2]]
 
 
+def parse_duration(text: str) -> float:
+    """Return the seconds of "90", "90s" or "24h". Raises ValueError that says what is allowed."""
+    try:
+        return float(text)
+    except ValueError:
+        return float(_seconds(text))
+
+
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400)]
 """Seconds, more than 0 and at most a day; in the file a number or a text such as "2s"."""
+
+LongDuration = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=LONGEST_S)]
+"""Seconds of a simulation, from 0 to a hundred years."""
+
+
+def _signed_seconds(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    sign = -1.0 if text.startswith("-") else 1.0
+    return sign * _seconds(text.removeprefix("-").removeprefix("+"))
+
+
+SignedDuration = Annotated[float, BeforeValidator(_signed_seconds), Field(allow_inf_nan=False)]
+"""Seconds, forward or backward: a number or a text such as "+3h" or "-90s"."""
 
 DurationOrNone = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=86400)]
 """A duration, or 0 for none."""
 
-LongDuration = Annotated[float, BeforeValidator(_seconds), Field(ge=60, le=3650 * _UNITS["d"])]
+Age = Annotated[float, BeforeValidator(_seconds), Field(ge=60, le=3650 * _UNITS["d"])]
 """Seconds, a minute to ten years; in the file a number or a text such as "30d"."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from edgekernel.node.duration import Duration, LongDuration
+from edgekernel.node.duration import Age, Duration
 
 Recorded = Literal["events", "bus", "commands", "outputs"]
 """What a journal can hold: messages, what drivers and boundaries have said to one another,
@@ -41,7 +41,7 @@ class JournalTable(BaseModel):
     """Beside the node file, unless it is absolute."""
     max_mb: Annotated[float, AfterValidator(_megabytes)] = 64.0
     """In millions of bytes."""
-    max_age: LongDuration | None = None
+    max_age: Age | None = None
     max_segments: int = Field(default=4096, ge=2, le=100_000)
     commit: Annotated[Duration, AfterValidator(_commit)] = 10.0
     """Seconds until what was recorded survives a power cut, at most."""

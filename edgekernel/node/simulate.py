@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from edgekernel.backends.backend import Backend
 from edgekernel.backends.sim import SimBackend
 from edgekernel.core.clock import Clock
-from edgekernel.core.errors import ConfigError
 from edgekernel.core.runtime import Runtime
 from edgekernel.hal.address import (
     BusAddress,
@@ -19,10 +19,15 @@ from edgekernel.hal.address import (
     PwmAddress,
     SpiAddress,
 )
-from edgekernel.node.assemble import assemble, load_named
+from edgekernel.hal.gpio import DigitalInput
+from edgekernel.node.assemble import assemble
 from edgekernel.node.plan import Plan
 from edgekernel.node.planned import PlannedDevice
-from edgekernel.sim.bench import Bench, Wiring, WorldService
+from edgekernel.node.worlds import make_worlds
+from edgekernel.sim.bench import Bench
+from edgekernel.sim.faults import Fault, FaultPlayer
+from edgekernel.sim.wiring import Socket, Wiring
+from edgekernel.sim.worlds.service import Worlds, WorldService
 
 R = TypeVar("R", bound=Runtime)
 
@@ -34,20 +39,26 @@ def assemble_simulated(
     board: SimBackend | None = None,
     *,
     around: Callable[[Backend], Backend] = lambda backend: backend,
+    faults: Sequence[Fault] = (),
+    seed: int = 0,
 ) -> tuple[R, Bench]:
     """Make a runtime whose drivers meet simulated chips, lines and ports; nothing starts.
 
-    The bench is one of its parts (the component `sim`), and so is the world, if `[sim]` names
-    one. It runs on `board`, or on a board of its own; `around` may return another backend around
-    that, for the drivers. Raises what `assemble` raises, and ConfigError if the world cannot be
-    made.
+    The bench is one of its parts (the component `sim`), and so are the worlds, if `[sim]` names
+    some. It runs on `board`, or on a board of its own; `around` may return another backend around
+    that, for the drivers. `faults` are played by the component `faults`, with `seed` for what
+    chance decides. Raises what `assemble` raises, and ConfigError if a world cannot be made or a
+    fault cannot be.
     """
     backend = SimBackend(clock) if board is None else board
     runtime = assemble(plan, around(backend), clock, kind)
     bench = plug_chips(plan, backend, clock)
     runtime.register(bench)
-    if plan.document.sim.world is not None:
-        runtime.register(WorldService(_world(plan, plan.document.sim.world, bench)))
+    bench.worlds = make_worlds(plan, bench)
+    if bench.worlds:
+        runtime.register(WorldService(Worlds(bench.worlds)))
+    if faults:
+        runtime.register(FaultPlayer(bench, faults, seed))
     return runtime, bench
 
 
@@ -65,45 +76,39 @@ def _wire(device: PlannedDevice, backend: SimBackend) -> Wiring:
     made: Any = getattr(device.driver, "simulated", None)
     chip = None if made is None else made()
     lines: dict[str, str] = {}
+    socket: Socket | None = None
     for parameter, address in device.addresses.items():
         if isinstance(address, LineAddress | PwmAddress | ProvidedLine):
             lines[parameter] = address.name
         elif chip is not None:
-            _plug(backend, address, device.settings, chip)
+            socket = _socket(backend, address, device.settings, chip)
+            socket.plug()
     settings = device.settings
     active_high = settings.get("active_high", not settings.get("active_low", False))
-    return Wiring(lines, bool(active_high), chip)
+    inputs = {key: line for key, line in lines.items() if device.kinds[key] is DigitalInput}
+    outputs = {key: line for key, line in lines.items() if key not in inputs}
+    return Wiring(lines, bool(active_high), chip, inputs, outputs, socket)
 
 
-def _plug(
+def _socket(
     backend: SimBackend,
     address: BusAddress | PortAddress | SpiAddress | OneWireAddress,
     settings: Mapping[str, Any],
     chip: Any,
-) -> None:
+) -> Socket:
+    """Return where a chip is plugged in."""
     match address:
         case BusAddress():
-            backend.bus(address.name).plug(settings["address"], chip)
+            bus, at = backend.bus(address.name), settings["address"]
+            return Socket(bus, at, partial(bus.plug, at, chip), partial(bus.unplug, at))
         case PortAddress():
-            backend.port(address.name).plug(chip)
+            port = backend.port(address.name)
+            return Socket(port, None, partial(port.plug, chip), port.unplug)
         case SpiAddress():
-            backend.spi(address.name).plug(chip)
+            select = backend.spi(address.name)
+            return Socket(select, None, partial(select.plug, chip), select.unplug)
         case OneWireAddress():
             chip.rom = settings.get("rom") or chip.rom
-            backend.onewire(address.name).plug(chip)
-
-
-def _world(plan: Plan, name: str, bench: Bench) -> Any:
-    module, _, attribute = name.partition(":")
-    found = getattr(load_named(plan, "sim.world", module), attribute, None)
-    if found is None or not callable(getattr(found, "step", None)):
-        raise ConfigError(
-            f'{plan.path.name}: sim.world: "{name}" is no class with a method step(seconds); '
-            'write it as "module:Class"'
-        )
-    try:
-        return found(bench)
-    except Exception as error:
-        raise ConfigError(
-            f"{plan.path.name}: sim.world: {name} cannot be made: {type(error).__name__}: {error}"
-        ) from error
+            onewire = backend.onewire(address.name)
+            unplug = partial(onewire.unplug, chip.rom)
+            return Socket(onewire, None, partial(onewire.plug, chip), unplug)

@@ -24,7 +24,7 @@ def _tables(plan: Plan) -> Iterator[str]:
     restores = (limits.initial == "restore" for d in plan.devices for limits in d.limits.values())
     if plan.data is not None and not any(restores):
         yield "node.data: has no effect: no output begins with what it is to restore"
-    if "sim" in document.model_fields_set and document.sim.world is None:
+    if "sim" in document.model_fields_set and not document.sim.surrounds:
         yield "sim: has no effect: it says nothing; give it a world, or take it out"
     for bus in document.buses:
         if not any(

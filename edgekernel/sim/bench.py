@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from edgekernel.backends.sim import SimBackend
-from edgekernel.core.clock import EventLike, ThreadLike
+from edgekernel.core import message
+from edgekernel.core.clock import Clock, EventLike, ThreadLike
 from edgekernel.core.context import Context
-from edgekernel.core.errors import InvalidValueError, UnknownTargetError, nearest
+from edgekernel.core.errors import InvalidValueError, UnknownTargetError, describe, nearest
 from edgekernel.core.markers import command
 from edgekernel.core.process import Process
-from edgekernel.core.service import Service
 from edgekernel.hal.gpio import LineOutside
+from edgekernel.sim.outside import OutsideLine
+from edgekernel.sim.places import Actuator, Sensor, Switch, check_text, quantities, reader, writer
+from edgekernel.sim.schedule import Schedule
+from edgekernel.sim.wiring import Wiring
 
 _LONGEST_PRESS_S = 3600
-
-
-class World(Protocol):
-    """A piece of physics between outputs and readings, made with the bench as its argument."""
-
-    def step(self, seconds: float) -> None:
-        """Let `seconds` pass: look at the outputs, move the quantities of the chips."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Wiring:
-    """What hangs on the board for one device: its lines, and its chip or far end if it has one."""
-
-    lines: dict[str, str]
-    """Line name by driver parameter."""
-    active_high: bool
-    chip: Any = None
 
 
 class Bench(Process):
@@ -49,13 +34,42 @@ class Bench(Process):
         self._backend = backend
         self._wiring = wiring
         self._fingers: dict[str, tuple[EventLike, ThreadLike]] = {}
+        self._lines: dict[str, OutsideLine] = {}
+        self._actuators: dict[str, list[Actuator]] = {}
+        self._schedule = Schedule(backend.clock, "sim:schedule", self._failed)
+        self.worlds: dict[str, Any] = {}
+        """The worlds around the node, by the names that the node file gives them."""
+
+    def start(self, ctx: Context) -> None:
+        """Begin to make the calls of `later`."""
+        self._schedule.start()
 
     def stop(self, ctx: Context) -> None:
-        """Lift every finger."""
+        """Lift every finger, and make no more calls of `later`."""
         fingers = list(self._fingers.items())
         for device, (_, thread) in fingers:
             self._lift(device)
             thread.join()
+        self._schedule.stop()
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the simulated board."""
+        return self._backend.clock
+
+    @property
+    def backend(self) -> SimBackend:
+        """The simulated board."""
+        return self._backend
+
+    @property
+    def wiring(self) -> Mapping[str, Wiring]:
+        """What hangs on the board, by device."""
+        return self._wiring
+
+    def later(self, seconds: float, call: Callable[[], object]) -> None:
+        """Make a call so many seconds from now, as long as the node runs."""
+        self._schedule.later(seconds, call)
 
     def chip(self, device: str) -> Any:
         """Return the simulated chip of a device; its quantities are plain attributes."""
@@ -69,13 +83,47 @@ class Bench(Process):
         wired = self._wired(device)
         return self.line(self._line(device)).level == wired.active_high
 
-    def line(self, name: str) -> LineOutside:
+    def line(self, name: str) -> OutsideLine:
         """Return the outside of a line: of the board ("GPIO17"), or of a device ("io:GPA3")."""
-        provider, _, provided = name.rpartition(":")
-        if provider:
-            outside: LineOutside = self.chip(provider).line(provided)
-            return outside
-        return self._backend.line(name)
+        if name not in self._lines:
+            self._lines[name] = OutsideLine(name, self._found(name), self.later)
+        return self._lines[name]
+
+    def actuator(self, name: str, *, gain: float = 1.0, offset: float = 0.0) -> Actuator:
+        """Return what an output does outside: of a device with one output line ("heater") or a
+        motor ("drive"), of one of its lines ("drive.forward"), or of a quantity of its chip
+        ("inverter.holding.1", "dimmer.share.3").
+
+        Raises UnknownTargetError.
+        """
+        device, _, path = name.partition(".")
+        actuator = Actuator(name, self._share(device, path), gain, offset)
+        self._actuators.setdefault(device, []).append(actuator)
+        return actuator
+
+    def actuators_of(self, device: str) -> list[Actuator]:
+        """Return through which the worlds see what a device does."""
+        return list(self._actuators.get(device, ()))
+
+    def sensor(
+        self, name: str, *, gain: float = 1.0, offset: float = 0.0, text: str = "{:.6g}"
+    ) -> Sensor:
+        """Return a quantity of a device's simulated chip or far end: "room.temperature_c",
+        "adc.a0_v", "meter.input.30" (an entry of a table), "scale.line" (a text).
+
+        Raises UnknownTargetError, and InvalidValueError for a text that takes no number.
+        """
+        device, _, path = name.partition(".")
+        put, kind = writer(f"the chip of {device}", self.chip(device), path)
+        return Sensor(name, put, kind, gain, offset, check_text(text))
+
+    def switch(self, name: str) -> Switch:
+        """Return a contact on the input line of a device ("door"), or on one of its input lines
+        ("encoder.a"). Raises UnknownTargetError."""
+        device, _, parameter = name.partition(".")
+        wired = self._wired(device)
+        line = _choose(device, parameter, wired.inputs, "input")
+        return Switch(name, self.line(line), wired.active_high)
 
     @command
     def press(self, device: str, seconds: float = 0.2) -> None:
@@ -124,7 +172,7 @@ class Bench(Process):
     def set_quantity(self, device: str, quantity: str, value: float) -> None:
         """Set what a device's simulated chip measures, such as temperature_c."""
         chip = self.chip(device)
-        known = [name for name in vars(chip) if not name.startswith("_")]
+        known = quantities(chip)
         if quantity not in known:
             raise UnknownTargetError(
                 f"the chip of {device} has no quantity {quantity!r}{nearest(quantity, known)}"
@@ -132,6 +180,37 @@ class Bench(Process):
         if type(getattr(chip, quantity)) not in (int, float, bool):
             raise InvalidValueError(f"{quantity} of {device} is no number")
         setattr(chip, quantity, type(getattr(chip, quantity))(value))
+
+    def _found(self, name: str) -> LineOutside:
+        provider, _, provided = name.rpartition(":")
+        if provider:
+            outside: LineOutside = self.chip(provider).line(provided)
+            return outside
+        return self._backend.line(name)
+
+    def _share(self, device: str, path: str) -> Callable[[], float]:
+        """Return what reads the share of what a name means."""
+        wired = self._wired(device)
+        outputs = wired.outputs
+        if not path and {"forward", "backward"} <= set(outputs):
+            forward, backward = (self._share(device, each) for each in ("forward", "backward"))
+            return lambda: forward() - backward()
+        if path in outputs or (not path and len(outputs) == 1):
+            line = self.line(_choose(device, path, outputs, "output"))
+            active = wired.active_high
+
+            def share() -> float:
+                duty = line.duty
+                return float(line.level is active) if duty is None else duty
+
+            return share
+        if path and wired.chip is not None:
+            return reader(f"the chip of {device}", wired.chip, path)
+        _choose(device, path, outputs, "output")
+        raise UnknownTargetError(f"{device} has no output line")
+
+    def _failed(self, error: BaseException) -> None:
+        self.ctx.emit(message.BackgroundError("sim: a call of later", *describe(error)))
 
     def _release_after(self, device: str, seconds: float, lifted: EventLike) -> None:
         if not lifted.wait(seconds):
@@ -155,22 +234,17 @@ class Bench(Process):
         return next(iter(lines.values()))
 
 
-class WorldService(Service):
-    """Steps a world in the time of the runtime's clock."""
-
-    name = "world"
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.interval = float(getattr(world, "step_s", 1.0))
-        self._last_s = 0.0
-
-    def start(self, ctx: Context) -> None:
-        """Begin at the present."""
-        self._last_s = ctx.clock.monotonic()
-
-    def tick(self, ctx: Context) -> None:
-        """Let the time since the last tick pass in the world."""
-        now = ctx.clock.monotonic()
-        self.world.step(now - self._last_s)
-        self._last_s = now
+def _choose(device: str, parameter: str, lines: Mapping[str, str], what: str) -> str:
+    """Return the line of a parameter, or the only one. Raises UnknownTargetError."""
+    if parameter in lines:
+        return lines[parameter]
+    if not lines:
+        raise UnknownTargetError(f"{device} has no {what} line")
+    if parameter:
+        raise UnknownTargetError(
+            f"{device} has no {what} line {parameter!r}{nearest(parameter, dict(lines))}"
+        )
+    if len(lines) > 1:
+        names = ", ".join(f"{device}.{each}" for each in sorted(lines))
+        raise UnknownTargetError(f"{device} has {len(lines)} {what} lines: name one of {names}")
+    return next(iter(lines.values()))

@@ -68,11 +68,8 @@ class Node:
 
     @property
     def world(self) -> Any:
-        """The world that the node file's `[sim]` table names, or None."""
-        from edgekernel.sim import WorldService
-
-        service = self.runtime.services.get(WorldService.name)
-        return service.world if isinstance(service, WorldService) else None
+        """The world that the node file's `[sim]` table names, the first if several; or None."""
+        return next(iter(self.bench.worlds.values()), None)
 
     def __repr__(self) -> str:
         return f"<Node {self.name}: {', '.join(self.runtime.devices)}>"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import cos, pi
@@ -17,6 +17,17 @@ from edgekernel.core.errors import NackError
 from edgekernel.node import make_plan
 from edgekernel.node.simulate import assemble_simulated
 from edgekernel.sim import Bench, SimClock
+from edgekernel.sim.faults import (
+    Bounce,
+    ClockStep,
+    Fault,
+    Garbage,
+    Hang,
+    Nack,
+    Offset,
+    Stuck,
+    Unplug,
+)
 
 NODE = Path(__file__).parents[2] / "examples" / "greenhouse" / "node.toml"
 
@@ -70,10 +81,10 @@ class Greenhouse:
 
 
 @contextmanager
-def greenhouse() -> Iterator[Greenhouse]:
+def greenhouse(faults: Sequence[Fault] = ()) -> Iterator[Greenhouse]:
     """Run the greenhouse of the node file at midnight, in simulated time."""
     with SimClock() as clock:
-        runtime, bench = assemble_simulated(make_plan(NODE), clock, Runtime)
+        runtime, bench = assemble_simulated(make_plan(NODE), clock, Runtime, faults=faults)
         made = Greenhouse(clock, runtime, bench)
         runtime.subscribe(Message, made.note)
         with runtime:
@@ -180,6 +191,43 @@ def test_heater_is_off_without_a_temperature() -> None:
 def nobody_there(argument: object) -> bytes:
     """Acknowledge nothing, as an address without a chip."""
     raise NackError("the chip is unplugged")
+
+
+FAULTS = (
+    Fault(Nack(), device="room", at_s=2 * 3600, for_s=1200),
+    Fault(Offset(by=4, quantity="temperature_c"), device="room", at_s=5 * 3600, for_s=3600),
+    Fault(Stuck(), bus="i2c1", at_s=8 * 3600, for_s=900),
+    Fault(Garbage(), port="uart0", every_s=3 * 3600),
+    Fault(Bounce(), device="airing", at_s=0),
+    Fault(Unplug(), device="position", at_s=12 * 3600, for_s=3600),
+    Fault(ClockStep(by=-600), at_s=18 * 3600),
+    Fault(Hang(), device="room", at_s=20 * 3600, every_s=3600, for_s=600, probability=0.7),
+)
+
+
+def test_day_with_faults() -> None:
+    """Through a day in which much goes wrong the heater is on by a trusted temperature only, what
+    works goes on, and in the end all is as before; twice the same."""
+    houses = []
+    for _ in range(2):
+        with greenhouse(FAULTS) as house:
+            houses.append(house)
+            room: Any = house.runtime.devices["room"]
+            for now in watch(house, DAY_S - 60):
+                if not room.online:
+                    assert not house.bench.is_on("heater")
+                if 5.5 * 3600 < now < 6 * 3600:  # it is told 4 °C too much, and believes it
+                    humidity = house.bench.chip("room").humidity_percent
+                    assert 20 - (humidity - 60) / 1.5 < TARGET - 3  # as the world makes it
+            assert house.runtime.error_count == 0
+    house, again = houses
+    assert {told["device"] for told in house.of("device.offline")} == {"room", "i2c1", "position"}
+    offline = len(house.of("device.offline"))
+    assert len(house.of("device.online")) == offline + len(house.runtime.devices)
+    began, ended = house.of("fault.began"), house.of("fault.ended")
+    lasting = [told for told in began if told["kind"] not in ("garbage", "clock_step")]
+    assert len(lasting) == len(ended) >= 6
+    assert house.log == again.log
 
 
 def test_target_is_set_by_command() -> None:

@@ -46,6 +46,11 @@ class SimBackend:
         # Those that somebody still has, in the order of their making.
         self._ports: WeakKeyDictionary[PySerialPort, None] = WeakKeyDictionary()
 
+    @property
+    def clock(self) -> Clock:
+        """What everything in it waits on."""
+        return self._clock
+
     def line(self, name: str) -> SimLine:
         """Return the outside of a line such as "GPIO17".
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from edgekernel.backends.shared_i2c import BLOCK, SharedI2CBus, check_address
-from edgekernel.backends.sim.i2c_faults import I2CFaults, Line, Until
+from edgekernel.backends.sim.i2c_faults import End, I2CFaults, Line, Until
 from edgekernel.core.clock import Clock
 from edgekernel.core.errors import BrokenError, BusyError, InvalidValueError, NackError, StuckError
 from edgekernel.hal.i2c import I2CTarget
@@ -16,7 +16,8 @@ class SimI2CBus(SharedI2CBus):
 
     Beside the chips the outside brings the faults: `stick`, `refuse`, `hang`, `slow`, `corrupt` and
     `present`. Where they name an address, `nth` is the first transaction with it that is meant,
-    counted from now, and `times` how many from there on; None is all.
+    counted from now, and `times` how many from there on; None is all. What they return ends the
+    fault and leaves the others.
     """
 
     def __init__(self, name: str, clock: Clock) -> None:
@@ -87,13 +88,13 @@ class SimI2CBus(SharedI2CBus):
         """Clock SCL from outside, as a recovery through GPIO lines does."""
         self._faults.pulse(times)
 
-    def refuse(self, address: int, *, nth: int = 1, times: int | None = 1) -> None:
+    def refuse(self, address: int, *, nth: int = 1, times: int | None = 1) -> End:
         """Let transactions with an address be without acknowledge."""
-        self._faults.refuse(address, nth - 1, times)
+        return self._faults.refuse(address, nth - 1, times)
 
-    def hang(self, address: int, *, nth: int = 1, times: int | None = None) -> None:
+    def hang(self, address: int, *, nth: int = 1, times: int | None = None) -> End:
         """Let transactions with an address not end in time; then the bus is free again."""
-        self._faults.hang(address, nth - 1, times)
+        return self._faults.hang(address, nth - 1, times)
 
     def slow(self, seconds: float, address: int | None = None) -> None:
         """Let each transaction, or each with one address, take so long; 0 ends it."""
@@ -101,9 +102,9 @@ class SimI2CBus(SharedI2CBus):
 
     def corrupt(
         self, address: int, mask: bytes = b"\x01", *, nth: int = 1, times: int | None = 1
-    ) -> None:
+    ) -> End:
         """Turn over the bits of `mask` in what is read from an address, from the first byte on."""
-        self._faults.corrupt(address, mask, nth - 1, times)
+        return self._faults.corrupt(address, mask, nth - 1, times)
 
     def heal(self) -> None:
         """End every fault; `present`, `timeout_s` and `kernel_clocks` stay."""

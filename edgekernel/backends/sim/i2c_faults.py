@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Literal
@@ -12,12 +12,14 @@ from edgekernel.core.errors import InvalidValueError, NackError, StuckError
 
 Line = Literal["sda", "scl"]
 Until = Literal["released", "clocks", "reopened"]
+End = Callable[[], None]
+"""Ends a fault; harmless when it has ended."""
 
 _CLOCKS = 9
 """After so many clocks every chip has let go of the data line (UM10204, section 3.1.16)."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Rule:
     """What happens to some transactions with an address: `times` of them, after the next `skip`."""
 
@@ -91,21 +93,24 @@ class I2CFaults:
         if self._stuck is not None and self._stuck[1] == "reopened":
             self.release()
 
-    def refuse(self, address: int, skip: int, times: int | None) -> None:
-        """Let transactions be without acknowledge."""
-        _add(self._refused, _Rule(address, skip, times))
+    def refuse(self, address: int, skip: int, times: int | None) -> End:
+        """Let transactions be without acknowledge; return what ends it."""
+        return _added(self._refused, _Rule(address, skip, times))
 
-    def hang(self, address: int, skip: int, times: int | None) -> None:
-        """Let transactions not end in time."""
-        _add(self._hanging, _Rule(address, skip, times))
+    def hang(self, address: int, skip: int, times: int | None) -> End:
+        """Let transactions not end in time; return what ends it."""
+        return _added(self._hanging, _Rule(address, skip, times))
 
-    def corrupt(self, address: int, mask: bytes, skip: int, times: int | None) -> None:
-        """Turn bits of what is read over."""
-        _add(self._corrupted, _Rule(address, skip, times, mask))
+    def corrupt(self, address: int, mask: bytes, skip: int, times: int | None) -> End:
+        """Turn bits of what is read over; return what ends it."""
+        return _added(self._corrupted, _Rule(address, skip, times, mask))
 
     def slow(self, seconds: float, address: int | None) -> None:
-        """Let transactions take so long."""
-        self._slow_s[address] = seconds
+        """Let transactions take so long; 0 ends it."""
+        if seconds:
+            self._slow_s[address] = seconds
+        else:
+            self._slow_s.pop(address, None)
 
     def begin(self, address: int, label: str) -> None:
         """Let a transaction begin, as far as it does. Raises NackError, StuckError."""
@@ -132,10 +137,16 @@ class I2CFaults:
         return tuple(_flipped(answer, masks) for answer in answers)
 
 
-def _add(rules: list[_Rule], rule: _Rule) -> None:
+def _added(rules: list[_Rule], rule: _Rule) -> End:
     """Add a rule, and take those out that have been: a long simulation has many."""
     rules[:] = [each for each in rules if each.times != 0]
     rules.append(rule)
+
+    def end() -> None:
+        if rule in rules:  # `heal` may have ended it before
+            rules.remove(rule)
+
+    return end
 
 
 def _any_hits(rules: list[_Rule], address: int) -> bool:

@@ -60,6 +60,10 @@ class SimPort:
         self.clock = clock
         self.present = True
         """False while the adapter itself is gone, as an unplugged USB adapter is."""
+        self.losing = False
+        """Whether every byte that the far end sends is lost."""
+        self.garbling = False
+        """Whether every byte that the far end sends arrives with all bits inverted."""
         self.real_speed = False
         self.taken = False
         """Whether somebody has the port open."""
@@ -179,11 +183,13 @@ class SimPort:
         return data.translate(None, _XON + _XOFF)
 
     def _spoilt(self, data: bytes) -> bytes:
+        if self.losing:
+            return b""
         dropped = min(self._to_drop, len(data))
         kept = data[dropped:]
-        wrong = min(self._to_corrupt, len(kept))
+        wrong = len(kept) if self.garbling else min(self._to_corrupt, len(kept))
         self._to_drop -= dropped
-        self._to_corrupt -= wrong
+        self._to_corrupt -= min(wrong, self._to_corrupt)
         return bytes(byte ^ 0xFF for byte in kept[:wrong]) + kept[wrong:]
 
 

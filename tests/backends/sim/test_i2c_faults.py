@@ -58,6 +58,32 @@ def test_refuse(bus: SimI2CBus) -> None:
     assert outcomes(bus, 2) == "dd"
 
 
+def test_each_is_ended_for_itself(bus: SimI2CBus) -> None:
+    """What a fault returned ends that one and no other, also when all were healed before."""
+    nacks, hang, bits = bus.refuse(0x40, times=None), bus.hang(0x40), bus.corrupt(0x41, times=None)
+    bus.refuse(0x40, times=None)
+    assert outcomes(bus, 1) == "s"
+    hang()
+    nacks()
+    assert outcomes(bus, 1) == "n"
+    assert bus.read(0x41, 1) == b"\x01"
+    bits()
+    assert bus.read(0x41, 1) == b"\x00"
+    bus.heal()
+    nacks()
+    assert outcomes(bus, 1) == "d"
+
+
+def test_slow_ends(bus: SimI2CBus) -> None:
+    """A chip that is not slow any more is as slow as its bus."""
+    bus.slow(0.5)
+    bus.slow(2.0, 0x40)
+    bus.slow(0, 0x40)
+    before_s = bus.health.busy_s
+    bus.read(0x40, 1)
+    assert bus.health.busy_s - before_s == pytest.approx(0.5)
+
+
 def test_hang(clock: SimClock, bus: SimI2CBus) -> None:
     """A chip that hangs takes the adapter's whole patience, and leaves the others alone."""
     bus.timeout_s = 0.5

@@ -40,3 +40,20 @@ def test_forgotten_port_is_free(clock: SimClock) -> None:
     del serial
     gc.collect()
     assert not socket.taken
+
+
+def test_nothing_gets_through(clock: SimClock) -> None:
+    """While the line loses or garbles everything, that is what comes; counted faults go on."""
+    socket = SimPort("uart0", clock)
+    socket.plug(Loopback())
+    with SimSerial(socket, timeout=0.1) as serial:
+        socket.losing = True
+        serial.write(b"ab")
+        assert serial.read(2) == b""
+        socket.losing, socket.garbling = False, True
+        serial.write(b"\x00\x01")
+        assert serial.read(2) == b"\xff\xfe"
+        socket.garbling = False
+        socket.corrupt(1)
+        serial.write(b"\x00\x01")
+        assert serial.read(2) == b"\xff\x01"

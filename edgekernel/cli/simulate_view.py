@@ -1,0 +1,201 @@
+"""What a simulated run was like, in words: for people as tables, for machines as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table
+
+from edgekernel.cli.console import show, table
+from edgekernel.cli.ending import Ending
+from edgekernel.core.messages import Severity
+from edgekernel.core.sample import Quality
+from edgekernel.node.plan import Plan
+from edgekernel.sim.record import Recorder, Track
+
+_UNITS = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A simulated run that has ended."""
+
+    plan: Plan
+    recorder: Recorder
+    stopped: str
+    """Why it ended before its time; empty if it did not."""
+    seed: int | None
+    wall_s: float
+    critical: tuple[str, ...]
+    """What was critical, in sentences."""
+    lateness: tuple[str, float]
+    """The service whose tick was latest, and by how many seconds."""
+
+    @classmethod
+    def of(
+        cls,
+        plan: Plan,
+        recorder: Recorder,
+        ending: Ending,
+        services: Mapping[str, Mapping[str, Any]],
+        stopped: str,
+        seed: int | None,
+        wall_s: float,
+    ) -> Run:
+        """Sum a run up."""
+        critical = [
+            f"{count} {name}" for (name, severity), count in recorder.events.items()
+            if severity >= Severity.CRITICAL
+        ]  # fmt: skip
+        critical += [stopped] if stopped.startswith("stopped") else []
+        critical += [f"outputs may NOT be safe: {problem}" for problem in ending.unsafe()]
+        late = {name: float(each.get("lateness_max_s", 0.0)) for name, each in services.items()}
+        latest = max(late.items(), key=lambda pair: pair[1], default=("", 0.0))
+        return cls(plan, recorder, stopped, seed, wall_s, tuple(critical), latest)
+
+    @property
+    def span_s(self) -> float:
+        """How much simulated time has passed."""
+        return min(self.recorder.now_s, self.recorder.span_s)
+
+    def headline(self) -> tuple[str, str]:
+        """Return a title and what stands below it; the same in each run of the same."""
+        seed = "" if self.seed is None else f" · seed {self.seed}"
+        events = sum(self.recorder.events.values())
+        faults = f" · {len(self.recorder.faults)} faults" if self.recorder.faults else ""
+        return (
+            f"{self.plan.name} · {duration(self.span_s)} simulated",
+            f"{self.plan.path.name} on {self.plan.board.name}{seed} · {events} events{faults}"
+            + (f" · {self.stopped}" if self.stopped else ""),
+        )
+
+    def page(self) -> Iterator[str | Table]:
+        """Return the summary in parts."""
+        speed = self.span_s / self.wall_s if self.wall_s else 0.0
+        title, below = self.headline()
+        yield f"{title} in {self.wall_s:.1f} s: {speed:,.0f} times as fast as real time"
+        yield below
+        yield from self._readings()
+        yield from self._outputs()
+        yield from self._faults()
+        yield from self._events()
+        name, seconds = self.lateness
+        yield ""
+        yield f"worst lateness   {seconds * 1000:.3g} ms{f' ({name})' if name else ''}"
+        yield f"time all safe    {duration(self.recorder.all_safe_s)}"
+        yield f"restarts         {sum(self.recorder.restarts.values())}"
+        for part, count in self.recorder.restarts.items():
+            yield f"                 {part} {count}"
+
+    def _readings(self) -> Iterator[str | Table]:
+        tracks = [each for each in self.recorder.tracks.values() if not each.is_output]
+        if not tracks:
+            return
+        made = table("", "reading", "min", "mean", "max", "", "good", "uncertain", "bad")
+        for each in tracks:
+            shares = [duration(each.quality_s[quality]) for quality in Quality]
+            made.add_row(each.label, *_numbers(each), each.unit, *shares)
+        yield made
+
+    def _outputs(self) -> Iterator[str | Table]:
+        tracks = [each for each in self.recorder.tracks.values() if each.is_output]
+        if not tracks:
+            return
+        made = table("", "output", "changes", "on", "at its safe value", "at the end")
+        for each in tracks:
+            safe = "-" if each.safe is None else duration(each.safe_s)
+            row = (str(each.changes), duration(each.on_s), safe, show(each.value))
+            made.add_row(each.label, *row)
+        yield made
+
+    def _faults(self) -> Iterator[str | Table]:
+        if not self.recorder.faults:
+            return
+        made = table("", "fault", "with", "settings", "at", "for")
+        for each in self.recorder.faults:
+            lasted = "-" if each.ended_s is None else duration(each.ended_s - each.began_s)
+            made.add_row(each.kind, each.target, each.settings, duration(each.began_s), lasted)
+        yield made
+
+    def _events(self) -> Iterator[str | Table]:
+        made = table("", "event", "severity", "times")
+        counted = sorted(self.recorder.events.items(), key=lambda each: (-each[0][1], each[0][0]))
+        for (name, severity), count in counted:
+            style = "" if severity < Severity.WARNING else "yellow"
+            made.add_row(name, severity.name.lower(), str(count), style=style)
+        yield made
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the summary, ready for JSON."""
+        recorder = self.recorder
+        return {
+            "ok": not self.critical,
+            "name": self.plan.name,
+            "seed": self.seed,
+            "span_s": self.span_s,
+            "wall_s": self.wall_s,
+            "speed": self.span_s / self.wall_s if self.wall_s else None,
+            "stopped": self.stopped,
+            "critical": list(self.critical),
+            "events": [
+                {"name": name, "severity": severity.name.lower(), "count": count}
+                for (name, severity), count in sorted(recorder.events.items())
+            ],
+            "readings": [_reading(t) for t in recorder.tracks.values() if not t.is_output],
+            "outputs": [_output(t) for t in recorder.tracks.values() if t.is_output],
+            "faults": [
+                {
+                    "fault": int(each.fault),
+                    "kind": each.kind,
+                    "target": each.target,
+                    "settings": each.settings,
+                    "began_s": each.began_s,
+                    "ended_s": each.ended_s,
+                }
+                for each in recorder.faults
+            ],
+            "lateness_max_s": self.lateness[1],
+            "lateness_max_of": self.lateness[0],
+            "all_safe_s": recorder.all_safe_s,
+            "restarts": dict(recorder.restarts),
+        }
+
+
+def duration(seconds: float) -> str:
+    """Write a duration with two or three digits: "1.5 h", "90 s"."""
+    for unit, length_s in _UNITS:
+        if seconds >= 2 * length_s:
+            return f"{seconds / length_s:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def _numbers(track: Track) -> tuple[str, str, str]:
+    if track.mean is None:
+        return ("-", "-", show(track.value) if track.kind is str else "-")
+    return f"{track.low:.4g}", f"{track.mean:.4g}", f"{track.high:.4g}"
+
+
+def _reading(track: Track) -> dict[str, Any]:
+    known = track.mean is not None
+    return {
+        "reading": track.label,
+        "unit": track.unit,
+        "min": track.low if known else None,
+        "mean": track.mean,
+        "max": track.high if known else None,
+        "changes": track.changes,
+        **{f"{quality.value}_s": track.quality_s[quality] for quality in Quality},
+    }
+
+
+def _output(track: Track) -> dict[str, Any]:
+    return {
+        "output": track.label,
+        "unit": track.unit,
+        "changes": track.changes,
+        "on_s": track.on_s,
+        "safe_s": None if track.safe is None else track.safe_s,
+        "value": track.value,
+    }

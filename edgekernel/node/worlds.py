@@ -1,0 +1,247 @@
+"""The worlds of a node file: found, checked, and connected to the devices and to one another."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from typing import Annotated, Any, cast
+
+from annotated_types import MinLen
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+
+from edgekernel.core.errors import ConfigError, EdgekernelError
+from edgekernel.node.assemble import load_named
+from edgekernel.node.document import WorldTable
+from edgekernel.node.plan import Plan
+from edgekernel.node.problems import did_you_mean, explain
+from edgekernel.node.signature import model_of, parameters_of
+from edgekernel.sim.bench import Bench
+from edgekernel.sim.places import Actuator, Sensor, Switch
+from edgekernel.sim.worlds import KINDS
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    at: Annotated[str, MinLen(1)]
+    gain: float = 1.0
+    offset: float = 0.0
+
+
+class _SensorTable(_Table):
+    text: str = "{:.6g}"
+
+
+def _short(value: Any) -> Any:
+    if not isinstance(value, str | dict):
+        raise ValueError(
+            'a place is a text such as "room.temperature_c", or a table with at, gain and offset'
+        )
+    return {"at": value} if isinstance(value, str) else value
+
+
+_PLACES: dict[type, Any] = {
+    Actuator: Annotated[_Table, BeforeValidator(_short)],
+    Sensor: Annotated[_SensorTable, BeforeValidator(_short)],
+    Switch: Annotated[str, MinLen(1)],
+}
+"""How each kind of place is written in the file."""
+
+
+class _Declared:
+    """One world of the file: its class, and what its parameters take."""
+
+    def __init__(self, name: str, made: type, settings: Mapping[str, Any]) -> None:
+        self.name = name
+        self.made = made
+        self.settings = settings
+        # Through Any, since a class of a user may take anything, or nothing at all.
+        self._init: Any = cast(Any, made).__init__
+        self.parameters = {} if self._init is object.__init__ else parameters_of(self._init)
+        self.places: dict[str, tuple[type, bool]] = {}
+        """By parameter: what it takes, and whether it takes several."""
+        for parameter, (hint, _) in self.parameters.items():
+            for kind in _inside(hint):
+                if kind in _PLACES or _is_world(kind):
+                    several = typing.get_origin(hint) is Sequence
+                    self.places[parameter] = kind, several
+
+    def check(self) -> tuple[Any, list[str]]:
+        """Return the settings, validated, and what is wrong with them, from the key on."""
+        written: dict[str, Any] = {}
+        for parameter, (kind, several) in self.places.items():
+            form: Any = _PLACES.get(kind, str)
+            optional = self.parameters[parameter][1].default is None
+            written[parameter] = list[form] if several else form | None if optional else form
+        if self.takes_bench:
+            written["bench"] = Any
+        model = model_of(self._init, written)
+        given = {**self.settings, **({"bench": None} if self.takes_bench else {})}
+        try:
+            return model.model_validate(given), []
+        except ValidationError as error:
+            known = ["kind", *(set(model.model_fields) - {"bench"})]
+            return None, [f".{key}: {_full(key, text)}" for key, text in explain(error, known)]
+
+    @property
+    def takes_bench(self) -> bool:
+        """Whether it is given the bench."""
+        return "bench" in self.parameters
+
+    @property
+    def needs(self) -> list[str]:
+        """The worlds that it names."""
+        keys = [key for key, (kind, _) in self.places.items() if _is_world(kind)]
+        return [self.settings[key] for key in keys if isinstance(self.settings.get(key), str)]
+
+
+def _full(key: str, text: str) -> str:
+    """Name the known keys of a place's table, if an unknown one was found in it."""
+    if text != "unknown key":
+        return text
+    return f"{text}; {did_you_mean(key.rpartition('.')[2], _SensorTable.model_fields)}"
+
+
+def make_worlds(plan: Plan, bench: Bench) -> dict[str, Any]:
+    """Make the worlds of `[sim]`, by name, those first that others name.
+
+    Raises ConfigError with every mistake: file, key, what is wrong and what is allowed.
+    """
+    sim = plan.document.sim
+    problems: list[str] = []
+    declared: dict[str, _Declared] = {}
+    for name, table in sim.worlds.items():
+        try:
+            declared[name] = _Declared(name, _class(plan, name, table), table.settings)
+        except ConfigError as error:
+            problems += error.problems
+    made: dict[str, Any] = {}
+    for each in _in_order(plan, declared, problems):
+        try:
+            made[each.name] = _make(each, sim.worlds, made, bench)
+        except ConfigError as error:
+            where = f"{plan.path.name}: sim.worlds.{each.name}"
+            problems += [f"{where}{problem}" for problem in error.problems]
+    if sim.world is not None:
+        try:
+            made.setdefault("world", _make_old(plan, sim.world, bench))
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(*problems)
+    return made
+
+
+def _class(plan: Plan, name: str, table: WorldTable) -> type:
+    key = f"sim.worlds.{name}.kind"
+    if ":" in table.kind:
+        return _load(plan, key, table.kind)
+    if table.kind not in KINDS:
+        raise ConfigError(
+            f'{plan.path.name}: {key}: "{table.kind}" is no kind of world; '
+            f"{did_you_mean(table.kind, KINDS)}"
+        )
+    return KINDS[table.kind]
+
+
+def _load(plan: Plan, key: str, name: str) -> type:
+    module, _, attribute = name.partition(":")
+    found = getattr(load_named(plan, key, module), attribute, None)
+    if found is None or not callable(getattr(found, "step", None)):
+        raise ConfigError(
+            f'{plan.path.name}: {key}: "{name}" is no class with a method step(seconds); '
+            'write it as "module:Class"'
+        )
+    made: type = found
+    return made
+
+
+def _make_old(plan: Plan, name: str, bench: Bench) -> Any:
+    """Make the world of the key `world`, which is given the bench and nothing else."""
+    found: Callable[[Bench], Any] = _load(plan, "sim.world", name)
+    try:
+        return found(bench)
+    except Exception as error:
+        raise ConfigError(
+            f"{plan.path.name}: sim.world: {name} cannot be made: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _in_order(
+    plan: Plan, declared: Mapping[str, _Declared], problems: list[str]
+) -> Iterator[_Declared]:
+    needs = {name: [n for n in each.needs if n in declared] for name, each in declared.items()}
+    try:
+        order = list(TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        circle = error.args[1]
+        problems.append(
+            f"{plan.path.name}: sim.worlds.{circle[0]}: worlds that name one another in a "
+            f"circle: {' -> '.join(circle)}"
+        )
+        return
+    yield from (declared[name] for name in order)
+
+
+def _make(
+    world: _Declared, all_worlds: Mapping[str, Any], made: Mapping[str, Any], bench: Bench
+) -> Any:
+    values, problems = world.check()
+    if values is None:
+        raise ConfigError(*problems)
+    arguments = {key: getattr(values, key) for key in type(values).model_fields}
+    if world.takes_bench:
+        arguments["bench"] = bench
+    for parameter, (kind, several) in world.places.items():
+        value = arguments[parameter]
+        if value is None or parameter not in world.settings:
+            continue
+        try:
+            if several:
+                arguments[parameter] = [_connect(bench, kind, each) for each in value]
+            elif _is_world(kind):
+                arguments[parameter] = _named(kind, value, all_worlds, made)
+            else:
+                arguments[parameter] = _connect(bench, kind, value)
+        except EdgekernelError as error:
+            problems.append(f".{parameter}: {error}")
+    if problems:
+        raise ConfigError(*problems)
+    try:
+        return world.made(**arguments)
+    except Exception as error:
+        raise ConfigError(f": cannot be made: {type(error).__name__}: {error}") from error
+
+
+def _connect(bench: Bench, kind: type, value: Any) -> Actuator | Sensor | Switch:
+    if kind is Switch:
+        return bench.switch(value)
+    if kind is Actuator:
+        return bench.actuator(value.at, gain=value.gain, offset=value.offset)
+    return bench.sensor(value.at, gain=value.gain, offset=value.offset, text=value.text)
+
+
+def _named(kind: type, name: str, all_worlds: Mapping[str, Any], made: Mapping[str, Any]) -> Any:
+    found = made.get(name)
+    if found is None and name in all_worlds:
+        raise ConfigError(f'the world "{name}" could not be made')
+    if not isinstance(found, kind):
+        fitting = [each for each, world in made.items() if isinstance(world, kind)]
+        what = "is no world" if found is None else f"is a {type(found).__name__}"
+        raise ConfigError(
+            f'"{name}" {what}; a {kind.__name__} is needed; {did_you_mean(name, fitting)}'
+        )
+    return found
+
+
+def _is_world(kind: Any) -> bool:
+    return isinstance(kind, type) and callable(getattr(kind, "step", None))
+
+
+def _inside(hint: Any) -> Iterator[Any]:
+    """Return a type, and those that it is made of."""
+    yield hint
+    for each in typing.get_args(hint):
+        if isinstance(each, type):
+            yield each

@@ -1,0 +1,45 @@
+"""Fault plans: what goes wrong with a simulated node, and when."""
+
+from edgekernel.sim.faults.bus import BitErrors, Hang, Nack, Slow, Stuck
+from edgekernel.sim.faults.clocks import ClockDrift, ClockStep
+from edgekernel.sim.faults.fault import Fault, FaultKind
+from edgekernel.sim.faults.lines import Bounce, LostEdges, StuckLine, Welded
+from edgekernel.sim.faults.messages import FaultBegan, FaultEnded
+from edgekernel.sim.faults.player import FaultPlayer
+from edgekernel.sim.faults.plugs import Unplug
+from edgekernel.sim.faults.quantities import Drift, Frozen, Noise, Offset, Set, Spike
+from edgekernel.sim.faults.serial import Garbage, LostBytes
+from edgekernel.sim.faults.site import Site
+from edgekernel.sim.faults.vocabulary import KINDS, kind_of, possible_as_drill
+
+__all__ = [
+    "KINDS",
+    "BitErrors",
+    "Bounce",
+    "ClockDrift",
+    "ClockStep",
+    "Drift",
+    "Fault",
+    "FaultBegan",
+    "FaultEnded",
+    "FaultKind",
+    "FaultPlayer",
+    "Frozen",
+    "Garbage",
+    "Hang",
+    "LostBytes",
+    "LostEdges",
+    "Nack",
+    "Noise",
+    "Offset",
+    "Set",
+    "Site",
+    "Slow",
+    "Spike",
+    "Stuck",
+    "StuckLine",
+    "Unplug",
+    "Welded",
+    "kind_of",
+    "possible_as_drill",
+]

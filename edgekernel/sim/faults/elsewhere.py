@@ -1,0 +1,102 @@
+"""Faults of what is around a node beyond its board: the agent itself, the broker, the disk.
+
+They are words of a plan, so that one plan can hold all that shall go wrong. Who plays them brings
+the run they are possible in; where nobody does they are refused when the plan is loaded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from annotated_types import Ge, Gt, Le
+
+from edgekernel.sim.faults.fault import FaultKind
+from edgekernel.sim.faults.site import Site
+
+
+class _Elsewhere(FaultKind):
+    """A fault that needs something of the run."""
+
+    needs: ClassVar[str]
+
+    def misfit(self, site: Site) -> str:
+        """Say what is missing."""
+        return f"not possible in this run: {self.word} needs {self.needs}"
+
+
+class _WithBroker(_Elsewhere):
+    needs = "an MQTT broker that takes part in it, and there is none"
+
+
+class _WithDisk(_Elsewhere):
+    needs = "a store that takes part in it, and there is none"
+
+
+class _WithAgent(_Elsewhere):
+    needs = "the agent to be a process of its own; here it is part of the simulation"
+
+
+@dataclass(frozen=True)
+class BrokerAway(_WithBroker):
+    """The broker is gone: connections end, and new ones are refused."""
+
+    word = "broker_away"
+    drill = True
+
+
+@dataclass(frozen=True)
+class BrokerHalfOpen(_WithBroker):
+    """The link is half open: nothing comes through, and nobody says that it is closed."""
+
+    word = "broker_half_open"
+    drill = True
+
+
+@dataclass(frozen=True)
+class BrokerDuplicates(_WithBroker):
+    """A `share` of the messages is delivered twice, as QoS 1 allows."""
+
+    word = "broker_duplicates"
+    share: Annotated[float, Gt(0), Le(1)] = 0.1
+
+
+@dataclass(frozen=True)
+class BrokerLate(_WithBroker):
+    """Messages are delivered up to `by` seconds late, by chance, in order per topic."""
+
+    word = "broker_late"
+    durations = ("by",)
+    by: Annotated[float, Gt(0)] = 5.0
+
+
+@dataclass(frozen=True)
+class DiskFull(_WithDisk):
+    """Writes fail for want of space."""
+
+    word = "disk_full"
+
+
+@dataclass(frozen=True)
+class DiskSlow(_WithDisk):
+    """Each commit takes `takes` seconds more, as on a worn card."""
+
+    word = "disk_slow"
+    durations = ("takes",)
+    takes: Annotated[float, Ge(0)] = 1.0
+
+
+@dataclass(frozen=True)
+class AgentKilled(_WithAgent):
+    """The agent is killed without a chance to do anything (SIGKILL), and started again."""
+
+    word = "agent_killed"
+    lasting = False
+    drill = True
+
+
+@dataclass(frozen=True)
+class PowerCut(_WithAgent):
+    """Everything is without power: the agent, its disk with what was not synced, the chips."""
+
+    word = "power_cut"

@@ -1,0 +1,166 @@
+"""The recorder: follows the signals, faults and events of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from edgekernel.core import message
+from edgekernel.core.context import Context
+from edgekernel.core.device import Device
+from edgekernel.core.effect import Effect
+from edgekernel.core.messages import Event, Message, Severity
+from edgekernel.core.output import Output
+from edgekernel.core.process import Process
+from edgekernel.core.reading import Reading
+from edgekernel.core.runtime import Runtime
+from edgekernel.sim.faults.messages import FaultBegan, FaultEnded
+from edgekernel.sim.record.track import Track
+
+_MOST_EVENTS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class NotableEvent:
+    """An event of severity WARNING or above."""
+
+    at_s: float
+    name: str
+    severity: Severity
+    text: str
+
+
+@dataclass(slots=True)
+class PlayedFault:
+    """A fault that was there; one that is over at once, or has no end yet, has none."""
+
+    fault: str
+    kind: str
+    target: str
+    settings: str
+    began_s: float
+    ended_s: float | None = None
+
+
+class Recorder(Process):
+    """Records a run that takes `span_s`: the component `recorder` of a simulated node.
+
+    Its times count from the moment it starts, after the devices; events before that are at 0.
+    """
+
+    name = "recorder"
+
+    def __init__(self, runtime: Runtime, span_s: float) -> None:
+        """Begin to listen; what devices there are it sees when it starts."""
+        self.span_s = span_s
+        self.tracks: dict[str, Track] = {}
+        """By label: "room.temperature"."""
+        self.events: Counter[tuple[str, Severity]] = Counter()
+        """How many there were of each message, by name and severity."""
+        self.notable: list[NotableEvent] = []
+        self.faults: list[PlayedFault] = []
+        self.restarts: Counter[str] = Counter()
+        """How often each part was started again."""
+        self.all_safe_s = 0.0
+        """How long every output that has a safe value was at it."""
+        self._runtime = runtime
+        self._begun_s: float | None = None
+        self._ended_s: float | None = None
+        self._effects: list[Effect] = []
+        self._safe_since_s: float | None = None
+        runtime.subscribe(Message, self._note)
+
+    @property
+    def now_s(self) -> float:
+        """The time now; after it has stopped, when it did."""
+        if self._ended_s is not None or self._begun_s is None:
+            return self._ended_s or 0.0
+        return self._runtime.clock.monotonic() - self._begun_s
+
+    def start(self, ctx: Context) -> None:
+        """Follow every reading and output of the devices."""
+        self._begun_s, self._ended_s = ctx.clock.monotonic(), None
+        for device in ctx.devices.values():
+            if device.kind != "bus":
+                self._follow(device)
+
+    def stop(self, ctx: Context) -> None:
+        """Count what there was until now; what comes is the shutdown."""
+        for effect in self._effects:
+            effect.dispose()
+        self._effects.clear()
+        for track in self.tracks.values():
+            track.close(self.now_s)
+        self._look_whether_safe(False)
+        self._ended_s = self.now_s
+
+    def _follow(self, device: Device) -> None:
+        for name, reading in device.readings.items():
+            self._add(f"{device.id}.{name}", reading, None)
+        for name, output in device.outputs.items():
+            self._add(f"{device.id}.{name}", output.readback, output)
+
+    def _add(self, label: str, reading: Reading[Any], output: Output[Any] | None) -> None:
+        values = reading.values
+        safe = None if output is None else output.safe
+        track = Track(label, values.unit, values.type, self.span_s, output is not None, safe)
+        self.tracks[label] = track
+        self._effects.append(Effect(partial(self._sample, track, reading), name=f"record {label}"))
+
+    def _sample(self, track: Track, reading: Reading[Any]) -> None:
+        sample = reading.sample
+        track.note(self.now_s, sample.value, sample.quality)
+        if track.safe is not None:
+            outputs = [each for each in self.tracks.values() if each.safe is not None]
+            self._look_whether_safe(all(each.value == each.safe for each in outputs))
+
+    def _look_whether_safe(self, safe: bool) -> None:
+        since_s, now_s = self._safe_since_s, self.now_s
+        if safe and since_s is None:
+            self._safe_since_s = now_s
+        elif not safe and since_s is not None:
+            self.all_safe_s += now_s - since_s
+            self._safe_since_s = None
+
+    def _note(self, event: Event) -> None:
+        told, severity = event.payload, event.payload.severity
+        self.events[told.name, severity] += 1
+        if severity >= Severity.WARNING and len(self.notable) < _MOST_EVENTS:
+            self.notable.append(NotableEvent(self.now_s, told.name, severity, _words(told)))
+        take = _TAKERS.get(type(told))
+        if take is not None:
+            take(self, told)
+
+    def _fault_began(self, told: FaultBegan) -> None:
+        self.faults.append(
+            PlayedFault(told.fault, told.kind, told.target, told.settings, self.now_s)
+        )
+
+    def _fault_ended(self, told: FaultEnded) -> None:
+        for fault in self.faults:
+            if fault.fault == told.fault and fault.ended_s is None:
+                fault.ended_s = self.now_s
+                return
+
+    def _restarted(self, told: message.ServiceRestart) -> None:
+        self.restarts[told.service] += 1
+
+    def _retried(self, told: message.PartRetry) -> None:
+        self.restarts[told.part] += 1
+
+
+_TAKERS: dict[type[Message], Callable[[Recorder, Any], None]] = {
+    FaultBegan: Recorder._fault_began,
+    FaultEnded: Recorder._fault_ended,
+    message.ServiceRestart: Recorder._restarted,
+    message.PartRetry: Recorder._retried,
+}
+
+
+def _words(told: Message) -> str:
+    fields = told.to_dict()
+    fields.pop("traceback", None)
+    return "  ".join(f"{name}={value}" for name, value in fields.items())

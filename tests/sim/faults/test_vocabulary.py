@@ -1,0 +1,32 @@
+"""The vocabulary: complete, unambiguous, documented, and honest about drills."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgekernel.core.errors import UnknownTargetError
+from edgekernel.sim.faults import KINDS, StuckLine, kind_of, possible_as_drill
+from edgekernel.sim.faults.bus import Stuck
+from edgekernel.sim.faults.fault import TARGETS
+
+
+def test_each_word_has_one_meaning() -> None:
+    """A word means one thing with each target, and each kind says what it is."""
+    meanings = [(kind.word, target) for kind in KINDS for target in kind.on or ("",)]
+    assert len(meanings) == len(set(meanings))
+    assert all(set(kind.on) <= set(TARGETS) for kind in KINDS)
+    assert all((kind.__doc__ or "").endswith((".", ".\n    ")) for kind in KINDS)
+
+
+def test_meaning_goes_by_the_target() -> None:
+    """`stuck` is one thing for a bus and another for a line."""
+    assert kind_of("stuck", "bus") is Stuck
+    assert kind_of("stuck", "line") is kind_of("stuck", "device") is StuckLine
+    with pytest.raises(UnknownTargetError, match="no kind of fault 'nak'; did you mean 'nack'"):
+        kind_of("nak", "device")
+
+
+def test_drills() -> None:
+    """Marked as drills are those that can be done to a node that is not simulated."""
+    words = {kind.word for kind in possible_as_drill()}
+    assert words == {"agent_killed", "broker_away", "broker_half_open", "clock_step"}
