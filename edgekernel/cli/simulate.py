@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -133,13 +134,34 @@ def _advance(clock: SimClock, runtime: Runtime, recorder: Recorder, progress: Pr
     task = progress.task_ids[0]
     part_s = recorder.span_s / _PARTS
     end_s = clock.monotonic() - recorder.now_s + recorder.span_s
-    try:
-        while not runtime.phase.ending and clock.monotonic() < end_s:
+    with _interrupting(clock) as interrupted:
+        while not interrupted and not runtime.phase.ending and clock.monotonic() < end_s:
             clock.advance(min(part_s, end_s - clock.monotonic()))
             progress.update(task, completed=recorder.now_s)
-    except KeyboardInterrupt:
+    if interrupted:
         return f"interrupted after {recorder.now_s:g} s"
     return f"stopped by itself after {recorder.now_s:g} s" if runtime.phase.ending else ""
+
+
+@contextmanager
+def _interrupting(clock: SimClock) -> Iterator[list[int]]:
+    """Let Ctrl-C end the wait of the main fiber, and no part of the node; a second one ends all.
+
+    What is handed out is empty until then.
+    """
+    seen: list[int] = []
+
+    def hear(number: int, frame: object) -> None:
+        seen.append(number)
+        signal.signal(signal.SIGINT, before)
+        clock.interrupt()
+
+    before = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, hear)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

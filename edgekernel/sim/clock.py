@@ -178,6 +178,16 @@ class SimClock:
             self.wait(None, (due_ns - self._now_ns) / NANOSECONDS, "run_until")
         return True
 
+    def interrupt(self) -> None:
+        """Let what the main fiber waits for end now, as if it were over; for signal handlers.
+
+        An exception that such a handler raises would meet whichever fiber runs at that moment.
+        """
+        if self._main.number:
+            self._main.number = 0
+            self._main.notified = True
+            self._ready.append(self._main)
+
     def before_time_passes(self, look: Callable[[], object]) -> Callable[[], None]:
         """Call `look` whenever time is about to pass; return what ends that.
 
@@ -408,8 +418,10 @@ class SimClock:
         due_s = from_s + (due_ns - from_ns) / NANOSECONDS / self._rate
         try:
             while (left_s := due_s - time.monotonic()) > 0:
+                if self._ready:  # the main fiber was interrupted
+                    return False
                 self._number += 1  # nobody is to blame for this wait
-                self._stalls.sleep(min(left_s, 1.0))
+                self._stalls.sleep(min(left_s, 0.2))
         except BaseException as error:  # such as Ctrl-C, which is for the main one
             self._throw_to_main(error)
             return False

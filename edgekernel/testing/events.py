@@ -204,5 +204,8 @@ def _fields(kind: type[Message]) -> set[str]:
     """Return the fields of a message class and of its subclasses, which it stands for too."""
     from dataclasses import fields
 
-    own = set() if kind is Message else {field.name for field in fields(kind)}
+    try:
+        own = set() if kind is Message else {field.name for field in fields(kind)}
+    except TypeError:  # a class of a module that was forgotten before it was used
+        own = set()
     return own.union(*map(_fields, kind.__subclasses__()))

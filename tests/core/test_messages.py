@@ -116,7 +116,7 @@ def test_survives_pickling() -> None:
 
 def test_a_class_is_found_by_its_name() -> None:
     """The class of a message is found by its dotted name; a typo gets a suggestion."""
-    assert find("overheated") is Overheated
+    assert find("worse.overheated") is WorseOverheated
     assert find("runtime.shutting_down") is message.RuntimeShuttingDown
     with pytest.raises(UnknownTargetError, match=r"did you mean 'device.attached'"):
         find("device.atached")
