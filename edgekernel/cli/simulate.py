@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -103,14 +103,14 @@ def _simulate(
     from edgekernel.sim.record import Recorder
 
     faults = () if plan_file is None else load_faults(plan_file)
-    with SimClock(seed=seed, rate=rate) as clock:
+    with SimClock(seed=seed, rate=rate) as clock, closing(_CtrlC(clock)) as ctrl_c:
         runtime = _assemble(plan, clock, faults, plan_file, seed or 0)
         recorder = Recorder(runtime, span_s)
         runtime.register(recorder)
         ending = Ending(runtime)
         begun_s = time.monotonic()
         with _progress(plan.name, span_s) as progress, runtime:
-            stopped = _advance(clock, runtime, recorder, progress)
+            stopped = _advance(clock, ctrl_c, runtime, recorder, progress)
             services = runtime.status()["services"]
         wall_s = time.monotonic() - begun_s
         return Run.of(plan, recorder, ending, services, stopped, seed, wall_s)
@@ -129,39 +129,51 @@ def _assemble(
         raise ConfigError(*problems) from error
 
 
-def _advance(clock: SimClock, runtime: Runtime, recorder: Recorder, progress: Progress) -> str:
+def _advance(
+    clock: SimClock, ctrl_c: _CtrlC, runtime: Runtime, recorder: Recorder, progress: Progress
+) -> str:
     """Let the span pass; return why it ended before, or nothing."""
     task = progress.task_ids[0]
     part_s = recorder.span_s / _PARTS
     end_s = clock.monotonic() - recorder.now_s + recorder.span_s
-    with _interrupting(clock) as interrupted:
-        while not interrupted and not runtime.phase.ending and clock.monotonic() < end_s:
+    while not ctrl_c.seen and not runtime.phase.ending and clock.monotonic() < end_s:
+        with ctrl_c.ending_waits():
             clock.advance(min(part_s, end_s - clock.monotonic()))
-            progress.update(task, completed=recorder.now_s)
-    if interrupted:
+        progress.update(task, completed=recorder.now_s)
+    if ctrl_c.seen:
         return f"interrupted after {recorder.now_s:g} s"
     return f"stopped by itself after {recorder.now_s:g} s" if runtime.phase.ending else ""
 
 
-@contextmanager
-def _interrupting(clock: SimClock) -> Iterator[list[int]]:
-    """Let Ctrl-C end the wait of the main fiber, and no part of the node; a second one ends all.
+class _CtrlC:
+    """Notes Ctrl-C, from its making on until its end, so that it ends the span and no part of the
+    node. A second one is Python's own."""
 
-    What is handed out is empty until then.
-    """
-    seen: list[int] = []
+    def __init__(self, clock: SimClock) -> None:
+        self.seen = False
+        self._clock = clock
+        self._waits = False
+        self._before = signal.getsignal(signal.SIGINT)
+        signal.signal(signal.SIGINT, self._hear)
 
-    def hear(number: int, frame: object) -> None:
-        seen.append(number)
-        signal.signal(signal.SIGINT, before)
-        clock.interrupt()
+    @contextmanager
+    def ending_waits(self) -> Iterator[None]:
+        """Let it end what the main fiber waits for."""
+        self._waits = not self.seen
+        try:
+            yield
+        finally:
+            self._waits = False
 
-    before = signal.getsignal(signal.SIGINT)
-    signal.signal(signal.SIGINT, hear)
-    try:
-        yield seen
-    finally:
-        signal.signal(signal.SIGINT, before)
+    def close(self) -> None:
+        """Let others hear it."""
+        signal.signal(signal.SIGINT, self._before)
+
+    def _hear(self, number: int, frame: object) -> None:
+        self.seen = True
+        self.close()
+        if self._waits:
+            self._clock.interrupt()
 
 
 @contextmanager

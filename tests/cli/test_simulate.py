@@ -244,11 +244,14 @@ def setup(runtime):
 """
 
 
-def test_interrupted(write: Write, tmp_path: Path, start: Callable[..., Agent]) -> None:
-    """Ctrl-C ends the run in good order, and sums up what there was until then."""
+@pytest.mark.parametrize("pace", [("--for", "30d", "--rate", "10"), ("--for", "36500d")])
+def test_interrupted(
+    write: Write, tmp_path: Path, start: Callable[..., Agent], pace: tuple[str, ...]
+) -> None:
+    """Ctrl-C ends the run in good order, paced or at full speed, and sums up what there was."""
     node = write()
     (tmp_path / "bench_app.py").write_text(READY)
-    agent = start("simulate", node, "--for", "30d", "--rate", "10", "--json")
+    agent = start("simulate", node, *pace, "--json")
     agent.until("ready")
     code, out, err = agent.end(signal.SIGINT)
     assert (code, err) == (0, "")
