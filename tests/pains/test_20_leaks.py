@@ -122,11 +122,15 @@ def test_thirty_days(make_node: MakeNode, clock: SimClock) -> None:
         clock.advance(10 * DAY_S)
         tracked()  # the first count leaves something behind itself
         before, threads = tracked(), threading.active_count()
+        kept = len(node.runtime.errors)
         clock.advance(20 * DAY_S)
         after = tracked()
         assert light.presses == 30 * 96
         assert threading.active_count() == threads
-        assert after.pop("ErrorRecord") - before.pop("ErrorRecord") <= KEPT_ERRORS
+        assert len(node.runtime.errors) <= KEPT_ERRORS
+        # Runtimes of other tests may still have some: there are more by what this one keeps more.
+        more = after.pop("ErrorRecord") - before.pop("ErrorRecord")
+        assert more <= len(node.runtime.errors) - kept
         grown = {name: count for name, count in (after - before).items() if count > 15}
         assert grown == {}
         assert after.total() < before.total() + 100
