@@ -18,6 +18,7 @@ _COMMANDS = {
     "journal": ("edgekernel.cli.journal", "Read what a node has recorded."),
     "run": ("edgekernel.cli.run", "Run a node, on its board or a simulated one."),
     "simulate": ("edgekernel.cli.simulate", "Run a node through days of simulated time."),
+    "schema": ("edgekernel.cli.schema", "Show what a node has and can be asked for."),
     "scan": ("edgekernel.cli.scan", "List what answers on the buses of this board."),
 }
 

@@ -49,6 +49,12 @@ def model_of(
         return create_model(function.__qualname__, __config__=config, **fields)
 
 
+def arguments_model(method: Callable[..., Any]) -> type[BaseModel]:
+    """Return the model of a command's arguments. Raises TypeError and NameError for what no JSON
+    can carry."""
+    return _arguments(getattr(method, "__func__", method))
+
+
 @cache
 def _arguments(function: Callable[..., Any]) -> type[BaseModel]:
     return model_of(function)
@@ -59,7 +65,7 @@ def bind_validated(method: Callable[..., Any], args: Mapping[str, Any]) -> Calla
 
     Raises InvalidValueError that names each wrong argument and says what is allowed.
     """
-    model = _arguments(getattr(method, "__func__", method))
+    model = arguments_model(method)
     try:
         values = model.model_validate_json(json.dumps(dict(args)))
     except ValidationError as error:
