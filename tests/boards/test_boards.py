@@ -4,9 +4,13 @@ from itertools import combinations
 
 import pytest
 
+from edgekernel import Device
+from edgekernel.core.errors import ConfigError
 from edgekernel.hal.address import LineAddress
 from edgekernel.node.board import Board
+from edgekernel.node.claims import Claims
 from edgekernel.node.packs import board_names, find_board, load_board
+from edgekernel.node.planned import Address, PlannedDevice
 
 BOARDS = sorted(board_names())
 PI_BOARDS = [name for name in BOARDS if name.startswith("raspberrypi/")]
@@ -157,6 +161,33 @@ def test_lines_are_shared_by_choice_only(name: str) -> None:
     for one, other in pairs(board):
         if not set(lines_taken(board, one)).isdisjoint(lines_taken(board, other)):
             assert board.is_extra(one) or board.is_extra(other), f"{one} and {other}"
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_buses_that_share_lines_are_not_used_together(name: str) -> None:
+    """Two devices on buses that share lines are refused, with both buses and the lines named;
+    on buses that share none they are not."""
+    board = load_board(name)
+    addresses: dict[str, Address] = {
+        **board.buses, **board.ports, **board.selects, **board.onewires,
+    }  # fmt: skip
+    for one, other in pairs(board):
+        claims = Claims(board)
+        devices = [
+            PlannedDevice(id, Device, {}, {}, {"at": addresses[bus]}, None, False)
+            for id, bus in (("first", one), ("second", other))
+        ]
+        claims.take(devices[0], {})
+        theirs = lines_taken(board, other)
+        shared = [line.name for line in lines_taken(board, one) if line in theirs]
+        if not shared:
+            claims.take(devices[1], {})
+            continue
+        with pytest.raises(ConfigError) as refused:
+            claims.take(devices[1], {})
+        (problem,) = refused.value.problems
+        for named in (spi_bus(one), other, *shared):
+            assert re.search(rf"\b{named}\b", problem)
 
 
 @pytest.mark.parametrize("name", BOARDS)
