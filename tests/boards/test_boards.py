@@ -62,9 +62,13 @@ RP1 = {
     "spi5.0": [13, 14, 15, 12],
     "spi5.1": [13, 14, 15, 26],
 }
-FURTHER: dict[str, dict[str, list[int]]] = dict.fromkeys(
-    ("4b", "400", "cm4"), BCM2711
-) | dict.fromkeys(("5", "cm5"), RP1)
+FURTHER: dict[str, dict[str, list[int]]] = {
+    "4b": BCM2711,
+    "400": BCM2711,
+    "cm4": BCM2711,
+    "5": RP1,
+    "cm5": RP1,
+}
 
 
 def all_buses(board: Board) -> list[str]:
@@ -96,6 +100,8 @@ def test_the_boards_are_found() -> None:
     assert "sim" in BOARDS
     assert len({name.partition("/")[0] for name in OTHERS}) >= 5
     assert len(BOARDS) >= 14
+    with_buses = {name for name in OTHERS if all_buses(load_board(name))}
+    assert len({name.partition("/")[0] for name in with_buses if load_board(name).ports}) >= 4
 
 
 @pytest.mark.parametrize("name", BOARDS)
