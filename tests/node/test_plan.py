@@ -93,7 +93,7 @@ def test_port_is_not_shared(node_file: NodeFile) -> None:
             f"node.toml: devices.b.port: {other} is already used by devices.a.port"
         ]
     assert problems(node_file(gps.format("a", "uart0") + relay("fan", "GPIO14"))) == [
-        "node.toml: devices.fan.pin: GPIO14 is already used by devices.a.port"
+        "node.toml: devices.fan.pin: GPIO14 is already used by devices.a.port (uart0)"
     ]
 
 
