@@ -60,7 +60,8 @@ def assemble(
     ]
     if problems:
         raise ConfigError(*problems)
-    attach_buses(runtime, backend, [(each, made[each.id]) for each in plan.devices])
+    users = [(each, made[each.id]) for each in plan.devices]
+    attach_buses(runtime, backend, users, plan.recoveries)
     for planned in plan.devices:
         runtime.attach_device(made[planned.id], optional=planned.optional)
     if plan.document.node.app is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from edgekernel.node.outputs import check_outputs
 from edgekernel.node.packs import find_board, load_board, load_driver
 from edgekernel.node.planned import Address, PlannedDevice
 from edgekernel.node.problems import did_you_mean, explain
+from edgekernel.node.recovery import PlannedRecovery, plan_recovery
 from edgekernel.node.signature import model_of, parameters_of
 from edgekernel.node.tuning import declared_types
 
@@ -53,6 +54,8 @@ class Plan:
     document: NodeDocument
     board: Board
     devices: tuple[PlannedDevice, ...]
+    recoveries: Mapping[str, PlannedRecovery] = field(default_factory=dict)
+    """How a bus is freed that is stuck, by its name."""
 
     @property
     def name(self) -> str:
@@ -62,7 +65,8 @@ class Plan:
     def speed_hz(self, bus: str) -> int:
         """Return the clock of an I²C bus in Hz: that of `[buses]`, or of the board."""
         told = self.document.buses.get(bus)
-        return self.board.speed_hz(bus) if told is None else told.speed_hz
+        speed_hz = None if told is None else told.speed_hz
+        return self.board.speed_hz(bus) if speed_hz is None else speed_hz
 
     @property
     def folder(self) -> Path:
@@ -141,11 +145,17 @@ def plan_document(document: NodeDocument, path: Path) -> Plan:
             devices.append(device)
         except ConfigError as error:
             problems += [f"{file}: devices.{id}{problem}" for problem in error.problems]
+    recoveries: dict[str, PlannedRecovery] = {}
+    for name in board.buses:
+        try:
+            recoveries |= plan_recovery(name, board, document, claims)
+        except ConfigError as error:
+            problems += [f"{file}: buses.{name}.recovery{problem}" for problem in error.problems]
     problems += [f"{file}: {problem}" for problem in _loops(devices)]
     problems += [f"{file}: {problem}" for problem in name_clashes(devices)]
     if problems:
         raise ConfigError(*problems)
-    return Plan(path, document, board, tuple(devices))
+    return Plan(path, document, board, tuple(devices), recoveries)
 
 
 def _loops(devices: Sequence[PlannedDevice]) -> Iterator[str]:
