@@ -27,6 +27,7 @@ from edgekernel.hal.address import (
 )
 from edgekernel.hal.gpio import DigitalOutput, LineProvider
 from edgekernel.node.buses import attach_buses
+from edgekernel.node.edges import ToldInput
 from edgekernel.node.memory import FileMemory
 from edgekernel.node.outputs import check_interlocks, limit_outputs
 from edgekernel.node.plan import Plan
@@ -112,6 +113,9 @@ def _make(
     except ValueError as error:
         problems = error.problems if isinstance(error, ConfigError) else (str(error),)
         raise ConfigError(*(_refused(plan, planned, arguments, p) for p in problems)) from error
+    for boundary in boundaries.values():
+        if isinstance(boundary, ToldInput):
+            boundary.device = device
     if planned.every_s is not None:
         device.every = planned.every_s
     device.depends = (*device.depends, *planned.providers)
@@ -143,12 +147,15 @@ def _boundary(
     drives = planned.kinds[parameter] is DigitalOutput
     match address:
         case LineAddress():
-            return backend.digital_output(address) if drives else backend.digital_input(address)
+            if drives:
+                return backend.digital_output(address)
+            return ToldInput(backend.digital_input(address))
         case ProvidedLine():
             provider = made[address.provider]
             assert isinstance(provider, LineProvider), "the plan has looked at its driver"
-            line = address.line
-            return provider.digital_output(line) if drives else provider.digital_input(line)
+            if drives:
+                return provider.digital_output(address.line)
+            return ToldInput(provider.digital_input(address.line))
         case PwmAddress():
             return backend.pwm_output(address, software=not address.controller)
         case BusAddress():
