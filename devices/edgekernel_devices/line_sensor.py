@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Gt
+from annotated_types import Gt, Unit
 
 from edgekernel import ConfigError, Device, Reading, ReadingSettings
 from edgekernel.hal import LastingPort, LineReader, Parity, SerialPort, Silence
@@ -104,7 +104,7 @@ class LineSensor(Device):
         data_bits: Literal[7, 8] = 8,
         parity: Literal["none", "even", "odd"] = "none",
         stop_bits: Literal[1, 2] = 1,
-        silence: Annotated[float, Gt(0)] = 10.0,
+        silence: Annotated[float, Unit("s"), Gt(0)] = 10.0,
     ) -> None:
         super().__init__(id)
         self._port = LastingPort(

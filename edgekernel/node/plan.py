@@ -31,7 +31,7 @@ from edgekernel.node.packs import find_board, load_board, load_driver
 from edgekernel.node.planned import Address, PlannedDevice
 from edgekernel.node.problems import did_you_mean, explain
 from edgekernel.node.recovery import PlannedRecovery, plan_recovery
-from edgekernel.node.signature import model_of, parameters_of
+from edgekernel.node.signature import durations_of, model_of, parameters_of
 from edgekernel.node.tuning import declared_types
 
 _BOUNDARIES: tuple[type, ...] = (
@@ -95,14 +95,15 @@ def boundary_parameters(driver: type[Device]) -> dict[str, type]:
 
 
 def settings_model(driver: type[Device], boundaries: Mapping[str, type]) -> type[BaseModel]:
-    """Return the model of a driver's settings, in which a boundary is the name of one."""
+    """Return the model of a driver's settings, in which a boundary is the name of one, and seconds
+    may be written as a duration."""
     optional = {
         name
         for name, (_, parameter) in parameters_of(driver.__init__).items()
         if parameter.default is None
     }
     names = {name: str | None if name in optional else str for name in boundaries}
-    return model_of(driver.__init__, names)
+    return model_of(driver.__init__, {**durations_of(driver.__init__), **names})
 
 
 def make_plan(path: Path) -> Plan:
