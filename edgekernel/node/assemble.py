@@ -29,7 +29,7 @@ from edgekernel.hal.gpio import DigitalOutput, LineProvider
 from edgekernel.node.buses import attach_buses
 from edgekernel.node.edges import ToldInput
 from edgekernel.node.memory import FileMemory
-from edgekernel.node.outputs import check_interlocks, limit_outputs
+from edgekernel.node.outputs import begin_together, check_interlocks, limit_outputs
 from edgekernel.node.plan import Plan
 from edgekernel.node.planned import Address, PlannedDevice
 from edgekernel.node.signature import bind_validated
@@ -59,6 +59,7 @@ def assemble(
         for planned in plan.devices
         for problem in check_interlocks(planned.limits, made)
     ]
+    problems += [f"{plan.path.name}: {problem}" for problem in begin_together(made)]
     if problems:
         raise ConfigError(*problems)
     users = [(each, made[each.id]) for each in plan.devices]

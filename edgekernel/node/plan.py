@@ -275,6 +275,13 @@ def _provided(driver: str, kind: type, provider: str, line: str) -> ProvidedLine
         raise ConfigError(f"{name}: the device {provider} ({driver}) has no lines of its own")
     if line not in names:
         raise ConfigError(f"{name}: {provider} has no line {line!r}; {did_you_mean(line, names)}")
+    no_input: Mapping[str, str] = getattr(load_driver(driver), "output_only", {})
+    if kind is DigitalInput and line in no_input:
+        inputs = [each for each in names if each not in no_input]
+        raise ConfigError(
+            f"{name}: {line} is no input: {no_input[line]}; take another line, such as "
+            f'"{provider}:{inputs[0]}"'
+        )
     if kind is PwmOutput:
         raise ConfigError(f"{name}: a line of {provider} is switched on and off; it has no PWM")
     return ProvidedLine(provider, line)
