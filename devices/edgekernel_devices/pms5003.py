@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
-from annotated_types import Gt
+from annotated_types import Gt, Unit
 
 from edgekernel import Device, reading
 from edgekernel.hal import LastingPort, SerialPort, Silence
@@ -153,7 +153,7 @@ class PMS5003(Device):
         *,
         port: SerialPort,
         mode: Literal["active", "passive"] = "active",
-        silence: Annotated[float, Gt(0)] = 10.0,
+        silence: Annotated[float, Unit("s"), Gt(0)] = 10.0,
     ) -> None:
         super().__init__(id)
         self._port = LastingPort(port, _BAUDRATE, _READ_LIMIT_S)

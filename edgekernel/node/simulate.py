@@ -23,6 +23,7 @@ from edgekernel.hal.gpio import DigitalInput
 from edgekernel.node.assemble import assemble
 from edgekernel.node.plan import Plan
 from edgekernel.node.planned import PlannedDevice
+from edgekernel.node.recovery import PlannedRecovery
 from edgekernel.node.worlds import make_worlds
 from edgekernel.sim.bench import Bench
 from edgekernel.sim.faults import Fault, FaultPlayer
@@ -69,7 +70,25 @@ def plug_chips(plan: Plan, backend: SimBackend, clock: Clock) -> Bench:
     for wired in wiring.values():
         if wired.chip is not None and hasattr(wired.chip, "wire"):
             wired.chip.wire({key: bench.line(name) for key, name in wired.lines.items()}, clock)
+    for name, recovery in plan.recoveries.items():
+        _wire_bus(backend, name, recovery)
     return bench
+
+
+def _wire_bus(backend: SimBackend, name: str, recovery: PlannedRecovery) -> None:
+    """Wire the lines of a recovery to the bus and to the supply of its chips."""
+    bus = backend.bus(name)
+    if recovery.scl is not None and recovery.sda is not None:
+        bus.join(backend.line(recovery.scl.name), backend.line(recovery.sda.name))
+    if recovery.power is None:
+        return
+
+    def switched(level: bool) -> None:
+        bus.powered = level == recovery.active_high
+
+    power = backend.line(recovery.power.name)
+    switched(power.level)
+    power.watch(switched)
 
 
 def _wire(device: PlannedDevice, backend: SimBackend) -> Wiring:
