@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
+from inspect import Parameter
 from typing import Annotated, Any, cast
 
 from annotated_types import MinLen
@@ -49,6 +50,13 @@ _PLACES: dict[type, Any] = {
 """How each kind of place is written in the file."""
 
 
+class _Bare:
+    """Its constructor stands for that of a class which has none."""
+
+    def __init__(self) -> None:
+        pass
+
+
 class _Declared:
     """One world of the file: its class, and what its parameters take."""
 
@@ -57,8 +65,9 @@ class _Declared:
         self.made = made
         self.settings = settings
         # Through Any, since a class of a user may take anything, or nothing at all.
-        self._init: Any = cast(Any, made).__init__
-        self.parameters = {} if self._init is object.__init__ else parameters_of(self._init)
+        init: Any = cast(Any, made).__init__
+        self._init: Any = _Bare.__init__ if init is object.__init__ else init
+        self.parameters = _parameters(self._init)
         self.places: dict[str, tuple[type, bool]] = {}
         """By parameter: what it takes, and whether it takes several."""
         for parameter, (hint, _) in self.parameters.items():
@@ -96,6 +105,21 @@ class _Declared:
         return [self.settings[key] for key in keys if isinstance(self.settings.get(key), str)]
 
 
+def _parameters(init: Any) -> dict[str, tuple[Any, Parameter]]:
+    """Return what a constructor takes. Raises ConfigError for one that no file can fill."""
+    try:
+        found = parameters_of(init)
+    except (TypeError, NameError) as error:
+        raise ConfigError(f".kind: {error}") from error
+    for name, (_, parameter) in found.items():
+        if parameter.annotation is Parameter.empty and name != "bench":
+            raise ConfigError(
+                f".kind: {init.__qualname__}: {name} has no annotation; it is an Actuator, a "
+                "Sensor, a Switch, another world, a number or a text"
+            )
+    return found
+
+
 def _full(key: str, text: str) -> str:
     """Name the known keys of a place's table, if an unknown one was found in it."""
     if text != "unknown key":
@@ -115,14 +139,14 @@ def make_worlds(plan: Plan, bench: Bench) -> dict[str, Any]:
         try:
             declared[name] = _Declared(name, _class(plan, name, table), table.settings)
         except ConfigError as error:
-            problems += error.problems
+            problems += _placed(plan, name, error)
     made: dict[str, Any] = {}
+    moved: dict[str, str] = {}
     for each in _in_order(plan, declared, problems):
         try:
-            made[each.name] = _make(each, sim.worlds, made, bench)
+            made[each.name] = _make(each, sim.worlds, made, bench, moved)
         except ConfigError as error:
-            where = f"{plan.path.name}: sim.worlds.{each.name}"
-            problems += [f"{where}{problem}" for problem in error.problems]
+            problems += _placed(plan, each.name, error)
     if sim.world is not None:
         try:
             made.setdefault("world", _make_old(plan, sim.world, bench))
@@ -131,6 +155,12 @@ def make_worlds(plan: Plan, bench: Bench) -> dict[str, Any]:
     if problems:
         raise ConfigError(*problems)
     return made
+
+
+def _placed(plan: Plan, name: str, error: ConfigError) -> list[str]:
+    """Put file and world before those problems that begin with a key of the world."""
+    where = f"{plan.path.name}: sim.worlds.{name}"
+    return [f"{where}{p}" if p.startswith((".", ":")) else p for p in error.problems]
 
 
 def _class(plan: Plan, name: str, table: WorldTable) -> type:
@@ -185,8 +215,13 @@ def _in_order(
 
 
 def _make(
-    world: _Declared, all_worlds: Mapping[str, Any], made: Mapping[str, Any], bench: Bench
+    world: _Declared,
+    all_worlds: Mapping[str, Any],
+    made: Mapping[str, Any],
+    bench: Bench,
+    moved: dict[str, str],
 ) -> Any:
+    """Make a world. `moved` are the places that others move, by name, and the key of each."""
     values, problems = world.check()
     if values is None:
         raise ConfigError(*problems)
@@ -203,7 +238,8 @@ def _make(
             elif _is_world(kind):
                 arguments[parameter] = _named(kind, value, all_worlds, made)
             else:
-                arguments[parameter] = _connect(bench, kind, value)
+                arguments[parameter] = place = _connect(bench, kind, value)
+                _move(place, f"sim.worlds.{world.name}.{parameter}", moved)
         except EdgekernelError as error:
             problems.append(f".{parameter}: {error}")
     if problems:
@@ -220,6 +256,16 @@ def _connect(bench: Bench, kind: type, value: Any) -> Actuator | Sensor | Switch
     if kind is Actuator:
         return bench.actuator(value.at, gain=value.gain, offset=value.offset)
     return bench.sensor(value.at, gain=value.gain, offset=value.offset, text=value.text)
+
+
+def _move(place: Actuator | Sensor | Switch, key: str, moved: dict[str, str]) -> None:
+    """Note who moves a place. Raises ConfigError if somebody does: one would undo the other."""
+    if isinstance(place, Actuator):  # it is only looked at
+        return
+    what = place.line if isinstance(place, Switch) else place.name
+    by = moved.setdefault(what, key)
+    if by != key:
+        raise ConfigError(f"{what} is moved by {by} already; take one out")
 
 
 def _named(kind: type, name: str, all_worlds: Mapping[str, Any], made: Mapping[str, Any]) -> Any:

@@ -83,6 +83,11 @@ class Switch:
         self.closed: bool | None = None
         """What it was set to last; None before that."""
 
+    @property
+    def line(self) -> str:
+        """The name of the line it is on."""
+        return self._line.name
+
     def set(self, closed: bool) -> None:
         """Close or open it: the line is at its active level while it is closed."""
         if closed is not self.closed:
