@@ -246,6 +246,8 @@ def _make(
         raise ConfigError(*problems)
     try:
         return world.made(**arguments)
+    except EdgekernelError as error:  # it says itself what is wrong
+        raise ConfigError(f": {error}") from error
     except Exception as error:
         raise ConfigError(f": cannot be made: {type(error).__name__}: {error}") from error
 

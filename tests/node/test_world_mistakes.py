@@ -56,6 +56,9 @@ class Plain:
     def step(self, seconds):
         pass
 
+class Still(Plain):
+    step_s = 0
+
 class Unnamed(Plain):
     def __init__(self, heater, share: float = 1.0):
         pass
@@ -143,8 +146,12 @@ def test_cannot_be_made(why: Why) -> None:
     assert why('a = { kind = "own:Broken" }') == [
         "node.toml: sim.worlds.a: cannot be made: KeyError: 'no moon'"
     ]
-    (problem,) = why('a = { kind = "door" }')
-    assert problem.endswith("a door is driven by `drive`, or by `open` and `close`")
+    assert why('a = { kind = "door" }') == [
+        "node.toml: sim.worlds.a: a door is driven by `drive`, or by `open` and `close`"
+    ]
+    assert why('a = { kind = "own:Still" }') == [
+        "node.toml: sim: the world a: step_s is 0; a number of seconds above 0 is allowed"
+    ]
 
 
 def test_all_at_once(why: Why) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from edgekernel import Runtime
+from edgekernel import Runtime, message
+from edgekernel.core.errors import InvalidValueError
 from edgekernel.sim import SimClock, Worlds, WorldService
 
 
@@ -40,3 +41,41 @@ def test_own_pace() -> None:
     assert sum(slow.steps) == pytest.approx(60, abs=10.1)
     first = order.index(10.0)
     assert order[first : first + 2] == [10.0, 0.1]
+
+
+class Failing(Counted):
+    """A world that cannot be stepped for the first few times."""
+
+    left = 3
+
+    def step(self, seconds: float) -> None:
+        """Fail, or count."""
+        self.left -= 1
+        if self.left >= 0:
+            raise ValueError("no ground")
+        super().step(seconds)
+
+
+def test_one_that_fails_is_named() -> None:
+    """What a world raises is told with its name; the others lose no time, neither in that step
+    nor while the service is started again."""
+    failing, sound = (kind(1.0, lambda _: None) for kind in (Failing, Counted))
+    with SimClock() as clock:
+        runtime = Runtime(clock=clock)
+        runtime.register(WorldService(Worlds({"house": failing, "water": sound})))
+        told: list[object] = []
+        runtime.subscribe(
+            message.ServiceError, lambda event: told.append(event.payload.to_dict()["error"])
+        )
+        with runtime:
+            clock.advance(300)
+    assert told == ["SimulationError: the world house: ValueError: no ground"] * 3
+    assert sum(sound.steps) == pytest.approx(300, abs=1.01)
+    assert len(failing.steps) > 100
+
+
+@pytest.mark.parametrize("step_s", [0, -1.0, "1s", float("nan"), float("inf")])
+def test_step_is_a_time(step_s: float) -> None:
+    """How often a world is stepped is above 0 and finite; anything else is refused by name."""
+    with pytest.raises(InvalidValueError, match="the world house: step_s is"):
+        Worlds({"house": Counted(step_s, lambda _: None)})
