@@ -18,9 +18,9 @@ class Battery:
     `loads` are outputs that draw `load_a` amperes each at full share, `base_load_a` is drawn
     always; an empty battery gives nothing. The charger gives `charge_a` times the share of
     `charger`, or always without one, until the battery is full. What the loads draw it gives to
-    them; `efficiency` is the share of the rest that is stored. The voltage goes in a straight line from `empty_v` to `full_v`, less
-    `resistance_ohm` times the current that is drawn. `voltage`, `current` (what flows out,
-    negative while charging) and `charge` (0 to 1) are measured.
+    them; `efficiency` is the share of the rest that is stored. The voltage goes in a straight line
+    from `empty_v` to `full_v`, less `resistance_ohm` times the current that is drawn. `voltage`,
+    `current` (what flows out, negative while charging) and `charge` (0 to 1) are measured.
 
     Each step is exact while the outputs stay as they are, however long it is.
     """
