@@ -134,8 +134,15 @@ class _Timeline:
             x, fill = self._x(event.at_s), _SEVERITY[event.severity]
             title = f"{_moment(event.at_s, 0)} {event.name} {event.text}"
             self._svg.rect(x - 1, self._y, 2, 12, fill, opacity=0.8, title=title)
-        self._note(self._y + 10, f"{len(self._recorder.notable)} events")
+        self._note(self._y + 10, self._how_many())
         self._y += 14 + _GAP
+
+    def _how_many(self) -> str:
+        """Say how many notable events there were, and if they are not all drawn."""
+        counted = self._recorder.events.items()
+        total = sum(n for (_, severity), n in counted if severity >= Severity.WARNING)
+        drawn = len(self._recorder.notable)
+        return f"{total} events" if drawn == total else f"first {drawn} of {total} events"
 
     def _curve(self, track: Track) -> None:
         top, bottom = self._y, self._y + _CURVE

@@ -15,6 +15,7 @@ from edgekernel.node.simulate import assemble_simulated
 from edgekernel.sim import SimClock
 from edgekernel.sim.faults import Fault, Nack, StuckLine
 from edgekernel.sim.record import Recorder, draw
+from edgekernel.sim.record import recorder as recorder_module
 from tests.sim.faults.conftest import NODE
 
 LEFT, PLOT, SPAN_S = 190, 900, 300.0
@@ -100,6 +101,19 @@ def test_alike_events_are_one_line() -> None:
     assert "said=0.5 °C at 00:00  (20 times)" in texts
     assert "said=no °C" in texts
     assert texts.count("measured") == 2
+
+
+def test_what_is_not_drawn_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of too many notable events the first are drawn, and how many there were is said."""
+    monkeypatch.setattr(recorder_module, "_MOST_EVENTS", 3)
+    with SimClock() as clock:
+        runtime = Runtime(clock=clock)
+        recorder = Recorder(runtime, 60)
+        runtime.register(recorder)
+        with runtime:
+            for index in range(5):
+                runtime.emit(Measured(str(index)))
+    assert "first 3 of 5 events" in draw(recorder, "bench")
 
 
 def test_fits(picture: ET.Element) -> None:
