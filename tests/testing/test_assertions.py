@@ -124,4 +124,4 @@ def test_each_has_its_kind(booted: Runtime) -> None:
     with pytest.raises(TypeError, match=r"given an output, not .*oven\.heat.*assert_reading"):
         assert_output(oven.heat, 20.0)
     with pytest.raises(TypeError, match="given a reading, not True; "):
-        assert_reading(True, True)  # type: ignore[arg-type, type-var]
+        assert_reading(True, True)  # type: ignore[arg-type]
