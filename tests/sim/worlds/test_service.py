@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgekernel import Runtime, message
 from edgekernel.core.errors import InvalidValueError
-from edgekernel.sim import SimClock, Worlds, WorldService
+from edgekernel.sim import Actuator, SimClock, Worlds, WorldService
+from edgekernel.sim.worlds import ThermalRoom
 
 
 class Counted:
@@ -41,6 +44,34 @@ def test_own_pace() -> None:
     assert sum(slow.steps) == pytest.approx(60, abs=10.1)
     first = order.index(10.0)
     assert order[first : first + 2] == [10.0, 0.1]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    step_s=st.floats(0.2, 20), phase_s=st.floats(0, 20),
+    on_s=st.lists(st.floats(1, 60), min_size=1, max_size=6),
+)  # fmt: skip
+def test_phase_does_not_matter(step_s: float, phase_s: float, on_s: list[float]) -> None:
+    """However often and when a room is stepped, it is as warm in the end as by the heat that it
+    got: a switch of the heater is seen late by one step at most, and nothing adds up."""
+    with SimClock() as clock:
+        heating = [0.0]
+        room = ThermalRoom(
+            heater=Actuator("heater", lambda: heating[0]), start_c=10, outside_c=10,
+            loss_w_per_k=1e-6, heater_w=500, capacity_j_per_k=50_000,
+        )  # fmt: skip
+        room.step_s = step_s
+        runtime = Runtime(clock=clock)
+        clock.advance(phase_s)
+        runtime.register(WorldService(Worlds({"room": room})))
+        with runtime:
+            for seconds in on_s:
+                for share in (1.0, 0.0):
+                    heating[0] = share
+                    clock.advance(seconds)
+            clock.advance(2 * step_s)
+    late_s = 2 * len(on_s) * step_s
+    assert room.temperature_c == pytest.approx(10 + sum(on_s) * 0.01, abs=late_s * 0.01 + 1e-3)
 
 
 class Failing(Counted):
