@@ -109,8 +109,12 @@ def _parameters(init: Any) -> dict[str, tuple[Any, Parameter]]:
     """Return what a constructor takes. Raises ConfigError for one that no file can fill."""
     try:
         found = parameters_of(init)
-    except (TypeError, NameError) as error:
+    except TypeError as error:
         raise ConfigError(f".kind: {error}") from error
+    except NameError as error:
+        raise ConfigError(
+            f".kind: {init.__qualname__}: in its annotations {error}; import it when it runs too"
+        ) from error
     for name, (_, parameter) in found.items():
         if parameter.annotation is Parameter.empty and name != "bench":
             raise ConfigError(

@@ -132,7 +132,10 @@ def why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Why:
         ('kind = "own:Absent"', 'kind: "worlds_for_mistakes:Absent" is no class with a method'),
         ('kind = "own:Unnamed", heater = "heater"', "kind: Unnamed.__init__: heater has no annota"),
         ('kind = "own:Anything", share = 1', "kind: Anything.__init__: *settings cannot be filled"),
-        ('kind = "own:Unknown", share = 1', "kind: name 'Decimal' is not defined"),
+        (
+            'kind = "own:Unknown", share = 1',
+            "kind: Unknown.__init__: in its annotations name 'Decimal'",
+        ),
     ],
 )
 def test_told_with_the_key(why: Why, world: str, told: str) -> None:
