@@ -63,14 +63,17 @@ def steps(sim: Simulation, seconds: float) -> Iterator[float]:
 def same_twice(drive: Callable[[Simulation, Any], None], faults: tuple[Fault, ...] = ()) -> Any:
     """Run the greenhouse twice in simulations of their own; return the second one, after asserting
     that they have the same events to the last digit."""
-    logs = []
+    houses: list[Any] = []
     for _ in range(2):
         with applications_forgotten(), closing(Simulation()) as sim:
-            house = start_node(sim, NODE, NODE.parent, faults=faults)
-            drive(sim, house)
-        logs.append([(e.seq, e.time_ns, e.source, e.cause, repr(e.payload)) for e in house.events])
-    assert logs[0] == logs[1]
-    return house
+            houses.append(start_node(sim, NODE, NODE.parent, faults=faults))
+            drive(sim, houses[-1])
+    first, second = (
+        [(e.seq, e.time_ns, e.source, e.cause, repr(e.payload)) for e in house.events]
+        for house in houses
+    )
+    assert first == second
+    return houses[-1]
 
 
 def test_day(house: Any, sim: Simulation) -> None:
