@@ -47,7 +47,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edgekernel.sim import Sensor, Switch
+from edgekernel.sim import Actuator, Sensor, Switch
+from edgekernel.sim.worlds import Climate
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -74,6 +75,19 @@ class Unknown(Plain):
 class Broken(Plain):
     def __init__(self):
         raise KeyError("no moon")
+
+class Several(Plain):
+    def __init__(self, loads: list[Actuator], sensors: tuple[Sensor, ...] = ()):
+        assert isinstance(loads, list) and isinstance(sensors, tuple)
+        self.names = [each.name for each in (*loads, *sensors)]
+
+class City(Plain):
+    def __init__(self, climates: list[Climate]):
+        assert all(isinstance(each, Climate) for each in climates)
+
+class Named(Plain):
+    def __init__(self, sensors: dict[str, Sensor]):
+        pass
 
 class Hands(Plain):
     def __init__(self, sensor: Sensor, door: Switch):
@@ -167,6 +181,24 @@ def test_plain_class(why: Why) -> None:
     assert why('a = { kind = "own:Plain" }') == []
     (problem,) = why('a = { kind = "own:Plain", share = 1 }')
     assert problem.startswith("node.toml: sim.worlds.a.share: unknown key")
+
+
+def test_several_places(why: Why) -> None:
+    """A list or a tuple takes several places, each moved by one key; other containers are none."""
+    several = (
+        'a = { kind = "own:Several", loads = ["heater"], sensors = ["room.temperature_c", %s] }'
+    )
+    assert why(several % '"room.pressure_hpa"') == []
+    assert why(several % '"room.temperature_c"') == [
+        "node.toml: sim.worlds.a.sensors: room.temperature_c is moved by sim.worlds.a.sensors.0 "
+        "already; take one out"
+    ]
+    climates = 'b = { kind = "climate" }\nc = { kind = "climate" }'
+    assert why(f'a = {{ kind = "own:City", climates = ["b", "c"] }}\n{climates}') == []
+    (problem,) = why(f'a = {{ kind = "own:City", climates = ["b", "d"] }}\n{climates}')
+    assert problem.startswith('node.toml: sim.worlds.a.climates: "d" is no world; a Climate is')
+    (problem,) = why('a = { kind = "own:Named", sensors = { x = "room.temperature_c" } }')
+    assert "sim.worlds.a.kind: Named.__init__: sensors is a dict of places; a list or" in problem
 
 
 def test_two_of_one_place(why: Why) -> None:
