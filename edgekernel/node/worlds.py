@@ -84,7 +84,9 @@ class _Declared:
     def _several(self, parameter: str, hint: Any) -> type | None:
         """Return in what a parameter takes several places; None if it takes one."""
         origin = typing.get_origin(hint)
-        if origin in (None, Union, UnionType):
+        if origin in (Union, UnionType):  # with None, for what may be left out
+            origin = next(filter(None, map(typing.get_origin, typing.get_args(hint))), None)
+        if origin is None:
             return None
         if origin not in _SEVERAL:
             raise ConfigError(
@@ -319,5 +321,5 @@ def _inside(hint: Any) -> Iterator[Any]:
     """Return a type, and those that it is made of."""
     yield hint
     for each in typing.get_args(hint):
-        if isinstance(each, type):
-            yield each
+        if isinstance(each, type) or typing.get_origin(each) is not None:
+            yield from _inside(each)

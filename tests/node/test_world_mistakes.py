@@ -82,8 +82,9 @@ class Several(Plain):
         self.names = [each.name for each in (*loads, *sensors)]
 
 class City(Plain):
-    def __init__(self, climates: list[Climate]):
-        assert all(isinstance(each, Climate) for each in climates)
+    def __init__(self, climates: list[Climate] | None = None):
+        assert climates is None or len(climates) == 2
+        assert climates is None or all(isinstance(each, Climate) for each in climates)
 
 class Named(Plain):
     def __init__(self, sensors: dict[str, Sensor]):
@@ -195,6 +196,7 @@ def test_several_places(why: Why) -> None:
     ]
     climates = 'b = { kind = "climate" }\nc = { kind = "climate" }'
     assert why(f'a = {{ kind = "own:City", climates = ["b", "c"] }}\n{climates}') == []
+    assert why('a = { kind = "own:City" }') == []
     (problem,) = why(f'a = {{ kind = "own:City", climates = ["b", "d"] }}\n{climates}')
     assert problem.startswith('node.toml: sim.worlds.a.climates: "d" is no world; a Climate is')
     (problem,) = why('a = { kind = "own:Named", sensors = { x = "room.temperature_c" } }')
