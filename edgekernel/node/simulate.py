@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from edgekernel.backends.backend import Backend
 from edgekernel.backends.sim import SimBackend
 from edgekernel.core.clock import Clock
+from edgekernel.core.errors import ConfigError, InvalidValueError
 from edgekernel.core.runtime import Runtime
 from edgekernel.hal.address import (
     BusAddress,
@@ -28,7 +29,7 @@ from edgekernel.node.worlds import make_worlds
 from edgekernel.sim.bench import Bench
 from edgekernel.sim.faults import Fault, FaultPlayer
 from edgekernel.sim.wiring import Socket, Wiring
-from edgekernel.sim.worlds.service import Worlds, WorldService
+from edgekernel.sim.worlds.service import World, Worlds, WorldService
 
 R = TypeVar("R", bound=Runtime)
 
@@ -57,10 +58,18 @@ def assemble_simulated(
     runtime.register(bench)
     bench.worlds = make_worlds(plan, bench)
     if bench.worlds:
-        runtime.register(WorldService(Worlds(bench.worlds)))
+        runtime.register(WorldService(_together(plan, bench.worlds)))
     if faults:
         runtime.register(FaultPlayer(bench, faults, seed))
     return runtime, bench
+
+
+def _together(plan: Plan, worlds: Mapping[str, World]) -> Worlds:
+    """Return the worlds of a plan as one."""
+    try:
+        return Worlds(worlds)
+    except InvalidValueError as error:
+        raise ConfigError(f"{plan.path.name}: sim: {error}") from None
 
 
 def plug_chips(plan: Plan, backend: SimBackend, clock: Clock) -> Bench:

@@ -143,8 +143,7 @@ class BitErrors(FaultKind):
 
     def _on_port(self, site: Site, port: SimPort) -> End:
         if self.count is not None:
-            port.corrupt(self.count)
-            return lambda: None
+            return port.corrupt(self.count)
         apply = partial(_set, port, "garbling")
         return site.overlay(("garbling", port.name), apply, True)
 
