@@ -16,6 +16,7 @@ import click
 from edgekernel.cli.console import Exit, fail, out, show
 from edgekernel.cli.ending import Ending
 from edgekernel.cli.live import EventLines, LiveView, View
+from edgekernel.cli.recording import as_it_is, open_recording
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.errors import BootError, ConfigError, EdgekernelError
@@ -82,7 +83,7 @@ def run(
         with ExitStack() as stack:
             embedded = _start_broker(plan, stack) if broker else None
             clock = SystemClock()
-            recording = _open_journal(plan, clock, journal, stack)
+            recording = open_recording(plan, clock, journal, stack)
             runtime = _make(plan, simulated, clock, recording)
             _connect(plan, runtime, embedded)
             wanted = _Wanted(simulated, live, as_json, seconds)
@@ -107,36 +108,11 @@ def _start_broker(plan: Plan, stack: ExitStack) -> EmbeddedBroker:
         raise ConfigError(str(error)) from error
 
 
-def _open_journal(
-    plan: Plan, clock: Clock, folder: Path | None, stack: ExitStack
-) -> Journal | None:
-    """Open the journal that is asked for, until the end of `stack`."""
-    if folder is None and plan.document.journal is None:
-        return None
-    from edgekernel.journal import open_journal
-
-    journal = open_journal(plan, clock, folder)
-    if journal is not None:
-        stack.callback(_close_journal, journal)
-    return journal
-
-
-def _close_journal(journal: Journal) -> None:
-    if not journal.close() or journal.problem():
-        click.echo(
-            f"the journal is not complete: {journal.problem() or 'the disk hangs'}", err=True
-        )
-
-
 def _make(plan: Plan, simulated: bool, clock: Clock, journal: Journal | None) -> SignalRuntime:
-    runtime = _assemble(plan, simulated, clock, journal.around if journal else _as_it_is)
+    runtime = _assemble(plan, simulated, clock, journal.around if journal else as_it_is)
     if journal is not None:
         journal.record(runtime, plan)
     return runtime
-
-
-def _as_it_is(backend: Backend) -> Backend:
-    return backend
 
 
 def _assemble(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from edgekernel.cli.console import Exit, err, fail, out, print_json
 from edgekernel.cli.ending import Ending
+from edgekernel.cli.recording import as_it_is, open_recording
 from edgekernel.cli.run import tree
 from edgekernel.core.errors import BootError, ConfigError
 from edgekernel.core.runtime import Runtime
@@ -21,6 +22,7 @@ from edgekernel.node.duration import LONGEST_S, parse_duration
 from edgekernel.node.plan import Plan, make_plan
 
 if TYPE_CHECKING:
+    from edgekernel.backends.backend import Backend
     from edgekernel.cli.simulate_view import Run
     from edgekernel.sim.clock import SimClock
     from edgekernel.sim.faults import Fault
@@ -57,6 +59,12 @@ class _Span(click.ParamType):  # type: ignore[type-arg]  # generic in newer vers
     help="Simulated seconds in a real one; without it as many as can be.",
 )
 @click.option("--report", type=click.Path(path_type=Path), help="Draw a timeline into an SVG file.")
+@click.option(
+    "--journal",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Record the run into the folder DIR.",
+    metavar="DIR",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as a JSON object.")
 def simulate(
     node: Path,
@@ -65,22 +73,27 @@ def simulate(
     plan_file: Path | None,
     rate: float | None,
     report: Path | None,
+    journal: Path | None,
     as_json: bool,
 ) -> None:
     """Run the node described by the file NODE through a simulated span of time, and sum it up.
 
     It runs on the simulated board, in the worlds of its [sim] table, in simulated time: a day takes
-    seconds, and each run with the same seed is the same. MQTT is left out: a broker lives in real
-    time. Exits with 1 if something critical happened: a critical service or a supervisor was given
-    up, turns were dropped, or the node stopped before its time or without safe outputs.
+    seconds, and each run with the same seed is the same, down to the bytes of its journal in a new
+    folder. Only --journal records; a [journal] table says what and how much is kept.
+
+    MQTT is left out: a broker lives in real time. Exits with 1 if something critical happened: a
+    critical service or a supervisor was given up, turns were dropped, or the node stopped before
+    its time or without safe outputs.
 
     \b
       edgekernel simulate node.toml --for 7d
       edgekernel simulate node.toml --faults plan.toml --report day.svg
+      edgekernel simulate node.toml --for 1h --seed 7 --journal run-7
     """
     try:
         plan = make_plan(node)
-        run = _simulate(plan, span_s, seed, plan_file, rate)
+        run = _simulate(plan, span_s, seed, plan_file, rate, journal)
     except ConfigError as error:
         fail(Exit.REFUSED, error.problems)
     except ImportError as error:  # an extra that is not installed says which
@@ -95,7 +108,12 @@ def simulate(
 
 
 def _simulate(
-    plan: Plan, span_s: float, seed: int | None, plan_file: Path | None, rate: float | None
+    plan: Plan,
+    span_s: float,
+    seed: int | None,
+    plan_file: Path | None,
+    rate: float | None,
+    folder: Path | None,
 ) -> Run:
     from edgekernel.cli.simulate_view import Run
     from edgekernel.node.fault_plan import load_faults
@@ -103,8 +121,16 @@ def _simulate(
     from edgekernel.sim.record import Recorder
 
     faults = () if plan_file is None else load_faults(plan_file)
-    with SimClock(seed=seed, rate=rate) as clock, closing(_CtrlC(clock)) as ctrl_c:
-        runtime = _assemble(plan, clock, faults, plan_file, seed or 0)
+    with (
+        SimClock(seed=seed, rate=rate) as clock,
+        closing(_CtrlC(clock)) as ctrl_c,
+        ExitStack() as stack,
+    ):
+        journal = open_recording(plan, clock, folder, stack) if folder else None
+        around = journal.around if journal else as_it_is
+        runtime = _assemble(plan, clock, faults, plan_file, seed or 0, around)
+        if journal:
+            journal.record(runtime, plan)
         recorder = Recorder(runtime, span_s)
         runtime.register(recorder)
         ending = Ending(runtime)
@@ -117,12 +143,17 @@ def _simulate(
 
 
 def _assemble(
-    plan: Plan, clock: SimClock, faults: Sequence[Fault], plan_file: Path | None, seed: int
+    plan: Plan,
+    clock: SimClock,
+    faults: Sequence[Fault],
+    plan_file: Path | None,
+    seed: int,
+    around: Callable[[Backend], Backend],
 ) -> Runtime:
     from edgekernel.node.simulate import assemble_simulated
 
     try:
-        return assemble_simulated(plan, clock, Runtime, faults=faults, seed=seed)[0]
+        return assemble_simulated(plan, clock, Runtime, around=around, faults=faults, seed=seed)[0]
     except ConfigError as error:
         file = "" if plan_file is None else f"{plan_file.name}: "
         problems = (file + p if p.startswith("fault.") else p for p in error.problems)
