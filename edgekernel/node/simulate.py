@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from edgekernel.backends.backend import Backend
-from edgekernel.backends.sim import SimBackend
+from edgekernel.backends.sim import SimBackend, SimDisk
 from edgekernel.core.clock import Clock
 from edgekernel.core.runtime import Runtime
 from edgekernel.hal.address import (
@@ -41,19 +41,21 @@ def assemble_simulated(
     around: Callable[[Backend], Backend] = lambda backend: backend,
     faults: Sequence[Fault] = (),
     seed: int = 0,
+    disk: SimDisk | None = None,
 ) -> tuple[R, Bench]:
     """Make a runtime whose drivers meet simulated chips, lines and ports; nothing starts.
 
     The bench is one of its parts (the component `sim`), and so are the worlds, if `[sim]` names
     some. It runs on `board`, or on a board of its own; `around` may return another backend around
     that, for the drivers. `faults` are played by the component `faults`, with `seed` for what
-    chance decides. Raises what `assemble` raises, and ConfigError if a world cannot be made or a
-    fault cannot be.
+    chance decides. With a `disk` it remembers there what the node file says. Raises what `assemble`
+    raises, and ConfigError if a world cannot be made or a fault cannot be.
     """
     backend = SimBackend(clock) if board is None else board
-    runtime = assemble(plan, around(backend), clock, kind)
+    runtime = assemble(plan, around(backend), clock, kind, remember=disk is not None, disk=disk)
     bench = plug_chips(plan, backend, clock)
     runtime.register(bench)
+    bench.disk = disk
     bench.worlds = make_worlds(plan, bench)
     if bench.worlds:
         runtime.register(WorldService(Worlds(bench.worlds)))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from edgekernel.backends.sim import SimBackend
+from edgekernel.backends.sim import SimBackend, SimDisk
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, EventLike, ThreadLike
 from edgekernel.core.context import Context
@@ -39,6 +39,8 @@ class Bench(Process):
         self._schedule = Schedule(backend.clock, "sim:schedule", self._failed)
         self.worlds: dict[str, Any] = {}
         """The worlds around the node, by the names that the node file gives them."""
+        self.disk: SimDisk | None = None
+        """What the node writes to; None if that is no part of the simulation."""
 
     def start(self, ctx: Context) -> None:
         """Begin to make the calls of `later`."""

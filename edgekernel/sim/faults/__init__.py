@@ -2,6 +2,7 @@
 
 from edgekernel.sim.faults.bus import BitErrors, Hang, Nack, Slow, Stuck
 from edgekernel.sim.faults.clocks import ClockDrift, ClockStep
+from edgekernel.sim.faults.disk import DiskFull, DiskSlow
 from edgekernel.sim.faults.fault import Fault, FaultKind
 from edgekernel.sim.faults.lines import Bounce, LostEdges, StuckLine, Welded
 from edgekernel.sim.faults.messages import FaultBegan, FaultEnded
@@ -18,6 +19,8 @@ __all__ = [
     "Bounce",
     "ClockDrift",
     "ClockStep",
+    "DiskFull",
+    "DiskSlow",
     "Drift",
     "Fault",
     "FaultBegan",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Gt, Le
 
 from edgekernel.sim.faults.fault import FaultKind
 from edgekernel.sim.faults.site import Site
@@ -27,10 +27,6 @@ class _Elsewhere(FaultKind):
 
 class _WithBroker(_Elsewhere):
     needs = "an MQTT broker that takes part in it, and there is none"
-
-
-class _WithDisk(_Elsewhere):
-    needs = "a store that takes part in it, and there is none"
 
 
 class _WithAgent(_Elsewhere):
@@ -68,22 +64,6 @@ class BrokerLate(_WithBroker):
     word = "broker_late"
     durations = ("by",)
     by: Annotated[float, Gt(0)] = 5.0
-
-
-@dataclass(frozen=True)
-class DiskFull(_WithDisk):
-    """Writes fail for want of space."""
-
-    word = "disk_full"
-
-
-@dataclass(frozen=True)
-class DiskSlow(_WithDisk):
-    """Each commit takes `takes` seconds more, as on a worn card."""
-
-    word = "disk_slow"
-    durations = ("takes",)
-    takes: Annotated[float, Ge(0)] = 1.0
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from edgekernel.core.errors import UnknownTargetError, nearest
 from edgekernel.sim.faults.bus import BitErrors, Hang, Nack, Slow, Stuck
 from edgekernel.sim.faults.clocks import ClockDrift, ClockStep
+from edgekernel.sim.faults.disk import DiskFull, DiskSlow
 from edgekernel.sim.faults.elsewhere import (
     AgentKilled,
     BrokerAway,
     BrokerDuplicates,
     BrokerHalfOpen,
     BrokerLate,
-    DiskFull,
-    DiskSlow,
     PowerCut,
 )
 from edgekernel.sim.faults.fault import FaultKind
