@@ -30,7 +30,7 @@ def open_recording(
 
     journal = open_journal(plan, clock, folder)
     if journal is not None:
-        stack.callback(_close, journal)
+        stack.callback(close_recording, journal)
     return journal
 
 
@@ -39,7 +39,8 @@ def as_it_is(backend: Backend) -> Backend:
     return backend
 
 
-def _close(journal: Journal) -> None:
+def close_recording(journal: Journal) -> None:
+    """End a journal, and tell on stderr what keeps it from being complete."""
     if not journal.close() or journal.problem():
         click.echo(
             f"the journal is not complete: {journal.problem() or 'the disk hangs'}", err=True

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,20 +13,15 @@ import click
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from edgekernel.cli.console import Exit, err, fail, out, print_json
-from edgekernel.cli.ending import Ending
-from edgekernel.cli.recording import as_it_is, open_recording
 from edgekernel.cli.run import tree
 from edgekernel.core.errors import BootError, ConfigError
-from edgekernel.core.runtime import Runtime
 from edgekernel.node.duration import LONGEST_S, parse_duration
 from edgekernel.node.plan import Plan, make_plan
 
 if TYPE_CHECKING:
-    from edgekernel.backends.backend import Backend
     from edgekernel.cli.simulate_view import Run
+    from edgekernel.cli.simulated_run import SimulatedRun
     from edgekernel.sim.clock import SimClock
-    from edgekernel.sim.faults import Fault
-    from edgekernel.sim.record import Recorder
 
 _PARTS = 400
 """After how many parts of the run the progress is shown anew, and its end is looked for."""
@@ -115,65 +110,50 @@ def _simulate(
     rate: float | None,
     folder: Path | None,
 ) -> Run:
+    from edgekernel.backends.sim import SimDisk
     from edgekernel.cli.simulate_view import Run
+    from edgekernel.cli.simulated_run import SimulatedRun
     from edgekernel.node.fault_plan import load_faults
     from edgekernel.sim.clock import SimClock
-    from edgekernel.sim.record import Recorder
 
     faults = () if plan_file is None else load_faults(plan_file)
     with (
         SimClock(seed=seed, rate=rate) as clock,
         closing(_CtrlC(clock)) as ctrl_c,
-        ExitStack() as stack,
+        closing(SimDisk(clock)) as disk,
     ):
-        journal = open_recording(plan, clock, folder, stack) if folder else None
-        around = journal.around if journal else as_it_is
-        runtime = _assemble(plan, clock, faults, plan_file, seed or 0, around)
-        if journal:
-            journal.record(runtime, plan)
-        recorder = Recorder(runtime, span_s)
-        runtime.register(recorder)
-        ending = Ending(runtime)
+        with _naming(plan_file):
+            simulated = SimulatedRun(plan, clock, faults, seed or 0, disk, folder, span_s)
         begun_s = time.monotonic()
-        with _progress(plan.name, span_s) as progress, runtime:
-            stopped = _advance(clock, ctrl_c, runtime, recorder, progress)
-            services = runtime.status()["services"]
+        with _progress(plan.name, span_s) as progress, simulated:
+            stopped = _advance(clock, ctrl_c, simulated, progress)
         wall_s = time.monotonic() - begun_s
-        return Run.of(plan, recorder, ending, services, stopped, seed, wall_s)
+        return Run.of(plan, simulated, stopped, seed, wall_s)
 
 
-def _assemble(
-    plan: Plan,
-    clock: SimClock,
-    faults: Sequence[Fault],
-    plan_file: Path | None,
-    seed: int,
-    around: Callable[[Backend], Backend],
-) -> Runtime:
-    from edgekernel.node.simulate import assemble_simulated
-
+@contextmanager
+def _naming(plan_file: Path | None) -> Iterator[None]:
+    """Put the name of the fault plan before what is wrong with it."""
     try:
-        return assemble_simulated(plan, clock, Runtime, around=around, faults=faults, seed=seed)[0]
+        yield
     except ConfigError as error:
         file = "" if plan_file is None else f"{plan_file.name}: "
         problems = (file + p if p.startswith("fault.") else p for p in error.problems)
         raise ConfigError(*problems) from error
 
 
-def _advance(
-    clock: SimClock, ctrl_c: _CtrlC, runtime: Runtime, recorder: Recorder, progress: Progress
-) -> str:
+def _advance(clock: SimClock, ctrl_c: _CtrlC, simulated: SimulatedRun, progress: Progress) -> str:
     """Let the span pass; return why it ended before, or nothing."""
-    task = progress.task_ids[0]
-    part_s = recorder.span_s / _PARTS
-    end_s = clock.monotonic() - recorder.now_s + recorder.span_s
-    while not ctrl_c.seen and not runtime.phase.ending and clock.monotonic() < end_s:
+    task, node, recorder = progress.task_ids[0], simulated.node, simulated.recorder
+    part_s = simulated.span_s / _PARTS
+    end_s = clock.monotonic() - recorder.now_s + simulated.span_s
+    while not ctrl_c.seen and not node.ending and clock.monotonic() < end_s:
         with ctrl_c.ending_waits():
             clock.advance(min(part_s, end_s - clock.monotonic()))
         progress.update(task, completed=recorder.now_s)
     if ctrl_c.seen:
         return f"interrupted after {recorder.now_s:g} s"
-    return f"stopped by itself after {recorder.now_s:g} s" if runtime.phase.ending else ""
+    return f"stopped by itself after {recorder.now_s:g} s" if node.ending else ""
 
 
 class _CtrlC:

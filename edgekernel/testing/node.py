@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from edgekernel.core.runtime import Runtime
 from edgekernel.testing.events import Events
 
 if TYPE_CHECKING:
-    from edgekernel.backends.sim import SimBackend
     from edgekernel.node import Plan
-    from edgekernel.sim import Bench
+    from edgekernel.node.simulated_node import SimulatedNode
+    from edgekernel.sim.faults import Fault
     from edgekernel.testing.simulation import Simulation
+
+Faults = Sequence["Fault"] | str | Path
+"""A fault plan, or the file of one."""
 
 SetUp = Callable[[Runtime], object]
 """Registers parts, as the `setup` of an application does."""
@@ -28,11 +32,34 @@ class Node:
     chips, lines, the level that a meter shows.
     """
 
-    def __init__(self, runtime: Runtime, bench: Bench, board: SimBackend, events: Events) -> None:
-        self.runtime = runtime
-        self.bench = bench
-        self.board = board
+    def __init__(self, simulated: SimulatedNode[Runtime], events: Events) -> None:
+        self.simulated = simulated
+        """The agent and what stays when it dies."""
+        self.bench = simulated.bench
+        self.board = simulated.board
         self.events = events
+
+    @property
+    def runtime(self) -> Runtime:
+        """That of the agent that runs, or of the last one."""
+        return self.simulated.runtime
+
+    @property
+    def alive(self) -> bool:
+        """Whether the agent runs."""
+        return self.simulated.alive
+
+    def kill(self) -> None:
+        """End the agent as `kill -9` does: lines, chips, worlds and files stay as they are."""
+        self.simulated.kill()
+
+    def cut_power(self) -> None:
+        """Take the power away: outputs do nothing, chips forget, what is not synced is lost."""
+        self.simulated.cut_power(Random(0))
+
+    def start_again(self) -> None:
+        """Bring the power back and start the agent; it boots while time passes."""
+        self.simulated.start_again()
 
     @property
     def name(self) -> str:
@@ -76,26 +103,47 @@ class Node:
 
 
 def start_node(
-    simulation: Simulation, source: str | Path, folder: Path, setup: SetUp | None = None
+    simulation: Simulation,
+    source: str | Path,
+    folder: Path,
+    setup: SetUp | None = None,
+    faults: Faults = (),
 ) -> Node:
     """Boot a node from a file or from the text of one.
 
     A path is looked up in `folder`, then in the current folder; beside a text, `folder` is where
-    the application is found. `setup` registers more parts. The first node is on the simulation's
-    board, every other on its own. Raises what is wrong with the file: ConfigError, BootError.
+    the application is found. `setup` registers more parts, in each runtime of the node. `faults`
+    are played: a list of them, or the file of a plan, looked up as a node file is. The first node
+    is on the simulation's board, every other on its own. Raises what is wrong with the files:
+    ConfigError, BootError.
     """
-    from edgekernel.node.simulate import assemble_simulated
+    from edgekernel.node.simulated_node import SimulatedNode
 
     board = simulation.make_board() if simulation.nodes else simulation.board
     plan = _plan(source, folder)
-    runtime, bench = assemble_simulated(plan, simulation.clock, Runtime, board)
-    if setup is not None:
-        setup(runtime)
-    node = Node(runtime, bench, board, Events(simulation.clock))
-    node.events.listen_to(runtime)
-    simulation.boot(runtime)
-    simulation.nodes.append(node)
+    events = Events(simulation.clock)
+
+    def prepare(runtime: Runtime) -> None:
+        if setup is not None:
+            setup(runtime)
+        events.listen_to(runtime)
+        simulation.events.listen_to(runtime)
+
+    simulated = SimulatedNode(
+        plan, simulation.clock, Runtime, board,
+        faults=_faults(faults, folder), seed=simulation.seed or 0, prepare=prepare,
+    )  # fmt: skip
+    node = Node(simulated, events)
+    simulation.start(node)
     return node
+
+
+def _faults(faults: Faults, folder: Path) -> Sequence[Fault]:
+    if not isinstance(faults, str | Path):
+        return faults
+    from edgekernel.node.fault_plan import load_faults
+
+    return load_faults(_found(faults, folder, "fault plan"))
 
 
 def _plan(source: str | Path, folder: Path) -> Plan:
@@ -109,12 +157,16 @@ def _plan(source: str | Path, folder: Path) -> Plan:
 
         path = folder / "node.toml"
         return plan_document(parse_document(tomllib.loads(source), path.name), path)
+    return make_plan(_found(source, folder, "node file"))
+
+
+def _found(source: str | Path, folder: Path, what: str) -> Path:
     places = [folder / source, Path(source)]
     for path in places:
         if path.is_file():
-            return make_plan(path)
+            return path
     looked = " or ".join(dict.fromkeys(str(path.parent.resolve()) for path in places))
-    raise FileNotFoundError(f"no node file {Path(source).name!r} in {looked}")
+    raise FileNotFoundError(f"no {what} {Path(source).name!r} in {looked}")
 
 
 @contextmanager

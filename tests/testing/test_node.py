@@ -10,6 +10,7 @@ import pytest
 from edgekernel import ConfigError, Runtime
 from edgekernel.core.errors import UnknownTargetError
 from edgekernel.core.phase import Phase
+from edgekernel.sim.faults import Fault, Nack
 from edgekernel.testing import Node, Simulation, assert_reading
 from edgekernel.testing.node import applications_forgotten, start_node
 from tests.testing.conftest import SHED, Oven
@@ -136,3 +137,61 @@ def test_a_command_is_refused_as_anywhere(shed: Node) -> None:
     """What the runtime refuses is raised in the test."""
     with pytest.raises(UnknownTargetError):
         shed.invoke("greeter.greet")
+
+
+PLAN = """
+[[fault]]
+at = "30s"
+kind = "agent_killed"
+for = "10s"
+
+[[fault]]
+at = "20s"
+device = "room"
+kind = "nack"
+for = "60s"
+"""
+
+
+def test_a_fault_plan_is_played(simulation: Simulation, tmp_path: Path) -> None:
+    """A plan is a file beside the test or a list; its faults come in the time of the node."""
+    (tmp_path / "plan.toml").write_text(PLAN)
+    node = start_node(simulation, SHED, tmp_path, faults="plan.toml")
+    simulation.run(35)
+    assert not node.alive
+    assert [each.kind for each in node.events.of("fault.began")] == ["nack", "agent_killed"]
+    with pytest.raises(FileNotFoundError, match=r"no fault plan 'plam\.toml' in"):
+        start_node(simulation, SHED, tmp_path, faults="plam.toml")
+    with pytest.raises(ConfigError, match=r"fault\.0\.device: no device 'rom' in this node"):
+        start_node(simulation, SHED, tmp_path, faults=[Fault(Nack(), device="rom")])
+
+
+def test_an_agent_that_is_killed_comes_back() -> None:
+    """After a kill the names of the node mean the new agent; its events are all together, and
+    nothing of the first agent is left behind."""
+    simulation = Simulation()
+    node = start_node(simulation, SHED, Path(), lambda runtime: runtime.register(Oven("oven")))
+    node.fan.power.set(True)
+    node.kill()
+    assert not node.alive
+    assert node.is_on("fan")
+    first = node.fan
+    node.start_again()
+    simulation.run(1)
+    assert node.alive
+    assert node.fan is not first
+    assert not node.is_on("fan")
+    assert len(node.events.of("runtime.booted")) == len(simulation.events.of("runtime.booted")) == 2
+    assert node.oven.attached
+    node.cut_power()
+    simulation.run(1)
+    assert simulation.close() == []
+
+
+def test_a_simulation_that_ends_without_its_agent() -> None:
+    """A node that is dead at the end of the test is no failure, and leaves nothing."""
+    simulation = Simulation()
+    node = start_node(simulation, SHED, Path())
+    node.cut_power()
+    simulation.run(100)
+    assert simulation.close() == []

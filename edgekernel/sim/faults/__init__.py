@@ -1,5 +1,6 @@
 """Fault plans: what goes wrong with a simulated node, and when."""
 
+from edgekernel.sim.faults.agent import AgentKilled, PowerCut
 from edgekernel.sim.faults.bus import BitErrors, Hang, Nack, Slow, Stuck
 from edgekernel.sim.faults.clocks import ClockDrift, ClockStep
 from edgekernel.sim.faults.disk import DiskFull, DiskSlow
@@ -15,6 +16,7 @@ from edgekernel.sim.faults.vocabulary import KINDS, kind_of, possible_as_drill
 
 __all__ = [
     "KINDS",
+    "AgentKilled",
     "BitErrors",
     "Bounce",
     "ClockDrift",
@@ -35,6 +37,7 @@ __all__ = [
     "Nack",
     "Noise",
     "Offset",
+    "PowerCut",
     "Set",
     "Site",
     "Slow",

@@ -1,4 +1,4 @@
-"""Faults of what is around a node beyond its board: the agent itself, the broker, the disk.
+"""Faults of what is around a node beyond its board: the broker.
 
 They are words of a plan, so that one plan can hold all that shall go wrong. Who plays them brings
 the run they are possible in; where nobody does they are refused when the plan is loaded.
@@ -27,10 +27,6 @@ class _Elsewhere(FaultKind):
 
 class _WithBroker(_Elsewhere):
     needs = "an MQTT broker that takes part in it, and there is none"
-
-
-class _WithAgent(_Elsewhere):
-    needs = "the agent to be a process of its own; here it is part of the simulation"
 
 
 @dataclass(frozen=True)
@@ -64,19 +60,3 @@ class BrokerLate(_WithBroker):
     word = "broker_late"
     durations = ("by",)
     by: Annotated[float, Gt(0)] = 5.0
-
-
-@dataclass(frozen=True)
-class AgentKilled(_WithAgent):
-    """The agent is killed without a chance to do anything (SIGKILL), and started again."""
-
-    word = "agent_killed"
-    lasting = False
-    drill = True
-
-
-@dataclass(frozen=True)
-class PowerCut(_WithAgent):
-    """Everything is without power: the agent, its disk with what was not synced, the chips."""
-
-    word = "power_cut"

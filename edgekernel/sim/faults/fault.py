@@ -28,6 +28,8 @@ class FaultKind:
     """Whether it goes on until it is healed."""
     drill: ClassVar[bool] = False
     """Whether it can be done to a real node on a bench, where nothing is simulated."""
+    ends_agent: ClassVar[bool] = False
+    """Whether the agent is gone with its beginning, and has to be told before."""
     durations: ClassVar[tuple[str, ...]] = ()
     """The settings that a plan may write as "20ms"."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from random import Random
 from typing import Any
@@ -33,7 +33,10 @@ class FaultPlayer(Process):
     def __init__(self, bench: Bench, faults: Sequence[Fault], seed: int = 0) -> None:
         """Look at every fault. Raises ConfigError that names each one that cannot be."""
         self.faults = tuple(faults)
+        self.told: list[Callable[[FaultBegan | FaultEnded], object]] = []
+        """Who outside of the agent hears of each beginning and end, while it is dead too."""
         self._bench = bench
+        self._playing = False
         self._seed = seed
         self._schedule = Schedule(bench.clock, "sim:faults", self._failed)
         self._overlays: dict[tuple[str, ...], Overlay[Any]] = {}
@@ -44,7 +47,10 @@ class FaultPlayer(Process):
         self._sites = [self._site(each) for each in faults]
 
     def start(self, ctx: Context) -> None:
-        """Let the time of the plan begin."""
+        """Let the time of the plan begin; an agent that was started again finds it under way."""
+        if self._playing:
+            return
+        self._playing = True
         self._begun_ns = ctx.clock.monotonic_ns()
         self._random = [Random(f"{self._seed}:{index}") for index in range(len(self.faults))]
         for index, fault in enumerate(self.faults):
@@ -52,8 +58,15 @@ class FaultPlayer(Process):
         self._schedule.start()
 
     def stop(self, ctx: Context) -> None:
-        """Heal what is not healed yet, what began last first."""
+        """Heal what is not healed yet, what began last first; but an agent that can be started
+        again finds it as it is."""
+        if self._bench.agent is None:
+            self.end()
+
+    def end(self) -> None:
+        """Heal all, now and for good."""
         self._schedule.stop()
+        self._playing = False
         for index in reversed(list(self._running)):
             while self._running.get(index):
                 self._end(index, self._running[index][-1])
@@ -91,9 +104,13 @@ class FaultPlayer(Process):
         random = self._random[index]
         if fault.probability < 1 and random.random() >= fault.probability:
             return
-        end = fault.what.begin(self._sites[index], random)
-        kind, target = fault.what, fault.target
-        self.ctx.emit(FaultBegan(str(index), kind.word, target, kind.settings()))
+        kind = fault.what
+        began = FaultBegan(str(index), kind.word, fault.target, kind.settings())
+        if kind.ends_agent:
+            self._tell(began)
+        end = kind.begin(self._sites[index], random)
+        if not kind.ends_agent:
+            self._tell(began)
         if kind.lasting:
             self._running.setdefault(index, []).append(end)
             if fault.for_s is not None:
@@ -106,7 +123,15 @@ class FaultPlayer(Process):
             del self._running[index]
         end()
         fault = self.faults[index]
-        self.ctx.emit(FaultEnded(str(index), fault.what.word, fault.target))
+        self._tell(FaultEnded(str(index), fault.what.word, fault.target))
+
+    def _tell(self, told: FaultBegan | FaultEnded) -> None:
+        for hear in self.told:
+            hear(told)
+        if self._bench.agent_alive:
+            self.ctx.emit(told)
 
     def _failed(self, error: BaseException) -> None:
+        if not self._bench.agent_alive:
+            raise error
         self.ctx.emit(message.BackgroundError("faults: a fault of the plan", *describe(error)))

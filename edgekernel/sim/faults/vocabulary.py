@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from edgekernel.core.errors import UnknownTargetError, nearest
+from edgekernel.sim.faults.agent import AgentKilled, PowerCut
 from edgekernel.sim.faults.bus import BitErrors, Hang, Nack, Slow, Stuck
 from edgekernel.sim.faults.clocks import ClockDrift, ClockStep
 from edgekernel.sim.faults.disk import DiskFull, DiskSlow
 from edgekernel.sim.faults.elsewhere import (
-    AgentKilled,
     BrokerAway,
     BrokerDuplicates,
     BrokerHalfOpen,
     BrokerLate,
-    PowerCut,
 )
 from edgekernel.sim.faults.fault import FaultKind
 from edgekernel.sim.faults.lines import Bounce, LostEdges, StuckLine, Welded

@@ -48,20 +48,30 @@ class WorldService(Service):
 
     name = "world"
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, at_s: float | None = None) -> None:
+        """Step a world, from a monotonic time on if another service has stepped it to there."""
         self._world = world
         self.interval = _step_s(world)
-        self._last_s = 0.0
+        self.at_s = at_s
+        """Up to which time the world has been stepped; None before the start."""
 
     def start(self, ctx: Context) -> None:
-        """Begin at the present."""
-        self._last_s = ctx.clock.monotonic()
+        """Begin at the present, unless it goes on from before."""
+        if self.at_s is None:
+            self.at_s = ctx.clock.monotonic()
+
+    def stop(self, ctx: Context) -> None:
+        """Let no time pass until the next start."""
+        self.at_s = None
 
     def tick(self, ctx: Context) -> None:
         """Let the time since the last tick pass in the world."""
-        now = ctx.clock.monotonic()
-        self._world.step(now - self._last_s)
-        self._last_s = now
+        self.step_to(ctx.clock.monotonic())
+
+    def step_to(self, now_s: float) -> None:
+        """Let time pass in the world up to a monotonic time."""
+        self._world.step(now_s - (now_s if self.at_s is None else self.at_s))
+        self.at_s = now_s
 
 
 def _step_s(world: World) -> float:
