@@ -13,6 +13,7 @@ import click
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from edgekernel.cli.console import Exit, err, fail, out, print_json
+from edgekernel.cli.fault_plan_file import naming
 from edgekernel.cli.run import tree
 from edgekernel.core.errors import BootError, ConfigError
 from edgekernel.node.duration import LONGEST_S, parse_duration
@@ -122,24 +123,13 @@ def _simulate(
         closing(_CtrlC(clock)) as ctrl_c,
         closing(SimDisk(clock)) as disk,
     ):
-        with _naming(plan_file):
+        with naming(plan_file):
             simulated = SimulatedRun(plan, clock, faults, seed or 0, disk, folder, span_s)
         begun_s = time.monotonic()
         with _progress(plan.name, span_s) as progress, simulated:
             stopped = _advance(clock, ctrl_c, simulated, progress)
         wall_s = time.monotonic() - begun_s
         return Run.of(plan, simulated, stopped, seed, wall_s)
-
-
-@contextmanager
-def _naming(plan_file: Path | None) -> Iterator[None]:
-    """Put the name of the fault plan before what is wrong with it."""
-    try:
-        yield
-    except ConfigError as error:
-        file = "" if plan_file is None else f"{plan_file.name}: "
-        problems = (file + p if p.startswith("fault.") else p for p in error.problems)
-        raise ConfigError(*problems) from error
 
 
 def _advance(clock: SimClock, ctrl_c: _CtrlC, simulated: SimulatedRun, progress: Progress) -> str:

@@ -28,7 +28,7 @@ from edgekernel.node.planned import PlannedDevice
 from edgekernel.node.worlds import make_worlds
 from edgekernel.sim.agent import Agent
 from edgekernel.sim.bench import Bench
-from edgekernel.sim.faults import Fault, FaultPlayer
+from edgekernel.sim.faults import AroundBench, Fault, FaultPlayer
 from edgekernel.sim.wiring import Socket, Wiring
 from edgekernel.sim.worlds.service import Worlds, WorldService
 
@@ -109,7 +109,7 @@ def make_outside(
     bench = plug_chips(plan, backend, backend.clock)
     bench.disk, bench.agent = disk, agent
     bench.worlds = make_worlds(plan, bench)
-    player = FaultPlayer(bench, faults, seed) if faults else None
+    player = FaultPlayer(AroundBench(bench), faults, seed) if faults else None
     return Outside(bench, Worlds(bench.worlds), player)
 
 

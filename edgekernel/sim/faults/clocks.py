@@ -37,7 +37,6 @@ class ClockStep(_OnClock):
 
     word = "clock_step"
     lasting = False
-    drill = True
     durations = ("by",)
     by: float
 

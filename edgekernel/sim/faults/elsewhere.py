@@ -34,7 +34,6 @@ class BrokerAway(_WithBroker):
     """The broker is gone: connections end, and new ones are refused."""
 
     word = "broker_away"
-    drill = True
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,6 @@ class BrokerHalfOpen(_WithBroker):
     """The link is half open: nothing comes through, and nobody says that it is closed."""
 
     word = "broker_half_open"
-    drill = True
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from edgekernel.core import message
-from edgekernel.core.clock import NANOSECONDS
+from edgekernel.core.clock import NANOSECONDS, Clock
 from edgekernel.core.context import Context
 from edgekernel.core.errors import ConfigError, UnknownTargetError, describe
 from edgekernel.core.process import Process
@@ -17,6 +17,75 @@ from edgekernel.sim.faults.fault import End, Fault
 from edgekernel.sim.faults.messages import FaultBegan, FaultEnded
 from edgekernel.sim.faults.site import Overlay, Site, find_site
 from edgekernel.sim.schedule import Schedule
+
+
+class Stage(Protocol):
+    """Where a plan is played: around a simulated node, or between a real one and its board."""
+
+    @property
+    def clock(self) -> Clock:
+        """On which the plan is played."""
+        ...
+
+    @property
+    def depends(self) -> tuple[str, ...]:
+        """The parts that are to be there before it begins."""
+        ...
+
+    @property
+    def agent_alive(self) -> bool:
+        """Whether there is somebody to tell something."""
+        ...
+
+    @property
+    def outlives_agent(self) -> bool:
+        """Whether it is still there when the agent has ended."""
+        ...
+
+    def problem(self, fault: Fault) -> str:
+        """Say why a fault cannot be; empty if it can. Raises UnknownTargetError for its target."""
+        ...
+
+    def begin(self, fault: Fault, random: Random) -> End:
+        """Let a fault begin; return what heals it. Chance comes from `random` only."""
+        ...
+
+
+class AroundBench:
+    """The Stage around a simulated node."""
+
+    depends = ("sim",)
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._overlays: dict[tuple[str, ...], Overlay[Any]] = {}
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the simulation."""
+        return self._bench.clock
+
+    @property
+    def agent_alive(self) -> bool:
+        """Whether the simulated agent runs."""
+        return self._bench.agent_alive
+
+    @property
+    def outlives_agent(self) -> bool:
+        """Whether the agent can end and be started again."""
+        return self._bench.agent is not None
+
+    def problem(self, fault: Fault) -> str:
+        """Say why a fault cannot be."""
+        return fault.what.misfit(self._site(fault))
+
+    def begin(self, fault: Fault, random: Random) -> End:
+        """Let a fault begin."""
+        return fault.what.begin(self._site(fault), random)
+
+    def _site(self, fault: Fault) -> Site:
+        sort, name = next(iter(fault.targets.items()), ("", ""))
+        return find_site(self._bench, sort, name, self._overlays)
 
 
 class FaultPlayer(Process):
@@ -28,23 +97,21 @@ class FaultPlayer(Process):
     """
 
     name = "faults"
-    depends = ("sim",)
 
-    def __init__(self, bench: Bench, faults: Sequence[Fault], seed: int = 0) -> None:
+    def __init__(self, stage: Stage, faults: Sequence[Fault], seed: int = 0) -> None:
         """Look at every fault. Raises ConfigError that names each one that cannot be."""
+        self.depends = stage.depends
         self.faults = tuple(faults)
         self.told: list[Callable[[FaultBegan | FaultEnded], object]] = []
         """Who outside of the agent hears of each beginning and end, while it is dead too."""
-        self._bench = bench
+        self._stage = stage
         self._playing = False
         self._seed = seed
-        self._schedule = Schedule(bench.clock, "sim:faults", self._failed)
-        self._overlays: dict[tuple[str, ...], Overlay[Any]] = {}
+        self._schedule = Schedule(stage.clock, "sim:faults", self._failed)
         self._running: dict[int, list[End]] = {}
         problems = [f"fault.{i}.{p}" for i, each in enumerate(faults) for p in self._problems(each)]
         if problems:
             raise ConfigError(*problems)
-        self._sites = [self._site(each) for each in faults]
 
     def start(self, ctx: Context) -> None:
         """Let the time of the plan begin; an agent that was started again finds it under way."""
@@ -60,7 +127,7 @@ class FaultPlayer(Process):
     def stop(self, ctx: Context) -> None:
         """Heal what is not healed yet, what began last first; but an agent that can be started
         again finds it as it is."""
-        if self._bench.agent is None:
+        if not self._stage.outlives_agent:
             self.end()
 
     def end(self) -> None:
@@ -82,16 +149,12 @@ class FaultPlayer(Process):
         if mistakes:
             return
         try:
-            misfit = fault.what.misfit(self._site(fault))
+            misfit = self._stage.problem(fault)
         except UnknownTargetError as error:
             yield f"{next(iter(fault.targets))}: {error}"
             return
         if misfit:
             yield f"kind: {fault.what.word}: {misfit}"
-
-    def _site(self, fault: Fault) -> Site:
-        sort, name = next(iter(fault.targets.items()), ("", ""))
-        return find_site(self._bench, sort, name, self._overlays)
 
     def _plan(self, index: int, number: int, due_ns: int) -> None:
         """Let a fault begin for the `number`-th time, counted from the start of the plan."""
@@ -108,7 +171,7 @@ class FaultPlayer(Process):
         began = FaultBegan(str(index), kind.word, fault.target, kind.settings())
         if kind.ends_agent:
             self._tell(began)
-        end = kind.begin(self._sites[index], random)
+        end = self._stage.begin(fault, random)
         if not kind.ends_agent:
             self._tell(began)
         if kind.lasting:
@@ -128,10 +191,10 @@ class FaultPlayer(Process):
     def _tell(self, told: FaultBegan | FaultEnded) -> None:
         for hear in self.told:
             hear(told)
-        if self._bench.agent_alive:
+        if self._stage.agent_alive:
             self.ctx.emit(told)
 
     def _failed(self, error: BaseException) -> None:
-        if not self._bench.agent_alive:
+        if not self._stage.agent_alive:
             raise error
         self.ctx.emit(message.BackgroundError("faults: a fault of the plan", *describe(error)))

@@ -64,8 +64,3 @@ def kind_of(word: str, target: str) -> type[FaultKind]:
         raise UnknownTargetError(f"no kind of fault {word!r}{nearest(word, words)}")
     fitting = [kind for kind in found if target in kind.on]
     return (fitting or found)[0]
-
-
-def possible_as_drill() -> tuple[type[FaultKind], ...]:
-    """Return the kinds that can be done to a real node, where nothing is simulated."""
-    return tuple(kind for kind in KINDS if kind.drill)

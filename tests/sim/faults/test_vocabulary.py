@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgekernel.core.errors import UnknownTargetError
-from edgekernel.sim.faults import KINDS, StuckLine, kind_of, possible_as_drill
+from edgekernel.sim.faults import KINDS, StuckLine, kind_of
 from edgekernel.sim.faults.bus import Stuck
 from edgekernel.sim.faults.fault import TARGETS
 
@@ -24,9 +24,3 @@ def test_meaning_goes_by_the_target() -> None:
     assert kind_of("stuck", "line") is kind_of("stuck", "device") is StuckLine
     with pytest.raises(UnknownTargetError, match="no kind of fault 'nak'; did you mean 'nack'"):
         kind_of("nak", "device")
-
-
-def test_drills() -> None:
-    """Marked as drills are those that can be done to a node that is not simulated."""
-    words = {kind.word for kind in possible_as_drill()}
-    assert words == {"agent_killed", "broker_away", "broker_half_open", "clock_step"}
