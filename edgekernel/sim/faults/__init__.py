@@ -7,11 +7,12 @@ from edgekernel.sim.faults.disk import DiskFull, DiskSlow
 from edgekernel.sim.faults.fault import Fault, FaultKind
 from edgekernel.sim.faults.lines import Bounce, LostEdges, StuckLine, Welded
 from edgekernel.sim.faults.messages import FaultBegan, FaultEnded
-from edgekernel.sim.faults.player import AroundBench, FaultPlayer, Stage
+from edgekernel.sim.faults.player import FaultPlayer
 from edgekernel.sim.faults.plugs import Unplug
 from edgekernel.sim.faults.quantities import Drift, Frozen, Noise, Offset, Set, Spike
 from edgekernel.sim.faults.serial import Garbage, LostBytes
 from edgekernel.sim.faults.site import Site
+from edgekernel.sim.faults.stage import AroundBench, Stage
 from edgekernel.sim.faults.vocabulary import KINDS, kind_of
 
 __all__ = [
