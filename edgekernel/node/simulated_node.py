@@ -78,7 +78,7 @@ class SimulatedNode(Generic[R]):
         """That of the present run of the agent, or of its last one."""
         self.failures: list[BootError] = []
         """The restarts that have failed; each was tried again after 5 s."""
-        self._runs = False
+        self._runs = self._is_to_be_dead = False
         self._plan, self._clock, self._kind = plan, clock, kind
         self._record, self._prepare = record, prepare
         self._agent_clock = AgentClock(clock)
@@ -139,6 +139,7 @@ class SimulatedNode(Generic[R]):
 
         Raises SimulationError in a thread of the agent.
         """
+        self._is_to_be_dead = True
         self._restore_power()
         self._die()
 
@@ -147,6 +148,7 @@ class SimulatedNode(Generic[R]):
 
         Raises SimulationError in a thread of the agent.
         """
+        self._is_to_be_dead = True
         self._die()
         if self._has_power and not self._ended:
             self._has_power = False
@@ -159,6 +161,7 @@ class SimulatedNode(Generic[R]):
 
         A boot that fails is one of the `failures`, and tried again after 5 s.
         """
+        self._is_to_be_dead = False
         self._restore_power()
         if not self._runs and not self._ended:
             self._launch(self._boot_again)
@@ -185,7 +188,11 @@ class SimulatedNode(Generic[R]):
 
     def _give_up(self) -> None:
         self._die()
-        self.bench.later(_RESTART_S, self.start_again)
+        self.bench.later(_RESTART_S, self._try_again)
+
+    def _try_again(self) -> None:
+        if not self._is_to_be_dead:  # by another fault, which has begun meanwhile
+            self.start_again()
 
     def _close_recording(self) -> None:
         if self.recording is not None:

@@ -307,6 +307,22 @@ def test_restart_that_fails(live: Live) -> None:
     assert node.names().count("runtime.booted") == 2
 
 
+def test_power_cut_between_two_tries(live: Live) -> None:
+    """A service manager has no power either: nothing starts before the cut has ended."""
+    node = live(
+        kill(for_s=10),
+        Fault(Nack(), device="room", at_s=60, for_s=37),
+        cut(at_s=75, for_s=100),
+    )
+    node.clock.advance(174)
+    tries = node.node.starts
+    assert not node.node.alive
+    assert not node.bench.is_on("heater")
+    node.clock.advance(10)
+    assert node.node.alive
+    assert node.node.starts == tries + 1
+
+
 def test_again_and_again(live: Live) -> None:
     """An agent that is killed every minute comes back each time, and leaves no fiber and no runtime
     behind."""
