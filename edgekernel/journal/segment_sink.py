@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from edgekernel.backends.disk import SystemDisk
+from edgekernel.hal.disk import Disk, DiskFile
 from edgekernel.journal.blocks import MAX_RECORDS, BlockBuilder
 from edgekernel.journal.folder import SIGNATURE, Dropped, Folder, Limits, Segment
 from edgekernel.journal.packing import pack
@@ -38,11 +39,13 @@ class SegmentSink:
         durable: bool = True,
         compress: bool = True,
         now_ns: Callable[[], int] = time.time_ns,
+        disk: Disk | None = None,
     ) -> None:
         """Take a folder, which is made if need be; raises OSError, BusyError if it is in use.
 
         Without `durable` there is no fsync: for simulations. With `compress` a segment that is
-        full is packed. `now_ns` tells the wall time, for the age of segments.
+        full is packed. `now_ns` tells the wall time, for the age of segments. Without a `disk` it
+        is that of this machine.
         """
         self._durable, self._compress, self._now_ns = durable, compress, now_ns
         self._builder = BlockBuilder()
@@ -52,12 +55,13 @@ class SegmentSink:
         self._latest: dict[str, Record] = {}  # of the types to repeat
         self._repeated: dict[str, Record] = {}  # those of them that are safe
         self._segment: Segment | None = None
-        self._file = -1
+        self._file: DiskFile | None = None
         self.bytes_written = 0
         """Bytes written to the disk so far, those of packing included."""
-        self._folder = Folder(folder, limits or Limits())
+        self._disk: Disk = SystemDisk() if disk is None else disk
+        self._folder = Folder(folder, limits or Limits(), self._disk)
         try:
-            self._number = next_number(folder)
+            self._number = next_number(self._disk.place(folder))
             self._folder.prune(now_ns())
         except BaseException:
             self._folder.close()
@@ -135,7 +139,7 @@ class SegmentSink:
     def _put(self, segment: Segment, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            written = os.write(self._file, view)
+            written = self._opened().write(view)
             segment.size += written
             self.bytes_written += written
             view = view[written:]
@@ -143,7 +147,7 @@ class SegmentSink:
     def _make_safe(self) -> None:
         try:
             if self._durable:
-                os.fdatasync(self._file)
+                self._opened().sync()
         except OSError:  # what was written since the last time may be lost: it is written again
             self._abandon()
             raise
@@ -157,15 +161,15 @@ class SegmentSink:
         """Pack a full segment; if that fails, it stays as it is, which is as good but larger."""
         if self._compress:
             with suppress(OSError):
-                before, segment.size = segment.size, pack(segment.path, durable=self._durable)
+                packed = pack(segment.path, durable=self._durable, disk=self._disk)
+                before, segment.size = segment.size, packed
                 self.bytes_written += segment.size if segment.size < before else 0
                 self._folder.sync()
 
     def _begin_segment(self) -> Segment:
         segment = self._folder.begin()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         try:
-            self._file = os.open(segment.path, flags, 0o640)
+            self._file = self._disk.create(segment.path)
         except OSError:
             self._folder.give_up(segment)
             raise
@@ -185,9 +189,13 @@ class SegmentSink:
         return builder.build(first, repeated=True) if builder.count else b""
 
     def _leave_segment(self) -> None:
-        file, self._file, self._segment = self._file, -1, None
-        if file >= 0:
-            os.close(file)
+        file, self._file, self._segment = self._file, None, None
+        if file is not None:
+            file.close()
+
+    def _opened(self) -> DiskFile:
+        assert self._file is not None, "a segment has been begun"
+        return self._file
 
     def _abandon(self) -> None:
         """Leave a segment that cannot be written; what is not safe goes to another one."""
@@ -195,10 +203,10 @@ class SegmentSink:
         segment = self._segment
         with suppress(OSError):
             if segment is not None and self._safe_size == 0:
-                segment.path.unlink()
+                self._disk.remove(segment.path)
                 self._folder.give_up(segment)
             elif segment is not None:
-                os.ftruncate(self._file, self._safe_size)
+                self._opened().truncate(self._safe_size)
                 segment.size = self._safe_size
         with suppress(OSError):
             self._leave_segment()

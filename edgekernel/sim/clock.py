@@ -79,7 +79,7 @@ class SimClock:
         self._main = self._current = Flow(getcurrent(), "main")
         self._hub = greenlet(self._loop)
         self._hub_flow = Flow(self._hub, "hub")
-        self._hub_runs = self._direct = self._closed = False
+        self._hub_runs = self._direct = self._closed = self._ending = False
         self._looks: list[Callable[[], object]] = []
         self._rate: float | None = None
         self._paced_from = 0, 0.0
@@ -249,6 +249,42 @@ class SimClock:
         if errors:
             raise errors[0] if len(errors) == 1 else BaseExceptionGroup("closing", errors)
 
+    def end_threads(self, owner: object) -> None:
+        """End the threads of an owner where they wait, as the kernel ends those of a process.
+
+        Their `finally` blocks run, as far as they do not wait; what these raise is nobody's. Raises
+        SimulationError if one of them calls it.
+        """
+        self._check_thread("end_threads")
+        self.check_not_of(owner)
+        caller = self._current
+        self._ending = self._closed = True  # who waits now is one of them
+        try:
+            while ending := [f for f in self._flows if f.thread and f.thread.owner is owner]:
+                for flow in ending:
+                    self._unwind(flow, caller)
+        finally:
+            self._ending = self._closed = False
+        self._ready = deque(f for f in self._ready if f is self._main or f in self._flows)
+
+    def check_not_of(self, owner: object) -> None:
+        """Raise SimulationError if a thread of that owner runs now."""
+        running = self._current
+        if running.thread is not None and running.thread.owner is owner:
+            raise SimulationError(f"{running.name}: a thread cannot end itself and its like")
+
+    def _unwind(self, flow: Flow, caller: Flow) -> None:
+        """Let a fiber end where it waits, and come back."""
+        flow.fiber.parent = caller.fiber
+        self._current = flow
+        try:
+            flow.fiber.throw(GreenletExit)
+        finally:
+            self._current = caller
+            self._flows.pop(flow, None)
+        if flow.thread is not None:
+            flow.thread.finish()
+
     def __enter__(self) -> Self:
         return self
 
@@ -343,7 +379,7 @@ class SimClock:
     def ended(self, error: BaseException | None) -> None:
         """Forget the running fiber; an error it died of is raised in the main one."""
         self._flows.pop(self._current, None)
-        if error is not None:
+        if error is not None and not self._ending:
             self._throw_to_main(error)
 
     @property
