@@ -1,0 +1,164 @@
+"""Buses as the record has them: I²C, SPI and 1-Wire."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import fields
+from typing import Any
+
+from edgekernel.backends.recording import Transaction
+from edgekernel.backends.replay.failures import failure
+from edgekernel.backends.replay.tape import Tape
+from edgekernel.backends.replay.track import Latest, begun_ns, frozen
+from edgekernel.core.errors import BrokenError
+from edgekernel.hal.health import BusHealth, BusState
+
+
+class ReplayI2C:
+    """An I2CBus, with the health that it had."""
+
+    def __init__(self, name: str, tape: Tape) -> None:
+        self._name, self._tape = name, tape
+        calls = tape.of("i2c", name)
+        self._healths = Latest([call for call in calls if call.op == "health"])
+        self._checks = [call for call in calls if call.op == "check"]
+
+    @property
+    def name(self) -> str:
+        """The bus as people know it."""
+        return self._name
+
+    @property
+    def health(self) -> BusHealth:
+        """How it was at this time."""
+        found = self._healths.at(self._tape.clock.monotonic_ns() + self._tape.window_ns)
+        return BusHealth() if found is None else _health(found.result)
+
+    def check(self) -> None:
+        """Raise what a try of the bus raised at this time."""
+        now_ns, window_ns = self._tape.clock.monotonic_ns(), self._tape.window_ns
+        while self._checks and begun_ns(self._checks[0]) < now_ns - window_ns:
+            del self._checks[0]
+        if self._checks and begun_ns(self._checks[0]) <= now_ns + window_ns:
+            call = self._checks.pop(0)
+            raise failure(call.error or "", call.text)
+
+    def open(self) -> None:
+        """Take the bus into use."""
+        self._ask("open")
+
+    def read(self, address: int, length: int) -> bytes:
+        """Read `length` bytes."""
+        return bytes(self._ask("read", address, length))
+
+    def write(self, address: int, data: bytes) -> None:
+        """Write bytes."""
+        self._ask("write", address, data)
+
+    def write_read(self, address: int, data: bytes, length: int) -> bytes:
+        """Write, then read after a repeated start."""
+        return bytes(self._ask("write_read", address, data, length))
+
+    def transfer(
+        self, address: int, *messages: bytes | int, ten_bit: bool = False
+    ) -> tuple[bytes, ...]:
+        """Carry out messages as one transaction."""
+        options = {"ten_bit": ten_bit}
+        answer = self._tape.ask("i2c", self._name, "transfer", (address, *messages), options)
+        return tuple(map(bytes, answer))
+
+    def read_block(self, address: int, command: int) -> bytes:
+        """Read an SMBus block."""
+        return bytes(self._ask("read_block", address, command))
+
+    def write_block(self, address: int, command: int, data: bytes) -> None:
+        """Write an SMBus block."""
+        self._ask("write_block", address, command, data)
+
+    def held(self) -> AbstractContextManager[None]:
+        """Keep nobody waiting: each transaction takes as long as it took, waiting included."""
+        return nullcontext()
+
+    def scan(self) -> tuple[int, ...]:
+        """Return the addresses that answered."""
+        return tuple(self._ask("scan"))
+
+    def close(self) -> None:
+        """Give the bus back."""
+
+    def _ask(self, op: str, *args: Any) -> Any:
+        return self._tape.ask("i2c", self._name, op, args, {})
+
+
+class ReplaySpi:
+    """An SpiDevice."""
+
+    def __init__(self, name: str, tape: Tape) -> None:
+        self._name, self._tape = name, tape
+        transfers = [call for call in tape.of("spi", name) if call.op == "transfer"]
+        self._known = {frozen(call.args[0]) for call in transfers}
+        self._idle = _idle(transfers)
+
+    @property
+    def name(self) -> str:
+        """The chip select as people know it."""
+        return self._name
+
+    def open(self, speed_hz: int, *, mode: int = 0, lsb_first: bool = False) -> None:
+        """Take it into use."""
+        self._tape.ask("spi", self._name, "open", (speed_hz,), {})
+
+    def transfer(self, data: bytes) -> bytes:
+        """Send bytes and return as many.
+
+        A chip that has only ever sent one and the same byte, such as a display, takes others too.
+        """
+        if frozen(data) not in self._known and self._idle is not None:
+            return self._idle * len(data)
+        return bytes(self._tape.ask("spi", self._name, "transfer", (data,), {}))
+
+    def close(self) -> None:
+        """Give it back."""
+
+
+class ReplayOneWire:
+    """A OneWireBus."""
+
+    def __init__(self, name: str, tape: Tape) -> None:
+        self._name, self._tape = name, tape
+
+    @property
+    def name(self) -> str:
+        """The bus as people know it."""
+        return self._name
+
+    def open(self) -> None:
+        """Take the bus into use."""
+        self._tape.ask("onewire", self._name, "open", (), {})
+
+    def search(self) -> tuple[str, ...]:
+        """Return the ROM codes that were found."""
+        return tuple(self._tape.ask("onewire", self._name, "search", (), {}))
+
+    def measure(self, rom: str) -> bytes:
+        """Return the scratchpad that a chip had."""
+        return bytes(self._tape.ask("onewire", self._name, "measure", (rom,), {}))
+
+    def close(self) -> None:
+        """Give the bus back."""
+
+
+def _health(recorded: Any) -> BusHealth:
+    """Return the health of a record. Raises BrokenError for what is none."""
+    known = {each.name for each in fields(BusHealth)}
+    try:
+        given = {name: value for name, value in recorded.items() if name in known}
+        return BusHealth(**given | {"state": BusState(given.get("state", "closed"))})
+    except (AttributeError, TypeError, ValueError) as error:
+        raise BrokenError(f"a health of a bus that is none: {error}") from error
+
+
+def _idle(transfers: list[Transaction]) -> bytes | None:
+    """Return the one byte that a chip has ever sent; None if it has sent others, or nothing."""
+    sent = set().union(*(call.result for call in transfers if isinstance(call.result, bytes)))
+    return bytes(sent) if len(sent) == 1 else None
