@@ -84,7 +84,8 @@ def show_journal(
     """Show the journal in the folder DIR, the oldest record first.
 
     TIME is a date and time in UTC, such as 2026-01-31T12:00:00, a time of the last day, such as
-    12:00, or how long before the last record, such as 10min (ms, s, min, h, d). Options that are given twice widen the choice.
+    12:00, or how long before the last record, such as 10min (ms, s, min, h, d). Options that are
+    given twice widen the choice.
     A line has the record's number, its time, its type, where it comes from, and what it says.
 
     Exits with 1 if there is no journal, or if something in it cannot be read: how much, stands in

@@ -17,10 +17,8 @@ from edgekernel.core.errors import ConfigError
 from edgekernel.journal.text import iso
 
 if TYPE_CHECKING:
-    from edgekernel.journal.replay import Difference, Recording, Replayed, Wanted
+    from edgekernel.journal.replay import Recording, Replayed, Wanted
     from edgekernel.node.plan import Plan
-
-_SECOND_WIDTH = 23
 
 
 @click.command()
@@ -137,6 +135,8 @@ def _print(result: Replayed, plan: Plan) -> None:
 
 def page(result: Replayed, plan: Plan) -> Iterator[str | Text]:
     """Return the result as people read it, line by line."""
+    from edgekernel.journal.replay.wording import lines
+
     run = result.recording
     begin, end = (iso(ns)[:19].replace("T", " ") for ns in (run.boot.time_ns, run.last_wall_ns))
     yield f"{plan.name}: replayed from {begin} to {end}{_app(result, plan)}"
@@ -146,16 +146,8 @@ def page(result: Replayed, plan: Plan) -> Iterator[str | Text]:
         yield f"note: {result.repeated} times the latest answer of a bus was given once more"
     yield f"{_count(len(result.differences), 'difference')}, {result.agree} acts agree"
     for difference in result.differences:
-        yield from lines(difference)
-
-
-def lines(difference: Difference) -> Iterator[Text]:
-    """Return a difference as one or two lines: what was recorded, and what happens now."""
-    when = iso(difference.time_ns)[:_SECOND_WIDTH].replace("T", " ")
-    head = f"{when}  {difference.stream:<22} "
-    for sign, words, colour in (("-", difference.then, "red"), ("+", difference.now, "green")):
-        if words:
-            yield Text(f"{head}{sign} {words}", colour)
+        for line in lines(difference):
+            yield Text(line, "green" if difference.now and line.endswith(difference.now) else "red")
 
 
 def _app(result: Replayed, plan: Plan) -> str:

@@ -20,6 +20,8 @@ from edgekernel.journal.timekeeping import is_simulated
 if TYPE_CHECKING:
     from edgekernel.node.plan import Plan
 
+UPTIME = "uptime_s"
+"""Beside the versions stands for how many seconds the agent had run then, by its clock."""
 _HASH_DIGITS = 32
 
 
@@ -30,6 +32,7 @@ def boot_record(clock: Clock, node: str, plan: Plan | None = None) -> BootRecord
     """
     now = clock.monotonic_ns(), clock.time_ns()
     plan_hash = "" if plan is None else _hash(_resolved(plan))
+    versions: dict[str, Any]
     seed = getattr(clock, "seed", None)
     app = {} if plan is None else app_version(plan)
     if is_simulated(clock):
@@ -38,10 +41,11 @@ def boot_record(clock: Clock, node: str, plan: Plan | None = None) -> BootRecord
         return BootRecord(*now, boot_id, node, versions, plan_hash, "simulated", seed)
     versions = {
         "edgekernel": VERSION,
+        **app,
         "python": platform.python_version(),
         "machine": platform.machine(),
         "kernel": platform.release(),
-        **app,
+        UPTIME: round(clock.uptime(), 6),
     }
     boot_id = secrets.token_hex(_HASH_DIGITS // 2)
     return BootRecord(*now, boot_id, node, versions, plan_hash, "system", None)

@@ -21,7 +21,6 @@ from edgekernel.core.phase import Phase
 from edgekernel.core.routes import Rank, Route
 from edgekernel.core.runtime import Runtime
 from edgekernel.journal.convert import (
-    SET,
     command_record,
     outcome_record,
     output_record,

@@ -43,11 +43,11 @@ def test_simulated_boot(node_file: Write, clock: SimClock) -> None:
 
 
 def test_real_boot() -> None:
-    """On real time every boot has an id of its own, and says on what it runs."""
+    """On real time every boot has an id of its own, and says on what it runs, and for how long."""
     clock = SystemClock()
     first, second = boot_record(clock, "bench"), boot_record(clock, "bench")
     assert first.boot_id != second.boot_id
-    assert {"edgekernel", "python", "machine", "kernel"} == set(first.versions)
+    assert {"edgekernel", "python", "machine", "kernel", "uptime_s"} == set(first.versions)
     assert first.clock == "system"
 
 

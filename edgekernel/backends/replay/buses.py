@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import deque
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from edgekernel.backends.recording import Transaction
-from edgekernel.backends.replay.failures import failure
-from edgekernel.backends.replay.tape import Tape
-from edgekernel.backends.replay.track import Latest, begun_ns, frozen
+from edgekernel.backends.replay.tape import Tape, outcome
+from edgekernel.backends.replay.track import Latest, frozen
+from edgekernel.core.clock import NANOSECONDS
 from edgekernel.core.errors import BrokenError
 from edgekernel.hal.health import BusHealth, BusState
+
+_LONGEST_TRY_NS = 10 * NANOSECONDS
+"""Opening a stuck bus anew, with its timeouts, does not take longer."""
 
 
 class ReplayI2C:
@@ -21,7 +26,8 @@ class ReplayI2C:
         self._name, self._tape = name, tape
         calls = tape.of("i2c", name)
         self._healths = Latest([call for call in calls if call.op == "health"])
-        self._checks = [call for call in calls if call.op == "check"]
+        self._checks = deque(call for call in calls if call.op == "check")
+        self._told = [call.monotonic_ns for call in calls if call.op in ("check", "health")]
 
     @property
     def name(self) -> str:
@@ -31,17 +37,37 @@ class ReplayI2C:
     @property
     def health(self) -> BusHealth:
         """How it was at this time."""
-        found = self._healths.at(self._tape.clock.monotonic_ns() + self._tape.window_ns)
-        return BusHealth() if found is None else _health(found.result)
+        now_ns = self._tape.clock.monotonic_ns()
+        health = self._health_at(now_ns + self._tape.window_ns)
+        if health.next_attempt_ns is not None and health.next_attempt_ns <= now_ns:
+            return replace(health, next_attempt_ns=self._told_after(now_ns))
+        return health
 
     def check(self) -> None:
-        """Raise what a try of the bus raised at this time."""
-        now_ns, window_ns = self._tape.clock.monotonic_ns(), self._tape.window_ns
-        while self._checks and begun_ns(self._checks[0]) < now_ns - window_ns:
-            del self._checks[0]
-        if self._checks and begun_ns(self._checks[0]) <= now_ns + window_ns:
-            call = self._checks.pop(0)
-            raise failure(call.error or "", call.text)
+        """Raise what a try of the bus raised at this time, when it had raised it.
+
+        A try takes as long as it takes until something is known of the bus.
+        """
+        clock, window_ns = self._tape.clock, self._tape.window_ns
+        attempt_ns = self._health_at(clock.monotonic_ns()).next_attempt_ns
+        known_ns = self._told_after(clock.monotonic_ns())
+        if attempt_ns is not None and attempt_ns <= clock.monotonic_ns() and known_ns is not None:
+            left_ns = known_ns - clock.monotonic_ns()
+            clock.sleep(min(left_ns, _LONGEST_TRY_NS) / NANOSECONDS)
+        now_ns = clock.monotonic_ns()
+        while self._checks and self._checks[0].monotonic_ns < now_ns - window_ns:
+            self._checks.popleft()
+        if self._checks and self._checks[0].monotonic_ns <= now_ns + window_ns:
+            outcome(self._checks.popleft())
+
+    def _health_at(self, monotonic_ns: int) -> BusHealth:
+        found = self._healths.at(monotonic_ns)
+        return BusHealth() if found is None else _health(found.result)
+
+    def _told_after(self, now_ns: int) -> int | None:
+        """Return when something new was told of the bus after a time."""
+        found = bisect_right(self._told, now_ns)
+        return self._told[found] if found < len(self._told) else None
 
     def open(self) -> None:
         """Take the bus into use."""

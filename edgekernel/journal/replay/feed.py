@@ -13,8 +13,6 @@ from edgekernel.core.messages import Message, find
 from edgekernel.core.runtime import Runtime
 from edgekernel.hal.gpio import Edge
 from edgekernel.journal.convert import SET
-from edgekernel.journal.replay.acts import from_outside, is_carried_out
-from edgekernel.journal.replay.recording import Recording
 from edgekernel.journal.records import (
     ClockRecord,
     CommandRecord,
@@ -23,6 +21,8 @@ from edgekernel.journal.records import (
     OutcomeRecord,
     Record,
 )
+from edgekernel.journal.replay.acts import from_outside, is_carried_out
+from edgekernel.journal.replay.recording import Recording
 from edgekernel.sim.clock import SimClock
 
 _BOOT_LIMIT_S = 5.0

@@ -12,10 +12,12 @@ from edgekernel.core.clock import NANOSECONDS
 from edgekernel.core.errors import BootError
 from edgekernel.core.runtime import Runtime
 from edgekernel.hal.address import BusAddress
+from edgekernel.journal.origin import UPTIME
 from edgekernel.journal.part import Journal
 from edgekernel.journal.records import EventRecord, Record
 from edgekernel.journal.replay.acts import Act, acts_of
 from edgekernel.journal.replay.compare import Difference, Span, differences
+from edgekernel.journal.replay.cut import begun_anew
 from edgekernel.journal.replay.feed import Feed, Unfed
 from edgekernel.journal.replay.recording import STOPPED, STOPPING, Recording
 from edgekernel.node.assemble import assemble
@@ -90,6 +92,7 @@ def replay(
     the application cannot be made, RecordingError if the recording cannot be played.
     """
     wanted = wanted or Wanted()
+    recording = begun_anew(recording)
     end_ns = recording.end_ns if wanted.to_ns is None else min(wanted.to_ns, recording.end_ns)
     player = _Player(recording, plan, wanted, end_ns)
     player.play(progress)
@@ -128,9 +131,7 @@ class _Player:
             runtime.shutdown("the replay has ended")
         self._unrecorded, self._repeated, self._unfed = tape.unrecorded, tape.repeated, feed.unfed
 
-    def _run(
-        self, runtime: Runtime, clock: SimClock, progress: Callable[[float], object]
-    ) -> None:
+    def _run(self, runtime: Runtime, clock: SimClock, progress: Callable[[float], object]) -> None:
         """Boot, let the recorded time pass, and stop as it was stopped then."""
         try:
             runtime.boot()
@@ -159,9 +160,7 @@ class _Player:
         found += self._others(devices)
         found.sort(key=lambda each: (each.monotonic_ns, each.stream))
         notes = [*self._recording.notes(), *(each.what for each in self._unfed)]
-        return Replayed(
-            self._recording, self._kept.records, found, agree, self._repeated, notes
-        )
+        return Replayed(self._recording, self._kept.records, found, agree, self._repeated, notes)
 
     def _acts(self, records: list[Record], devices: Mapping[str, str]) -> list[Act]:
         begin_ns = self._wanted.from_ns or 0
@@ -175,7 +174,7 @@ class _Player:
         """Return the spans in which the record does not have everything that was done."""
         for hole in self._recording.holes:
             yield hole.begin_ns, hole.end_ns
-        if not self._recording.whole and self._recording.records:
+        if not self._recording.whole:
             yield self._recording.boot.monotonic_ns, self._recording.booted_ns
         stopping = self._recording.event(STOPPING)
         if stopping is not None and self._recording.event(STOPPED) is not None:
@@ -196,7 +195,10 @@ class _Player:
             seen.add((place, asked))
             now = f"{asked}: never recorded, so there is no answer"
             yield Difference(each.monotonic_ns, each.time_ns, place, "", now)
-        if self._failure is not None and self._recording.booted_ns > self._recording.boot.monotonic_ns:
+        if (
+            self._failure is not None
+            and self._recording.booted_ns > self._recording.boot.monotonic_ns
+        ):
             boot = self._recording.boot
             why = "; ".join(_leaves(self._failure))
             yield Difference(boot.monotonic_ns, boot.time_ns, "boot", "booted", f"failed: {why}")
@@ -205,10 +207,12 @@ class _Player:
 def clock_of(recording: Recording, rate: float | None) -> SimClock:
     """Return a simulated clock that begins when the recording does, by both times."""
     boot = recording.boot
+    uptime_s = boot.versions.get(UPTIME)
     micros, rest_ns = divmod(boot.time_ns, 1000)
     clock = SimClock(
         _EPOCH + timedelta(microseconds=micros),
         monotonic_ns=boot.monotonic_ns,
+        uptime_s=uptime_s if isinstance(uptime_s, float) else 0.0,
         seed=boot.seed,
         rate=rate,
     )

@@ -19,8 +19,9 @@ from edgekernel.journal.records import (
     OpaqueRecord,
     Record,
 )
+from edgekernel.journal.repetition import BOOTED
 
-BOOTED, STOPPING, STOPPED = "runtime.booted", "runtime.shutting_down", "runtime.shutdown"
+STOPPING, STOPPED = "runtime.shutting_down", "runtime.shutdown"
 
 
 class RecordingError(EdgekernelError):
@@ -157,7 +158,7 @@ def _take(run: Recording, record: Record) -> None:
 
 
 def _finished(run: Recording) -> Recording:
-    """Find out whether a run has its beginning: what comes first then is the begin of a boot."""
+    """Find out whether a run has its beginning: its first event then is the begin of a boot."""
     first = next(run.events(), None)
     run.whole = first is None or first.name == "runtime.booting"
     return run
