@@ -66,7 +66,7 @@ def test_every_board_command_has_help() -> None:
         (
             "xyzzy",
             "no command 'xyzzy'; there are: board, boards, check, ctl, devices, doctor, "
-            "journal, run, scan",
+            "incident, journal, replay, run, scan",
         ),
     ],
 )

@@ -20,7 +20,7 @@ class ReplayOutput:
         self._levels = Latest()
         level = False
         for call in tape.of("output", name):
-            if call.op in ("open", "write") and isinstance(_level(call), bool):
+            if call.op in ("open", "write") and call.error is None and _level(call) is not None:
                 level = bool(_level(call))
                 self._levels.add(call)
             self._driven[id(call)] = level

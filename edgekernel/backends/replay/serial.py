@@ -98,7 +98,10 @@ class ReplaySerial:
         if call is not None:
             return bytes(self._tape.result(call, fresh=True))
         timeout_s = (self._timeout_s or 0.0) if waits else 0.0
-        end_ns = self._tape.clock.monotonic_ns() + round(timeout_s * NANOSECONDS)
+        now_ns = self._tape.clock.monotonic_ns()
+        end_ns = now_ns + round(timeout_s * NANOSECONDS)
+        while self._receive(now_ns):
+            pass
         while not ready(self._rest) and self._receive(end_ns):
             pass
         if not ready(self._rest):

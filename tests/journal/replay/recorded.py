@@ -10,8 +10,15 @@ from typing import Any
 from edgekernel import Runtime
 from edgekernel.core.clock import Clock
 from edgekernel.journal import Journal, Limits, SegmentSink
-from edgekernel.journal.replay import Recording, Replayed, Wanted, choose, plan_recorded
-from edgekernel.journal.replay import read_journal, replay
+from edgekernel.journal.replay import (
+    Recording,
+    Replayed,
+    Wanted,
+    choose,
+    plan_recorded,
+    read_journal,
+    replay,
+)
 from edgekernel.node import make_plan
 from edgekernel.node.simulate import assemble_simulated
 from edgekernel.sim import Bench, SimClock
@@ -186,3 +193,13 @@ def forget_shed() -> None:
     for name in ("shed_app", "shed_world"):
         sys.modules.pop(name, None)
     sys.path[:] = [folder for folder in sys.path if not (Path(folder) / "shed_app.py").is_file()]
+
+
+SECOND = 10**9
+WALL_NS = 1_767_225_600 * SECOND
+
+
+def at(seconds: float) -> tuple[int, int]:
+    """Return both times of a record so many seconds after 2026 began."""
+    now = round(seconds * SECOND)
+    return now, WALL_NS + now

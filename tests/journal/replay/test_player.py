@@ -196,7 +196,9 @@ def test_lost_beginning(folder: Path) -> None:
     assert result.notes[0].startswith("the beginning of this run has gone")
     assert not [d for d in result.differences if "never recorded" in d.now]
     # What the application knew from before is lost: it may take some switching to agree again.
-    late = [d for d in result.differences if d.monotonic_ns > result.recording.end_ns - 3600 * 10**9]
+    late = [
+        d for d in result.differences if d.monotonic_ns > result.recording.end_ns - 3600 * 10**9
+    ]
     assert late == []
     assert result.agree > 500
     assert len(list(SegmentSource(folder))) > 1000
@@ -220,7 +222,9 @@ def test_does_not_boot(shed: Path, journal: Path) -> None:
     """An application that does not boot any more is a difference that says why."""
     write_shed(
         shed.parent,
-        APP.replace("    def __init__", "    def start(self, ctx):\n        1 / 0\n\n    def __init__"),
+        APP.replace(
+            "    def __init__", "    def start(self, ctx):\n        1 / 0\n\n    def __init__"
+        ),
     )
     result = played(journal, shed)
     boot = next(d for d in result.differences if d.stream == "boot")
