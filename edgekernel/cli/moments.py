@@ -27,14 +27,13 @@ def wall_time_ns(text: str, last_ns: int) -> int:
     match = _DURATION.fullmatch(text)
     if match is not None:
         return last_ns - round(float(match[1]) * _UNITS_S[match[2]] * NANOSECONDS)
-    if _OF_DAY.fullmatch(text):
-        day = datetime.fromtimestamp(last_ns // NANOSECONDS, UTC).date()
-        found = _since_1970(datetime.fromisoformat(f"{day}T{text}"))
-        return found if found <= last_ns else found - 86400 * NANOSECONDS
+    of_day = _OF_DAY.fullmatch(text) is not None
+    day = f"{datetime.fromtimestamp(last_ns // NANOSECONDS, UTC).date()}T" if of_day else ""
     try:
-        return _since_1970(datetime.fromisoformat(text))
+        found = _since_1970(datetime.fromisoformat(day + text))
     except ValueError:
         raise ValueError(f"{text!r} is not allowed; {_HINT}") from None
+    return found - 86400 * NANOSECONDS if of_day and found > last_ns else found
 
 
 def option_ns(option: str, text: str | None, last_ns: int) -> int | None:

@@ -143,7 +143,7 @@ def page(result: Replayed, plan: Plan) -> Iterator[str | Text]:
     for note in result.notes:
         yield f"note: {note}"
     if result.repeated:
-        yield f"note: {result.repeated} times the latest answer of a bus was given once more"
+        yield f"note: {_count(result.repeated, 'time')} the latest answer was given once more"
     yield f"{_count(len(result.differences), 'difference')}, {result.agree} acts agree"
     for difference in result.differences:
         for line in lines(difference):

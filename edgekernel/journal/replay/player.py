@@ -127,29 +127,32 @@ class _Player:
                 runtime = assemble(plan, journal.around(backend), clock, Runtime)
                 journal.record(runtime, plan)
                 feed.start(runtime)
-                self._run(runtime, clock, progress)
+                self._run(runtime, clock, tape, progress)
             runtime.shutdown("the replay has ended")
-        self._unrecorded, self._repeated, self._unfed = tape.unrecorded, tape.repeated, feed.unfed
+        self._unrecorded, self._unfed = tape.unrecorded, feed.unfed
 
-    def _run(self, runtime: Runtime, clock: SimClock, progress: Callable[[float], object]) -> None:
+    def _run(
+        self,
+        runtime: Runtime,
+        clock: SimClock,
+        tape: Tape,
+        progress: Callable[[float], object],
+    ) -> None:
         """Boot, let the recorded time pass, and stop as it was stopped then."""
         try:
             runtime.boot()
         except BootError as error:
             self._failure = error
             return
-        begun_ns = clock.monotonic_ns()
         stopping = self._recording.event(STOPPING)
-        stops = stopping is not None and stopping.monotonic_ns <= self._end_ns
-        # What was due at the moment of the shutdown has its turn before it.
-        until_ns = self._end_ns + (1 if stops else self._tolerance_ns)
-        if stopping is not None and stops:
-            until_ns = stopping.monotonic_ns + 1
-        step_ns = max(NANOSECONDS // 10, (until_ns - begun_ns) // _PARTS)
-        while (left_ns := until_ns - clock.monotonic_ns()) > 0:
-            clock.advance(min(left_ns, step_ns) / NANOSECONDS)
-            progress((clock.monotonic_ns() - begun_ns) / max(1, until_ns - begun_ns))
-        if stopping is not None and stops:
+        if stopping is not None and stopping.monotonic_ns > self._end_ns:
+            stopping = None
+        _pass_until(clock, (stopping.monotonic_ns if stopping else self._end_ns) - 1, progress)
+        self._repeated = tape.repeated
+        # What is due at the moment of a shutdown has its turn before it; what is late, before
+        # the end of what is compared.
+        clock.advance(2 / NANOSECONDS if stopping else self._wanted.tolerance_s)
+        if stopping:
             runtime.shutdown(str(stopping.payload.get("reason", "")))
 
     def result(self) -> Replayed:
@@ -202,6 +205,14 @@ class _Player:
             boot = self._recording.boot
             why = "; ".join(_leaves(self._failure))
             yield Difference(boot.monotonic_ns, boot.time_ns, "boot", "booted", f"failed: {why}")
+
+
+def _pass_until(clock: SimClock, until_ns: int, progress: Callable[[float], object]) -> None:
+    begun_ns = clock.monotonic_ns()
+    step_ns = max(NANOSECONDS // 10, (until_ns - begun_ns) // _PARTS)
+    while (left_ns := until_ns - clock.monotonic_ns()) > 0:
+        clock.advance(min(left_ns, step_ns) / NANOSECONDS)
+        progress((clock.monotonic_ns() - begun_ns) / (until_ns - begun_ns))
 
 
 def clock_of(recording: Recording, rate: float | None) -> SimClock:

@@ -22,9 +22,9 @@ def test_errors(clock: SimClock) -> None:
         call(I2C, 0, "read", 0x76, 1, gives=NackError("nobody")),
         call(I2C, 0, "read", 0x76, 1, gives=ZeroDivisionError("oh")),
     )
-    with pytest.raises(NackError, match="^nobody$"):
+    with pytest.raises(NackError, match=r"^nobody$"):
         read(made)
-    with pytest.raises(BrokenError, match="^ZeroDivisionError: oh$"):
+    with pytest.raises(BrokenError, match=r"^ZeroDivisionError: oh$"):
         read(made)
 
 

@@ -49,12 +49,15 @@ driver = "gps"
 port = "uart0"
 every = "1s"
 
-[mqtt]
-host = "broker.local"
-password = "hush-hush"
-
 [sim]
 world = "shed_world:Shed"
+"""
+
+MQTT = """
+[mqtt]
+host = "broker.local"
+username = "ann"
+password = "hush-hush"
 """
 
 WORLD = '''

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 from edgekernel.journal.replay import RecordingError, plan_of, plan_recorded, read_journal
-from tests.journal.replay.recorded import NODE, record, recorded, write_shed
+from tests.journal.replay.recorded import MQTT, NODE, record, recorded, write_shed
 
 
-def test_the_recorded_node_file(journal: Path) -> None:
+def test_the_recorded_node_file(shed: Path, folder: Path) -> None:
     """Without a node file it is the one that was recorded, without broker, world and journal; the
     application is looked for in the current folder."""
-    plan = plan_recorded(recorded(journal), None)
+    write_shed(shed.parent, node=NODE + MQTT)
+    record(shed, folder)
+    plan = plan_recorded(recorded(folder), None)
     assert plan.name == "shed-1"
     assert [device.id for device in plan.devices] == ["fan", "knob", "room", "position"]
     assert plan.document.mqtt is None
