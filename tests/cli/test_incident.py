@@ -127,7 +127,7 @@ def test_strict(shed: Path, journal: Path, tmp_path: Path) -> None:
 
 
 def test_secrets(shed: Path, tmp_path: Path) -> None:
-    """A secret that a request had is in no part of the test, which lacks the request and says so."""
+    """A secret of a request is in no part of the test, which lacks the request and says so."""
 
     def ask(runtime: Runtime, bench: Bench, clock: Clock) -> None:
         clock.sleep(1)

@@ -12,13 +12,15 @@ from edgekernel.journal.folder import segment_files
 from tests.cli.conftest import LIMIT_S, command
 from tests.journal.replay.recorded import APP, NODE, record, write_shed
 from tests.node.conftest import modules_are_forgotten
+from tests.testing.conftest import use_these_sources
 
 __all__ = ["modules_are_forgotten"]
 
 
 @pytest.fixture
-def shed(tmp_path: Path) -> Path:
+def shed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The node file of the shed, its application with the bug beside it."""
+    use_these_sources(monkeypatch)
     return write_shed(tmp_path / "shed")
 
 

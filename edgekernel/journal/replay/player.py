@@ -157,21 +157,17 @@ class _Player:
 
     def result(self) -> Replayed:
         devices = users(self._plan)
-        then = self._acts(self._recording.records, devices)
-        now = self._acts(self._kept.records, devices)
+        then = self._acts(self._recording.records, devices, self._end_ns)
+        now = self._acts(self._kept.records, devices, self._end_ns + self._tolerance_ns)
         found, agree = differences(then, now, self._tolerance_ns, self._blind())
         found += self._others(devices)
         found.sort(key=lambda each: (each.monotonic_ns, each.stream))
         notes = [*self._recording.notes(), *(each.what for each in self._unfed)]
         return Replayed(self._recording, self._kept.records, found, agree, self._repeated, notes)
 
-    def _acts(self, records: list[Record], devices: Mapping[str, str]) -> list[Act]:
+    def _acts(self, records: list[Record], devices: Mapping[str, str], end_ns: int) -> list[Act]:
         begin_ns = self._wanted.from_ns or 0
-        return [
-            act
-            for act in acts_of(records, devices)
-            if begin_ns <= act.monotonic_ns <= self._end_ns + self._tolerance_ns
-        ]
+        return [act for act in acts_of(records, devices) if begin_ns <= act.monotonic_ns <= end_ns]
 
     def _blind(self) -> Iterator[Span]:
         """Return the spans in which the record does not have everything that was done."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,7 +111,7 @@ def test_no_byte_is_lost(chunks: list[tuple[int, bytes]], reads: list[str]) -> N
             at_s += wait_s
             calls.append(available(at_s, data))
         port = opened(clock, *calls)
-        ways = {
+        ways: dict[str, Callable[[], bytes]] = {
             "read": lambda: port.read(3),
             "available": port.read_available,
             "until": lambda: port.read_until(b"\n", 4),

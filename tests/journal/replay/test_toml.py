@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgekernel.journal.replay.toml import as_toml
 
-_TEXT = st.text(st.characters(exclude_categories=("Cs",)))
+_TEXT = st.text(st.characters(codec="utf-8"))
 _PLAIN = st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | _TEXT
 _DATA = st.recursive(
     _PLAIN,
