@@ -88,12 +88,16 @@ def export(
       edgekernel incident export journal/ node.toml --from 12:00 -o test_fan.py \\
           --expect "fan.power is on within 30s after 12:04:10"
 
+    Of several runs in a journal it is the one that goes on at --from, else the latest in which
+    code has failed.
+
     Exits with 0 if the test is written and fails as it should, 1 if there is nothing to assert or
     the test does not fail here, 3 if the journal or the node file cannot be used.
     """
     asked = _Asked(begin, end, cut, sentences, strict)
     try:
-        made = _incident(*opened(folder, node, begin), asked)
+        prefer = _anything if sentences or strict else _has_failures
+        made = _incident(*opened(folder, node, begin, prefer), asked)
         text = _text(made, file)
     except ConfigError as error:
         fail(Exit.NO_ANSWER, error.problems)
@@ -151,6 +155,17 @@ def _incident(run: Recording, plan: Plan, asked: _Asked) -> Incident:
     return Incident(
         run, plan, expected, title, asked.strict, from_ns if asked.cut else None, until_ns
     )
+
+
+def _anything(run: Recording) -> bool:
+    return True
+
+
+def _has_failures(run: Recording) -> bool:
+    """Say whether code has failed in a run: one after it, of an agent that began anew, has not."""
+    from edgekernel.journal.replay.incident import errors, is_of_code
+
+    return any(map(is_of_code, errors(run, run.boot.monotonic_ns, run.end_ns)))
 
 
 def _expected(sentences: tuple[str, ...], run: Recording) -> list[Expectation]:

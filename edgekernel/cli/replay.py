@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +15,13 @@ from rich.text import Text
 
 from edgekernel.cli.console import Exit, err, fail_with, out, print_json
 from edgekernel.cli.moments import option_ns
-from edgekernel.core.errors import ConfigError
+from edgekernel.core.errors import ConfigError, EdgekernelError
 from edgekernel.journal.text import iso
 
 if TYPE_CHECKING:
     from edgekernel.journal.replay import Recording, Replayed, Wanted
     from edgekernel.node.plan import Plan
+    from edgekernel.sim.clock import SimClock
 
 
 @click.command()
@@ -66,8 +69,8 @@ def replay(
       edgekernel replay journal/ --from 12:00 --rate 10
 
     A line with - is what was recorded, one with + what happens now. Exits with 0 if nothing
-    differs, 1 if something does, 3 if the journal or the node file cannot be used. How to make a
-    test of it: edgekernel incident export --help.
+    differs, 1 if something does, 3 if the journal or the node file cannot be used, 4 if the
+    replay has failed. How to make a test of it: edgekernel incident export --help.
     """
     try:
         run, plan = opened(folder, node, begin)
@@ -77,6 +80,8 @@ def replay(
         fail_with(Exit.NO_ANSWER, "refused", error.problems, as_json)
     except ImportError as error:  # an extra that is not installed says which
         fail_with(Exit.NO_ANSWER, "refused", [str(error)], as_json)
+    except EdgekernelError as error:  # it does not come to an end
+        fail_with(Exit.FAILED, "failed", [f"{folder}: the replay has failed: {error}"], as_json)
     if as_json:
         print_json(_data(result))
     else:
@@ -84,14 +89,24 @@ def replay(
     raise click.exceptions.Exit(Exit.REFUSED if result.differences else Exit.DONE)
 
 
-def opened(folder: Path, node: Path | None, begin: str | None) -> tuple[Recording, Plan]:
-    """Return the run that is meant, and the plan of its node. Raises ConfigError."""
+def opened(
+    folder: Path,
+    node: Path | None,
+    begin: str | None,
+    prefer: Callable[[Recording], bool] = lambda run: True,
+) -> tuple[Recording, Plan]:
+    """Return the run that is meant, and the plan of its node.
+
+    Without a time that is the latest one that is preferred, else the latest. Raises ConfigError.
+    """
     from edgekernel.journal.replay import RecordingError, choose, plan_recorded, read_journal
 
     try:
         runs = read_journal(folder)
         last_ns = runs[-1].last_wall_ns if runs else 0
         run = choose(runs, option_ns("--from", begin, last_ns))
+        if begin is None:
+            run = next((each for each in reversed(runs) if prefer(each)), run)
         plan = plan_recorded(run, node)
     except RecordingError as error:
         raise ConfigError(str(error)) from error
@@ -124,7 +139,25 @@ def _played(run: Recording, plan: Plan, wanted: Wanted) -> Replayed:
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task(plan.name, total=1.0)
-        return play(run, plan, wanted, lambda share: progress.update(task, completed=share))
+        told = partial(progress.update, task)
+        return play(run, plan, wanted, lambda share: told(completed=share), _advance)
+
+
+def _advance(clock: SimClock, seconds: float) -> None:
+    """Let time pass; Ctrl-C ends that, and is raised where nothing of the node runs."""
+    heard: list[int] = []
+
+    def hear(number: int, frame: object) -> None:
+        heard.append(number)
+        clock.interrupt()
+
+    before = signal.signal(signal.SIGINT, hear)
+    try:
+        clock.advance(seconds)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if heard:
+        raise KeyboardInterrupt
 
 
 def _print(result: Replayed, plan: Plan) -> None:

@@ -171,6 +171,15 @@ def test_a_part_of_it(shed: Path, tmp_path: Path) -> None:
     assert sizes[1] < sizes[0] / 4
 
 
+def test_an_agent_that_began_anew(shed: Path, journal: Path, tmp_path: Path) -> None:
+    """Of several runs it is the latest in which code has failed."""
+    record(shed, journal, lambda runtime, bench, clock: clock.sleep(1))
+    test = tmp_path / "tests" / "test_incident.py"
+    done = edgekernel("incident", "export", journal, shed, "-o", test)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "process.error process=airing" in done.stdout
+
+
 def test_nothing_to_assert(shed: Path, tmp_path: Path) -> None:
     """Without a failure of code there is nothing to assert: what there is is listed, exit 1."""
     write_shed(shed.parent, APP.replace(BUG, FIX))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -125,3 +127,25 @@ def test_help_teaches() -> None:
         "edgekernel incident export",
     ):
         assert words in text
+
+
+def test_ctrl_c(shed: Path, journal: Path) -> None:
+    """Ctrl-C ends a replay that goes slowly."""
+    begun = 'import time; print("begun", flush=True); from edgekernel.cli import main; main()'
+    process = subprocess.Popen(
+        [sys.executable, "-c", begun, "replay", str(journal), str(shed), "--rate", "0.01"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=LIMIT_S)
+    assert (process.returncode, err.strip()) == (1, "Aborted!")
+
+
+def test_the_run_that_is_meant(shed: Path, journal: Path) -> None:
+    """Of several runs the latest is replayed, or the one that goes on at a time."""
+    record(shed, journal, lambda runtime, bench, clock: clock.sleep(1))
+    assert "to 2026-01-01 00:00:01" in replay(journal, shed).stdout

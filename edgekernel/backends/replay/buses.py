@@ -178,8 +178,9 @@ def _health(recorded: Any) -> BusHealth:
     """Return the health of a record. Raises BrokenError for what is none."""
     known = {each.name for each in fields(BusHealth)}
     try:
-        given = {name: value for name, value in recorded.items() if name in known}
-        return BusHealth(**given | {"state": BusState(given.get("state", "closed"))})
+        given: dict[str, Any] = {k: value for k, value in recorded.items() if k in known}
+        given["state"] = BusState(given.get("state", "closed"))
+        return BusHealth(**given)
     except (AttributeError, TypeError, ValueError) as error:
         raise BrokenError(f"a health of a bus that is none: {error}") from error
 

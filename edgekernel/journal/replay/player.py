@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from edgekernel.backends.replay import ReplayBackend, Tape, Unrecorded
 from edgekernel.backends.replay.tape import shown
@@ -29,6 +30,9 @@ TOLERANCE_S = 0.5
 _ROOM, _COMMIT_S = 1 << 30, 3600.0  # they are kept in memory: nothing is to be made safe
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PARTS = 200
+
+Progress = Callable[[float], object]
+Advance = Callable[[SimClock, float], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,18 +88,19 @@ def replay(
     recording: Recording,
     plan: Plan,
     wanted: Wanted | None = None,
-    progress: Callable[[float], object] = lambda share: None,
+    progress: Progress = lambda share: None,
+    advance: Advance = SimClock.advance,
 ) -> Replayed:
     """Play a recording to the application of a plan, and compare what it does.
 
-    `progress` is told from time to time which share of it has been played. Raises ConfigError if
-    the application cannot be made, RecordingError if the recording cannot be played.
+    `progress` is told from time to time which share of it has been played, and `advance` lets so
+    many seconds pass on a clock in between. Raises ConfigError if the application cannot be made.
     """
     wanted = wanted or Wanted()
     recording = begun_anew(recording)
     end_ns = recording.end_ns if wanted.to_ns is None else min(wanted.to_ns, recording.end_ns)
     player = _Player(recording, plan, wanted, end_ns)
-    player.play(progress)
+    player.play(progress, advance)
     return player.result()
 
 
@@ -114,7 +119,7 @@ class _Player:
         self._repeated = 0
         self._failure: BootError | None = None
 
-    def play(self, progress: Callable[[float], object]) -> None:
+    def play(self, progress: Progress, advance: Advance) -> None:
         recording, plan = self._recording, self._plan
         with clock_of(recording, self._wanted.rate) as clock:
             tape = Tape(
@@ -127,31 +132,35 @@ class _Player:
                 runtime = assemble(plan, journal.around(backend), clock, Runtime)
                 journal.record(runtime, plan)
                 feed.start(runtime)
-                self._run(runtime, clock, tape, progress)
+                self._boot(runtime)
+                if self._failure is None:
+                    self._run(runtime, tape, progress, partial(advance, clock))
             runtime.shutdown("the replay has ended")
         self._unrecorded, self._unfed = tape.unrecorded, feed.unfed
 
-    def _run(
-        self,
-        runtime: Runtime,
-        clock: SimClock,
-        tape: Tape,
-        progress: Callable[[float], object],
-    ) -> None:
-        """Boot, let the recorded time pass, and stop as it was stopped then."""
+    def _boot(self, runtime: Runtime) -> None:
         try:
             runtime.boot()
         except BootError as error:
             self._failure = error
-            return
+
+    def _run(
+        self, runtime: Runtime, tape: Tape, progress: Progress, advance: Callable[[float], object]
+    ) -> None:
+        """Let the recorded time pass, and stop as it was stopped then."""
         stopping = self._recording.event(STOPPING)
         if stopping is not None and stopping.monotonic_ns > self._end_ns:
             stopping = None
-        _pass_until(clock, (stopping.monotonic_ns if stopping else self._end_ns) - 1, progress)
+        begun_ns = tape.clock.monotonic_ns()
+        until_ns = (stopping.monotonic_ns if stopping else self._end_ns) - 1
+        step_ns = max(NANOSECONDS // 10, (until_ns - begun_ns) // _PARTS)
+        while (left_ns := until_ns - tape.clock.monotonic_ns()) > 0:
+            advance(min(left_ns, step_ns) / NANOSECONDS)
+            progress((tape.clock.monotonic_ns() - begun_ns) / (until_ns - begun_ns))
         self._repeated = tape.repeated
         # What is due at the moment of a shutdown has its turn before it; what is late, before
         # the end of what is compared.
-        clock.advance(2 / NANOSECONDS if stopping else self._wanted.tolerance_s)
+        advance(2 / NANOSECONDS if stopping else self._wanted.tolerance_s)
         if stopping:
             runtime.shutdown(str(stopping.payload.get("reason", "")))
 
@@ -201,14 +210,6 @@ class _Player:
             boot = self._recording.boot
             why = "; ".join(_leaves(self._failure))
             yield Difference(boot.monotonic_ns, boot.time_ns, "boot", "booted", f"failed: {why}")
-
-
-def _pass_until(clock: SimClock, until_ns: int, progress: Callable[[float], object]) -> None:
-    begun_ns = clock.monotonic_ns()
-    step_ns = max(NANOSECONDS // 10, (until_ns - begun_ns) // _PARTS)
-    while (left_ns := until_ns - clock.monotonic_ns()) > 0:
-        clock.advance(min(left_ns, step_ns) / NANOSECONDS)
-        progress((clock.monotonic_ns() - begun_ns) / (until_ns - begun_ns))
 
 
 def clock_of(recording: Recording, rate: float | None) -> SimClock:
