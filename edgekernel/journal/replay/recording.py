@@ -129,8 +129,7 @@ def recordings(records: Iterable[Record]) -> list[Recording]:
     runs: list[Recording] = []
     for record in records:
         if isinstance(record, BootRecord):
-            if not runs or runs[-1].boot.boot_id != record.boot_id:
-                runs.append(Recording(record))
+            runs.append(Recording(record))
         elif runs:
             _take(runs[-1], record)
     return [_finished(run) for run in runs]
