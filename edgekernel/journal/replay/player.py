@@ -16,6 +16,7 @@ from edgekernel.hal.address import BusAddress
 from edgekernel.journal.origin import UPTIME
 from edgekernel.journal.part import Journal
 from edgekernel.journal.records import EventRecord, Record
+from edgekernel.journal.repetition import BOOTED
 from edgekernel.journal.replay.acts import Act, acts_of
 from edgekernel.journal.replay.compare import Difference, Span, differences
 from edgekernel.journal.replay.cut import begun_anew
@@ -75,6 +76,7 @@ class _Kept:
         self.records: list[Record] = []
 
     def write(self, record: Record) -> None:
+        """Keep it."""
         self.records.append(record)
 
     def flush(self) -> None:
@@ -120,6 +122,7 @@ class _Player:
         self._failure: BootError | None = None
 
     def play(self, progress: Progress, advance: Advance) -> None:
+        """Play it, on a clock of its own."""
         recording, plan = self._recording, self._plan
         with clock_of(recording, self._wanted.rate) as clock:
             tape = Tape(
@@ -139,10 +142,13 @@ class _Player:
         self._unrecorded, self._unfed = tape.unrecorded, feed.unfed
 
     def _boot(self, runtime: Runtime) -> None:
+        """Boot, or find out why that is not possible."""
         try:
             runtime.boot()
         except BootError as error:
             self._failure = error
+            if self._recording.event(BOOTED) is not None:  # what came then is not to be compared
+                self._end_ns = min(self._end_ns, runtime.clock.monotonic_ns())
 
     def _run(
         self, runtime: Runtime, tape: Tape, progress: Progress, advance: Callable[[float], object]
@@ -165,18 +171,17 @@ class _Player:
             runtime.shutdown(str(stopping.payload.get("reason", "")))
 
     def result(self) -> Replayed:
+        """Return what came of it."""
         devices = users(self._plan)
-        then = self._acts(self._recording.records, devices, self._end_ns)
-        now = self._acts(self._kept.records, devices, self._end_ns + self._tolerance_ns)
-        found, agree = differences(then, now, self._tolerance_ns, self._blind())
+        begin_ns, end_ns, tolerance_ns = self._wanted.from_ns or 0, self._end_ns, self._tolerance_ns
+        then = _acts(self._recording.records, devices, begin_ns, end_ns)
+        around = begin_ns - tolerance_ns, end_ns + tolerance_ns
+        now = _acts(self._kept.records, devices, *around)
+        found, agree = differences(then, now, tolerance_ns, self._blind())
         found += self._others(devices)
         found.sort(key=lambda each: (each.monotonic_ns, each.stream))
         notes = [*self._recording.notes(), *(each.what for each in self._unfed)]
         return Replayed(self._recording, self._kept.records, found, agree, self._repeated, notes)
-
-    def _acts(self, records: list[Record], devices: Mapping[str, str], end_ns: int) -> list[Act]:
-        begin_ns = self._wanted.from_ns or 0
-        return [act for act in acts_of(records, devices) if begin_ns <= act.monotonic_ns <= end_ns]
 
     def _blind(self) -> Iterator[Span]:
         """Return the spans in which the record does not have everything that was done."""
@@ -203,13 +208,16 @@ class _Player:
             seen.add((place, asked))
             now = f"{asked}: never recorded, so there is no answer"
             yield Difference(each.monotonic_ns, each.time_ns, place, "", now)
-        if (
-            self._failure is not None
-            and self._recording.booted_ns > self._recording.boot.monotonic_ns
-        ):
+        if self._failure is not None and self._recording.event(BOOTED) is not None:
             boot = self._recording.boot
             why = "; ".join(_leaves(self._failure))
             yield Difference(boot.monotonic_ns, boot.time_ns, "boot", "booted", f"failed: {why}")
+
+
+def _acts(
+    records: list[Record], devices: Mapping[str, str], begin_ns: int, end_ns: int
+) -> list[Act]:
+    return [act for act in acts_of(records, devices) if begin_ns <= act.monotonic_ns <= end_ns]
 
 
 def clock_of(recording: Recording, rate: float | None) -> SimClock:

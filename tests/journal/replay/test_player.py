@@ -140,6 +140,23 @@ def test_requests(shed: Path, folder: Path) -> None:
     ]
 
 
+def test_a_command_that_fails(shed: Path, folder: Path) -> None:
+    """A command that has failed fails again, in the same way."""
+    write_shed(shed.parent, APP.replace("return share", "return 1 / 0"))
+
+    def ask(runtime: Runtime, bench: Bench, clock: Clock) -> None:
+        clock.sleep(1)
+        with pytest.raises(ZeroDivisionError):
+            runtime.invoke("airing.air", {"share": 0.25}, "tester")
+        clock.sleep(1)
+
+    record(shed, folder, ask)
+    result = played(folder, shed)
+    assert said(result.differences) == []
+    (done,) = [e for e in result.events() if e.name == "command.done"]
+    assert (done.payload["ok"], done.payload["principal"]) == (False, "tester")
+
+
 def test_wall_time(shed: Path, folder: Path) -> None:
     """Steps of the wall time come again, and both times are those of the record."""
 
@@ -229,3 +246,4 @@ def test_does_not_boot(shed: Path, journal: Path) -> None:
     boot = next(d for d in result.differences if d.stream == "boot")
     assert boot.then == "booted"
     assert "division by zero" in boot.now
+    assert len(result.differences) < 20  # what came after the boot is not compared
