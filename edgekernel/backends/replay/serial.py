@@ -96,7 +96,7 @@ class ReplaySerial:
         self._check_open(op)
         call = self._same(op, args)
         if call is not None:
-            return bytes(self._tape.result(call, fresh=True))
+            return bytes(self._tape.result(call))
         timeout_s = (self._timeout_s or 0.0) if waits else 0.0
         now_ns = self._tape.clock.monotonic_ns()
         end_ns = now_ns + round(timeout_s * NANOSECONDS)

@@ -63,13 +63,18 @@ class Tape:
     def ask(
         self, kind: str, name: str, op: str, args: tuple[Any, ...], options: Mapping[str, Any]
     ) -> Any:
-        """Return what was answered, or raise what was raised; see `unanswered` for the rest."""
+        """Return what was answered, or raise what was raised.
+
+        Raises BrokenError for a question that nobody asked then; a write is always taken.
+        """
         key = _key(kind, name, op, args, options, self._written)
         track = self._tracks.get(key)
         if track is None:
             return self._unanswered(kind, name, op, args)
         call, fresh = track.answer(self.clock.monotonic_ns())
-        return self.result(call, fresh=fresh)
+        if fresh:
+            return self.result(call)
+        return self._again(track, call, args)
 
     def call_for(self, kind: str, name: str, op: str) -> tuple[Transaction, bool] | None:
         """Return the call that answers one without arguments, and whether for the first time.
@@ -80,19 +85,18 @@ class Tape:
         if track is None:
             return None
         call, fresh = track.answer(self.clock.monotonic_ns())
-        self.let_pass(call, fresh=fresh)
+        if fresh:
+            self._let_pass(call)
+        else:
+            self.repeated += 1
         return call, fresh
 
-    def result(self, call: Transaction, *, fresh: bool) -> Any:
+    def result(self, call: Transaction) -> Any:
         """Return what came of a call, or raise it, after its time."""
-        self.let_pass(call, fresh=fresh)
+        self._let_pass(call)
         return outcome(call)
 
-    def let_pass(self, call: Transaction, *, fresh: bool) -> None:
-        """Let the time of a call pass; of one that has answered already, none."""
-        if not fresh:
-            self.repeated += 1
-            return
+    def _let_pass(self, call: Transaction) -> None:
         wait_ns = call.took_ns
         if call.monotonic_ns <= self._booted_ns:
             wait_ns = call.monotonic_ns - self.clock.monotonic_ns()
@@ -104,19 +108,29 @@ class Tape:
         now = self.clock.monotonic_ns(), self.clock.time_ns()
         self.unrecorded.append(Unrecorded(*now, kind, name, op, args))
 
-    def _unanswered(self, kind: str, name: str, op: str, args: tuple[Any, ...]) -> Any:
-        """What was never asked: who answered nobody at that time does not answer now either.
+    def _again(self, track: Track, latest: Transaction, args: tuple[Any, ...]) -> Any:
+        """Return the latest answer once more, unless nobody would have answered at this time."""
+        self.repeated += latest.result is not None
+        self._check_alive(latest.kind, latest.name, args)
+        good = track.good(self.clock.monotonic_ns())
+        return outcome(latest if good is None else good)
 
-        A write is taken, and left to whoever compares what was written. Raises BrokenError.
-        """
-        near = self._latest.get((kind, name, _place(kind, args)))
-        latest = near.at(self.clock.monotonic_ns()) if near is not None else None
-        if latest is not None and latest.error is not None:
-            raise failure(latest.error, latest.text)
+    def _unanswered(self, kind: str, name: str, op: str, args: tuple[Any, ...]) -> Any:
+        """Take a write that was never made; a read has no answer. Raises BrokenError."""
+        self._check_alive(kind, name, args)
         if op in _WRITES or op in _ONCE:
             return None
         self.note(kind, name, op, args)
         raise BrokenError(f"{name}: {op}{_shown(args)} was never recorded: there is no answer")
+
+    def _check_alive(self, kind: str, name: str, args: tuple[Any, ...]) -> None:
+        """Raise what was raised by the latest call to the same chip, line or port, if it failed."""
+        near = self._latest.get((kind, name, _place(kind, args)))
+        latest = near.at(self.clock.monotonic_ns()) if near is not None else None
+        if latest is not None and latest.error is not None:
+            error = failure(latest.error, latest.text)
+            if isinstance(error, OSError):  # others say what was wrong with that call
+                raise error
 
     def _take(self, call: Transaction, written: dict[tuple[str, Any], bytes]) -> None:
         key = _key(call.kind, call.name, call.op, call.args, call.options, written)

@@ -57,6 +57,12 @@ class Track:
         self._next = at
         return calls[max(0, at - 1)], False
 
+    def good(self, now_ns: int) -> Transaction | None:
+        """Return the latest call that had not failed, up to the one that answered last."""
+        answered = (self._calls[at] for at in range(self._next - 1, -1, -1))
+        good = (call for call in answered if call.error is None)
+        return next((call for call in good if call.monotonic_ns <= now_ns + self._window_ns), None)
+
 
 class Latest:
     """Calls in order, to ask which was the latest at a time."""

@@ -64,6 +64,26 @@ def test_a_dead_chip_stays_dead(clock: SimClock) -> None:
     assert made.unrecorded == []
 
 
+def test_an_old_failure(clock: SimClock) -> None:
+    """Who asks again after a failure of long ago has the latest good answer, if the chip has
+    answered others since; if it has not, it does not answer."""
+    made = tape(
+        clock,
+        call(I2C, 1, "read", 0x76, 1, gives=b"a"),
+        call(I2C, 2, "read", 0x76, 1, gives=NackError("nobody")),
+        call(I2C, 9, "write", 0x76, b"\x01"),
+    )
+    clock.advance(1)
+    assert read(made) == b"a"
+    clock.advance(1)
+    for _ in range(2):
+        with pytest.raises(NackError):
+            read(made)
+        clock.advance(1)
+    clock.advance(6)
+    assert read(made) == b"a"
+
+
 def test_time(clock: SimClock) -> None:
     """A call takes as long as it took; an answer that is repeated takes no time."""
     made = tape(clock, call(I2C, 0.3, "read", 0x76, 1, gives=b"a", took_s=0.3))
