@@ -103,9 +103,14 @@ def masked(record: Record) -> Record:
     """
     match record:
         case EventRecord():
-            kept = {k: v for k, v in record.payload.items() if k != "traceback"}
-            return replace(record, payload=arguments(kept)[0])
+            return masked_event(record)
         case CommandRecord():
             args = arguments(record.args)[0]
             return replace(record, args=args, whole=record.whole and args == record.args)
     return record
+
+
+def masked_event(event: EventRecord) -> EventRecord:
+    """Return an event without its traceback and secrets; see `masked`."""
+    kept = {name: value for name, value in event.payload.items() if name != "traceback"}
+    return replace(event, payload=arguments(kept)[0])

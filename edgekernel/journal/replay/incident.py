@@ -14,7 +14,7 @@ from edgekernel.journal.describing import words_of
 from edgekernel.journal.plain import arguments
 from edgekernel.journal.records import EventRecord
 from edgekernel.journal.replay.acts import SURROUNDINGS
-from edgekernel.journal.replay.cut import cut, masked
+from edgekernel.journal.replay.cut import cut, masked, masked_event
 from edgekernel.journal.replay.embed import embed
 from edgekernel.journal.replay.expect import Expectation
 from edgekernel.journal.replay.opening import bare
@@ -65,7 +65,7 @@ def errors(recording: Recording, from_ns: int, to_ns: int) -> list[EventRecord]:
     """Return the messages of severity ERROR and above, and of commands that have failed, between
     two monotonic times, in order."""
     return [
-        each
+        masked_event(each)
         for each in recording.events()
         if (each.severity >= Severity.ERROR or _is_failed_command(each))
         and each.source not in SURROUNDINGS

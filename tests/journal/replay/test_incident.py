@@ -10,6 +10,7 @@ import pytest
 
 from edgekernel.journal.records import BootRecord, EventRecord
 from edgekernel.journal.replay import Recording, plan_recorded
+from edgekernel.journal.replay.cut import masked_event
 from edgekernel.journal.replay.expect import Expectation
 from edgekernel.journal.replay.incident import (
     Incident,
@@ -63,8 +64,15 @@ def test_errors() -> None:
     """Errors are those of a time, failed commands among them, without those of the surroundings."""
     early, link = event(1, "process.error"), event(2, "mqtt.failed", source="mqtt")
     recording = run(early, link, FAILED, DONE)
-    assert errors(recording, 0, 10 * SECOND) == [early, FAILED, DONE]
-    assert errors(recording, 2 * SECOND, 2 * SECOND) == [FAILED]
+    failed = masked_event(FAILED)
+    assert errors(recording, 0, 10 * SECOND) == [early, failed, DONE]
+    assert errors(recording, 2 * SECOND, 2 * SECOND) == [failed]
+
+
+def test_errors_without_secrets() -> None:
+    """What sounds secret is hidden in them, whoever has recorded it."""
+    (found,) = errors(run(event(1, "sign.failed", token="abc")), 0, 10 * SECOND)
+    assert found.payload == {"token": "***"}
 
 
 def test_expectations() -> None:
