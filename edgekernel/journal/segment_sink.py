@@ -12,14 +12,14 @@ from edgekernel.hal.disk import Disk, DiskFile
 from edgekernel.journal.blocks import MAX_RECORDS, BlockBuilder
 from edgekernel.journal.folder import SIGNATURE, Dropped, Folder, Limits, Segment
 from edgekernel.journal.packing import pack
-from edgekernel.journal.records import BootRecord, ClockRecord, ConfigRecord, Record
+from edgekernel.journal.records import Record
+from edgekernel.journal.repetition import Repetition
 from edgekernel.journal.segment_source import next_number
 
 _BLOCK_BYTES = 1 << 15
 """How large a block becomes before it is written without a `flush`."""
 _UNSAFE_BYTES = 1 << 18
 """How much may have been written and not be safe yet: it is kept until it is."""
-_REPEATED = (BootRecord, ConfigRecord, ClockRecord)
 
 
 class SegmentSink:
@@ -27,8 +27,9 @@ class SegmentSink:
 
     A block is written at each `flush`, and made safe by fsync. Every sink begins a segment of its
     own and never changes what it finds. After a failure a new segment begins, with everything that
-    was not safe yet. Boot, configuration and clock are repeated at the begin of each segment, so
-    that it can be understood when those before it have gone.
+    was not safe yet. Boot, configuration and clock are repeated at the begin of each segment, and
+    what boundaries answered during the boot, so that it can be understood, and replayed, when
+    those before it have gone.
     """
 
     def __init__(
@@ -52,8 +53,8 @@ class SegmentSink:
         self._unsafe: list[tuple[int, bytes]] = []  # blocks not known to be safe, by first number
         self._unwritten = 0  # how many of them, at the end, are yet to be written
         self._safe_size = 0  # how much of the segment is safe
-        self._latest: dict[str, Record] = {}  # of the types to repeat
-        self._repeated: dict[str, Record] = {}  # those of them that are safe
+        self._memory = Repetition()
+        self._repeated: tuple[Record, ...] = ()  # what of it is safe
         self._segment: Segment | None = None
         self._file: DiskFile | None = None
         self.bytes_written = 0
@@ -87,8 +88,7 @@ class SegmentSink:
         if self._unwritten:
             self._write()
         self._builder.add(record)
-        if isinstance(record, _REPEATED):
-            self._latest[record.type] = record
+        self._memory.see(record)
         if self._builder.size >= _BLOCK_BYTES or self._builder.count >= MAX_RECORDS:
             with suppress(OSError):  # it is taken; whoever comes next is told
                 self._end_block()
@@ -155,7 +155,7 @@ class SegmentSink:
             self._safe_size = self._segment.size
         del self._unsafe[: len(self._unsafe) - self._unwritten]
         if not self._unsafe and not self._builder.count:
-            self._repeated = self._latest.copy()
+            self._repeated = self._memory.records
 
     def _pack(self, segment: Segment) -> None:
         """Pack a full segment; if that fails, it stays as it is, which is as good but larger."""
@@ -183,7 +183,7 @@ class SegmentSink:
     def _repetition(self) -> bytes:
         """Return the block that repeats what an earlier segment has."""
         builder = BlockBuilder()
-        for record in self._repeated.values():
+        for record in self._repeated:
             builder.add(record)
         first, _ = self._unsafe[-self._unwritten]
         return builder.build(first, repeated=True) if builder.count else b""

@@ -54,12 +54,16 @@ class SimClock:
         self,
         start: datetime = _START,
         *,
+        monotonic_ns: int = 0,
+        uptime_s: float = 0.0,
         seed: int | None = None,
         rate: float | None = None,
         stall_s: float | None = 30.0,
     ) -> None:
         """Begin at `start`, a timezone-aware wall time; a naive one is a ValueError.
 
+        `monotonic_ns` and `uptime_s` are the monotonic time and the uptime then: those of a
+        journal, if it is replayed.
         `seed` chooses the order of those who could run at the same moment: threads that are due at
         once, and who gets a lock, an item or a notification first. Each seed is one order, the
         same in every run; without one it is the order of waiting. `rate` is how many simulated
@@ -67,10 +71,11 @@ class SimClock:
         for `stall_s` real seconds without waiting on this clock is interrupted with a
         SimulationError that names the place (in the main thread, where SIGALRM is free).
         """
-        self._wall = WallTime(start)
+        self._wall = WallTime(start, monotonic_ns)
         self.seed = seed
         self._random = None if seed is None else Random(seed)
-        self._now_ns = 0
+        self._now_ns = monotonic_ns
+        self._begun_ns = monotonic_ns - round(uptime_s * NANOSECONDS)
         self._number = 0  # of the latest wait
         self._timers: list[tuple[int, int, int, Flow]] = []
         self._ready: deque[Flow] = deque()
@@ -129,16 +134,17 @@ class SimClock:
         self._wall.drift_from(self._now_ns, ppm)
 
     def monotonic(self) -> float:
-        """Return the simulated seconds since the clock was made."""
+        """Return the simulated monotonic time in seconds: since the clock was made, if it began
+        at 0."""
         return self._now_ns / NANOSECONDS
 
     def monotonic_ns(self) -> int:
-        """Return the simulated nanoseconds since the clock was made."""
+        """Return `monotonic` in integer nanoseconds."""
         return self._now_ns
 
     def uptime(self) -> float:
-        """Return the simulated seconds since the clock was made."""
-        return self._now_ns / NANOSECONDS
+        """Return the simulated seconds since the clock was made, and what it began with."""
+        return (self._now_ns - self._begun_ns) / NANOSECONDS
 
     def flow(self) -> object:
         """Return the running fiber."""

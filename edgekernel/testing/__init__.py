@@ -1,17 +1,19 @@
 """What tests of applications use: a pytest plugin, and assertions in simulated time.
 
-With edgekernel installed, pytest has the fixtures `sim`, `node` and `runtime`;
-docs/howto/test-an-application.md shows them at work.
+With edgekernel installed, pytest has the fixtures `sim`, `node`, `runtime` and `replay`;
+docs/howto/test-an-application.md and docs/replay.md show them at work.
 """
 
 from edgekernel.testing.assertions import assert_level, assert_output, assert_reading
 from edgekernel.testing.events import Events
+from edgekernel.testing.incident import Incident
 from edgekernel.testing.node import Node
 from edgekernel.testing.simulation import Simulation
 from edgekernel.testing.watch import Span, Watch
 
 __all__ = [
     "Events",
+    "Incident",
     "Node",
     "Simulation",
     "Span",
