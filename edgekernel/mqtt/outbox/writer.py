@@ -1,0 +1,240 @@
+"""The thread that writes: commits, reads what is to be sent, keeps the bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edgekernel.core.backoff import Backoff
+from edgekernel.core.clock import NANOSECONDS, Clock, ThreadLike
+from edgekernel.core.errors import describe
+from edgekernel.core.messages import Message
+from edgekernel.mqtt.outbox.boots import Boot, WallTime
+from edgekernel.mqtt.outbox.ledger import Batch, Ledger, Pending, Row
+from edgekernel.mqtt.outbox.messages import OutboxFailed, OutboxRecovered, OutboxSetAside
+from edgekernel.mqtt.outbox.store import Store
+from edgekernel.mqtt.outbox.trimming import Removed, Trimming
+from edgekernel.mqtt.outbox.trouble import StoreDamaged, StoreFailed, set_aside, sorted_out
+from edgekernel.node.outbox_table import OutboxTable
+
+_FORGET_NS = NANOSECONDS
+"""What was acknowledged is removed after this time at the latest: until then a crash means a
+duplicate, and each removal of its own would mean a commit."""
+_LOOK_NS = 10 * NANOSECONDS
+_LOOK_FOR_TIME_NS = NANOSECONDS
+"""How often the quality of the time is looked at, and how often while it is bad."""
+_AGES_NS = 60 * NANOSECONDS
+_RETRY_S, _RETRY_MOST_S = 1.0, 30.0
+
+
+class Writer:
+    """Uses the store, and nobody else does. Ends when it is told to, after a last commit."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: Store,
+        wall: WallTime,
+        clock: Clock,
+        table: OutboxTable,
+        tell: Callable[[Message], object],
+    ) -> None:
+        """Prepare; `start` starts the thread."""
+        self._ledger = ledger
+        self._store = store
+        self._wall = wall
+        self._clock = clock
+        self._commit_ns = int(table.commit_every * NANOSECONDS)
+        self._trimming = Trimming(store, ledger, table)
+        self._tell = tell
+        self._backoff = Backoff("outbox", _RETRY_S, _RETRY_MOST_S)
+        self._closing = self._hurry = False
+        self._retry_ns = self._look_ns = self._ages_ns = 0
+        self._deletes_ns: int | None = None
+        self._damaged: list[Row] = []
+        self._dated: list[Boot] = []
+        self._uncertain: tuple[Batch, Removed] | None = None
+        self._thread: ThreadLike | None = None
+        self.problem = ""
+        """Why the file cannot be written; empty if it can."""
+        self.commits = self.written = 0
+
+    def start(self) -> None:
+        """Begin to work."""
+        self._thread = self._clock.Thread(self._run, "edgekernel:outbox:writer")
+        self._thread.start()
+
+    def hurry(self) -> None:
+        """Commit now, whatever the interval."""
+        self._hurry = True
+        self._ledger.writer_wakes.set()
+
+    def close(self, timeout_s: float) -> bool:
+        """Commit what waits and end; say whether that was done in time."""
+        self._closing = True
+        self._ledger.writer_wakes.set()
+        if self._thread is None:
+            return True
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while not self._closing:
+                self._ledger.writer_wakes.clear()
+                self._work()
+                if not self._closing:
+                    self._rest()
+            self._hurry = True
+            self._work()
+            self._tell_drops(all=True)
+        finally:
+            self._store.close()
+
+    def _work(self) -> None:
+        try:
+            self._look()
+            if not self._store.is_open and (self._now() >= self._retry_ns or self._hurry):
+                self._open()
+                self._hurry = True  # only a commit shows that it can be written
+            if self._store.is_open:
+                if self._is_due():
+                    self._commit()
+                self._read()
+        except StoreDamaged as error:
+            self._replace_file(str(error))
+        except Exception as error:  # whatever it is, the node goes on and this is tried again
+            self._failed(str(error) if isinstance(error, StoreFailed) else describe(error)[0])
+        self._hurry = False
+        self._tell_drops()
+
+    def _rest(self) -> None:
+        """Wait until there is something to do, or somebody wakes us."""
+        due = [self._look_ns]
+        if self._store.is_open:
+            due += self._commits_due(self._ledger.pending())
+        else:
+            due.append(self._retry_ns)
+        self._clock.wait_until(self._ledger.writer_wakes, min(due))
+
+    def _commits_due(self, pending: Pending) -> list[int]:
+        """Return when there is something to commit, as far as it is known."""
+        due = []
+        if pending.half_full or pending.deletes:
+            now_ns = self._now()
+            if pending.half_full:
+                return [now_ns]
+            if self._deletes_ns is None:
+                self._deletes_ns = now_ns
+            due.append(self._deletes_ns + self._forget_ns)
+        if pending.oldest_ns is not None:
+            due.append(pending.oldest_ns + self._commit_ns)
+        return due
+
+    @property
+    def _forget_ns(self) -> int:
+        return max(_FORGET_NS, self._commit_ns)
+
+    def _now(self) -> int:
+        return self._clock.monotonic_ns()
+
+    def _look(self) -> None:
+        """Look at the quality of the time, now and then."""
+        now_ns = self._now()
+        if now_ns < self._look_ns:
+            return
+        self._wall.refresh()
+        if self._wall.known:
+            self._dated += self._wall.back_fill(self._store.boots)
+        self._look_ns = now_ns + (_LOOK_NS if self._wall.known else _LOOK_FOR_TIME_NS)
+
+    def _is_due(self) -> bool:
+        now_ns = self._now()
+        if self._hurry or self._damaged or self._dated:
+            return True
+        if now_ns >= self._ages_ns and self._store.rows:
+            return True
+        return any(now_ns >= due_ns for due_ns in self._commits_due(self._ledger.pending()))
+
+    def _commit(self) -> None:
+        now_ns = self._now()
+        batch = self._ledger.batch()
+        removed = self._trimming.choose(batch, now_ns, by_age=now_ns >= self._ages_ns)
+        removed += [(row, "damaged") for row in self._damaged]
+        if now_ns >= self._ages_ns:
+            self._ages_ns = now_ns + _AGES_NS
+        if batch.items or batch.acknowledged or removed or self._dated:
+            self._uncertain = batch, removed
+            self._store.commit(batch, [row for row, _ in removed], self._dated)
+            self.commits += 1
+            self._landed()
+        self._deletes_ns = None
+        self._recovered()
+
+    def _landed(self) -> None:
+        """Note that the latest commit is in the file."""
+        assert self._uncertain is not None
+        batch, removed = self._uncertain
+        self._uncertain = None
+        self._damaged, self._dated = [], []
+        self.written += len(batch.items)
+        self._ledger.written(batch, removed)
+
+    def _read(self) -> None:
+        """Read what is to be sent next, if it is needed."""
+        after = self._ledger.wants_page
+        while after is not None:
+            items, damaged, cursor = self._store.page(after)
+            self._damaged += self._ledger.claim(damaged)
+            self._ledger.add_page(after, items, cursor)
+            after = self._ledger.wants_page
+        if self._damaged:
+            self._commit()
+
+    def _open(self) -> None:
+        self._store.open()
+        if self._uncertain is not None and self._is_in_file(*self._uncertain):
+            self._landed()
+        self._uncertain = None
+        self._damaged = []
+        if self._wall.known:
+            self._dated += self._wall.back_fill(self._store.boots)
+        self._ledger.opened(self._store.topics)
+
+    def _is_in_file(self, batch: Batch, removed: Removed) -> bool:
+        """Say whether a commit that has failed is in the file after all."""
+        if batch.items:
+            return self._store.has(batch.items[-1].position)
+        gone = [*batch.acknowledged.values(), *(row for row, _ in removed)]
+        return bool(gone) and not self._store.has(gone[0].position)
+
+    def _failed(self, error: str) -> None:
+        self._store.close()
+        self._ledger.not_written()
+        self._retry_ns = self._now() + int(self._backoff.failed() * NANOSECONDS)
+        if not self.problem:
+            self._tell(OutboxFailed(str(self._store.path), error))
+        self.problem = error
+
+    def _recovered(self) -> None:
+        if self.problem:
+            self.problem = ""
+            self._tell(OutboxRecovered(str(self._store.path)))
+        self._backoff.failures = 0
+
+    def _replace_file(self, reason: str) -> None:
+        self._store.close()
+        self._uncertain, self._damaged, self._dated = None, [], []
+        try:
+            with sorted_out():
+                kept_as = set_aside(self._store.path, self._clock.now_utc())
+        except StoreFailed as error:
+            self._failed(f"{reason}; it cannot be renamed: {error}")
+            return
+        lost = self._ledger.lost_file()
+        self._tell(OutboxSetAside(str(self._store.path), kept_as.name, reason, lost))
+        self._retry_ns = 0
+        self._ledger.writer_wakes.set()
+
+    def _tell_drops(self, *, all: bool = False) -> None:
+        for message in self._ledger.drops_to_tell(all=all):
+            self._tell(message)
