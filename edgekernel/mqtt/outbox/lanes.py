@@ -121,7 +121,10 @@ class Lanes:
     def put_back(self, item: Item) -> None:
         """Make a message that was taken the next one again."""
         self.leave(item)
-        if item.drained:
+        if not self.up:
+            self.fall_behind(item)
+            self.reread()
+        elif item.drained:
             self.fall_behind(item)
             self._page.appendleft(item)
         else:

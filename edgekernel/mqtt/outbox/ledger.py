@@ -13,6 +13,7 @@ from edgekernel.mqtt.outbox.boots import Boot
 from edgekernel.mqtt.outbox.drops import Drops
 from edgekernel.mqtt.outbox.item import Ages, Item, Stage
 from edgekernel.mqtt.outbox.lanes import Lanes
+from edgekernel.mqtt.outbox.link import Link
 from edgekernel.mqtt.outbox.pacing import Pace
 from edgekernel.mqtt.outbox.unwritten import Unwritten
 from edgekernel.node.outbox_table import OutboxTable
@@ -32,6 +33,13 @@ class Batch(NamedTuple):
     items: list[Item]
     acknowledged: dict[int, Row]
     """In the file, and done with."""
+
+
+class Taken(NamedTuple):
+    """What is to be sent, and over which link."""
+
+    item: Item
+    link: Link
 
 
 class Pending(NamedTuple):
@@ -56,6 +64,7 @@ class Ledger:
         self._pace = Pace(table.drain_messages, table.drain_size)
         self._deletes: dict[int, Row] = {}
         self._waiters: list[tuple[int, Callable[[], object]]] = []
+        self._link: Link | None = None
         self._last = 0
         self._boot = boot
         self._writer_rests = False  # and is to be woken when there is something to do
@@ -109,16 +118,17 @@ class Ledger:
             return self._last if oldest is None else oldest.position - 1
 
     def when_committed(self, position: int, call: Callable[[], object]) -> None:
-        """Call when everything up to a position is committed; maybe at once."""
+        """Call when everything up to a position is committed, and the file was looked at."""
         with self._lock:
             self._waiters.append((position, call))
         self._tell_waiters()
 
     # For the link and for who sends.
 
-    def up(self) -> None:
-        """Send from now on."""
+    def up(self, link: Link) -> None:
+        """Send over a link from now on."""
         with self._lock:
+            self._link = link
             self._lanes.up = True
             self.writer_wakes.set()
             self.sender_wakes.set()
@@ -130,23 +140,28 @@ class Ledger:
                 if not item.keeping.count:
                     self._drop(item, "not kept")
 
-    def take(self) -> tuple[Item | None, int | None]:
-        """Return what to send now; else how many nanoseconds until it is worth asking again."""
+    def take(self) -> Taken | int:
+        """Return what to send now, or how many nanoseconds it takes until there is something.
+
+        0 if that is not known: `sender_wakes` tells.
+        """
         with self._lock:
+            if self._link is None or not self._lanes.up:
+                return 0
             while (item := self._lanes.next_live()) is not None:
                 if not self._too_old(item):
-                    return item, None
+                    return Taken(item, self._link)
             while (item := self._lanes.next_behind()) is not None:
                 now_ns = self._clock.monotonic_ns()
                 if wait_ns := self._pace.wait_ns(now_ns):
-                    return None, wait_ns
+                    return wait_ns
                 self._lanes.take_behind()
                 if not self._too_old(item):
                     self._pace.passed(item.size, now_ns)
-                    return item, None
+                    return Taken(item, self._link)
             if self._lanes.wants_page:
                 self.writer_wakes.set()
-            return None, None
+            return 0
 
     def put_back(self, item: Item) -> None:
         """Have what was taken sent later after all."""
@@ -206,6 +221,7 @@ class Ledger:
             self._lanes.ready = True
             self._file_works = False
             self.sender_wakes.set()
+        self._tell_waiters()
 
     def claim(self, rows: Iterable[Row]) -> list[Row]:
         """Keep rows from being sent, so that they can be removed; return those that can be.
@@ -245,6 +261,7 @@ class Ledger:
             self._lanes.reread()
             self._lanes.ready = self._file_works = True
             self.sender_wakes.set()
+        self._tell_waiters()
 
     def lost_file(self) -> int:
         """The file is lost: write again what memory has of it; return how much is lost."""
@@ -333,7 +350,7 @@ class Ledger:
         self.writer_wakes.set()
 
     def _tell_waiters(self) -> None:
-        if not self._waiters:
+        if not self._waiters or not self._lanes.ready:
             return
         with self._lock:
             committed = self.committed

@@ -20,7 +20,7 @@ class Link(Protocol):
 
         From then on the message is the link's: at QoS 1 it sends it again after a reconnect,
         before it counts as up, until it is acknowledged. A link that forgets it instead is told
-        of with `Outbox.down(forgets=True)`. Raises ValueError for what can never be sent;
-        whatever else it raises is taken for a passing trouble.
+        of with `Outbox.down(forgets=True)`, and delivers nothing afterwards. Raises ValueError
+        for what can never be sent; whatever else it raises is taken for a passing trouble.
         """
         ...

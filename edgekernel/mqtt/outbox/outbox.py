@@ -29,7 +29,6 @@ class Outbox:
     def __init__(
         self,
         path: Path,
-        link: Link,
         clock: Clock,
         *,
         boot: str,
@@ -55,7 +54,7 @@ class Outbox:
         self._ledger = Ledger(clock, self._boot, self._table)
         self._store = Store(path, self._boot, self._rules)
         self._writer = Writer(self._ledger, self._store, self._wall, clock, self._table, tell)
-        self._sender = Sender(self._ledger, link, clock, tell)
+        self._sender = Sender(self._ledger, clock, tell)
         self._closed = False
 
     def start(self) -> None:
@@ -106,12 +105,15 @@ class Outbox:
         )
         return item.position if self._ledger.accept(item) else None
 
-    def up(self) -> None:
-        """The link is up: send from now on."""
-        self._ledger.up()
+    def up(self, link: Link) -> None:
+        """The link is up: send over it from now on."""
+        self._ledger.up(link)
 
     def down(self, *, forgets: bool = False) -> None:
-        """The link is down; `forgets` says that it will not send again what was on its way."""
+        """The link is down; `forgets` says that it will not send again what was on its way.
+
+        After that it must not deliver anything any more: the next one is another object.
+        """
         self._ledger.down(forgets)
 
     @property

@@ -9,7 +9,7 @@ from edgekernel.core.clock import Clock, ThreadLike
 from edgekernel.core.errors import describe
 from edgekernel.core.messages import Message
 from edgekernel.mqtt.outbox.item import Item
-from edgekernel.mqtt.outbox.ledger import Ledger
+from edgekernel.mqtt.outbox.ledger import Ledger, Taken
 from edgekernel.mqtt.outbox.link import Link
 from edgekernel.mqtt.outbox.messages import OutboxRefused, OutboxUnsent
 
@@ -18,14 +18,11 @@ _PAUSE_S = 1.0
 
 
 class Sender:
-    """Gives the link what the ledger says is next."""
+    """Gives the link what is next by the ledger."""
 
-    def __init__(
-        self, ledger: Ledger, link: Link, clock: Clock, tell: Callable[[Message], object]
-    ) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, tell: Callable[[Message], object]) -> None:
         """Prepare; `start` starts the thread."""
         self._ledger = ledger
-        self._link = link
         self._clock = clock
         self._tell = tell
         self._closing = clock.Event()
@@ -49,20 +46,20 @@ class Sender:
     def _run(self) -> None:
         ledger = self._ledger
         while not self._closing.is_set():
-            item, wait_ns = ledger.take()
-            if item is None:
+            taken = ledger.take()
+            if not isinstance(taken, Taken):
                 ledger.sender_wakes.clear()  # before it is asked again: nothing is missed
-                item, wait_ns = ledger.take()
-            if item is not None:
-                self._send(item)
-            elif wait_ns is not None:
-                self._clock.wait_until(ledger.sender_wakes, self._clock.monotonic_ns() + wait_ns)
+                taken = ledger.take()
+            if isinstance(taken, Taken):
+                self._send(*taken)
+            elif taken:
+                self._clock.wait_until(ledger.sender_wakes, self._clock.monotonic_ns() + taken)
             elif not self._closing.is_set():
                 ledger.sender_wakes.wait()
 
-    def _send(self, item: Item) -> None:
+    def _send(self, item: Item, link: Link) -> None:
         try:
-            self._link.publish(
+            link.publish(
                 item.topic,
                 item.as_sent(),
                 qos=item.qos,
