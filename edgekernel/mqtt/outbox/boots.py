@@ -44,18 +44,22 @@ class WallTime:
         self._quality = quality or (system_quality if not is_simulated(clock) else _believed)
         self.known = False
 
-    def refresh(self) -> bool:
-        """Look again; return whether the time has become known just now."""
-        before, self.known = self.known, self._quality() != "unsynchronised"
-        if self.known:
-            self._boot.offset_ns = self._clock.time_ns() - self._clock.monotonic_ns()
-        return self.known and not before
+    def refresh(self) -> None:
+        """Look whether the time is known now."""
+        self.known = self._quality() != "unsynchronised"
 
     def back_fill(self, boots: list[Boot]) -> list[Boot]:
-        """Give the offset to the boots of this machine's start that lack it; return those."""
+        """Give the offset to the boots of this computer's start that lack it.
+
+        Returns those of `boots` to which that was news; the running one need not be among them.
+        """
+        if not self.known:
+            return []
+        offset_ns = self._clock.time_ns() - self._clock.monotonic_ns()
         lacking = [b for b in boots if b.offset_ns is None and b.machine == self._boot.machine]
-        for boot in lacking:
-            boot.offset_ns = self._boot.offset_ns
+        for boot in [*lacking, self._boot]:
+            if boot.offset_ns is None:
+                boot.offset_ns = offset_ns
         return lacking
 
     def of(self, monotonic_ns: int) -> int | None:

@@ -143,8 +143,7 @@ class Writer:
         if now_ns < self._look_ns:
             return
         self._wall.refresh()
-        if self._wall.known:
-            self._dated += self._wall.back_fill(self._store.boots)
+        self._dated += self._wall.back_fill(self._store.boots)
         self._look_ns = now_ns + (_LOOK_NS if self._wall.known else _LOOK_FOR_TIME_NS)
 
     def _is_due(self) -> bool:
@@ -196,8 +195,7 @@ class Writer:
             self._landed()
         self._uncertain = None
         self._damaged = []
-        if self._wall.known:
-            self._dated += self._wall.back_fill(self._store.boots)
+        self._dated += self._wall.back_fill(self._store.boots)
         self._ledger.opened(self._store.topics)
 
     def _is_in_file(self, batch: Batch, removed: Removed) -> bool:

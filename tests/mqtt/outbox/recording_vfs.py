@@ -81,18 +81,17 @@ class Recording:
         self.steps: list[Step] = []
         self.see: Callable[[], Any] = lambda: None
         """Asked before each step; the answer is kept with it."""
-        self.failing: Callable[[int], int] = lambda number: OK
-        """Gives the result of the step of a number: OK, or an error, and then nothing is done."""
+        self.failing: Callable[[int], int | None] = lambda number: None
+        """Gives the error of the step of a number, which then is not done; None: there is none."""
         self.count = 0
         self.failures = 0
 
     def take(self, kind: str, file: str, offset: int = 0, data: bytes = b"") -> int:
         """Record a step that is about to be done; return an error if it must not be."""
         self.count += 1
-        result = self.failing(self.count)
-        if result != OK:
+        if error := self.failing(self.count):
             self.failures += 1
-            return result
+            return error
         self.steps.append(Step(kind, file, offset, data, self.see()))
         return OK
 

@@ -20,7 +20,6 @@ from tests.mqtt.outbox.recording_vfs import (
     FULL,
     IOERR_FSYNC,
     IOERR_WRITE,
-    OK,
     Files,
     Recording,
     put,
@@ -185,7 +184,7 @@ def test_failing_at_every_write(error: int, length: int, tmp_path: Path) -> None
     for first in range(1, 70, 4 if length == 1 else 17):
         with recording() as made:
             failing = range(first, first + length)
-            made.failing = lambda step, failing=failing: error if step in failing else OK
+            made.failing = dict.fromkeys(failing, error).get
             told = deliver(tmp_path / str(first))
         failed = bool(made.failures)
         assert [type(message) for message in told] == [OutboxFailed, OutboxRecovered] * failed

@@ -17,7 +17,7 @@ def run(file: Path, seed: str, lines: int | None) -> list[str]:
     command = [sys.executable, "-m", "tests.mqtt.outbox.kill_me", str(file), seed]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        said = []
+        said: list[str] = []
         while len(said) != lines and (line := process.stdout.readline()):
             said.append(line)
         if lines is not None:
