@@ -19,7 +19,7 @@ CAUSES = {
     "too large": "its payload is larger than max_payload",
     "damaged": "its row in the file could not be read, or the file had to be set aside",
     "refused": "the broker or the link does not take it",
-    "closed": "the outbox was closed",
+    "closed": "it came after the outbox was closed, or could not be written before",
 }
 """Why a message is not delivered."""
 

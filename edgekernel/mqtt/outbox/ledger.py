@@ -278,6 +278,13 @@ class Ledger:
             self.drops.count("damaged", lost)
             return lost
 
+    def abandon(self) -> None:
+        """Count as dropped what could not be written in the end, for it is in memory only."""
+        with self._lock:
+            self.down(forgets=False)
+            for item in list(self._unwritten):
+                self._drop(item, "closed")
+
     def pending(self) -> Pending:
         """Return what waits for the writer. If nothing does, it is woken when something comes."""
         with self._lock:

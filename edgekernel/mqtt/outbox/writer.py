@@ -86,6 +86,7 @@ class Writer:
                     self._rest()
             self._hurry = True
             self._work()
+            self._ledger.abandon()
             self._tell_drops(all=True)
         finally:
             self._store.close()

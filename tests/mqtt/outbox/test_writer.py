@@ -97,6 +97,17 @@ def test_memory_full(
     ]
 
 
+def test_closed_without_a_disk(file: Path, open_outbox: Open, told: list[Message]) -> None:
+    """What cannot be written before the end is counted and told."""
+    file.mkdir()
+    outbox = open_outbox()
+    for value in range(3):
+        outbox.accept("t", number(value))
+    assert outbox.close()
+    assert told[1:] == [OutboxDropped(3, "closed")]
+    assert outbox.waiting == 0
+
+
 def test_live_without_a_disk(
     clock: SimClock, file: Path, broker: Broker, open_outbox: Open
 ) -> None:
