@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable
+from itertools import islice
 
 from edgekernel.mqtt.outbox.item import Item, Stage
 
@@ -41,6 +42,7 @@ class Lanes:
         """Up to where the file was read."""
         self.exhausted = False
         """Whether there was nothing behind the cursor."""
+        self._fed = FIRST
 
     def enter(self, item: Item) -> None:
         """Give a new message its lane."""
@@ -109,6 +111,15 @@ class Lanes:
             self.cursor = cursor
             self._page.extend(items)
 
+    def feed(self, unwritten: Iterable[Item]) -> bool:
+        """Have messages sent that cannot be written; they come after everything in the file."""
+        behind = (i for i in unwritten if i.stage is Stage.BEHIND and i.position > self._fed)
+        items = list(islice(behind, WINDOW))
+        self._page.extend(items)
+        if items:
+            self._fed = items[-1].position
+        return bool(items)
+
     def withdraw(self, positions: set[int]) -> None:
         """Take messages that are in the file out of memory: they are behind, and not sent."""
         for position in positions & self.live.keys():
@@ -136,8 +147,13 @@ class Lanes:
     def reread(self) -> None:
         """Read the file from the beginning again."""
         self._page.clear()
-        self.cursor = FIRST
+        self.cursor = self._fed = FIRST
         self.exhausted = False
+
+    @property
+    def fed(self) -> bool:
+        """Whether there may be messages that were not read from the file."""
+        return self._fed != FIRST
 
     def down(self, forgets: bool) -> list[Item]:
         """Let everything live fall behind, with `forgets` also what is with the link; return it."""

@@ -68,10 +68,11 @@ class Ledger:
         self._last = 0
         self._boot = boot
         self._writer_rests = False  # and is to be woken when there is something to do
-        self._file_works = False
         self._max_age_ns = int(table.max_age * 1e9)
         self.ages = Ages(boot, clock.monotonic_ns())
         self.drops = Drops()
+        self.file_works = False
+        """Whether commits succeed; while they do not, memory holds what cannot be written."""
         self.sender_wakes = clock.Event()
         self.writer_wakes = clock.Event()
         self.accepted = self.delivered = self.spared = 0
@@ -95,7 +96,7 @@ class Ledger:
                 return False
             if item.stage is Stage.LIVE and len(self._lanes.live) == 1:
                 self.sender_wakes.set()
-            if self._writer_rests or (self._file_works and self._unwritten.half_full):
+            if self._writer_rests or (self.file_works and self._unwritten.half_full):
                 self._wake_writer()
             return True
 
@@ -151,7 +152,7 @@ class Ledger:
             while (item := self._lanes.next_live()) is not None:
                 if not self._too_old(item):
                     return Taken(item, self._link)
-            while (item := self._lanes.next_behind()) is not None:
+            while (item := self._next_behind()) is not None:
                 now_ns = self._clock.monotonic_ns()
                 if wait_ns := self._pace.wait_ns(now_ns):
                     return wait_ns
@@ -189,12 +190,12 @@ class Ledger:
 
     # For who writes.
 
-    def batch(self) -> Batch:
-        """Return what is to be written and what is to be removed."""
+    def batch(self, rows: int) -> Batch:
+        """Return what is to be written, at most so many rows, and what is to be removed."""
         with self._lock:
             for item in self._unwritten.too_many():
                 self._drop(item, item.keeping.cause)
-            return Batch(list(self._unwritten), dict(self._deletes))
+            return Batch(self._unwritten.first(rows), dict(self._deletes))
 
     def written(self, batch: Batch, removed: Iterable[tuple[Row, str]]) -> None:
         """A batch is in the file; `removed` are rows that went from it, and why."""
@@ -210,16 +211,21 @@ class Ledger:
             for row, cause in removed:
                 self._lanes.caught_up(row.topic)
                 self.drops.count(cause)
+            if self._lanes.fed:
+                self._lanes.reread()
             self._lanes.exhausted = False
             self.sender_wakes.set()
         self._tell_waiters()
 
     def not_written(self) -> None:
-        """The file does not work now: go on without it; what was claimed may still be there."""
+        """A commit has failed: what was claimed is still in the file."""
         with self._lock:
             self._lanes.reread()
-            self._lanes.ready = True
-            self._file_works = False
+
+    def without_file(self) -> None:
+        """Go on as if there was nothing in the file: nobody knows whether it will be read again."""
+        with self._lock:
+            self._lanes.ready = self._lanes.exhausted = True
             self.sender_wakes.set()
         self._tell_waiters()
 
@@ -259,7 +265,7 @@ class Ledger:
             behind.update(i.topic for i in self._unwritten if i.stage is Stage.BEHIND)
             self._lanes.behind = +behind
             self._lanes.reread()
-            self._lanes.ready = self._file_works = True
+            self._lanes.ready = True
             self.sender_wakes.set()
         self._tell_waiters()
 
@@ -324,6 +330,13 @@ class Ledger:
                 return False
             self._drop(surplus, "queue")
         return True
+
+    def _next_behind(self) -> Item | None:
+        item = self._lanes.next_behind()
+        if item is None and self._lanes.exhausted and not self.file_works:
+            self._lanes.feed(self._unwritten)
+            item = self._lanes.next_behind()
+        return item
 
     def _too_old(self, item: Item) -> bool:
         """Drop a message that was taken but has expired."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator
+from itertools import islice
 
 from edgekernel.mqtt.outbox.item import Item, Stage
 from edgekernel.node.outbox_table import WhenFull
+
+_BATCH_BYTES = 256_000
 
 
 class Unwritten:
@@ -38,6 +41,17 @@ class Unwritten:
         """The message that has waited longest."""
         self._forget_done()
         return self._items[0] if self._items else None
+
+    def first(self, rows: int) -> list[Item]:
+        """Return the oldest, at most so many, and not many more than 256 KB."""
+        items: list[Item] = []
+        size = 0
+        for item in islice(self, rows):
+            items.append(item)
+            size += item.size
+            if size > _BATCH_BYTES:
+                break
+        return items
 
     def add(self, item: Item) -> None:
         """Append a message."""

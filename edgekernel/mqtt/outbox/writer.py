@@ -24,6 +24,11 @@ _LOOK_FOR_TIME_NS = NANOSECONDS
 """How often the quality of the time is looked at, and how often while it is bad."""
 _AGES_NS = 60 * NANOSECONDS
 _RETRY_S, _RETRY_MOST_S = 1.0, 30.0
+_BATCH_ROWS, _FEW_ROWS = 1000, 20
+"""Messages in one commit; few where it has failed: they find room on a disk that is nearly full."""
+_PATIENCE_NS = 60 * NANOSECONDS
+"""How long what is new waits for a file that cannot be read, lest it overtakes what is in there."""
+_FOR_EVER_NS = 1 << 62
 
 
 class Writer:
@@ -48,7 +53,8 @@ class Writer:
         self._tell = tell
         self._backoff = Backoff("outbox", _RETRY_S, _RETRY_MOST_S)
         self._closing = self._hurry = False
-        self._retry_ns = self._look_ns = self._ages_ns = 0
+        self._open_ns = self._again_ns = self._look_ns = self._ages_ns = 0
+        self._patience_ns = _FOR_EVER_NS
         self._deletes_ns: int | None = None
         self._damaged: list[Row] = []
         self._dated: list[Boot] = []
@@ -92,29 +98,33 @@ class Writer:
             self._store.close()
 
     def _work(self) -> None:
+        self._attempt(self._look)
+        self._attempt(self._open)
+        self._attempt(self._commit, passing=True)
+        self._attempt(self._read)
+        self._hurry = False
+        self._tell_drops()
+
+    def _attempt(self, step: Callable[[], object], *, passing: bool = False) -> None:
+        """Do something; if it fails, the file is opened anew, with `passing` at once."""
         try:
-            self._look()
-            if not self._store.is_open and (self._now() >= self._retry_ns or self._hurry):
-                self._open()
-                self._hurry = True  # only a commit shows that it can be written
-            if self._store.is_open:
-                if self._is_due():
-                    self._commit()
-                self._read()
+            step()
         except StoreDamaged as error:
             self._replace_file(str(error))
         except Exception as error:  # whatever it is, the node goes on and this is tried again
             self._failed(str(error) if isinstance(error, StoreFailed) else describe(error)[0])
-        self._hurry = False
-        self._tell_drops()
+            if passing:  # a full disk can still be read
+                self._open_ns = 0
 
     def _rest(self) -> None:
         """Wait until there is something to do, or somebody wakes us."""
         due = [self._look_ns]
-        if self._store.is_open:
+        if not self._store.is_open:
+            due.append(self._open_ns)
+        if self.problem:
+            due.append(self._again_ns)
+        elif self._store.is_open:
             due += self._commits_due(self._ledger.pending())
-        else:
-            due.append(self._retry_ns)
         self._clock.wait_until(self._ledger.writer_wakes, min(due))
 
     def _commits_due(self, pending: Pending) -> list[int]:
@@ -149,26 +159,38 @@ class Writer:
 
     def _is_due(self) -> bool:
         now_ns = self._now()
-        if self._hurry or self._damaged or self._dated:
+        if self._hurry:
             return True
-        if now_ns >= self._ages_ns and self._store.rows:
+        if self.problem:
+            return now_ns >= self._again_ns
+        if self._damaged or self._dated or (now_ns >= self._ages_ns and self._store.rows):
             return True
         return any(now_ns >= due_ns for due_ns in self._commits_due(self._ledger.pending()))
 
     def _commit(self) -> None:
+        """Write what is due, in as many commits as it takes."""
+        if not self._store.is_open or not self._is_due():
+            return
+        rows = _FEW_ROWS if self.problem else _BATCH_ROWS
+        while self._write(self._ledger.batch(rows)):
+            pass
+        self._deletes_ns = None
+        self._recovered()
+
+    def _write(self, batch: Batch) -> bool:
+        """Commit a batch; return whether there is more."""
         now_ns = self._now()
-        batch = self._ledger.batch()
-        removed = self._trimming.choose(batch, now_ns, by_age=now_ns >= self._ages_ns)
+        by_age = now_ns >= self._ages_ns
+        removed = self._trimming.choose(batch, now_ns, by_age=by_age)
         removed += [(row, "damaged") for row in self._damaged]
-        if now_ns >= self._ages_ns:
+        if by_age:
             self._ages_ns = now_ns + _AGES_NS
         if batch.items or batch.acknowledged or removed or self._dated:
             self._uncertain = batch, removed
             self._store.commit(batch, [row for row, _ in removed], self._dated)
             self.commits += 1
             self._landed()
-        self._deletes_ns = None
-        self._recovered()
+        return bool(batch.items)
 
     def _landed(self) -> None:
         """Note that the latest commit is in the file."""
@@ -181,23 +203,29 @@ class Writer:
 
     def _read(self) -> None:
         """Read what is to be sent next, if it is needed."""
+        if not self._store.is_open:
+            if self._now() >= self._patience_ns:
+                self._ledger.without_file()
+            return
         after = self._ledger.wants_page
         while after is not None:
             items, damaged, cursor = self._store.page(after)
             self._damaged += self._ledger.claim(damaged)
             self._ledger.add_page(after, items, cursor)
             after = self._ledger.wants_page
-        if self._damaged:
-            self._commit()
 
     def _open(self) -> None:
+        if self._store.is_open or not (self._now() >= self._open_ns or self._hurry):
+            return
         self._store.open()
         if self._uncertain is not None and self._is_in_file(*self._uncertain):
             self._landed()
         self._uncertain = None
         self._damaged = []
+        self._patience_ns = _FOR_EVER_NS
         self._dated += self._wall.back_fill(self._store.boots)
         self._ledger.opened(self._store.topics)
+        self._ledger.file_works = not self.problem
 
     def _is_in_file(self, batch: Batch, removed: Removed) -> bool:
         """Say whether a commit that has failed is in the file after all."""
@@ -209,16 +237,20 @@ class Writer:
     def _failed(self, error: str) -> None:
         self._store.close()
         self._ledger.not_written()
-        self._retry_ns = self._now() + int(self._backoff.failed() * NANOSECONDS)
+        now_ns = self._now()
+        self._open_ns = self._again_ns = now_ns + int(self._backoff.failed() * NANOSECONDS)
+        self._patience_ns = min(self._patience_ns, now_ns + _PATIENCE_NS)
         if not self.problem:
             self._tell(OutboxFailed(str(self._store.path), error))
         self.problem = error
+        self._ledger.file_works = False
 
     def _recovered(self) -> None:
         if self.problem:
             self.problem = ""
             self._tell(OutboxRecovered(str(self._store.path)))
         self._backoff.failures = 0
+        self._ledger.file_works = True
 
     def _replace_file(self, reason: str) -> None:
         self._store.close()
@@ -231,8 +263,7 @@ class Writer:
             return
         lost = self._ledger.lost_file()
         self._tell(OutboxSetAside(str(self._store.path), kept_as.name, reason, lost))
-        self._retry_ns = 0
-        self._ledger.writer_wakes.set()
+        self._open_ns = 0
 
     def _tell_drops(self, *, all: bool = False) -> None:
         for message in self._ledger.drops_to_tell(all=all):

@@ -56,10 +56,10 @@ def test_acknowledged_while_it_is_written(ledger: Ledger) -> None:
     item = message()
     ledger.accept(item)
     assert take(ledger) is item
-    batch = ledger.batch()
+    batch = ledger.batch(100)
     ledger.acknowledged(item)
     ledger.written(batch, [])
-    assert ledger.batch() == Batch([], {1: Row(1, "t", item.size)})
+    assert ledger.batch(100) == Batch([], {1: Row(1, "t", item.size)})
     assert ledger.committed == 1
 
 
@@ -68,11 +68,11 @@ def test_dropped_while_it_is_written(ledger: Ledger) -> None:
     ledger.down(forgets=False)
     for _ in range(4):
         ledger.accept(message())
-    batch = ledger.batch()
+    batch = ledger.batch(100)
     ledger.accept(message())
     ledger.written(batch, [])
     assert ledger.drops.by_cause == {"queue": 1}
-    assert list(ledger.batch().acknowledged) == [1]
+    assert list(ledger.batch(100).acknowledged) == [1]
     ledger.up(Broker())
     ledger.add_page(ledger.wants_page or 0, [message(position=p, stored=True) for p in (1, 2)], 2)
     sent = take(ledger)
@@ -84,7 +84,7 @@ def test_page_that_comes_too_late(ledger: Ledger) -> None:
     """A page that was read before the link broke is not used: part of it may be sent by then."""
     ledger.down(forgets=False)
     ledger.accept(message())
-    ledger.written(ledger.batch(), [])
+    ledger.written(ledger.batch(100), [])
     ledger.up(Broker())
     after = ledger.wants_page
     assert after is not None
@@ -97,7 +97,7 @@ def test_page_that_comes_too_late(ledger: Ledger) -> None:
 def test_claimed_and_not_removed(ledger: Ledger) -> None:
     """Rows that were to be removed are not sent meanwhile; if that fails, they are sent."""
     ledger.accept(message("a"))
-    ledger.written(ledger.batch(), [])
+    ledger.written(ledger.batch(100), [])
     row = Row(1, "a", 83)
     assert ledger.claim([row]) == [row]
     assert take(ledger) is None
@@ -116,7 +116,7 @@ def test_what_is_with_the_link_is_not_claimed(ledger: Ledger) -> None:
     items = [message(), message()]
     for item in items:
         ledger.accept(item)
-    ledger.written(ledger.batch(), [])
+    ledger.written(ledger.batch(100), [])
     assert [take(ledger), take(ledger)] == items
     ledger.acknowledged(items[0])
     rows = [Row(item.position, "t", item.size) for item in items]

@@ -21,6 +21,7 @@ from edgekernel.mqtt.outbox import (
 from edgekernel.sim import SimClock
 from tests.mqtt.outbox.conftest import Open, number
 from tests.mqtt.outbox.links import Broker
+from tests.mqtt.outbox.recording_vfs import FULL, IOERR_WRITE, recording
 
 
 @contextmanager
@@ -97,6 +98,62 @@ def test_memory_full(
     ]
 
 
+@pytest.mark.parametrize("error", [FULL, IOERR_WRITE])
+def test_drained_while_full(
+    error: int, clock: SimClock, file: Path, broker: Broker, open_outbox: Open, told: list[Message]
+) -> None:
+    """A disk that takes nothing can still be read: what is in the file goes out, then what had to
+    stay in memory, in order. When it takes something again, nothing comes twice."""
+    with recording() as made:
+        outbox = open_outbox(drain_messages=0)
+        for value in range(500):
+            outbox.accept("t", number(value))
+        clock.advance(1)
+        made.failing = lambda step: error
+        for value in range(500, 1000):
+            outbox.accept("t", number(value))
+        clock.advance(100)
+        assert outbox.committed == 500
+        outbox.up(broker)
+        broker.acknowledge_all()
+        clock.advance(1)
+        assert broker.values == list(range(1000))
+        outbox.accept("t", number(1000))
+        clock.advance(100)
+        made.failing = lambda step: None
+        clock.advance(100)
+        assert outbox.counters()["rows"] == 0
+        assert broker.values == list(range(1001))
+        assert [type(message) for message in told] == [OutboxFailed, OutboxRecovered]
+        assert outbox.close()
+
+
+def test_works_again_while_it_is_drained(
+    clock: SimClock, broker: Broker, open_outbox: Open
+) -> None:
+    """When the disk works again while messages go out from memory, the order holds, and nothing
+    comes twice."""
+    with recording() as made:
+        outbox = open_outbox(drain_messages=100)
+        made.failing = lambda step: FULL
+        for value in range(500):
+            outbox.accept("t", number(value))
+        clock.advance(1)
+        outbox.up(broker)
+        clock.advance(0.5)
+        assert 0 < len(broker.got) < 500
+        broker.acknowledge(5)
+        clock.advance(0.5)
+        made.failing = lambda step: None
+        clock.advance(60)
+        assert outbox.committed == 500
+        broker.acknowledge_all()
+        clock.advance(10)
+        assert broker.values == list(range(500))
+        assert outbox.waiting == 0
+        assert outbox.close()
+
+
 def test_closed_without_a_disk(file: Path, open_outbox: Open, told: list[Message]) -> None:
     """What cannot be written before the end is counted and told."""
     file.mkdir()
@@ -111,15 +168,22 @@ def test_closed_without_a_disk(file: Path, open_outbox: Open, told: list[Message
 def test_live_without_a_disk(
     clock: SimClock, file: Path, broker: Broker, open_outbox: Open
 ) -> None:
-    """While the disk fails what has a link goes out at once."""
+    """When the file could not be opened for a minute, what has a link goes out without it: first
+    what has waited, then what is new, at once."""
     file.mkdir()
     outbox = open_outbox()
     outbox.up(broker)
     broker.acknowledge_all()
+    for value in range(-30, 0):
+        outbox.accept("t", number(value))
+    clock.advance(50)
+    assert broker.values == []
+    clock.advance(50)
+    assert broker.values == list(range(-30, 0))
     for value in range(10):
         outbox.accept("t", number(value))
         clock.advance(0.01)
-    assert broker.values == list(range(10))
+    assert broker.values == list(range(-30, 10))
     assert outbox.waiting == 0
 
 
