@@ -61,7 +61,7 @@ class Lanes:
     def caught_up(self, topic: str) -> None:
         """Count one message of a topic less that is behind."""
         self.behind[topic] -= 1
-        if not self.behind[topic]:
+        if self.behind[topic] <= 0:
             del self.behind[topic]
 
     def next_live(self) -> Item | None:

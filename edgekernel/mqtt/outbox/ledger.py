@@ -33,6 +33,8 @@ class Batch(NamedTuple):
     items: list[Item]
     acknowledged: dict[int, Row]
     """In the file, and done with."""
+    more: bool
+    """Whether further items wait to be written."""
 
 
 class Taken(NamedTuple):
@@ -195,7 +197,8 @@ class Ledger:
         with self._lock:
             for item in self._unwritten.too_many():
                 self._drop(item, item.keeping.cause)
-            return Batch(self._unwritten.first(rows), dict(self._deletes))
+            items, more = self._unwritten.first(rows)
+            return Batch(items, dict(self._deletes), more)
 
     def written(self, batch: Batch, removed: Iterable[tuple[Row, str]]) -> None:
         """A batch is in the file; `removed` are rows that went from it, and why."""
@@ -341,7 +344,10 @@ class Ledger:
     def _too_old(self, item: Item) -> bool:
         """Drop a message that was taken but has expired."""
         age_ns = self.ages.of(item, self._clock.monotonic_ns())
-        if age_ns < min(self._max_age_ns, item.lifetime_ns or self._max_age_ns):
+        limit_ns = self._max_age_ns
+        if item.lifetime_ns is not None:
+            limit_ns = min(limit_ns, item.lifetime_ns)
+        if age_ns < limit_ns:
             return False
         self._drop(item, "expired")
         return True

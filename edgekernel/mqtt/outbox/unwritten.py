@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterator
-from itertools import islice
 
 from edgekernel.mqtt.outbox.item import Item, Stage
 from edgekernel.node.outbox_table import WhenFull
@@ -42,16 +41,16 @@ class Unwritten:
         self._forget_done()
         return self._items[0] if self._items else None
 
-    def first(self, rows: int) -> list[Item]:
-        """Return the oldest, at most so many, and not many more than 256 KB."""
+    def first(self, rows: int) -> tuple[list[Item], bool]:
+        """Return the oldest, at most so many and about 256 KB, and whether there are more."""
         items: list[Item] = []
         size = 0
-        for item in islice(self, rows):
+        for item in self:
+            if len(items) == rows or size > _BATCH_BYTES:
+                return items, True
             items.append(item)
             size += item.size
-            if size > _BATCH_BYTES:
-                break
-        return items
+        return items, False
 
     def add(self, item: Item) -> None:
         """Append a message."""

@@ -26,6 +26,8 @@ _AGES_NS = 60 * NANOSECONDS
 _RETRY_S, _RETRY_MOST_S = 1.0, 30.0
 _BATCH_ROWS, _FEW_ROWS = 1000, 20
 """Messages in one commit; few where it has failed: they find room on a disk that is nearly full."""
+_MOST_COMMITS = 20
+"""Commits in a row, before it is looked at what is to be read."""
 _PATIENCE_NS = 60 * NANOSECONDS
 """How long what is new waits for a file that cannot be read, lest it overtakes what is in there."""
 _FOR_EVER_NS = 1 << 62
@@ -52,11 +54,12 @@ class Writer:
         self._trimming = Trimming(store, ledger, table)
         self._tell = tell
         self._backoff = Backoff("outbox", _RETRY_S, _RETRY_MOST_S)
-        self._closing = self._hurry = False
+        self._closing = self._asked = False
+        self._hurry = False  # in this pass: somebody has asked for it
         self._open_ns = self._again_ns = self._look_ns = self._ages_ns = 0
         self._patience_ns = _FOR_EVER_NS
         self._deletes_ns: int | None = None
-        self._damaged: list[Row] = []
+        self._damaged: dict[int, Row] = {}
         self._dated: list[Boot] = []
         self._uncertain: tuple[Batch, Removed] | None = None
         self._thread: ThreadLike | None = None
@@ -71,7 +74,7 @@ class Writer:
 
     def hurry(self) -> None:
         """Commit now, whatever the interval."""
-        self._hurry = True
+        self._asked = True
         self._ledger.writer_wakes.set()
 
     def close(self, timeout_s: float) -> bool:
@@ -90,19 +93,23 @@ class Writer:
                 self._work()
                 if not self._closing:
                     self._rest()
-            self._hurry = True
-            self._work()
-            self._ledger.abandon()
-            self._tell_drops(all=True)
+            self._finish()
         finally:
             self._store.close()
 
+    def _finish(self) -> None:
+        self._asked = True
+        while self._asked:
+            self._work()
+        self._ledger.abandon()
+        self._tell_drops(all=True)
+
     def _work(self) -> None:
+        self._hurry, self._asked = self._asked, False
         self._attempt(self._look)
         self._attempt(self._open)
         self._attempt(self._commit, passing=True)
         self._attempt(self._read)
-        self._hurry = False
         self._tell_drops()
 
     def _attempt(self, step: Callable[[], object], *, passing: bool = False) -> None:
@@ -171,18 +178,28 @@ class Writer:
         """Write what is due, in as many commits as it takes."""
         if not self._store.is_open or not self._is_due():
             return
+        damaged = bool(self._damaged)
         rows = _FEW_ROWS if self.problem else _BATCH_ROWS
-        while self._write(self._ledger.batch(rows)):
-            pass
+        for _ in range(_MOST_COMMITS):
+            batch = self._ledger.batch(rows)
+            self._write(batch)
+            if not batch.more:
+                break
+        else:
+            self._asked |= self._hurry
         self._deletes_ns = None
         self._recovered()
+        if damaged:
+            self._store.close()  # it is opened, checked and counted anew
+            self._open_ns = 0
 
-    def _write(self, batch: Batch) -> bool:
-        """Commit a batch; return whether there is more."""
+    def _write(self, batch: Batch) -> None:
         now_ns = self._now()
         by_age = now_ns >= self._ages_ns
         removed = self._trimming.choose(batch, now_ns, by_age=by_age)
-        removed += [(row, "damaged") for row in self._damaged]
+        gone = {row.position for row, _ in removed}
+        damaged = [row for position, row in self._damaged.items() if position not in gone]
+        removed += [(row, "damaged") for row in self._ledger.claim(damaged)]
         if by_age:
             self._ages_ns = now_ns + _AGES_NS
         if batch.items or batch.acknowledged or removed or self._dated:
@@ -190,14 +207,14 @@ class Writer:
             self._store.commit(batch, [row for row, _ in removed], self._dated)
             self.commits += 1
             self._landed()
-        return bool(batch.items)
 
     def _landed(self) -> None:
         """Note that the latest commit is in the file."""
         assert self._uncertain is not None
         batch, removed = self._uncertain
         self._uncertain = None
-        self._damaged, self._dated = [], []
+        self._dated = []
+        self._damaged.clear()
         self.written += len(batch.items)
         self._ledger.written(batch, removed)
 
@@ -210,9 +227,11 @@ class Writer:
         after = self._ledger.wants_page
         while after is not None:
             items, damaged, cursor = self._store.page(after)
-            self._damaged += self._ledger.claim(damaged)
+            self._damaged |= {row.position: row for row in damaged}
             self._ledger.add_page(after, items, cursor)
             after = self._ledger.wants_page
+        if self._damaged:
+            self._ledger.writer_wakes.set()
 
     def _open(self) -> None:
         if self._store.is_open or not (self._now() >= self._open_ns or self._hurry):
@@ -221,7 +240,7 @@ class Writer:
         if self._uncertain is not None and self._is_in_file(*self._uncertain):
             self._landed()
         self._uncertain = None
-        self._damaged = []
+        self._damaged.clear()
         self._patience_ns = _FOR_EVER_NS
         self._dated += self._wall.back_fill(self._store.boots)
         self._ledger.opened(self._store.topics)
@@ -254,7 +273,7 @@ class Writer:
 
     def _replace_file(self, reason: str) -> None:
         self._store.close()
-        self._uncertain, self._damaged, self._dated = None, [], []
+        self._uncertain, self._damaged, self._dated = None, {}, []
         try:
             with sorted_out():
                 kept_as = set_aside(self._store.path, self._clock.now_utc())

@@ -59,7 +59,7 @@ def test_acknowledged_while_it_is_written(ledger: Ledger) -> None:
     batch = ledger.batch(100)
     ledger.acknowledged(item)
     ledger.written(batch, [])
-    assert ledger.batch(100) == Batch([], {1: Row(1, "t", item.size)})
+    assert ledger.batch(100) == Batch([], {1: Row(1, "t", item.size)}, False)
     assert ledger.committed == 1
 
 

@@ -8,6 +8,7 @@ from collections import defaultdict
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
+from unittest import TestCase
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -18,6 +19,7 @@ from edgekernel.mqtt.outbox import Outbox, OutboxDropped, OutboxTable, TopicRule
 from edgekernel.sim import SimClock
 from tests.mqtt.outbox.conftest import number
 from tests.mqtt.outbox.links import Broker, Got
+from tests.mqtt.outbox.recording_vfs import FULL, IOERR_FSYNC, IOERR_WRITE, recording
 
 TOPICS = ["all/a", "all/b", "latest/c", "ring/d", "none/e"]
 
@@ -38,12 +40,15 @@ class Model(RuleBasedStateMachine):
         ],
     )
 
+    fails = False
+    """Whether the disk takes nothing now."""
     tight = True
     """Whether there is so little room that messages have to go."""
 
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
+        self.disk = self.stack.enter_context(recording())
         made = self.stack.enter_context(tempfile.TemporaryDirectory())
         self.folder = Path(made)
         self.boots = 0
@@ -116,12 +121,14 @@ class Model(RuleBasedStateMachine):
             self.acknowledged.add(got.id)
         self.broker.acknowledge(min(count, len(self.broker.open)))
 
+    @precondition(lambda self: not self.fails)
     @rule()
     def flush(self) -> None:
         """Have everything committed."""
         assert self.outbox.flush(10)
         assert self.outbox.committed == self.accepted_now
 
+    @precondition(lambda self: not self.fails)
     @rule()
     def restart(self) -> None:
         """End the agent as it should, and start it again."""
@@ -226,7 +233,37 @@ class Roomy(Model):
         assert self.safe <= {got.id for got in self.got}
 
 
-TestOutboxWithLittleRoom = Model.TestCase
-TestOutboxWithLittleRoom.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
-TestOutboxWithRoom = Roomy.TestCase
-TestOutboxWithRoom.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+class Failing(Roomy):
+    """The same on a disk that fails now and then."""
+
+    @rule(error=st.sampled_from([FULL, IOERR_WRITE, IOERR_FSYNC]), steps=st.integers(0, 6))
+    def fail(self, error: int, steps: int) -> None:
+        """Let the disk fail, after some more steps."""
+        self.fails = True
+        first = self.disk.count + 1 + steps
+        self.disk.failing = lambda step: error if step >= first else None
+
+    @precondition(lambda self: self.fails)
+    @rule()
+    def mend(self) -> None:
+        """Let the disk work again."""
+        self.fails = False
+        self.disk.failing = lambda step: None
+
+    def teardown(self) -> None:
+        """Check the same when the disk works again."""
+        self.mend()
+        self.clock.advance(40)
+        super().teardown()
+
+
+def often(machine: type[Model]) -> type[TestCase]:
+    """Return the test case of a model."""
+    case: type[TestCase] = machine.TestCase
+    case.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)  # type: ignore[attr-defined]
+    return case
+
+
+TestOutboxWithLittleRoom = often(Model)
+TestOutboxWithRoom = often(Roomy)
+TestOutboxOnAFailingDisk = often(Failing)

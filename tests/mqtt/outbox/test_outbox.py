@@ -61,6 +61,28 @@ def test_flush(clock: SimClock, open_outbox: Open) -> None:
     assert clock.monotonic() - before < 1
 
 
+def test_flush_of_many(clock: SimClock, open_outbox: Open) -> None:
+    """A flush commits all that waits, in several commits if it is much."""
+    outbox = open_outbox(commit_every=3600.0, queue_rows=100_000, queue_size=100_000_000)
+    fill(outbox, "t", range(30_000))
+    assert outbox.flush(10)
+    assert outbox.committed == 30_000
+    assert outbox.counters()["commits"] == 30
+    fill(outbox, "t", range(30_000))
+    assert outbox.close()
+    assert outbox.counters()["written"] == 60_000
+
+
+def test_expired_at_once(clock: SimClock, broker: Broker, open_outbox: Open) -> None:
+    """What is of no use a moment later is not sent then."""
+    outbox = open_outbox()
+    outbox.accept("t", number(1), expires_s=0)
+    outbox.up(broker)
+    clock.advance(1)
+    assert broker.got == []
+    assert outbox.counters()["dropped"] == {"expired": 1}
+
+
 def test_next_agent(clock: SimClock, broker: Broker, open_outbox: Open) -> None:
     """What is not acknowledged is sent by the next agent, with its first id, before what is new."""
     outbox = open_outbox(boot="one")

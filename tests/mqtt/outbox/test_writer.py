@@ -269,8 +269,12 @@ def test_damaged_row(
     outbox = open_outbox()
     outbox.up(broker)
     broker.acknowledge_all()
-    clock.advance(5)
+    clock.advance(1)
     assert broker.values == [value for value in range(100) if value != 42]
+    outbox.accept("t", number(100))
+    clock.advance(0.001)
+    assert broker.values[-1] == 100
+    clock.advance(5)
     assert told == [OutboxDropped(1, "damaged")]
     assert outbox.counters()["rows"] == 0
 
