@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekernel.core.clock import Clock
+from edgekernel.core.time_quality import is_simulated
 from edgekernel.core.version import VERSION
 from edgekernel.journal.plain import arguments, plain
 from edgekernel.journal.records import BootRecord, ConfigRecord
-from edgekernel.journal.timekeeping import is_simulated
 
 if TYPE_CHECKING:
     from edgekernel.node.plan import Plan
