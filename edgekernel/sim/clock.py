@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from heapq import heappop, heappush, heappushpop
 from random import Random
+from textwrap import indent
 from threading import get_ident
 from types import TracebackType
 from typing import Any, Self
@@ -37,7 +38,7 @@ from edgekernel.sim.primitives import (
     SimQueue,
     SimThread,
 )
-from edgekernel.sim.stall import Stalls, at
+from edgekernel.sim.stall import Stalls, at, coroutines
 from edgekernel.sim.wall import WallTime
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -143,7 +144,9 @@ class SimClock:
         return self._now_ns / NANOSECONDS
 
     def flow(self) -> object:
-        """Return the running fiber."""
+        """Return the running fiber; whoever emits, sets or invokes asks for it."""
+        if get_ident() != self._thread:
+            self._refuse_thread("call into the runtime")
         return getcurrent()
 
     def sleep(self, seconds: float, cancel: EventLike | None = None) -> bool:
@@ -200,7 +203,8 @@ class SimClock:
         return lambda: self._looks.remove(look)
 
     def waiting(self) -> list[str]:
-        """Say of each fiber that has not ended what it waits for, and where."""
+        """Say of each fiber that has not ended what it waits for, and where; so of an event loop
+        each coroutine, on a line of its own."""
         return [self._wait_of(flow) for flow in self._flows]
 
     def Event(self) -> SimEvent:
@@ -468,9 +472,10 @@ class SimClock:
         return True
 
     def _deadlock(self) -> str:
-        lines = [f"  {self._wait_of(self._main)}", *(f"  {each}" for each in self.waiting())]
-        return "everybody waits and no deadline will come:\n" + "\n".join(lines)
+        lines = "\n".join([self._wait_of(self._main), *self.waiting()])
+        return f"everybody waits and no deadline will come:\n{indent(lines, '  ')}"
 
     @staticmethod
     def _wait_of(flow: Flow) -> str:
-        return f"{flow.name}: {flow.what}{at(flow.fiber.gr_frame)}"
+        frame = flow.fiber.gr_frame
+        return "\n  ".join([f"{flow.name}: {flow.what}{at(frame)}", *coroutines(frame)])

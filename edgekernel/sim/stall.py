@@ -9,6 +9,7 @@ it may run handlers, effects and the start of parts.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -16,35 +17,58 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import ClassVar, SupportsIndex
+from typing import Any, ClassVar, SupportsIndex
 from weakref import WeakSet, ref
 
 from edgekernel.sim.errors import SimulationError
 
 _real_sleep = time.sleep
-_OURS = str(Path(__file__).parent)
-_PYTHONS = str(Path(threading.__file__).parent)
+_HERE = str(Path(__file__).parent) + os.sep
+_EDGEKERNEL = str(Path(__file__).parents[1]) + os.sep
+_PYTHONS = str(Path(threading.__file__).parent) + os.sep
 _PACKAGES = ("site-packages", "dist-packages")
 
 
 def at(frame: FrameType | None) -> str:
-    """Return ", at " with file, line and function of the innermost frame that is neither of this
-    package nor of Python's own library, and what it called there; empty if there is none."""
-    called = None
-    while frame is not None and _is_skipped(frame):
-        if called is None and not frame.f_code.co_filename.startswith(_OURS):
-            called = frame
+    """Return ", at " with file, line and function of the innermost frame that is neither
+    edgekernel's nor of Python's own library, and what is called there; empty if there is none."""
+    while frame is not None and frame.f_code.co_filename.startswith((_HERE, "<frozen ")):
+        frame = frame.f_back
+    innermost = frame
+    while frame is not None and _is_library(frame.f_code.co_filename):
+        frame = frame.f_back
+    if innermost is None:
+        return ""
+    if frame is None or frame is innermost:
+        return f", at {_place(innermost)}"
+    return f", at {_place(frame)}, which is at {_place(innermost)}"
+
+
+def coroutines(frame: FrameType | None) -> list[str]:
+    """Say of each coroutine of the event loop that runs in a frame where it waits."""
+    while frame is not None and frame.f_code.co_name != "run_forever":
         frame = frame.f_back
     if frame is None:
-        return "" if called is None else f", at {_place(called)}"
-    return f", at {_place(frame)}" + ("" if called is None else f", which is at {_place(called)}")
+        return []
+    import asyncio  # there is a loop: it is loaded
+
+    tasks = sorted(asyncio.all_tasks(frame.f_locals["self"]), key=asyncio.Task.get_name)
+    return [f"{task.get_name()}{_waits_at(task.get_coro())}" for task in tasks]
 
 
-def _is_skipped(frame: FrameType) -> bool:
-    name = frame.f_code.co_filename
-    if name.startswith((_OURS, "<frozen ")):
+def _waits_at(coroutine: Any) -> str:
+    place = ""
+    while (frame := getattr(coroutine, "cr_frame", None)) is not None:
+        if not place or not _is_library(frame.f_code.co_filename):
+            place = f", at {_place(frame)}"
+        coroutine = coroutine.cr_await
+    return place
+
+
+def _is_library(file: str) -> bool:
+    if file.startswith((_EDGEKERNEL, "<frozen ")):
         return True
-    return name.startswith(_PYTHONS) and not any(each in name for each in _PACKAGES)
+    return file.startswith(_PYTHONS) and not any(each in file for each in _PACKAGES)
 
 
 def _place(frame: FrameType) -> str:
