@@ -84,6 +84,8 @@ class SimThread:
 class SimEvent:
     """A flag to wait for in simulated time."""
 
+    __slots__ = ("_clock", "flag", "place")
+
     def __init__(self, clock: SimClock) -> None:
         self._clock = clock
         self.flag = False
