@@ -79,7 +79,7 @@ def test_the_page(folder: Path) -> None:
     assert (failed.returncode, "ZeroDivisionError" in failed.stdout) == (1, True)
     done = command(folder, replay)
     assert (done.returncode, done.stderr) == (0, "")
-    head, count = without_times(done.stdout)
+    head, *_notes, count = without_times(done.stdout)  # a busy machine polls late: that is noted
     assert head in without_times(PAGE)
     assert count.startswith("no differences, ")
 
@@ -90,7 +90,8 @@ def test_the_page(folder: Path) -> None:
     done = command(folder, replay)
     assert done.returncode == 1
     (lines,) = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
-    assert without_times(done.stdout)[2:] == without_times(lines)
+    told = [line for line in without_times(done.stdout) if not line.startswith("note:")]
+    assert told[2:] == without_times(lines)
     done = command(folder, f"{expect} --no-check")
     assert (done.returncode, done.stderr) == (0, "")
     assert python(folder, *pytest_, "test_fan.py").returncode in (0, 1)
