@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -50,7 +49,7 @@ class Requests:
         self._ctx = ctx
         self._topics = topics
         self._reply = reply
-        self._lock = threading.Lock()
+        self._lock = ctx.clock.Lock()
         self._waiting = 0
         self._left_behind: set[str] = set()
         self._overloaded = False

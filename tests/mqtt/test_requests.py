@@ -13,6 +13,7 @@ import pytest
 from edgekernel.core import message
 from edgekernel.core.policy import Policy
 from edgekernel.mqtt.requests import MAX_WAITING
+from edgekernel.mqtt.transport import Inbound
 from tests.brokers import LIMIT_S, Mosquitto, Watcher
 from tests.mqtt.parts import Node, node
 
@@ -307,6 +308,6 @@ def test_what_was_not_subscribed_is_ignored(n1: Node) -> None:
     bridge = n1.interface._bridge
     assert bridge is not None
     for topic in ("edge/n2/set/lamp/power", "edge/n1/state/lamp", "other", ""):
-        bridge.message(topic, b"on", True)
+        bridge.message(Inbound(topic, b"on", True))
     assert n1.lamp.power.get() is False
     assert not [m for m in n1.seen.messages if isinstance(m, message.CommandRefused)]
