@@ -1,0 +1,21 @@
+"""What is wrong with a broker and its links, for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class Troubles:
+    """The faults of one broker; as it is made there are none."""
+
+    def __init__(self) -> None:
+        self.dead_air = False
+        """Whether nothing comes through between clients and broker."""
+        self.duplicates: Callable[[], bool] = _never
+        """Says of each message at QoS 1 whether it is delivered twice."""
+        self.lateness_s: Callable[[], float] | None = None
+        """Says of each message how late it is."""
+
+
+def _never() -> bool:
+    return False
