@@ -35,7 +35,6 @@ class SimTransport:
         self._connection: Connection | None = None
         self._number = 0
         self._asked: dict[int, Done] = {}
-        self._subscriptions: dict[int, Callable[[list[str]], object]] = {}
 
     @classmethod
     def to(cls, broker: SimBroker) -> MakeTransport:
@@ -56,9 +55,9 @@ class SimTransport:
         self._connection = self._broker.connect(hello, self, self._closed)
 
     def subscribe(self, filters: Sequence[str], done: Callable[[list[str]], object]) -> None:
-        """Subscribe at QoS 1; `done` is given the filters that the broker refuses."""
+        """Subscribe at QoS 1; the broker refuses no filter that there can be."""
         number = self._next_number()
-        self._subscriptions[number] = done
+        self._asked[number] = partial(done, [])
         self._reached.subscribe(number, [(each, 1) for each in filters])
 
     def publish(self, message: Outbound, done: Done) -> None:
@@ -121,9 +120,9 @@ class SimTransport:
             if packet:
                 self._reached.acknowledge(packet)
 
-    def subscribed(self, number: int, refused: list[str]) -> None:
+    def subscribed(self, number: int) -> None:
         """Called by the connection: a subscription is there."""
-        self._subscriptions.pop(number)(refused)
+        self._asked.pop(number)()
 
     def acknowledged(self, number: int) -> None:
         """Called by the connection: the broker has a message, or answers."""

@@ -265,3 +265,63 @@ def test_a_link_that_lasted_is_no_suspect(broker: Mosquitto, watcher: Watcher) -
             broker.start()
         observer.wait("connected", 5)
         assert not [text for text in observer.said if "another client" in text]
+
+
+# Python tells of a thread that ends by an exception, and pytest makes that a failure; in the field
+# nobody listens.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_dies_is_noticed(broker: Mosquitto, watcher: Watcher) -> None:
+    """paho's thread ends without a word for anybody; the link is given up and made anew."""
+
+    def on_message(message: Inbound) -> None:
+        if message.payload == b"bad":
+            raise SystemExit  # passes whoever catches exceptions, and ends a thread in silence
+
+    with linked(settings(broker.port, keepalive_s=1), "in") as (client, observer):
+        observer.on_message = on_message
+        observer.wait("connected")
+        watcher.publish("in", "bad")
+        observer.wait("disconnected: no answer for 0.5 s")
+        observer.wait("connected", 2)
+        watcher.publish("in", "good")
+        observer.wait("message: in good")
+        assert client.connected
+
+
+def test_a_thread_that_hangs_is_left_to_itself(broker: Mosquitto, watcher: Watcher) -> None:
+    """A handler that does not return keeps one link only; that it hangs is told."""
+    hang, hangs = threading.Event(), threading.Event()
+
+    def on_message(message: Inbound) -> None:
+        if message.payload == b"bad":
+            hangs.set()
+            assert hang.wait(LIMIT_S)
+
+    with linked(settings(broker.port, keepalive_s=1), "in") as (_, observer):
+        observer.on_message = on_message
+        observer.wait("connected")
+        watcher.publish("in", "bad")
+        assert hangs.wait(LIMIT_S)
+        observer.wait("disconnected: no answer for 0.5 s")
+        assert "hangs in a handler" in observer.wait("problem: ")
+        observer.wait("connected", 2)
+        watcher.publish("in", "good")
+        observer.wait("message: in good")
+        hang.set()
+
+
+def test_a_message_that_cannot_be_sent_is_refused(broker: Mosquitto) -> None:
+    """A topic with a wildcard is an error of whoever publishes, and nothing of it stays."""
+    with linked(settings(broker.port)) as (client, observer):
+        observer.wait("connected")
+        with pytest.raises(ValueError, match="wildcard"):
+            client.publish(Outbound("a/#", b""))
+        assert client.publish(Outbound("a", b"")).wait(LIMIT_S)
+
+
+def test_qos_0_is_done_when_it_is_sent(broker: Mosquitto, watcher: Watcher) -> None:
+    """A message at QoS 0 has no acknowledgement to wait for."""
+    with linked(settings(broker.port)) as (client, observer):
+        observer.wait("connected")
+        assert client.publish(Outbound("out", b"0", qos=0)).wait(LIMIT_S)
+        watcher.wait_for(lambda r: r.payload == b"0")

@@ -49,7 +49,7 @@ class SimBroker:
         self.counts = Counts()
         self.troubles = Troubles()
         self._latency_s = latency_s
-        self._ack_delay_ns = round(ack_delay_s * NANOSECONDS)
+        self._ack_delay_s = ack_delay_s
         self._users = users
         self._schedule = Schedule(clock, "mqtt:broker", self._failed)
         self._sessions: dict[str, Session] = {}
@@ -172,7 +172,10 @@ class SimBroker:
         self._come(Held.since(self.clock.monotonic_ns(), publication))
         if publication.qos:
             acknowledged = partial(connection.client.acknowledged, number)
-            connection.down(acknowledged, self._ack_delay_ns)
+            if self._ack_delay_s:
+                self.later(self._ack_delay_s, partial(connection.down, acknowledged))
+            else:
+                connection.down(acknowledged)
 
     def subscribed(
         self, connection: Connection, number: int, filters: tuple[tuple[str, int], ...]
@@ -181,12 +184,13 @@ class SimBroker:
         session = connection.session
         if session is None:
             return
-        refused = [each for each, _ in filters if filter_problem(each)]
-        granted = {each: qos for each, qos in filters if each not in refused}
-        session.subscriptions |= granted
-        connection.down(partial(connection.client.subscribed, number, refused))
+        if any(filter_problem(each) for each, _ in filters):
+            self.ended(connection, "topic filter invalid", will=True)  # MQTT 3.1.1, 4.7 and 4.8
+            return
+        session.subscriptions |= dict(filters)
+        connection.down(partial(connection.client.subscribed, number))
         now_ns = self.clock.monotonic_ns()
-        for filter, qos in granted.items():
+        for filter, qos in filters:
             for topic, held in list(self._retained.items()):
                 if matches(filter, topic) and not held.expired(now_ns):
                     session.deliver(now_ns, held, qos, retained=True)

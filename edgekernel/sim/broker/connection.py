@@ -31,8 +31,8 @@ class Client(Protocol):
         have come before. Its `retain` says whether the broker had kept it."""
         ...
 
-    def subscribed(self, number: int, refused: list[str]) -> None:
-        """A subscription is there, but for the filters that are refused."""
+    def subscribed(self, number: int) -> None:
+        """A subscription is there."""
         ...
 
     def acknowledged(self, number: int) -> None:
@@ -104,10 +104,10 @@ class Connection:
         if not self.is_dead:
             self._broker.later(self._latency_s, partial(self._hear, handle))
 
-    def down(self, call: Callable[[], object], delay_ns: int = 0) -> None:
+    def down(self, call: Callable[[], object]) -> None:
         """Let something reach the client."""
         if not self.is_dead:
-            self._inbox.put(self._clock.monotonic_ns() + self._latency_ns + delay_ns, call)
+            self._inbox.put(self._clock.monotonic_ns() + self._latency_ns, call)
 
     def deliver(self, packet: int, publication: Publication, again: bool) -> None:
         """Send a message to the client."""
