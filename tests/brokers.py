@@ -75,7 +75,7 @@ class Mosquitto:
         """End it in good order. Stopping twice is harmless."""
         self._end(signal.SIGTERM)
 
-    def signal(self, which: signal.Signals) -> None:
+    def send(self, which: signal.Signals) -> None:
         """Send it a signal: SIGSTOP keeps it from hearing and saying anything, until SIGCONT."""
         assert self._process is not None
         self._process.send_signal(which)

@@ -144,10 +144,10 @@ class RealStage:
         self._broker.start()
 
     def freeze(self) -> None:
-        self._broker.signal(signal.SIGSTOP)
+        self._broker.send(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        self._broker.signal(signal.SIGCONT)
+        self._broker.send(signal.SIGCONT)
 
 
 class _RealPeer:

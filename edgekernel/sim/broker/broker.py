@@ -119,6 +119,11 @@ class SimBroker:
             raise InvalidValueError(f"no client {client_id!r} is connected; there is: {known}")
         self.ended(session.connection, "", will=True)
 
+    def cut_all(self) -> None:
+        """End the connections of all clients, with their last wills."""
+        for connection in self.connections:
+            self.ended(connection, "", will=True)
+
     def deaden(self) -> None:
         """Let nothing come through on the connections that there are, for good."""
         for connection in self.connections:
@@ -141,7 +146,7 @@ class SimBroker:
         return connection
 
     def publish(self, publication: Publication) -> None:
-        """Publish as a client beside the broker, at once and whatever is wrong with links.
+        """Publish as a client beside the broker, whatever is wrong with links.
 
         Raises InvalidValueError for a topic that there cannot be, LifecycleError while the broker
         is away.
@@ -150,7 +155,7 @@ class SimBroker:
             raise InvalidValueError(f"{publication.topic!r}: {problem}")
         if not self._runs:
             raise LifecycleError("the broker is away; nobody can publish")
-        self._route(Held.since(self.clock.monotonic_ns(), publication))
+        self._come(Held.since(self.clock.monotonic_ns(), publication))
 
     def watch(self, watch: Watch) -> Callable[[], None]:
         """Call `watch` with each message that is published; return what ends that."""
@@ -172,8 +177,8 @@ class SimBroker:
         self._come(Held.since(self.clock.monotonic_ns(), publication))
         if publication.qos:
             acknowledged = partial(connection.client.acknowledged, number)
-            if self._ack_delay_s:
-                self.later(self._ack_delay_s, partial(connection.down, acknowledged))
+            if delay_s := self._ack_delay_s + self.troubles.ack_delay_s:
+                self.later(delay_s, partial(connection.down, acknowledged))
             else:
                 connection.down(acknowledged)
 
@@ -221,7 +226,8 @@ class SimBroker:
 
     def _introduced(self, connection: Connection) -> None:
         hello = connection.hello
-        if self._users is not None and self._users.get(hello.username) != hello.password:
+        known = self._users is None or self._users.get(hello.username) == hello.password
+        if self.troubles.refuses or not known:
             self.counts.refused += 1
             connection.is_open = False
             connection.down(partial(connection.client.refused, "not authorized"))

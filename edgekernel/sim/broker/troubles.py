@@ -11,11 +11,15 @@ class Troubles:
     def __init__(self) -> None:
         self.dead_air = False
         """Whether nothing comes through between clients and broker."""
-        self.duplicates: Callable[[], bool] = _never
+        self.refuses = False
+        """Whether the broker lets nobody in."""
+        self.ack_delay_s = 0.0
+        """By how much each acknowledgement of a message is late."""
+        self.duplicates: Callable[[], bool] = never
         """Says of each message at QoS 1 whether it is delivered twice."""
         self.lateness_s: Callable[[], float] | None = None
         """Says of each message how late it is."""
 
 
-def _never() -> bool:
+def never() -> bool:
     return False
