@@ -51,9 +51,9 @@ def assemble_simulated(
     The bench is one of its parts (the component `sim`), and so are the worlds, if `[sim]` names
     some. It runs on `board`, or on a board of its own; `around` may return another backend around
     that, for the drivers. `faults` are played by the component `faults`, with `seed` for what
-    chance decides, and those of MQTT with `broker`; whoever gives one connects the node to it
-    (`edgekernel.mqtt.simulated`). Raises what `assemble` raises, and ConfigError if a world cannot be made or a
-    fault cannot be.
+    chance decides, those of MQTT with `broker`; whoever gives one connects the node to it
+    (`edgekernel.mqtt.simulated`). Raises what `assemble` raises, and ConfigError if a world cannot
+    be made or a fault cannot be.
     """
     backend = SimBackend(clock) if board is None else board
     runtime = assemble(plan, around(backend), clock, kind)

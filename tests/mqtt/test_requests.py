@@ -27,7 +27,7 @@ def n1(broker: Mosquitto) -> Iterator[Node]:
         yield made
 
 
-def ask(watcher: Watcher, topic: str, id: int = 1, **body: object) -> dict[str, Any]:
+def ask(watcher: Watcher, topic: str, id: int | str = 1, **body: object) -> dict[str, Any]:
     """Send a request and return its reply."""
     watcher.publish(f"edge/n1/{topic}", {**body, "id": id, "reply_to": REPLY})
     reply: dict[str, Any] = watcher.on(REPLY, id=id).document

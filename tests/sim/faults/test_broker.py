@@ -81,6 +81,11 @@ class Linked:
     events: list[Event] = field(default_factory=list)
     published: list[tuple[float, Publication]] = field(default_factory=list)
 
+    @property
+    def heater(self) -> Any:
+        """The heater."""
+        return self.runtime.devices["heater"]
+
     def told(self, name: str) -> list[tuple[float, dict[str, Any]]]:
         """Return the times since the plan began, and the fields, of messages of a name."""
         return [
@@ -109,8 +114,7 @@ class Linked:
     def is_right(self) -> None:
         """Check that the broker shows the node as it is: online, with its states."""
         assert self.retained("status")["state"] == "online"
-        heater: Any = self.runtime.devices["heater"]
-        assert self.retained("state/heater")["power"]["value"] is heater.power.get()
+        assert self.retained("state/heater")["power"]["value"] is self.heater.power.get()
         room: Any = self.runtime.devices["room"]
         shown = self.retained("state/room")["temperature"]["value"]
         assert shown == pytest.approx(room.temperature.value, abs=0.01)
@@ -152,7 +156,7 @@ def test_away_for_a_day(link: Link) -> None:
     assert node.broker.connections == []
     assert len(node.told("mqtt.disconnected")) == len(node.told("mqtt.problem")) == 1
     assert "connection refused" in node.told("mqtt.problem")[0][1]["error"]
-    node.runtime.devices["heater"].power.set(True)
+    node.heater.power.set(True)
     for _ in range(1500):
         node.runtime.invoke("bell.ring")
     node.clock.advance(DAY_S / 2 + 60)
@@ -190,7 +194,7 @@ def test_half_open(link: Link) -> None:
     assert (status["state"], status["cause"]) == ("offline", "connection lost")
     assert offline_s - began_s <= 1.5 * KEEPALIVE_S
     assert "no answer; check the network" in node.told("mqtt.problem")[0][1]["error"]
-    node.runtime.devices["heater"].power.set(True)
+    node.heater.power.set(True)
     node.clock.advance(300)
     (ended_s, _) = node.told("fault.ended")[0]
     assert node.at("status")[2][0] - ended_s <= 65
@@ -223,7 +227,7 @@ def test_duplicates(link: Link) -> None:
     assert node.bell.rung == 3
     node.ask("set/heater/power", id="on", value=True)
     node.clock.advance(1)
-    assert node.runtime.devices["heater"].power.get() is True
+    assert node.heater.power.get() is True
     node.clock.advance(100)
     node.ask("call/bell/ring", id="two")
     node.clock.advance(1)
@@ -254,7 +258,7 @@ def test_late(link: Link) -> None:
     node.clock.advance(20)
     node.published.clear()
     for number in range(40):
-        node.runtime.devices["heater"].power.set(number % 2 == 1)
+        node.heater.power.set(number % 2 == 1)
         node.clock.advance(1)
     for number in range(20):
         issued_at = node.clock.now_utc().isoformat()
@@ -278,8 +282,8 @@ def test_slow(link: Link) -> None:
     node.clock.advance(300)
     node.published.clear()
     for number in range(100):
-        node.runtime.devices["heater"].power.set(number % 2 == 0)
-    node.runtime.devices["heater"].power.set(True)
+        node.heater.power.set(number % 2 == 0)
+    node.heater.power.set(True)
     node.clock.advance(60)
     assert 2 < len(node.at("state/heater")) < 30
     assert node.at("state/heater")[-1][1]["power"]["value"] is True
@@ -288,7 +292,7 @@ def test_slow(link: Link) -> None:
 
 
 def test_too_slow(link: Link) -> None:
-    """A broker that answers after that counts as gone, and the node tries again until it is well."""
+    """A broker that answers after that counts as gone; the node tries again until it is well."""
     node = link(Fault(BrokerSlow(takes=60.0), at_s=10, for_s=600))
     node.clock.advance(600)
     assert node.told("mqtt.disconnected")[0][1]["reason"] == "no answer for 15 s"
