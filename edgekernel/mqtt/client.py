@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from random import Random
 from typing import Protocol
 
 from edgekernel.core.clock import NANOSECONDS, Clock, SystemClock
 from edgekernel.mqtt import link_problems as problems
+from edgekernel.mqtt.deliveries import Deliveries, Delivery
 from edgekernel.mqtt.link import Link
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.transport import (
@@ -61,27 +61,6 @@ class LinkObserver(Protocol):
         ...
 
 
-class Delivery:
-    """Becomes done when the broker has acknowledged a message."""
-
-    def __init__(
-        self, message: Outbound, clock: Clock, on_done: Callable[[], object] | None
-    ) -> None:
-        self.message = message
-        self._done = clock.Event()
-        self._on_done = on_done
-
-    def wait(self, timeout_s: float) -> bool:
-        """Wait for the acknowledgement; False if it takes longer."""
-        return self._done.wait(timeout_s)
-
-    def finish(self) -> None:
-        """Say that it has been acknowledged."""
-        self._done.set()
-        if self._on_done is not None:
-            self._on_done()
-
-
 class MqttClient:
     """Keeps a link to the broker: connects, subscribes, and comes back after every failure."""
 
@@ -113,9 +92,8 @@ class MqttClient:
         self._lock = self._clock.Lock()
         self._closing = self._clock.Event()
         self._thread = self._clock.Thread(self._run, "edgekernel-mqtt")
-        self._unacknowledged: dict[Delivery, None] = {}
+        self._deliveries = Deliveries(self._clock)
         self._link: Link | None = None
-        self._open: Link | None = None  # where all that was on its way has been sent again
         self._told: set[str] = set()
         self._failures = self._short_links = 0
         self._up_since_ns = 0
@@ -123,7 +101,7 @@ class MqttClient:
     @property
     def connected(self) -> bool:
         """Whether the broker has accepted the client and its subscriptions."""
-        return self._open is not None
+        return self._deliveries.is_open
 
     def start(self) -> None:
         """Begin to connect, on a thread of its own, and never give up."""
@@ -135,13 +113,7 @@ class MqttClient:
         It is sent again after a reconnect until it is acknowledged. Raises ValueError for a
         message that cannot be sent.
         """
-        delivery = Delivery(message, self._clock, on_done)
-        with self._lock:
-            self._unacknowledged[delivery] = None
-            link = self._open
-        if link is not None:
-            self._send(link, delivery)
-        return delivery
+        return self._deliveries.publish(message, on_done)
 
     def close(self, timeout_s: float = 2.0) -> bool:
         """Disconnect cleanly (no last will) and end the thread; False if it takes longer."""
@@ -152,8 +124,8 @@ class MqttClient:
             link.end()
         self._thread.join(timeout_s)
         if self._thread.is_alive() and link is not None:  # it has not reached any server yet
-            link.close(timeout_s, goodbye=False)
-        self._open = None
+            link.close(0.0, goodbye=False)
+        self._deliveries.close()
         return not self._thread.is_alive()
 
     def link_up(self, link: Link, refused: list[str]) -> None:
@@ -161,13 +133,10 @@ class MqttClient:
         self._told.clear()
         if refused:
             self._tell(problems.unsubscribed(self._settings.broker, refused))
-        sent: set[Delivery] = set()
-        while left := self._not_in(sent, link):
-            for delivery in left:
-                sent.add(delivery)
-                self._send(link, delivery)
+        self._deliveries.open(link)
         self._up_since_ns = self._clock.monotonic_ns()
-        self._observer.connected()
+        if not link.is_over:
+            self._observer.connected()
 
     def arrived(self, message: Inbound) -> None:
         """Called by the link: a message has arrived."""
@@ -221,8 +190,7 @@ class MqttClient:
         else:
             self._tell_end(link)
         finally:
-            with self._lock:
-                self._link = self._open = None
+            self._deliveries.close()
             if not link.close(_END_S, goodbye=self._closing.is_set()):
                 self._tell(problems.hanging(settings.broker))
 
@@ -232,8 +200,7 @@ class MqttClient:
         settings = self._settings
         if link.was_up:
             self._judge()
-            with self._lock:
-                self._open = None
+            self._deliveries.close()
             self._guarded(self._observer.disconnected, link.loss or "connection lost")
             if self._short_links == _SUSPICIOUS:
                 self._tell(problems.contested(settings.broker, self._client_id, _SUSPICIOUS))
@@ -256,29 +223,6 @@ class MqttClient:
         doubled = settings.reconnect_min_s * 2.0 ** min(self._failures, 30)
         self._failures += 1
         return min(doubled, settings.reconnect_max_s) * self._random.uniform(0.5, 1.0)
-
-    def _not_in(self, sent: set[Delivery], link: Link) -> list[Delivery]:
-        """Return what is still to be sent on a new link; nothing opens it, in the same step."""
-        with self._lock:
-            left = [each for each in self._unacknowledged if each not in sent]
-            if not left and link is self._link:
-                self._open = link
-            return left
-
-    def _send(self, link: Link, delivery: Delivery) -> None:
-        try:
-            link.publish(delivery.message, partial(self._finish, delivery))
-        except ValueError:
-            with self._lock:
-                self._unacknowledged.pop(delivery, None)
-            raise
-
-    def _finish(self, delivery: Delivery) -> None:
-        with self._lock:
-            waited = delivery in self._unacknowledged
-            self._unacknowledged.pop(delivery, None)
-        if waited:
-            delivery.finish()
 
     def _tell(self, text: str) -> None:
         if text not in self._told:

@@ -28,10 +28,11 @@ class LinkOwner(Protocol):
 class Link:
     """A connection with its subscriptions, watched for signs of life.
 
-    Whatever is asked of the broker is to be answered. Where nothing has been for `keepalive_s`
-    seconds a sign of life is asked for; when answers stay out for half as long, the link is dead,
-    whatever the network says. So a half-open connection is found within 1.5 times `keepalive_s` of
-    the last answer, and so is a transport whose thread has died or hangs.
+    Whatever is asked of the broker is to be answered. Where nothing has been asked for
+    `keepalive_s` seconds a sign of life is, so that the broker hears of us too; when answers stay
+    out for half as long, the link is dead, whatever the network says. So a half-open connection is
+    found within 1.5 times `keepalive_s`, within `keepalive_s` of a message that is not
+    acknowledged, and so is a transport whose thread has died or hangs.
     """
 
     def __init__(
@@ -50,11 +51,17 @@ class Link:
         self._lock = clock.Lock()
         self._over = clock.Event()
         self._unanswered = 0
-        self._alive_ns = clock.monotonic_ns()  # of the last answer, or of the first question since
+        self._asked_ns = clock.monotonic_ns()
+        self._alive_ns = self._asked_ns  # of the last answer, or of the first question since
         self._transport = make(self)
         self._refusal = self._loss = ""
         self.was_up = False
         """Whether the broker has accepted the client and its subscriptions."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, or is about to."""
+        return self._over.is_set()
 
     @property
     def refusal(self) -> str:
@@ -135,9 +142,10 @@ class Link:
 
     def _ask(self) -> None:
         with self._lock:
+            self._asked_ns = self._clock.monotonic_ns()
             self._unanswered += 1
             if self._unanswered == 1:
-                self._alive_ns = self._clock.monotonic_ns()
+                self._alive_ns = self._asked_ns
 
     def _answered(self) -> None:
         with self._lock:
@@ -149,11 +157,12 @@ class Link:
         now_ns = self._clock.monotonic_ns()
         with self._lock:
             silent_ns, waits = now_ns - self._alive_ns, self._unanswered > 0
+            ask_ns = self._asked_ns + self._idle_ns
         if waits and silent_ns >= self._answer_ns:
             self.lost(f"no answer for {self._answer_ns / NANOSECONDS:g} s")
-        elif not waits and silent_ns >= self._idle_ns:
+        elif now_ns >= ask_ns:
             self._ask()
             self._transport.probe(self._answered)
-            return now_ns + self._answer_ns
-        left_ns = (self._answer_ns if waits else self._idle_ns) - silent_ns
-        return now_ns + min(left_ns, self._answer_ns)
+        else:
+            return min(ask_ns, now_ns + self._answer_ns - (silent_ns if waits else 0))
+        return now_ns + self._answer_ns
