@@ -134,7 +134,7 @@ class SimTransport:
 
     def failed(self, error: Exception) -> None:
         """Called by the connection: what it told has raised."""
-        self._observer.failed("arrived", error)
+        self._observer.failed("transport", error)
 
     @property
     def _reached(self) -> Connection:

@@ -107,13 +107,18 @@ class Connection:
     def down(self, call: Callable[[], object]) -> None:
         """Let something reach the client."""
         if not self.is_dead:
-            self._inbox.put(self._clock.monotonic_ns() + self._latency_ns, call)
+            due_ns = self._clock.monotonic_ns() + self._latency_ns
+            self._inbox.put(due_ns, partial(self._tell, call))
 
     def deliver(self, packet: int, publication: Publication, again: bool) -> None:
         """Send a message to the client."""
         self.down(partial(self.client.arrived, packet, publication, again))
 
     def _hear(self, handle: Callable[[], object]) -> None:
-        if self.is_open:
+        if self.is_open and not self.is_dead:  # it may have died under way
             self.heard_ns = self._clock.monotonic_ns()
             handle()
+
+    def _tell(self, call: Callable[[], object]) -> None:
+        if not self.is_dead:
+            call()
