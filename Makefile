@@ -67,7 +67,7 @@ format: $(STAMP) ## let ruff repair layout and import order
 
 lock: $(STAMP) ## pin every dependency anew in constraints.txt (ARGS=--upgrade takes newer ones)
 	@echo "lock: resolving pyproject.toml for Python 3.11 and later, every platform"
-	@$(BIN)/$(COMPILE) --extra demo --extra mqtt --extra sim --group dev \
+	@$(BIN)/$(COMPILE) --extra demo --extra mqtt --extra secure --extra sim --group dev \
 		--output-file constraints.txt $(ARGS)
 	@$(BIN)/$(COMPILE) --extra mqtt --group bench --constraints constraints.txt \
 		--output-file benchmarks/constraints.txt $(ARGS)

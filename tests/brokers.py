@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -21,6 +18,7 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edgekernel.mqtt.broker import find_mosquitto
+from edgekernel.mqtt.site.mosquitto import password_line
 
 HOST = "127.0.0.1"
 LIMIT_S = 15.0
@@ -46,7 +44,8 @@ class Mosquitto:
         ]
         if users:
             passwords = folder / "passwords"
-            passwords.write_text("".join(_password_line(*user) for user in users.items()))
+            listed = (password_line(*user, rounds=101) for user in users.items())
+            passwords.write_text("".join(f"{line}\n" for line in listed))
             passwords.chmod(0o600)
             lines.append(f"password_file {passwords}")
         self._conf.write_text("\n".join(lines) + "\n")
@@ -197,11 +196,3 @@ def _flat(received: Received) -> dict[str, object]:
         for key, value in document.items()
         if not isinstance(value, list)
     }
-
-
-def _password_line(user: str, password: str) -> str:
-    """Return a line of mosquitto's password file: PBKDF2-HMAC-SHA512, its format $7$."""
-    rounds, salt = 101, secrets.token_bytes(12)
-    digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, rounds)
-    salt64, digest64 = base64.b64encode(salt).decode(), base64.b64encode(digest).decode()
-    return f"{user}:$7${rounds}${salt64}${digest64}\n"

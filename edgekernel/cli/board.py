@@ -74,6 +74,7 @@ def page(board: Board, plan: Plan | None) -> Iterator[RenderableType]:
     if found := buses(board, plan):
         yield ""
         yield _listing(found, with_users=plan is not None)
+        yield from (Text(note) for note in bus_notes(found))
     yield f"\nGPIO chips: {', '.join(board.chips)}"
 
 
@@ -121,6 +122,14 @@ def _listing(found: Iterable[Bus], *, with_users: bool) -> Table:
 def notes(pins: tuple[Pin, ...]) -> list[str]:
     """Return why pins are reserved."""
     return [f"reserved: {pin.name}: {pin.reserved}" for pin in pins if pin.reserved]
+
+
+def bus_notes(found: Iterable[Bus]) -> list[str]:
+    """Return what the users of buses have to know, each note once with the buses it is for."""
+    names: dict[str, list[str]] = {}
+    for bus in found:
+        names.setdefault(bus.note, []).append(bus.name)
+    return [f"{', '.join(buses)}: {note}" for note, buses in names.items() if note]
 
 
 def _cells(pin: Pin, with_users: bool) -> list[Text]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import click
 
 from edgekernel.cli.console import Exit, fail, out, print_json, table
@@ -70,8 +72,22 @@ def boards(as_json: bool) -> None:
     listing = table("", "board", "title", "lines", "buses and ports", "PWM", "labels")
     for board in found:
         buses = [*board.buses, *board.selects, *board.onewires, *board.ports]
-        cells = (buses, board.pwm_lines, board.labels)
+        cells = (in_short(buses), board.pwm_lines, board.labels)
         listing.add_row(
             board.id, board.name, str(len(board.lines)), *(", ".join(cell) or "-" for cell in cells)
         )
     out.print(listing)
+
+
+def in_short(names: Iterable[str]) -> list[str]:
+    """Return names with those that count up as one, such as "i2c3-6" for i2c3 to i2c6."""
+    runs: list[tuple[str, str, str]] = []
+    for name in names:
+        stem = name.rstrip("0123456789")
+        number = name.removeprefix(stem)
+        before, first, last = runs[-1] if runs else ("", "", "")
+        if number and last and before == stem and int(last) + 1 == int(number):
+            runs[-1] = (stem, first, number)
+        else:
+            runs.append((stem, number, number))
+    return [f"{stem}{a}" if a == b else f"{stem}{a}-{b}" for stem, a, b in runs]

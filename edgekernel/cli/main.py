@@ -11,13 +11,16 @@ from edgekernel.core.version import VERSION
 _COMMANDS = {
     "board": ("edgekernel.cli.board", "Draw a board's header and who uses each pin."),
     "boards": ("edgekernel.cli.listing", "List the installed boards."),
+    "broker": ("edgekernel.cli.broker", "Set up an MQTT broker that is closed by default."),
     "check": ("edgekernel.cli.check", "Check a node file without touching hardware."),
     "ctl": ("edgekernel.cli.ctl", "See and control the nodes on an MQTT broker."),
     "devices": ("edgekernel.cli.listing", "List the installed drivers."),
     "doctor": ("edgekernel.cli.doctor", "Examine this computer: has it what a node needs?"),
     "journal": ("edgekernel.cli.journal", "Read what a node has recorded."),
+    "node": ("edgekernel.cli.broker", "Let nodes in to that broker."),
     "run": ("edgekernel.cli.run", "Run a node, on its board or a simulated one."),
     "simulate": ("edgekernel.cli.simulate", "Run a node through days of simulated time."),
+    "schema": ("edgekernel.cli.schema", "Show what a node has and can be asked for."),
     "scan": ("edgekernel.cli.scan", "List what answers on the buses of this board."),
 }
 

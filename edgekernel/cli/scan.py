@@ -14,6 +14,8 @@ from edgekernel.core.clock import SystemClock
 from edgekernel.core.errors import ConfigError
 from edgekernel.hal.address import BusAddress, OneWireAddress
 from edgekernel.node.board import Board
+from edgekernel.node.doctor import is_there
+from edgekernel.node.machine import Machine
 from edgekernel.node.packs import load_board
 from edgekernel.node.plan import Plan, find_this_board, make_plan
 from edgekernel.node.problems import did_you_mean
@@ -47,7 +49,7 @@ def scan(
     try:
         plan = None if node is None else make_plan(node)
         board = _board(plan, name, simulated)
-        buses = _buses(board, wanted)
+        buses = _buses(board, wanted, plan, simulated)
         with closing(_backend(plan, simulated)) as backend:
             survey = ask(backend, buses, plan)
     except ConfigError as error:
@@ -69,14 +71,29 @@ def _board(plan: Plan | None, name: str | None, simulated: bool) -> Board:
     return plan.board if plan is not None else find_this_board()
 
 
-def _buses(board: Board, wanted: tuple[str, ...]) -> list[BusAddress | OneWireAddress]:
+def _buses(
+    board: Board, wanted: tuple[str, ...], plan: Plan | None, simulated: bool
+) -> list[BusAddress | OneWireAddress]:
+    """Return the buses to ask: those that are named, else all but those that are there by choice,
+    are off, and have no device of the node file on them."""
     known: dict[str, BusAddress | OneWireAddress] = {**board.buses, **board.onewires}
     for name in wanted:
         if name not in known:
             raise ConfigError(
                 f'--bus: "{name}" is no bus of {board.id}; {did_you_mean(name, known)}'
             )
-    return [known[name] for name in wanted or known]
+    if wanted:
+        return [known[name] for name in wanted]
+    devices = plan.devices if plan is not None else ()
+    expected = {address.name for device in devices for address in device.addresses.values()}
+    machine = Machine()
+    return [
+        bus
+        for name, bus in known.items()
+        if name in expected
+        or not board.is_extra(name)
+        or (not simulated and is_there(machine, bus))
+    ]
 
 
 def _backend(plan: Plan | None, simulated: bool) -> Backend:

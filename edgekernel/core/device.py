@@ -128,7 +128,9 @@ class Device:
         """
         self._check_new("readings", name)
         try:
-            values = ValueType(type, settings.unit, settings.range, settings.precision)
+            values = ValueType(
+                type, settings.unit, settings.range, settings.precision, settings.device_class
+            )
         except ConfigError as error:
             raise ConfigError(f"readings.{name}: {error}") from None
         added = self._added[name] = Reading(

@@ -236,7 +236,11 @@ class DeviceDetached(Message):
 
 
 class DeviceFailed(Message):
-    """Connecting, disconnecting or making the device safe has failed."""
+    """Connecting, disconnecting or making the device safe has failed, or its driver is mistaken.
+
+    A mistake in a driver is what it raises in a poll, other than that the hardware does not answer,
+    and all that it raises when it is told an edge.
+    """
 
     severity = Severity.ERROR
     device: str

@@ -24,12 +24,10 @@ class OutputDeclaration(Generic[T]):
         self,
         values: ValueType[T],
         safe: T | None,
-        device_class: str,
         limits: Limits | None = None,
     ) -> None:
         self.values = values
         self.safe = safe
-        self.device_class = device_class
         self.limits = limits
         self.name = ""
         self._drives = ""
@@ -120,4 +118,4 @@ def output(
     parameters are those of `reading`. Raises ConfigError if `safe` is not among the values that
     the output takes.
     """
-    return OutputDeclaration(ValueType(type, unit, range, precision), safe, device_class, limits)
+    return OutputDeclaration(ValueType(type, unit, range, precision, device_class), safe, limits)

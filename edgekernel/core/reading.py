@@ -248,12 +248,10 @@ class ReadingDeclaration(Generic[T]):
     def __init__(
         self,
         values: ValueType[T],
-        device_class: str,
         stale_s: float | None = None,
         filters: Sequence[Filter] = (),
     ) -> None:
         self.values = values
-        self.device_class = device_class
         self.stale_s = check_stale("reading", stale_s)
         self.filters = filters
         self.name = ""
@@ -316,5 +314,5 @@ def reading(
 
     Raises ConfigError for a limit below 0 and for filters that are not for this type.
     """
-    values = ValueType(type, unit, range, precision)
-    return ReadingDeclaration(values, device_class, stale_s, filters)
+    values = ValueType(type, unit, range, precision, device_class)
+    return ReadingDeclaration(values, stale_s, filters)

@@ -15,7 +15,8 @@ _WORDS = {"on": True, "off": False, "true": True, "false": False}
 
 @dataclass(frozen=True, slots=True)
 class ValueType(Generic[T]):
-    """A type with its unit, its inclusive range, and the decimals worth showing.
+    """A type with its unit, its inclusive range, the decimals worth showing, and what is measured
+    or driven, in Home Assistant's words.
 
     Raises ConfigError for another type than bool, int, float and str, and for an empty range.
     """
@@ -24,6 +25,7 @@ class ValueType(Generic[T]):
     unit: str = ""
     range: tuple[float, float] | None = None
     precision: int | None = None
+    device_class: str = ""
 
     def __post_init__(self) -> None:
         if self.type not in (bool, int, float, str):

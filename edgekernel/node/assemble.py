@@ -27,8 +27,9 @@ from edgekernel.hal.address import (
 )
 from edgekernel.hal.gpio import DigitalOutput, LineProvider
 from edgekernel.node.buses import attach_buses
+from edgekernel.node.edges import ToldInput
 from edgekernel.node.memory import FileMemory
-from edgekernel.node.outputs import check_interlocks, limit_outputs
+from edgekernel.node.outputs import begin_together, check_interlocks, limit_outputs
 from edgekernel.node.plan import Plan
 from edgekernel.node.planned import Address, PlannedDevice
 from edgekernel.node.signature import bind_validated
@@ -58,9 +59,11 @@ def assemble(
         for planned in plan.devices
         for problem in check_interlocks(planned.limits, made)
     ]
+    problems += [f"{plan.path.name}: {problem}" for problem in begin_together(made)]
     if problems:
         raise ConfigError(*problems)
-    attach_buses(runtime, backend, [(each, made[each.id]) for each in plan.devices])
+    users = [(each, made[each.id]) for each in plan.devices]
+    attach_buses(runtime, backend, users, plan.recoveries)
     for planned in plan.devices:
         runtime.attach_device(made[planned.id], optional=planned.optional)
     if plan.document.node.app is not None:
@@ -111,6 +114,9 @@ def _make(
     except ValueError as error:
         problems = error.problems if isinstance(error, ConfigError) else (str(error),)
         raise ConfigError(*(_refused(plan, planned, arguments, p) for p in problems)) from error
+    for boundary in boundaries.values():
+        if isinstance(boundary, ToldInput):
+            boundary.device = device
     if planned.every_s is not None:
         device.every = planned.every_s
     device.depends = (*device.depends, *planned.providers)
@@ -142,12 +148,15 @@ def _boundary(
     drives = planned.kinds[parameter] is DigitalOutput
     match address:
         case LineAddress():
-            return backend.digital_output(address) if drives else backend.digital_input(address)
+            if drives:
+                return backend.digital_output(address)
+            return ToldInput(backend.digital_input(address))
         case ProvidedLine():
             provider = made[address.provider]
             assert isinstance(provider, LineProvider), "the plan has looked at its driver"
-            line = address.line
-            return provider.digital_output(line) if drives else provider.digital_input(line)
+            if drives:
+                return provider.digital_output(address.line)
+            return ToldInput(provider.digital_input(address.line))
         case PwmAddress():
             return backend.pwm_output(address, software=not address.controller)
         case BusAddress():

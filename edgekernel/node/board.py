@@ -38,6 +38,8 @@ class _Bus(_Table):
     lines: list[str] = Field(default_factory=list)
     enable: str = ""
     """What switches it on: a line of config.txt, an overlay, a kernel module."""
+    note: str = ""
+    """What its users have to know: what else is on it, or how its device file may differ."""
     speed_hz: int | None = Field(default=None, gt=0)
     """The clock that an I²C bus has unless the system is told otherwise."""
 
@@ -103,6 +105,7 @@ class Board:
         self._taken = {name: bus.lines for name, bus in buses.items()}
         self._enabling = {name: bus.enable for name, bus in buses.items()}
         self._enabling |= {line: timer.enable for line, timer in document.pwm.items()}
+        self._notes = {name: bus.note for name, bus in buses.items() if isinstance(bus, _Bus)}
 
     @property
     def chips(self) -> tuple[str, ...]:
@@ -215,6 +218,16 @@ class Board:
         """Return what switches a bus, port or PWM line on, such as a line of config.txt; may be
         empty."""
         return self._enabling.get(name, "")
+
+    def is_extra(self, name: str) -> bool:
+        """Tell whether a bus or port is there by the user's choice only, since an overlay switches
+        it on or its lines are reserved: it may take lines that another one has as well."""
+        reserved = not self.reserved.keys().isdisjoint(self._taken.get(name, ()))
+        return reserved or "overlay" in self.enabling(name)
+
+    def note(self, name: str) -> str:
+        """Return what the users of a bus, chip select or port have to know; may be empty."""
+        return self._notes.get(name, "")
 
     def select_line(self, name: str) -> LineAddress | None:
         """Return the line of an SPI chip select, if the board says which it is."""

@@ -79,7 +79,7 @@ def _signals(driver: type[Device]) -> Iterator[dict[str, Any]]:
             "unit": values.unit,
             "range": None if values.range is None else list(values.range),
             "precision": values.precision,
-            "device_class": declaration.device_class,
+            "device_class": values.device_class,
         }
         if isinstance(declaration, OutputDeclaration):
             signal["safe"] = declaration.safe

@@ -60,9 +60,7 @@ def examine(machine: Machine, board: Board | None, plan: Plan | None) -> list[Fi
         except ConfigError:
             return found
     if plan is None:
-        offered: list[Address] = [*known.lines.values(), *known.buses.values()]
-        offered += [*known.ports.values(), *known.selects.values(), *known.onewires.values()]
-        found += _needs(machine, known, offered, must=False)
+        found += _offered(machine, known)
     else:
         used = [each for device in plan.devices for each in device.addresses.values()]
         found += _needs(machine, known, used, must=True)
@@ -99,6 +97,28 @@ def _board(machine: Machine, expected: Board | None) -> Iterator[Finding]:
         )
     else:
         yield Finding(Level.OK, "board", f"{this.id} ({this.name})")
+
+
+def _offered(machine: Machine, board: Board) -> Iterator[Finding]:
+    """Look at what a board offers; buses that are there by choice may be off."""
+    ports: list[BusAddress | PortAddress | SpiAddress | OneWireAddress] = []
+    ports += [*board.buses.values(), *board.ports.values(), *board.selects.values()]
+    ports += board.onewires.values()
+    off = [each for each in ports if board.is_extra(each.name) and not is_there(machine, each)]
+    offered = [each for each in ports if each not in off]
+    yield from _needs(machine, board, [*board.lines.values(), *offered], must=False)
+    if off:
+        text = f"off: {', '.join(each.name for each in off)}"
+        fix = f"edgekernel board show {board.id} says what switches each of them on"
+        yield Finding(Level.OK, "further buses", text, fix)
+
+
+def is_there(
+    machine: Machine, address: BusAddress | PortAddress | SpiAddress | OneWireAddress
+) -> bool:
+    """Tell whether the device file of a bus or port exists, or the folder of a 1-Wire bus."""
+    place = address.folder if isinstance(address, OneWireAddress) else address.device
+    return machine.exists(place)
 
 
 def _needs(

@@ -48,11 +48,16 @@ class Bus:
     """The clock of an I²C bus."""
     users: tuple[str, ...] = ()
     """The devices on it, each with its address if it has one."""
+    note: str = ""
+    """What its users have to know."""
 
 
 def headers(board: Board, plan: Plan | None = None) -> dict[str, tuple[Pin, ...]]:
-    """Return the pins of each header of a board, with the users that a plan has for them."""
-    functions = _functions(board)
+    """Return the pins of each header of a board, with the users that a plan has for them.
+
+    See `buses` for what a plan leaves out.
+    """
+    functions = _functions(board, plan)
     used = {} if plan is None else _used(board, plan)
     return {
         header: tuple(
@@ -71,7 +76,10 @@ def headers(board: Board, plan: Plan | None = None) -> dict[str, tuple[Pin, ...]
 
 
 def buses(board: Board, plan: Plan | None = None) -> tuple[Bus, ...]:
-    """Return what a board has beside single lines, and the ports that only the plan has."""
+    """Return what a board has beside single lines, and the ports that only the plan has.
+
+    Of the buses that are there by choice a plan has those that it uses.
+    """
     kinds: dict[Literal["i2c", "uart", "spi", "onewire"], dict[str, str]] = {
         "i2c": {name: bus.device for name, bus in board.buses.items()},
         "spi": {name: select.device for name, select in board.selects.items()},
@@ -90,9 +98,11 @@ def buses(board: Board, plan: Plan | None = None) -> tuple[Bus, ...]:
             board.enabling(name),
             (plan or board).speed_hz(name) if kind == "i2c" else None,
             tuple(users.get(name, ())),
+            board.note(name),
         )
         for kind, devices in kinds.items()
         for name, device in devices.items()
+        if plan is None or name in users or not board.is_extra(name)
     )
 
 
@@ -111,11 +121,12 @@ def _lines(board: Board, bus: str) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _functions(board: Board) -> dict[str, list[str]]:
+def _functions(board: Board, plan: Plan | None) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for label, line in board.labels.items():
         found.setdefault(line, []).append(label)
-    for bus in buses(board):
+    # What is there by choice comes after what is there without it.
+    for bus in sorted(buses(board, plan), key=lambda bus: board.is_extra(bus.name)):
         # All chips of an SPI bus share three lines, which are those of the bus.
         shared = bus.name.partition(".")[0] if bus.kind == "spi" else bus.name
         select = board.select_line(bus.name) if bus.kind == "spi" else None
@@ -142,6 +153,9 @@ def _used(board: Board, plan: Plan) -> dict[str, list[str]]:
                 lines = _lines(board, address.name)
             for line in lines:
                 used.setdefault(line, []).append(f"{device.id}.{parameter}")
+    for bus, recovery in plan.recoveries.items():
+        for key, address in recovery.lines.items():
+            used.setdefault(address.name, []).append(f"{bus}.recovery.{key}")
     return used
 
 

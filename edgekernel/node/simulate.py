@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from edgekernel.backends.backend import Backend
 from edgekernel.backends.sim import SimBackend
 from edgekernel.core.clock import Clock
+from edgekernel.core.errors import ConfigError, InvalidValueError
 from edgekernel.core.runtime import Runtime
 from edgekernel.hal.address import (
     BusAddress,
@@ -23,11 +24,12 @@ from edgekernel.hal.gpio import DigitalInput
 from edgekernel.node.assemble import assemble
 from edgekernel.node.plan import Plan
 from edgekernel.node.planned import PlannedDevice
+from edgekernel.node.recovery import PlannedRecovery
 from edgekernel.node.worlds import make_worlds
 from edgekernel.sim.bench import Bench
 from edgekernel.sim.faults import Fault, FaultPlayer
 from edgekernel.sim.wiring import Socket, Wiring
-from edgekernel.sim.worlds.service import Worlds, WorldService
+from edgekernel.sim.worlds.service import World, Worlds, WorldService
 
 if TYPE_CHECKING:
     from edgekernel.sim.broker import SimBroker
@@ -62,10 +64,18 @@ def assemble_simulated(
     bench.broker = broker
     bench.worlds = make_worlds(plan, bench)
     if bench.worlds:
-        runtime.register(WorldService(Worlds(bench.worlds)))
+        runtime.register(WorldService(_together(plan, bench.worlds)))
     if faults:
         runtime.register(FaultPlayer(bench, faults, seed))
     return runtime, bench
+
+
+def _together(plan: Plan, worlds: Mapping[str, World]) -> Worlds:
+    """Return the worlds of a plan as one."""
+    try:
+        return Worlds(worlds)
+    except InvalidValueError as error:
+        raise ConfigError(f"{plan.path.name}: sim: {error}") from None
 
 
 def plug_chips(plan: Plan, backend: SimBackend, clock: Clock) -> Bench:
@@ -75,7 +85,25 @@ def plug_chips(plan: Plan, backend: SimBackend, clock: Clock) -> Bench:
     for wired in wiring.values():
         if wired.chip is not None and hasattr(wired.chip, "wire"):
             wired.chip.wire({key: bench.line(name) for key, name in wired.lines.items()}, clock)
+    for name, recovery in plan.recoveries.items():
+        _wire_bus(backend, name, recovery)
     return bench
+
+
+def _wire_bus(backend: SimBackend, name: str, recovery: PlannedRecovery) -> None:
+    """Wire the lines of a recovery to the bus and to the supply of its chips."""
+    bus = backend.bus(name)
+    if recovery.scl is not None and recovery.sda is not None:
+        bus.join(backend.line(recovery.scl.name), backend.line(recovery.sda.name))
+    if recovery.power is None:
+        return
+
+    def switched(level: bool) -> None:
+        bus.powered = level == recovery.active_high
+
+    power = backend.line(recovery.power.name)
+    switched(power.level)
+    power.watch(switched)
 
 
 def _wire(device: PlannedDevice, backend: SimBackend) -> Wiring:

@@ -22,7 +22,8 @@ _KINDS = {
 }
 """What each method of a backend makes."""
 
-_INSIDE = f"{Path(__file__).parents[1]}/"
+INSIDE = f"{Path(__file__).parents[1]}/"
+"""What the paths of edgekernel's own modules begin with."""
 
 
 @dataclass
@@ -88,7 +89,7 @@ def _note(boundary: Any, noted: _Openings) -> None:
 def _place() -> str:
     """Return file, line and function of the innermost caller outside of edgekernel."""
     frame = sys._getframe(2)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_INSIDE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(INSIDE):
         frame = frame.f_back
     code = frame.f_code
     return f"{code.co_filename}:{frame.f_lineno} in {code.co_name}"

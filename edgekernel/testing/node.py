@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
+from edgekernel.core.errors import UnknownTargetError
 from edgekernel.core.runtime import Runtime
 from edgekernel.testing.events import Events
 
@@ -15,10 +16,13 @@ if TYPE_CHECKING:
     from edgekernel.backends.sim import SimBackend
     from edgekernel.node import Plan
     from edgekernel.sim import Bench
+    from edgekernel.sim.faults import Fault
     from edgekernel.testing.simulation import Simulation
 
 SetUp = Callable[[Runtime], object]
 """Registers parts, as the `setup` of an application does."""
+Faults: TypeAlias = "str | Path | Sequence[Fault]"
+"""A fault plan: its file, its text, or the faults themselves."""
 
 
 class Node:
@@ -68,29 +72,56 @@ class Node:
 
     @property
     def world(self) -> Any:
-        """The world that the node file's `[sim]` table names, the first if several; or None."""
-        return next(iter(self.bench.worlds.values()), None)
+        """The world that the node file's `[sim]` table names; None if there is none.
+
+        Raises UnknownTargetError if there are several.
+        """
+        if len(self.worlds) > 1:
+            names = ", ".join(self.worlds)
+            raise UnknownTargetError(
+                f'{self.name} has several worlds ({names}): name one, as in worlds["..."]'
+            )
+        return next(iter(self.worlds.values()), None)
+
+    @property
+    def worlds(self) -> dict[str, Any]:
+        """The worlds around it, by the names that the node file gives them."""
+        return self.bench.worlds
 
     def __repr__(self) -> str:
         return f"<Node {self.name}: {', '.join(self.runtime.devices)}>"
 
 
 def start_node(
-    simulation: Simulation, source: str | Path, folder: Path, setup: SetUp | None = None
+    simulation: Simulation,
+    source: str | Path,
+    folder: Path,
+    setup: SetUp | None = None,
+    faults: Faults = (),
 ) -> Node:
     """Boot a node from a file or from the text of one.
 
     A path is looked up in `folder`, then in the current folder; beside a text, `folder` is where
     the application is found. With an `[mqtt]` table it is on the simulation's broker. `setup`
-    registers more parts. The first node is on the simulation's
-    board, every other on its own. Raises what is wrong with the file: ConfigError, BootError.
+    registers more parts. `faults` are a fault plan: a file, the text of one, or Fault objects;
+    chance in it is by the simulation's seed. The first node is on the simulation's board, every
+    other on its own. Raises what is wrong with the files: ConfigError, BootError.
     """
     from edgekernel.node.simulate import assemble_simulated
 
     board = simulation.make_board() if simulation.nodes else simulation.board
     plan = _plan(source, folder)
+    played = _faults(faults, folder) if isinstance(faults, str | Path) else faults
     broker = simulation.broker.server if plan.document.mqtt is not None else None
-    runtime, bench = assemble_simulated(plan, simulation.clock, Runtime, board, broker=broker)
+    runtime, bench = assemble_simulated(
+        plan,
+        simulation.clock,
+        Runtime,
+        board,
+        faults=played,
+        seed=simulation.seed or 0,
+        broker=broker,
+    )
     if broker is not None:
         from edgekernel.mqtt.simulated import simulated_interface
 
@@ -107,7 +138,7 @@ def start_node(
 def _plan(source: str | Path, folder: Path) -> Plan:
     from edgekernel.node import make_plan
 
-    if isinstance(source, str) and "\n" in source:
+    if _is_text(source):
         import tomllib
 
         from edgekernel.node.document import parse_document
@@ -115,12 +146,31 @@ def _plan(source: str | Path, folder: Path) -> Plan:
 
         path = folder / "node.toml"
         return plan_document(parse_document(tomllib.loads(source), path.name), path)
+    return make_plan(_found(source, folder, "node file"))
+
+
+def _faults(source: str | Path, folder: Path) -> Sequence[Fault]:
+    from edgekernel.node.fault_plan import load_faults, parse_faults
+
+    if _is_text(source):
+        import tomllib
+
+        return parse_faults(tomllib.loads(source), "fault plan")
+    return load_faults(_found(source, folder, "fault plan"))
+
+
+def _is_text(source: str | Path) -> TypeGuard[str]:
+    """Say whether it is what stands in a file, and no path of one."""
+    return isinstance(source, str) and "\n" in source
+
+
+def _found(source: str | Path, folder: Path, what: str) -> Path:
     places = [folder / source, Path(source)]
     for path in places:
         if path.is_file():
-            return make_plan(path)
+            return path
     looked = " or ".join(dict.fromkeys(str(path.parent.resolve()) for path in places))
-    raise FileNotFoundError(f"no node file {Path(source).name!r} in {looked}")
+    raise FileNotFoundError(f"no {what} {Path(source).name!r} in {looked}")
 
 
 @contextmanager

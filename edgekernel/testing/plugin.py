@@ -12,7 +12,7 @@ from typing import Protocol
 import pytest
 
 from edgekernel.core.runtime import Runtime
-from edgekernel.testing.node import Node, SetUp, applications_forgotten, start_node
+from edgekernel.testing.node import Faults, Node, SetUp, applications_forgotten, start_node
 from edgekernel.testing.seeds import Wanted, identify
 from edgekernel.testing.simulation import Simulation
 
@@ -22,7 +22,9 @@ _simulation = pytest.StashKey[Simulation]()
 class NodeFactory(Protocol):
     """What the fixture `node` is."""
 
-    def __call__(self, source: str | Path, *, setup: SetUp | None = None) -> Node:
+    def __call__(
+        self, source: str | Path, *, setup: SetUp | None = None, faults: Faults = ()
+    ) -> Node:
         """Boot a node from a file, or from the text of one; see `start_node`."""
         ...
 
@@ -110,12 +112,13 @@ def node(request: pytest.FixtureRequest, sim: Simulation) -> Iterator[NodeFactor
     """Give a function that boots a node: `node("greenhouse.toml")`, or with the file's text.
 
     A path is looked up beside the test, then in the current folder; the application of a text
-    beside the test. `setup=` registers parts, as an application does. The node is shut down at the
-    end of the test.
+    beside the test. `setup=` registers parts, as an application does. `faults=` is a fault plan
+    that is played: a file, the text of one, or Fault objects. The node is shut down at the end of
+    the test.
     """
 
-    def boot(source: str | Path, *, setup: SetUp | None = None) -> Node:
-        return start_node(sim, source, request.path.parent, setup)
+    def boot(source: str | Path, *, setup: SetUp | None = None, faults: Faults = ()) -> Node:
+        return start_node(sim, source, request.path.parent, setup, faults)
 
     with applications_forgotten():
         yield boot

@@ -98,8 +98,8 @@ class Simulation:
 
     @property
     def world(self) -> Any:
-        """The world that the node's `[sim]` table names."""
-        return self._the_only([node for node in self.nodes if node.world], "a world").world
+        """The world that the node's `[sim]` table names; with several ask the node's `worlds`."""
+        return self._the_only([node for node in self.nodes if node.worlds], "a world").world
 
     def make_board(self) -> SimBackend:
         """Make one more board on this clock."""

@@ -4,8 +4,13 @@ from itertools import combinations
 
 import pytest
 
+from edgekernel import Device
+from edgekernel.core.errors import ConfigError
+from edgekernel.hal.address import LineAddress
 from edgekernel.node.board import Board
+from edgekernel.node.claims import Claims
 from edgekernel.node.packs import board_names, find_board, load_board
+from edgekernel.node.planned import Address, PlannedDevice
 
 BOARDS = sorted(board_names())
 PI_BOARDS = [name for name in BOARDS if name.startswith("raspberrypi/")]
@@ -13,10 +18,79 @@ OTHERS = [name for name in BOARDS if name != "sim" and name not in PI_BOARDS]
 NO_LINE = re.compile(r"3V3|5V|1V8|GND|NC|ADC\d")
 """What a header pin may be that is no line: a rail, nothing, or an analog input."""
 
+EVERY_PI = {
+    "i2c0": [0, 1],
+    "i2c1": [2, 3],
+    "uart0": [14, 15],
+    "spi0.0": [9, 10, 11, 8],
+    "spi0.1": [9, 10, 11, 7],
+    "spi1.0": [19, 20, 21, 18],
+    "spi1.1": [19, 20, 21, 17],
+    "spi1.2": [19, 20, 21, 16],
+    "w1": [4],
+}
+"""The lines of the buses of each Raspberry Pi; of an SPI bus the chip select last."""
+BCM2711 = {
+    "i2c3": [4, 5],
+    "i2c4": [8, 9],
+    "i2c5": [12, 13],
+    "i2c6": [22, 23],
+    "uart2": [0, 1],
+    "uart3": [4, 5],
+    "uart4": [8, 9],
+    "uart5": [12, 13],
+    "spi3.0": [1, 2, 3, 0],
+    "spi3.1": [1, 2, 3, 24],
+    "spi4.0": [5, 6, 7, 4],
+    "spi4.1": [5, 6, 7, 25],
+    "spi5.0": [13, 14, 15, 12],
+    "spi5.1": [13, 14, 15, 26],
+    "spi6.0": [19, 20, 21, 18],
+    "spi6.1": [19, 20, 21, 27],
+}
+RP1 = {
+    "i2c2": [4, 5],
+    "i2c3": [6, 7],
+    "uart1": [0, 1],
+    "uart2": [4, 5],
+    "uart3": [8, 9],
+    "uart4": [12, 13],
+    "spi2.0": [1, 2, 3, 0],
+    "spi2.1": [1, 2, 3, 24],
+    "spi3.0": [5, 6, 7, 4],
+    "spi3.1": [5, 6, 7, 25],
+    "spi5.0": [13, 14, 15, 12],
+    "spi5.1": [13, 14, 15, 26],
+}
+FURTHER: dict[str, dict[str, list[int]]] = {
+    "4b": BCM2711,
+    "400": BCM2711,
+    "cm4": BCM2711,
+    "5": RP1,
+    "cm5": RP1,
+}
+
 
 def all_buses(board: Board) -> list[str]:
     """Return the names of everything on a board that takes lines for itself."""
     return [*board.buses, *board.ports, *board.selects, *board.onewires]
+
+
+def lines_taken(board: Board, bus: str) -> list[LineAddress]:
+    """Return the lines that a device on a bus takes, that of its chip select among them."""
+    select = board.select_line(bus) if bus in board.selects else None
+    return [*board.lines_of(bus), *([select] if select else [])]
+
+
+def spi_bus(bus: str) -> str:
+    """Return the bus of a chip select; any other bus is one itself."""
+    return bus.partition(".")[0]
+
+
+def pairs(board: Board) -> list[tuple[str, str]]:
+    """Return every two buses, which two chip selects of one bus are not."""
+    two = combinations(all_buses(board), 2)
+    return [(one, other) for one, other in two if spi_bus(one) != spi_bus(other)]
 
 
 def test_the_boards_are_found() -> None:
@@ -26,6 +100,8 @@ def test_the_boards_are_found() -> None:
     assert "sim" in BOARDS
     assert len({name.partition("/")[0] for name in OTHERS}) >= 5
     assert len(BOARDS) >= 14
+    with_buses = {name for name in OTHERS if all_buses(load_board(name))}
+    assert len({name.partition("/")[0] for name in with_buses if load_board(name).ports}) >= 4
 
 
 @pytest.mark.parametrize("name", BOARDS)
@@ -62,17 +138,62 @@ def test_header_pins_are_lines_or_rails(name: str) -> None:
 
 @pytest.mark.parametrize("name", BOARDS)
 def test_buses_and_labels_resolve(name: str) -> None:
-    """Buses, ports and labels use lines of the board; only chip selects of a bus share lines."""
+    """Buses, ports and labels use lines of the board; a chip select has a line of its own."""
     board = load_board(name)
-    taken = [set(board.lines_of(bus)) for bus in all_buses(board) if bus not in board.selects]
-    taken += [set(board.lines_of(bus)) for bus in list(board.selects)[:1]]
-    taken += [{board.select_line(bus)} for bus in board.selects]  # type: ignore[arg-type]
-    assert all(taken)
-    assert all(not one & other for one, other in combinations(taken, 2))
+    for bus in all_buses(board):
+        lines = lines_taken(board, bus)
+        assert lines
+        assert len(set(lines)) == len(lines)
     for label in board.labels:
         assert label not in board.lines
         assert board.line(label).chip in board.chips
     assert set(board.reserved) <= set(board.lines)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_chip_selects_of_a_bus(name: str) -> None:
+    """The chip selects of one SPI bus share its lines and have one each."""
+    board = load_board(name)
+    for one, other in combinations(board.selects, 2):
+        if spi_bus(one) == spi_bus(other):
+            assert board.lines_of(one) == board.lines_of(other)
+            assert board.select_line(one) != board.select_line(other)
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_lines_are_shared_by_choice_only(name: str) -> None:
+    """Of two buses that share a line one is there by choice: nobody has both by accident."""
+    board = load_board(name)
+    for one, other in pairs(board):
+        if not set(lines_taken(board, one)).isdisjoint(lines_taken(board, other)):
+            assert board.is_extra(one) or board.is_extra(other), f"{one} and {other}"
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_buses_that_share_lines_are_not_used_together(name: str) -> None:
+    """Two devices on buses that share lines are refused, with both buses and the lines named;
+    on buses that share none they are not."""
+    board = load_board(name)
+    addresses: dict[str, Address] = {
+        **board.buses, **board.ports, **board.selects, **board.onewires,
+    }  # fmt: skip
+    for one, other in pairs(board):
+        claims = Claims(board)
+        devices = [
+            PlannedDevice(id, Device, {}, {}, {"at": addresses[bus]}, None, False)
+            for id, bus in (("first", one), ("second", other))
+        ]
+        claims.take(devices[0], {})
+        theirs = lines_taken(board, other)
+        shared = [line.name for line in lines_taken(board, one) if line in theirs]
+        if not shared:
+            claims.take(devices[1], {})
+            continue
+        with pytest.raises(ConfigError) as refused:
+            claims.take(devices[1], {})
+        (problem,) = refused.value.problems
+        for named in (spi_bus(one), other, *shared):
+            assert re.search(rf"\b{named}\b", problem)
 
 
 @pytest.mark.parametrize("name", BOARDS)
@@ -119,18 +240,40 @@ def test_header_is_the_raspberry_pi_header(name: str) -> None:
 
 @pytest.mark.parametrize("name", PI_BOARDS)
 def test_pi_buses(name: str) -> None:
-    """Every Raspberry Pi has I²C, SPI, UART and 1-Wire on the lines that its HATs expect."""
+    """Every Raspberry Pi has I²C, SPI, UART and 1-Wire on the lines that its HATs expect, and
+    those that need an overlay on the lines that its overlays say."""
     board = load_board(name)
-    lines = {bus: [line.offset for line in board.lines_of(bus)] for bus in all_buses(board)}
-    assert lines == {
-        "i2c1": [2, 3],
-        "uart0": [14, 15],
-        "spi0.0": [9, 10, 11],
-        "spi0.1": [9, 10, 11],
-        "w1": [4],
-    }
+    lines = {bus: [line.offset for line in lines_taken(board, bus)] for bus in all_buses(board)}
+    assert lines == EVERY_PI | FURTHER.get(name.removeprefix("raspberrypi/"), {})
+    assert {bus for bus in lines if not board.is_extra(bus)} == {
+        "i2c1", "uart0", "spi0.0", "spi0.1",
+    }  # fmt: skip
+    assert all(board.enabling(bus).startswith("config.txt: ") for bus in lines)
     assert board.speed_hz("i2c1") == 100_000
     assert set(board.reserved) == {"GPIO0", "GPIO1"}
+
+
+@pytest.mark.parametrize("name", PI_BOARDS)
+def test_pi_device_files(name: str) -> None:
+    """The device files have the numbers of the buses, except where the primary UART is a link."""
+    board = load_board(name)
+    for bus, i2c in board.buses.items():
+        assert i2c.device == f"/dev/i2c-{bus.removeprefix('i2c')}"
+    for select, spi in board.selects.items():
+        assert spi.device == f"/dev/spidev{select.removeprefix('spi')}"
+    primary = "/dev/ttyAMA0" if board.chips == ("pinctrl-rp1",) else "/dev/serial0"
+    for name, port in board.ports.items():
+        number = name.removeprefix("uart")
+        assert port.device == (primary if number == "0" else f"/dev/ttyAMA{number}")
+
+
+@pytest.mark.parametrize("name", PI_BOARDS)
+def test_lines_of_the_eeprom(name: str) -> None:
+    """Whoever takes the lines of a HAT's EEPROM is told so."""
+    board = load_board(name)
+    for bus in all_buses(board):
+        if not set(board.reserved).isdisjoint(line.name for line in lines_taken(board, bus)):
+            assert "EEPROM" in board.note(bus)
 
 
 @pytest.mark.parametrize("name", ["raspberrypi/5", "raspberrypi/cm5"])

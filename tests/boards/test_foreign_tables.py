@@ -124,19 +124,24 @@ def blinka_lines(path: str, chips: dict[int, str]) -> dict[str, tuple[str, int]]
     return found
 
 
-def blinka_pins(board: str, lines: dict[str, tuple[str, int]]) -> dict[str, tuple[str, int]]:
-    """Return the line of each header pin in Blinka's module of a board."""
-    known = dict(lines)
-    pins: dict[str, tuple[str, int]] = {}
+def blinka_names(board: str, lines: dict[str, tuple[str, int]]) -> dict[str, tuple[str, int]]:
+    """Return the line of each name that Blinka's module of a board gives to one."""
+    found: dict[str, tuple[str, int]] = {}
     for names, value in blinka(f"board/{board}"):
         name = value.attr if isinstance(value, ast.Attribute) else getattr(value, "id", "")
-        if name not in known:
-            continue
-        for each in names:
-            known[each] = known[name]
-            if (number := re.fullmatch(r"[DP](\d+)", each)) and int(number[1]) <= 40:
-                pins[number[1]] = known[name]
-    return pins
+        if place := found.get(name, lines.get(name)):
+            found.update(dict.fromkeys(names, place))
+    return found
+
+
+def blinka_pins(board: str, lines: dict[str, tuple[str, int]]) -> dict[str, tuple[str, int]]:
+    """Return the line of each header pin in Blinka's module of a board."""
+    numbers = {
+        number[1]: place
+        for name, place in blinka_names(board, lines).items()
+        if (number := re.fullmatch(r"[DP](\d+)", name))
+    }
+    return {number: place for number, place in numbers.items() if int(number) <= 40}
 
 
 def by_pi_lines(pins: dict[str, tuple[str, int]]) -> dict[str, tuple[str, int]]:
@@ -180,3 +185,46 @@ def test_pwm_of_blinka() -> None:
         board = load_board(name)
         timers = {line: board.pwm(line, software=False) for line in board.pwm_lines}
         assert theirs == {(line, t.controller, t.channel) for line, t in timers.items()}
+
+
+def places(board: Board, bus: str) -> list[tuple[str, int]]:
+    """Return chip and offset of each line of a bus, that of a chip select last."""
+    lines = board.lines_of(bus)
+    select = board.select_line(bus) if bus in board.selects else None
+    return [(line.chip, line.offset) for line in [*lines, *([select] if select else [])]]
+
+
+def test_buses_of_the_nanopi_neo() -> None:
+    """The buses and ports of the NanoPi NEO have the lines that Blinka gives to them.
+
+    Not the receiving line of uart2: Blinka has PC3, which is a line of its spi0.0 as well.
+    """
+    board = load_board("friendlyelec/nanopi-neo")
+    theirs = blinka_names("nanopi/neo", blinka_lines("allwinner/h3", ALLWINNER))
+    buses = {
+        "i2c0": ["SDA", "SCL"],
+        "uart1": ["UART1_TX", "UART1_RX"],
+        "spi0.0": ["MISO", "MOSI", "SCLK", "CE0"],
+    }
+    for bus, names in buses.items():
+        assert places(board, bus) == [theirs[name] for name in names]
+    assert places(board, "uart2")[0] == theirs["UART2_TX"]
+
+
+@pytest.mark.parametrize("name", ["hardkernel/odroid-c4", "hardkernel/odroid-n2"])
+def test_buses_of_the_odroids(name: str) -> None:
+    """The buses of the ODROID boards have the lines that Blinka knows for the units of the
+    processor that Hardkernel's device trees call i2c0, i2c1 and serial1."""
+    path = "microcontroller/amlogic/meson_g12_common/pin"
+    text = blinka_file(path).read_text(encoding="utf-8")
+    lines = blinka_lines("amlogic/meson_g12_common", MESON)
+    board = load_board(name)
+    units = {"i2c0": "ffd1d000.i2c", "i2c1": "ffd1c000.i2c", "uart1": "ffd24000.serial"}
+    for bus, unit in units.items():
+        block = text.split(f'get_dts_alias("{unit}")')[1].split("get_dts_alias")[0]
+        theirs = dict(re.findall(r'"_(SDA|SCL|TX|RX)"\] = (GPIO\w+)', block))
+        names = [theirs[key] for key in ("SDA", "SCL", "TX", "RX") if key in theirs]
+        assert len(names) == 2
+        assert places(board, bus) == [lines[each] for each in names]
+    spi = ["SPI0_MISO", "SPI0_MOSI", "SPI0_SCLK", "SPI0_CS0"]
+    assert places(board, "spi0.0") == [lines[each] for each in spi]

@@ -36,12 +36,13 @@ def test_header_is_drawn() -> None:
     lines = rows(invoke("raspberrypi/4b"))
     assert lines[0] == "raspberrypi/4b Raspberry Pi 4 Model B"
     assert "3V3 1 2 5V" in lines
-    assert "SDA i2c1 GPIO2 3 4 5V" in lines
-    assert "GPIO17 11 12 GPIO18 PWM0 pwm ch0" in lines
-    assert "reserved GPIO0 27 28 GPIO1 reserved" in lines
+    assert "SDA i2c1 spi3 GPIO2 3 4 5V" in lines
+    assert "MISO spi0 i2c4 uart4 GPIO9 21 22 GPIO25 spi4.1" in lines
+    assert "reserved i2c0 spi3.0 uart2 GPIO0 27 28 GPIO1 reserved i2c0 spi3 uart2" in lines
     assert "reserved: GPIO0: HAT EEPROM (ID_SD)" in lines
     wide = rows(invoke("raspberrypi/4b", columns=100))
     assert "w1 /sys/bus/w1/devices GPIO4 config.txt: dtoverlay=w1-gpio" in wide
+    assert "spi1.0, spi1.1, spi1.2: modes 0 and 2 only" in lines
     assert lines[-1] == "GPIO chips: pinctrl-bcm2711"
 
 
@@ -110,6 +111,8 @@ def test_as_json() -> None:
     }
     (i2c,) = [bus for bus in shown["buses"] if bus["name"] == "i2c1"]
     assert (i2c["speed_hz"], i2c["users"]) == (100_000, ["room 0x76"])
+    shown = json.loads(invoke("raspberrypi/4b", "--json").stdout)
+    assert "EEPROM" in shown["buses"][0]["note"]
     assert shown["source"].startswith("Header J8")
 
 

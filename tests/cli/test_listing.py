@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgekernel.cli import main
+from edgekernel.cli.listing import in_short
 from edgekernel.node import board_names, driver_names
 
 
@@ -78,8 +79,10 @@ def test_boards_as_json() -> None:
     assert pi["title"] == "Raspberry Pi 4 Model B"
     assert pi["compatible"] == ["raspberrypi,4-model-b"]
     assert "GPIO17" in pi["lines"]
-    assert (pi["i2c"], pi["uart"], pi["onewire"]) == (["i2c1"], ["uart0"], ["w1"])
-    assert pi["spi"] == ["spi0.0", "spi0.1"]
+    assert pi["i2c"] == ["i2c0", "i2c1", "i2c3", "i2c4", "i2c5", "i2c6"]
+    assert pi["uart"] == ["uart0", "uart2", "uart3", "uart4", "uart5"]
+    assert pi["spi"][:5] == ["spi0.0", "spi0.1", "spi1.0", "spi1.1", "spi1.2"]
+    assert pi["onewire"] == ["w1"]
     assert pi["pwm"] == ["GPIO12", "GPIO13", "GPIO18", "GPIO19"]
     assert (pi["chips"], pi["headers"]) == (["pinctrl-bcm2711"], ["J8"])
     assert pi["labels"]["SDA"] == "GPIO2"
@@ -92,8 +95,23 @@ def test_boards_as_text() -> None:
     lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
     (pi,) = [line for line in lines if line.startswith("raspberrypi/4b ")]
     assert pi.startswith(
-        "raspberrypi/4b Raspberry Pi 4 Model B 28 i2c1, spi0.0, spi0.1, w1, uart0 "
+        "raspberrypi/4b Raspberry Pi 4 Model B 28 i2c0-1, i2c3-6, spi0.0-1, spi1.0-2, "
     )
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        ([], []),
+        (["i2c1"], ["i2c1"]),
+        (["i2c0", "i2c1", "i2c3"], ["i2c0-1", "i2c3"]),
+        (["spi0.0", "spi0.1", "spi1.0"], ["spi0.0-1", "spi1.0"]),
+        (["uart9", "uart10", "w1", "w", "w2"], ["uart9-10", "w1", "w", "w2"]),
+    ],
+)
+def test_names_in_short(names: list[str], short: list[str]) -> None:
+    """Names that count up are one item, and nothing else is."""
+    assert in_short(names) == short
 
 
 @pytest.mark.parametrize("command", ["devices", "boards"])

@@ -83,6 +83,23 @@ def test_no_bus_on_this_computer(node: Path) -> None:
     assert "the bus is not enabled" in result.stderr
 
 
+def test_buses_by_choice(tmp_path: Path) -> None:
+    """Of the buses that are there by choice those that are off are not asked, unless a device of
+    the node file is expected on one."""
+    result = invoke("--board", "raspberrypi/4b")
+    assert result.exit_code == 1
+    assert "asked i2c1: 0 answered" in result.stdout
+    assert "/dev/i2c-1" in result.stderr
+    path = tmp_path / "node.toml"
+    device = '[devices.room]\ndriver = "bme280"\nbus = "i2c4"\n'
+    path.write_text(f'[node]\nname = "bench"\nboard = "raspberrypi/4b"\n{device}')
+    result = invoke("--node", str(path))
+    assert "asked i2c1, i2c4: 0 answered" in result.stdout
+    result = invoke("--node", str(path), "--sim")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "asked i2c1, i2c4: 1 answered" in result.stdout
+
+
 def test_unknown_bus(node: Path) -> None:
     """A bus that the board does not have is refused with a suggestion."""
     result = invoke("--node", str(node), "--bus", "i2c7")

@@ -65,6 +65,7 @@ def test_the_commands(folder: Path) -> None:
     outputs = {each["output"]: each for each in told["outputs"]}
     assert outputs["heater.power"]["changes"] > 10
     assert outputs["pump.power"]["changes"] > 2
+    assert all(each["good_s"] > 0.9 * told["span_s"] for each in told["readings"])
     assert {each["kind"] for each in told["faults"]} == {"nack", "drift", "welded", "stuck"}
     assert (folder / "day.svg").read_text(encoding="utf-8").startswith("<svg")
 

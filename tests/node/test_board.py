@@ -29,6 +29,12 @@ enable = "an overlay"
 
 [uart.uart0]
 device = "/dev/ttyS0"
+note = "a modem is on it"
+
+[uart.uart1]
+device = "/dev/ttyS1"
+lines = ["GPIO14"]
+enable = "on from the beginning"
 
 [labels]
 led0 = "GPIO17"
@@ -61,6 +67,19 @@ def test_bus_and_port(board: Board) -> None:
 def test_how_it_is_switched_on(board: Board) -> None:
     """A board may say how a bus or port is switched on."""
     assert (board.enabling("i2c1"), board.enabling("uart0")) == ("an overlay", "")
+
+
+def test_what_is_there_by_choice(board: Board) -> None:
+    """A bus or port is extra if an overlay switches it on or it takes reserved lines."""
+    assert [name for name in ("i2c1", "uart0", "uart1") if board.is_extra(name)] == [
+        "i2c1",
+        "uart1",
+    ]
+
+
+def test_notes(board: Board) -> None:
+    """A board may say what the users of a bus or port have to know."""
+    assert (board.note("uart0"), board.note("i2c1")) == ("a modem is on it", "")
 
 
 def test_port_by_path(board: Board) -> None:

@@ -66,7 +66,7 @@ def test_chips_of_an_spi_bus(claims: Claims, board: Board) -> None:
         ".at: spi0.0 is already used by devices.adc.at"
     ]
     assert take(claims, "lamp", board.line("GPIO7")) == [
-        ".at: GPIO7 is already used by devices.screen.at"
+        ".at: GPIO7 is already used by devices.screen.at (spi0.1)"
     ]
     assert take(claims, "fan", board.line("GPIO11")) == [
         ".at: GPIO11 is already used by the bus spi0"
@@ -108,3 +108,45 @@ def test_line_of_a_bus_in_use(claims: Claims, board: Board) -> None:
     assert take(claims, "in", board.onewire("w1")) == [
         ".at: GPIO4 of w1 is already used by devices.probe.at"
     ]
+
+
+def test_two_buses_with_the_same_lines(claims: Claims, board: Board) -> None:
+    """Of buses that share lines one can be used; the refusal names both, and all the lines."""
+    assert take(claims, "adc", board.select("spi0.0")) == []
+    assert take(claims, "room", board.bus("i2c4")) == [
+        ".at: GPIO8 and GPIO9 of i2c4 are already used by devices.adc.at (spi0.0) and the bus spi0"
+    ]
+    assert take(claims, "cellar", board.bus("i2c5")) == []
+    assert take(claims, "position", board.port("uart5")) == [
+        ".at: GPIO12 and GPIO13 of uart5 are already used by the bus i2c5"
+    ]
+    assert take(claims, "screen", board.select("spi5.0")) == [
+        ".at: GPIO12 and GPIO13 of spi5.0 are already used by the bus i2c5"
+    ]
+
+
+def test_all_the_lines_of_a_bus(claims: Claims, board: Board) -> None:
+    """Each line is named once, and so is each of those who have them."""
+    assert take(claims, "adc", board.select("spi6.0")) == []
+    assert take(claims, "screen", board.select("spi1.0")) == [
+        ".at: GPIO18, GPIO19, GPIO20 and GPIO21 of spi1.0 are already used by "
+        "devices.adc.at (spi6.0) and the bus spi6"
+    ]
+
+
+def test_port_before_a_bus(claims: Claims, board: Board) -> None:
+    """The lines of a port are the device's that has it, whatever bus else could have them."""
+    assert take(claims, "position", board.port("uart3")) == []
+    assert take(claims, "outside", board.onewire("w1")) == [
+        ".at: GPIO4 of w1 is already used by devices.position.at (uart3)"
+    ]
+    assert take(claims, "room", board.bus("i2c3")) == [
+        ".at: GPIO4 and GPIO5 of i2c3 are already used by devices.position.at (uart3)"
+    ]
+
+
+def test_what_is_refused_takes_nothing(claims: Claims, board: Board) -> None:
+    """A device that is refused leaves its lines to others."""
+    assert take(claims, "fan", board.line("GPIO4")) == []
+    assert len(take(claims, "room", board.bus("i2c3"))) == 1
+    assert take(claims, "lamp", board.line("GPIO5")) == []

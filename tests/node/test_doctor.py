@@ -135,7 +135,31 @@ def test_without_a_node_file_what_is_off_is_a_warning(root: Path) -> None:
     """Without a node file nothing is needed: what the board offers and is off is a warning."""
     found = wrong(examine(user_in_group(root), load_board("raspberrypi/4b"), None))
     assert {finding.level for finding in found} == {Level.WARNING}
-    assert "spi0.0 (/dev/spidev0.0)" in {finding.subject for finding in found}
+    assert [finding.subject for finding in found if finding.text == "not there"] == [
+        "spi0.0 (/dev/spidev0.0)",
+        "spi0.1 (/dev/spidev0.1)",
+    ]
+
+
+def test_what_is_there_by_choice(root: Path) -> None:
+    """Without a node file one finding names the further buses that are off; those that are on are
+    looked at like the others."""
+    (root / "dev/i2c-3").touch(mode=0o600)
+    found = examine(user_in_group(root), load_board("raspberrypi/4b"), None)
+    (off,) = [finding for finding in found if finding.subject == "further buses"]
+    assert off.level is Level.OK
+    assert off.text.startswith("off: i2c0, i2c4, i2c5, i2c6, uart2, ")
+    assert off.fix == "edgekernel board show raspberrypi/4b says what switches each of them on"
+    assert "i2c3 (/dev/i2c-3)" in {finding.subject for finding in found}
+
+
+def test_overlay_that_a_node_needs(root: Path, node_file: NodeFile) -> None:
+    """A bus that a node file uses is needed, and its overlay is what mends it."""
+    (root / "boot/firmware/config.txt").write_text("dtoverlay=i2c3\n")
+    plan = make_plan(node_file(NODE.replace("i2c1", "i2c4"), board="raspberrypi/4b"))
+    (finding,) = wrong(examine(user_in_group(root), None, plan))
+    assert (finding.level, finding.subject) == (Level.ERROR, "i2c4 (/dev/i2c-4)")
+    assert finding.fix == "put dtoverlay=i2c4 into /boot/firmware/config.txt and reboot"
 
 
 def test_root_is_warned(root: Path, node: Path) -> None:

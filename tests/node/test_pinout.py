@@ -66,12 +66,31 @@ def test_kinds(name: str, kind: str) -> None:
 def test_functions() -> None:
     """A pin has its labels, then the bus or chip select that needs it, then its PWM channel."""
     pi = "raspberrypi/4b"
-    assert pin("GPIO2", board=pi).functions == ("SDA", "i2c1")
     assert pin("GPIO11", board=pi).functions == ("SCLK", "spi0")
-    assert pin("GPIO8", board=pi).functions == ("CE0", "spi0.0")
-    assert pin("GPIO18", board=pi).functions == ("PWM0", "pwm ch0")
-    assert pin("GPIO17", board=pi).functions == ()
+    assert pin("GPIO14", board=pi).functions == ("TXD", "uart0", "spi5")
+    assert pin("GPIO18", board=pi).functions == ("PWM0", "spi1.0", "spi6.0", "pwm ch0")
+    assert pin("GPIO17", board=pi).functions == ("spi1.1",)
+    assert pin("GPIO17").functions == ("led0",)
     assert pin("GPIO0", board=pi).reserved == "HAT EEPROM (ID_SD)"
+
+
+def test_functions_by_choice() -> None:
+    """What is on a pin by choice comes after what is there without it."""
+    pi = "raspberrypi/4b"
+    assert pin("GPIO2", board=pi).functions == ("SDA", "i2c1", "spi3")
+    assert pin("GPIO8", board=pi).functions == ("CE0", "spi0.0", "i2c4", "uart4")
+    assert pin("GPIO9", board=pi).functions == ("MISO", "spi0", "i2c4", "uart4")
+
+
+def test_what_a_plan_leaves_out(node_file: Callable[..., Path]) -> None:
+    """Of the buses that are there by choice only those that a node file uses stand in its plan."""
+    pi = "raspberrypi/4b"
+    plan = make_plan(node_file(NODE.replace("i2c1", "i2c4").replace("led0", "GPIO5"), board=pi))
+    assert [bus.name for bus in buses(plan.board, plan)] == [
+        "i2c1", "i2c4", "spi0.0", "spi0.1", "uart0", "/dev/ttyUSB0",
+    ]  # fmt: skip
+    assert pin("GPIO9", plan, pi).functions == ("MISO", "spi0", "i2c4")
+    assert pin("GPIO5", plan, pi).functions == ()
 
 
 def test_users_of_pins(plan: Plan) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgekernel.core.errors import InvalidValueError, LifecycleError
+from edgekernel.sim.faults import BrokerHalfOpen, Fault
 from edgekernel.testing import Node, Simulation
 from edgekernel.testing.node import start_node
 from tests.testing.conftest import SHED
@@ -88,6 +89,16 @@ def test_a_broker_that_goes_away(simulation: Simulation, shed: Node) -> None:
     shed.events.assert_emitted("mqtt.connected", within=61)
     simulation.run(1)
     assert simulation.broker.retained["edge/shed/state/fan"]["power"]["value"] is True
+
+
+def test_a_plan_lets_the_broker_fail(simulation: Simulation) -> None:
+    """The broker's faults are played like the others: the will is there, and the node again."""
+    plan = [Fault(BrokerHalfOpen(), at_s=100, for_s=100)]
+    shed = start_node(simulation, LINKED, Path(), faults=plan)
+    status = simulation.broker.wait_for("edge/shed/status", state="offline", within=146)
+    assert status.document["cause"] == "connection lost"
+    shed.events.assert_emitted("mqtt.disconnected", within=100)
+    simulation.broker.wait_for("edge/shed/status", cause="reconnected", within=200)
 
 
 def test_two_nodes_meet(simulation: Simulation, shed: Node) -> None:

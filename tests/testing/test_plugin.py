@@ -317,12 +317,16 @@ def test_wrong_seeds_are_refused(run_pytest: Run) -> None:
 
 
 def test_mocks_work_beside_it(run_pytest: Run) -> None:
-    """pytest-mock replaces what a node has in the middle of a simulation, and puts it back."""
+    """pytest-mock replaces what a node has in the middle of a simulation, puts it back,
+    and a stub takes events."""
     result = run_pytest(
         """
-        from edgekernel import Quality
+        from edgekernel import Message, Quality
         from edgekernel.core.errors import NackError
         from edgekernel.testing import assert_reading
+
+        class Hello(Message):
+            pass
 
         def test_mocked(node, sim, mocker):
             shed = node(NODE)
@@ -335,9 +339,15 @@ def test_mocks_work_beside_it(run_pytest: Run) -> None:
             shed.events.assert_emitted("device.offline", device="room")
             mocker.stop(chip)
             assert_reading(shed.room.temperature, within=60)
+
+        def test_stub(runtime, mocker):
+            heard = mocker.stub()
+            runtime.subscribe(Hello, heard)
+            runtime.emit(Hello())
+            heard.assert_called_once()
         """
     )
-    result.assert_outcomes(passed=1)
+    result.assert_outcomes(passed=2)
 
 
 RACE = """

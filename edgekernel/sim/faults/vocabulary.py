@@ -59,12 +59,16 @@ def kind_of(word: str, target: str) -> type[FaultKind]:
     """Return what a word means with a target ("device", "bus", ...; empty for none).
 
     Where it does not go with that target, what it means with others: it says so itself. Raises
-    UnknownTargetError with a suggestion for a word that there is not.
+    UnknownTargetError with a suggestion for a word that there is not, or that means different
+    things with different targets and has none.
     """
     found = [kind for kind in KINDS if kind.word == word]
     if not found:
         words = sorted({kind.word for kind in KINDS})
         raise UnknownTargetError(f"no kind of fault {word!r}{nearest(word, words)}")
+    if not target and len(found) > 1:
+        targets = " or ".join(each for kind in found for each in kind.on)
+        raise UnknownTargetError(f"{word} is with one {targets}; name it")
     fitting = [kind for kind in found if target in kind.on]
     return (fitting or found)[0]
 

@@ -1,0 +1,94 @@
+"""`edgekernel broker` and `edgekernel node`: a site set up from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edgekernel.cli import main
+
+
+def invoke(*args: str, input: str | None = None) -> Result:
+    """Run the command line in this process, on a wide terminal."""
+    return CliRunner().invoke(main, args, env={"COLUMNS": "200"}, input=input)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> str:
+    """The folder of a site that was made by the command."""
+    folder = str(tmp_path / "site")
+    result = invoke("broker", "init", folder, "--host", "broker.local", "--host", "192.168.1.2")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "mosquitto -c" in result.stdout
+    return folder
+
+
+def test_a_node_is_enrolled(site: str) -> None:
+    """Its folder is printed, with the files and the part of the node file that it needs."""
+    result = invoke("node", "enroll", "greenhouse-1", "--site", site)
+    assert result.exit_code == 0
+    folder = Path(result.stdout.strip())
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "ca.crt",
+        "mqtt.toml",
+        "node.crt",
+        "node.key",
+    ]
+    assert 'host = "broker.local"\nport = 8883' in (folder / "mqtt.toml").read_text()
+
+
+def test_a_password_is_shown_once(site: str) -> None:
+    """One that was made goes to standard output, alone; one that was given is not shown."""
+    made = invoke("broker", "user", "alice", "--role", "admin", "--site", site)
+    assert made.exit_code == 0
+    assert len(made.stdout.strip()) >= 22
+    given = invoke(
+        "broker", "user", "bob", "--password-file", "-", "--site", site, input="sesame\n"
+    )
+    assert (given.exit_code, given.stdout) == (0, "")
+    empty = invoke("broker", "user", "eve", "--password-file", "-", "--site", site, input="\n")
+    assert empty.exit_code == 1
+    assert "is empty" in empty.stderr
+
+
+def test_who_is_let_in(site: str) -> None:
+    """For people a line each, for machines an object; neither shows a secret."""
+    invoke("node", "enroll", "greenhouse-1", "--site", site)
+    invoke("broker", "user", "alice", "--site", site)
+    text = invoke("broker", "show", "--site", site)
+    assert "edge/greenhouse-1/#" in text.stdout
+    found = json.loads(invoke("broker", "show", "--site", site, "--json").stdout)
+    assert (found["nodes"], found["users"]) == (["greenhouse-1"], {"alice": "operator"})
+    assert "passwords" not in found
+
+
+def test_who_is_shut_out(site: str) -> None:
+    """A node that is revoked and a user that is removed are gone; twice is a mistake."""
+    invoke("node", "enroll", "greenhouse-1", "--site", site)
+    invoke("broker", "user", "alice", "--site", site)
+    for command in (("node", "revoke", "greenhouse-1"), ("broker", "user", "alice", "--remove")):
+        assert invoke(*command, "--site", site).exit_code == 0
+        again = invoke(*command, "--site", site)
+        assert again.exit_code == 1
+        assert again.stderr.startswith("no ")
+    assert json.loads(invoke("broker", "show", "--site", site, "--json").stdout)["nodes"] == []
+
+
+def test_mistakes_are_told(site: str, tmp_path: Path) -> None:
+    """A line each, and exit code 1; a site that is there stays as it is."""
+    before = (Path(site) / "site.json").read_bytes()
+    for args, text in (
+        (("broker", "init", site, "--host", "a"), "is a site already"),
+        (("broker", "init", str(tmp_path / "x"), "--host", "a b"), "is no host name"),
+        (("node", "enroll", "a/b", "--site", site), "is not allowed"),
+        (("node", "enroll", "a", "--days", "0", "--site", site), "days: 0 is not allowed"),
+        (("node", "enroll", "a", "--site", str(tmp_path)), "is no site"),
+    ):
+        result = invoke(*args)
+        assert result.exit_code == 1, args
+        assert text in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+    assert (Path(site) / "site.json").read_bytes() == before

@@ -1,0 +1,408 @@
+"""A site: a real mosquitto with its configuration lets in whom it should, and to what it should."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import stat
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edgekernel.core.errors import BusyError, ConfigError, InvalidValueError, UnknownTargetError
+from edgekernel.mqtt.broker import find_mosquitto
+from edgekernel.mqtt.site import Site
+from tests.brokers import HOST, LIMIT_S, free_port
+
+
+class Broker:
+    """A mosquitto that is started with a site's own configuration."""
+
+    def __init__(self, site: Site, folder: Path) -> None:
+        text = site.configuration_file.read_text("utf-8")
+        if os.geteuid() == 0:  # else it may not read pytest's folder
+            text = f"user root\n{text}"
+        self._conf = folder / "started.conf"
+        self._conf.write_text(text, "utf-8")
+        self._log = folder / "mosquitto.log"
+        self._ports = (site.record.node_port, site.record.user_port)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it and wait until both ports accept connections."""
+        binary = find_mosquitto()
+        assert binary is not None, "mosquitto is missing; tools/ensure-mosquitto installs it"
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([binary, "-c", self._conf], stdout=log, stderr=log)
+        end = time.monotonic() + LIMIT_S
+        while time.monotonic() < end and self._process.poll() is None:
+            if all(_accepts(port) for port in self._ports):
+                return
+            time.sleep(0.01)  # the broker is another process: there is nothing to wait on
+        self.stop()
+        raise AssertionError(f"mosquitto did not start:\n{self._log.read_text()}")
+
+    def stop(self) -> None:
+        """End it."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+            process.wait(LIMIT_S)
+
+
+class Client:
+    """A client that is none of ours, with what a site has issued."""
+
+    def __init__(self, port: int, tls: ssl.SSLContext, client_id: str = "", **login: str) -> None:
+        self.messages: list[tuple[str, bytes]] = []
+        self.connected: ReasonCode | None = None
+        self.lost = threading.Event()
+        self._answers: dict[int, list[ReasonCode]] = {}
+        self._changed = threading.Condition()
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv5
+        )
+        client.tls_set_context(tls)
+        if login:
+            client.username_pw_set(**login)
+        client.on_connect = self._answered
+        client.on_disconnect = lambda *_: self._end()
+        client.on_connect_fail = lambda *_: self._end()
+        client.on_subscribe = lambda c, u, number, codes, p: self._note(number, codes)
+        client.on_publish = lambda c, u, number, code, p: self._note(number, [code])
+        client.on_message = lambda c, u, m: self._arrived(m)
+        self._client = client
+        client.connect_async(HOST, port)
+        client.loop_start()
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self.connected is not None or self.lost.is_set(), LIMIT_S
+            )
+
+    @property
+    def let_in(self) -> bool:
+        """Whether the broker has accepted it."""
+        return self.connected is not None and not self.connected.is_failure
+
+    def publish(self, topic: str, payload: str = "x") -> str:
+        """Publish at QoS 1 and return what the broker says."""
+        number = self._client.publish(topic, payload, 1).mid
+        return str(self._answer(number)[0])
+
+    def subscribe(self, topic: str) -> None:
+        """Subscribe and wait for the answer."""
+        _, number = self._client.subscribe(topic, 1)
+        assert number is not None
+        self._answer(number)
+
+    def topics(self) -> set[str]:
+        """Return the topics of what has arrived."""
+        return {topic for topic, _ in self.messages}
+
+    def wait_for(self, topic: str) -> None:
+        """Wait until something has arrived there."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: topic in self.topics(), LIMIT_S), topic
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._client.disconnect()
+        self._client.loop_stop()
+        for name in ("connect", "connect_fail", "disconnect", "subscribe", "publish", "message"):
+            setattr(self._client, f"on_{name}", None)  # no circle is left: its sockets are closed
+
+    def _end(self) -> None:
+        with self._changed:
+            self.lost.set()
+            self._changed.notify_all()
+
+    def _answered(self, client: Any, user: Any, flags: Any, code: ReasonCode, props: Any) -> None:
+        with self._changed:
+            self.connected = code
+            self._changed.notify_all()
+
+    def _note(self, number: int, codes: list[ReasonCode]) -> None:
+        with self._changed:
+            self._answers[number] = codes
+            self._changed.notify_all()
+
+    def _answer(self, number: int) -> list[ReasonCode]:
+        with self._changed:
+            assert self._changed.wait_for(lambda: number in self._answers, LIMIT_S)
+            return self._answers[number]
+
+    def _arrived(self, message: paho.MQTTMessage) -> None:
+        with self._changed:
+            self.messages.append((message.topic, bytes(message.payload)))
+            self._changed.notify_all()
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as attempt:
+        return attempt.connect_ex((HOST, port)) == 0
+
+
+def trusting(site: Site, folder: Path | None = None) -> ssl.SSLContext:
+    """Return what trusts the site, with a node's certificate if its folder is given."""
+    context = ssl.create_default_context(cafile=str(site.folder / "broker/ca.crt"))
+    context.verify_flags |= ssl.VERIFY_X509_STRICT  # the default from Python 3.13 on
+    if folder is not None:
+        context.load_cert_chain(folder / "node.crt", folder / "node.key")
+    return context
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """A site on free loopback ports."""
+    return Site.make(
+        tmp_path / "site", [HOST, "localhost"], node_port=free_port(), user_port=free_port()
+    )
+
+
+@pytest.fixture
+def broker(site: Site, tmp_path: Path) -> Iterator[Broker]:
+    """A broker of the site, not started yet."""
+    made = Broker(site, tmp_path)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def clients() -> Iterator[list[Client]]:
+    """Clients that are closed at the end."""
+    made: list[Client] = []
+    yield made
+    for client in made:
+        client.close()
+
+
+def node(site: Site, name: str, clients: list[Client], client_id: str = "") -> Client:
+    """Enroll a node, or take it as it is enrolled, and connect as that node."""
+    folder = site.folder / "nodes" / name
+    if not folder.exists():
+        site.enroll(name)
+    client = Client(site.record.node_port, trusting(site, folder), client_id or name)
+    clients.append(client)
+    return client
+
+
+def user(site: Site, name: str, password: str, clients: list[Client]) -> Client:
+    """Connect as a user."""
+    client = Client(site.record.user_port, trusting(site), username=name, password=password)
+    clients.append(client)
+    return client
+
+
+def test_one_node_cannot_write_anothers_topics(
+    site: Site, broker: Broker, clients: list[Client]
+) -> None:
+    """It may publish below its own name; everywhere else the broker says no."""
+    for name in ("one", "two"):
+        site.enroll(name)
+    broker.start()
+    one = node(site, "one", clients)
+    assert one.publish("edge/one/state/room") in ("Success", "No matching subscribers")
+    for topic in (
+        "edge/two/state/room",
+        "edge/two/set/pump/power",
+        "edge/two/status",
+        "edge/two/reply/ctl",
+        "homeassistant/device/two/config",
+        "elsewhere",
+        "edge/one/set/pump/power",
+    ):
+        assert one.publish(topic) == "Not authorized", topic
+
+
+def test_one_node_cannot_read_anothers_topics(
+    site: Site, broker: Broker, clients: list[Client]
+) -> None:
+    """Whatever it subscribes to, only requests to itself come."""
+    for name in ("one", "two"):
+        site.enroll(name)
+    password = site.add_user("alice", "operator")
+    broker.start()
+    one, alice = node(site, "one", clients), user(site, "alice", password, clients)
+    two = node(site, "two", clients)
+    for wanted in ("#", "edge/two/#", "edge/+/set/+/+"):
+        one.subscribe(wanted)
+    two.publish("edge/two/state/room")
+    alice.publish("edge/two/set/pump/power")
+    alice.publish("edge/one/set/pump/power")  # last: what came before it would be there
+    one.wait_for("edge/one/set/pump/power")
+    assert one.topics() == {"edge/one/set/pump/power"}
+
+
+def test_a_node_cannot_throw_another_off(site: Site, broker: Broker, clients: list[Client]) -> None:
+    """A certificate with somebody else's client id leaves that one connected."""
+    for name in ("one", "two"):
+        site.enroll(name)
+    broker.start()
+    one = node(site, "one", clients)
+    impostor = node(site, "two", clients, client_id="one")
+    assert impostor.let_in
+    assert impostor.publish("edge/two/state/room") in ("Success", "No matching subscribers")
+    assert one.publish("edge/one/state/room") in ("Success", "No matching subscribers")
+    assert not one.lost.is_set()
+
+
+def test_nobody_comes_without_credentials(
+    site: Site, broker: Broker, clients: list[Client]
+) -> None:
+    """No certificate, one of another site, no password, a wrong one: nobody is let in."""
+    site.add_user("alice", "operator")
+    broker.start()
+    stranger = Site.make(site.folder.parent / "other", [HOST])
+    foreign = trusting(site, stranger.enroll("one"))
+    without = [
+        Client(site.record.node_port, trusting(site), "one"),
+        Client(site.record.node_port, foreign, "one"),
+        Client(site.record.user_port, trusting(site)),
+        Client(site.record.user_port, trusting(site), username="alice", password="guess"),
+        Client(site.record.user_port, trusting(site), username="mallory", password="guess"),
+    ]
+    clients += without
+    assert not [client for client in without if client.let_in]
+
+
+def test_the_broker_is_known(site: Site, broker: Broker) -> None:
+    """Who trusts another site does not talk to this broker."""
+    broker.start()
+    tls = trusting(Site.make(site.folder.parent / "other", [HOST]))
+    port = site.record.user_port
+    unknown = pytest.raises(ssl.SSLCertVerificationError)
+    with socket.create_connection((HOST, port)) as plain, unknown:
+        tls.wrap_socket(plain, server_hostname=HOST)
+
+
+def test_a_revoked_node_is_shut_out(site: Site, broker: Broker, clients: list[Client]) -> None:
+    """Its certificate is worthless, and so is the earlier one of a node enrolled anew."""
+    lost = trusting(site, site.enroll("lost"))
+    earlier = trusting(site, site.enroll("renewed"))
+    site.revoke("lost")
+    site.enroll("renewed")
+    broker.start()
+    shut_out = [Client(site.record.node_port, tls) for tls in (lost, earlier)]
+    clients += shut_out
+    assert not [client for client in shut_out if client.let_in]
+    assert node(site, "renewed", clients).let_in
+
+
+def test_roles_of_users(site: Site, broker: Broker, clients: list[Client]) -> None:
+    """A viewer asks for nothing; an operator asks and reads the reply, and plays no node."""
+    passwords = {role: site.add_user(role, role) for role in ("viewer", "operator")}
+    site.enroll("one")
+    broker.start()
+    one = node(site, "one", clients)
+    viewer, operator = (user(site, n, p, clients) for n, p in passwords.items())
+    assert viewer.publish("edge/one/set/pump/power") == "Not authorized"
+    assert operator.publish("edge/one/status") == "Not authorized"
+    one.subscribe("edge/one/call/#")
+    operator.subscribe("edge/one/reply/#")
+    operator.publish("edge/one/call/plant/boost")
+    one.wait_for("edge/one/call/plant/boost")
+    one.publish("edge/one/reply/operator-1")
+    operator.wait_for("edge/one/reply/operator-1")
+
+
+def test_one_user_may_come_twice(site: Site, broker: Broker, clients: list[Client]) -> None:
+    """Two programs of one person do not throw each other off."""
+    password = site.add_user("alice", "operator")
+    broker.start()
+    first, second = (user(site, "alice", password, clients) for _ in range(2))
+    for client in (first, second):
+        assert client.publish("edge/one/set/pump/power") in ("Success", "No matching subscribers")
+        assert not client.lost.is_set()
+
+
+def test_the_key_may_stay_on_the_node(site: Site, broker: Broker, clients: list[Client]) -> None:
+    """With a signing request no key leaves the node, and what the request calls itself counts
+    for nothing."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "two/call")])
+    request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+    folder = site.enroll("one", request=request.public_bytes(serialization.Encoding.PEM))
+    assert not (folder / "node.key").exists()
+    (folder / "node.key").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    broker.start()
+    one = node(site, "one", clients)
+    assert one.publish("edge/one/state/room") in ("Success", "No matching subscribers")
+    assert one.publish("edge/two/call/state/room") == "Not authorized"
+
+
+@pytest.mark.parametrize("name", ["", "One", "a/b", "a+b", "#", "ä", "a" * 65])
+def test_names_that_reach_into_topics(site: Site, name: str) -> None:
+    """A name that could be more than one segment of a topic is never signed."""
+    with pytest.raises(InvalidValueError, match="a-z, 0-9"):
+        site.enroll(name)
+
+
+def test_nodes_and_users_share_no_name(site: Site) -> None:
+    """A user of a node's name would have its topics, and the other way round."""
+    site.enroll("one")
+    site.add_user("alice", "viewer")
+    with pytest.raises(InvalidValueError, match="that of a node"):
+        site.add_user("one", "viewer")
+    with pytest.raises(InvalidValueError, match="that of a user"):
+        site.enroll("alice")
+
+
+def test_what_is_wrong_is_told(site: Site, tmp_path: Path) -> None:
+    """A second site in one folder, hosts that are none, folders that are no site, unknown names."""
+    with pytest.raises(BusyError, match="is a site already"):
+        Site.make(site.folder, [HOST])
+    with pytest.raises(ConfigError, match=r"'a b' is no host"):
+        Site.make(tmp_path / "new", ["a b"])
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(ConfigError, match="broker init"):
+        Site(tmp_path)
+    site.enroll("greenhouse-1")
+    with pytest.raises(UnknownTargetError, match="greenhouse-1"):
+        site.revoke("greenhouse-2")
+    with pytest.raises(InvalidValueError, match="no certificate signing request"):
+        site.enroll("one", request=b"nonsense")
+
+
+def test_secrets_are_for_their_owner(site: Site) -> None:
+    """Keys and passwords are readable by nobody else, and no password is kept."""
+    password = site.add_user("alice", "operator")
+    folder = site.enroll("one")
+    secret = [folder / "node.key", site.folder / "site.json", site.folder / "authority/ca.key"]
+    secret += [site.folder / "broker" / name for name in ("server.key", "passwords", "acl")]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in secret] == [0o600] * len(secret)
+    assert not [
+        path
+        for path in site.folder.rglob("*")
+        if path.is_file() and password.encode() in path.read_bytes()
+    ]
+
+
+def test_it_is_there_again(site: Site) -> None:
+    """What a site has issued is known after it is opened anew; the files of the broker too."""
+    site.enroll("one")
+    site.add_user("alice", "admin")
+    again = Site(site.folder)
+    assert again.record == site.record
+    assert json.loads((site.folder / "site.json").read_text())["users"] == {"alice": "admin"}
+    again.remove_user("alice")
+    assert "alice" not in (site.folder / "broker/acl").read_text()
