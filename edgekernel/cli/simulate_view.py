@@ -174,10 +174,10 @@ def _link(counts: Counts) -> str:
     told = {
         "connects": counts.connects,
         "messages from the node": counts.received,
-        "to it": counts.delivered,
+        "to the node": counts.delivered,
         "last wills": counts.wills,
     }
-    return ", ".join(f"{count} {what}" for what, count in told.items())
+    return ", ".join(f"{what} {count:,}" for what, count in told.items())
 
 
 def duration(seconds: float) -> str:
