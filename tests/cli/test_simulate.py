@@ -177,7 +177,10 @@ def test_mqtt_takes_part(tmp_path: Path) -> None:
     assert run["mqtt"]["received"] > 200
     assert run["mqtt"]["wills"] == 0
     assert run["outputs"][0]["changes"] > 2
-    assert "mqtt             connects 1, messages from the node " in simulate(node, "--for", "30min").stdout
+    assert (
+        "mqtt             connects 1, messages from the node "
+        in simulate(node, "--for", "30min").stdout
+    )
 
 
 def test_broker_faults(tmp_path: Path) -> None:

@@ -113,11 +113,12 @@ class SimBroker:
 
     def cut(self, client_id: str) -> None:
         """End the connection of a client, as a network does: with its last will."""
-        session = self._sessions.get(client_id)
-        if session is None or session.connection is None:
+        found = [each for each in self.connections if each.hello.client_id == client_id]
+        if not found:
             known = ", ".join(each.hello.client_id for each in self.connections)
             raise InvalidValueError(f"no client {client_id!r} is connected; there is: {known}")
-        self.ended(session.connection, "", will=True)
+        for connection in found:
+            self.ended(connection, "", will=True)
 
     def cut_all(self) -> None:
         """End the connections of all clients, with their last wills."""
