@@ -54,12 +54,16 @@ class SimClock:
         self,
         start: datetime = _START,
         *,
+        monotonic_ns: int = 0,
+        uptime_s: float = 0.0,
         seed: int | None = None,
         rate: float | None = None,
         stall_s: float | None = 30.0,
     ) -> None:
         """Begin at `start`, a timezone-aware wall time; a naive one is a ValueError.
 
+        `monotonic_ns` and `uptime_s` are the monotonic time and the uptime then: those of a
+        journal, if it is replayed.
         `seed` chooses the order of those who could run at the same moment: threads that are due at
         once, and who gets a lock, an item or a notification first. Each seed is one order, the
         same in every run; without one it is the order of waiting. `rate` is how many simulated
@@ -67,10 +71,11 @@ class SimClock:
         for `stall_s` real seconds without waiting on this clock is interrupted with a
         SimulationError that names the place (in the main thread, where SIGALRM is free).
         """
-        self._wall = WallTime(start)
+        self._wall = WallTime(start, monotonic_ns)
         self.seed = seed
         self._random = None if seed is None else Random(seed)
-        self._now_ns = 0
+        self._now_ns = monotonic_ns
+        self._begun_ns = monotonic_ns - round(uptime_s * NANOSECONDS)
         self._number = 0  # of the latest wait
         self._timers: list[tuple[int, int, int, Flow]] = []
         self._ready: deque[Flow] = deque()
@@ -79,7 +84,7 @@ class SimClock:
         self._main = self._current = Flow(getcurrent(), "main")
         self._hub = greenlet(self._loop)
         self._hub_flow = Flow(self._hub, "hub")
-        self._hub_runs = self._direct = self._closed = False
+        self._hub_runs = self._direct = self._closed = self._ending = False
         self._looks: list[Callable[[], object]] = []
         self._rate: float | None = None
         self._paced_from = 0, 0.0
@@ -129,16 +134,17 @@ class SimClock:
         self._wall.drift_from(self._now_ns, ppm)
 
     def monotonic(self) -> float:
-        """Return the simulated seconds since the clock was made."""
+        """Return the simulated monotonic time in seconds: since the clock was made, if it began
+        at 0."""
         return self._now_ns / NANOSECONDS
 
     def monotonic_ns(self) -> int:
-        """Return the simulated nanoseconds since the clock was made."""
+        """Return `monotonic` in integer nanoseconds."""
         return self._now_ns
 
     def uptime(self) -> float:
-        """Return the simulated seconds since the clock was made."""
-        return self._now_ns / NANOSECONDS
+        """Return the simulated seconds since the clock was made, and what it began with."""
+        return (self._now_ns - self._begun_ns) / NANOSECONDS
 
     def flow(self) -> object:
         """Return the running fiber."""
@@ -249,6 +255,42 @@ class SimClock:
         if errors:
             raise errors[0] if len(errors) == 1 else BaseExceptionGroup("closing", errors)
 
+    def end_threads(self, owner: object) -> None:
+        """End the threads of an owner where they wait, as the kernel ends those of a process.
+
+        Their `finally` blocks run, as far as they do not wait; what these raise is nobody's. Raises
+        SimulationError if one of them calls it.
+        """
+        self._check_thread("end_threads")
+        self.check_not_of(owner)
+        caller = self._current
+        self._ending = self._closed = True  # who waits now is one of them
+        try:
+            while ending := [f for f in self._flows if f.thread and f.thread.owner is owner]:
+                for flow in ending:
+                    self._unwind(flow, caller)
+        finally:
+            self._ending = self._closed = False
+        self._ready = deque(f for f in self._ready if f is self._main or f in self._flows)
+
+    def check_not_of(self, owner: object) -> None:
+        """Raise SimulationError if a thread of that owner runs now."""
+        running = self._current
+        if running.thread is not None and running.thread.owner is owner:
+            raise SimulationError(f"{running.name}: a thread cannot end itself and its like")
+
+    def _unwind(self, flow: Flow, caller: Flow) -> None:
+        """Let a fiber end where it waits, and come back."""
+        flow.fiber.parent = caller.fiber
+        self._current = flow
+        try:
+            flow.fiber.throw(GreenletExit)
+        finally:
+            self._current = caller
+            self._flows.pop(flow, None)
+        if flow.thread is not None:
+            flow.thread.finish()
+
     def __enter__(self) -> Self:
         return self
 
@@ -343,7 +385,7 @@ class SimClock:
     def ended(self, error: BaseException | None) -> None:
         """Forget the running fiber; an error it died of is raised in the main one."""
         self._flows.pop(self._current, None)
-        if error is not None:
+        if error is not None and not self._ending:
             self._throw_to_main(error)
 
     @property

@@ -48,6 +48,16 @@ def test_begins_where_asked() -> None:
         assert clock.now_utc().tzinfo is UTC
 
 
+def test_begins_at_other_times() -> None:
+    """The monotonic time and the uptime begin where asked, and the wall time goes with them."""
+    start = datetime(2026, 11, 28, tzinfo=UTC)
+    with SimClock(start, monotonic_ns=90 * 10**9, uptime_s=4.5) as clock:
+        assert (clock.monotonic(), clock.uptime(), clock.now_utc()) == (90.0, 4.5, start)
+        clock.advance(2)
+        assert (clock.monotonic(), clock.uptime()) == (92.0, 6.5)
+        assert clock.now_utc() == start + timedelta(seconds=2)
+
+
 def test_refuses_a_naive_start() -> None:
     """A start without a time zone would mean another moment on every machine."""
     with pytest.raises(ValueError, match="has no time zone"):

@@ -130,8 +130,20 @@ class SimBroker:
         for connection in self.connections:
             connection.is_dead = True
 
-    def connect(self, hello: Hello, client: Client, cancel: EventLike) -> Connection:
-        """Reach the broker and introduce a client, which is told the answer.
+    def client_died(self, clock: Clock, *, silently: bool) -> None:
+        """End the connections of those who run on a clock: at once, as of a killed process, with
+        the last will; or `silently`, as of a computer without power."""
+        for connection in self.connections:
+            if connection.clock is clock:
+                if silently:
+                    connection.is_dead = True
+                else:
+                    self.ended(connection, "", will=True)
+
+    def connect(
+        self, hello: Hello, client: Client, cancel: EventLike, clock: Clock | None = None
+    ) -> Connection:
+        """Reach the broker and introduce a client, which is told the answer, on its `clock`.
 
         Raises ConnectionRefusedError if the broker is away, and TimeoutError if nothing comes
         through for 5 s or until `cancel` is set.
@@ -142,7 +154,7 @@ class SimBroker:
         self.clock.sleep(2 * self._latency_s)  # there and back (RFC 9293, 3.5)
         if not self._runs:
             raise ConnectionRefusedError("Connection refused")
-        connection = Connection(self, hello, client, self._latency_s)
+        connection = Connection(self, hello, client, self._latency_s, clock or self.clock)
         self._connections[connection] = None
         connection.up(partial(self._introduced, connection))
         return connection
