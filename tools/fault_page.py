@@ -70,8 +70,6 @@ def _row(kind: type[FaultKind]) -> str:
     text = " ".join((kind.__doc__ or "").split())
     targets = ", ".join(kind.on) or "-"
     here = [TESTS / f"test_{kind.__module__.rpartition('.')[2]}.py"]
-    if kind.__module__.endswith(".elsewhere"):  # which are refused wherever they are
-        return f"| `{kind.word}` | {targets} | {text} | - | not yet | - |"
     shown = _link(kind, [*filter(Path.is_file, here), *sorted(TESTS.glob("test_*.py"))])
     drill = _link(kind, DRILLS) if kind in WAYS else "-"
     settings = ", ".join(_settings(kind)) or "-"

@@ -22,6 +22,7 @@ from edgekernel.node.plan import Plan, make_plan
 if TYPE_CHECKING:
     from edgekernel.cli.simulate_view import Run
     from edgekernel.cli.simulated_run import SimulatedRun
+    from edgekernel.sim.broker import SimBroker
     from edgekernel.sim.clock import SimClock
 
 _PARTS = 400
@@ -78,9 +79,9 @@ def simulate(
     seconds, and each run with the same seed is the same, down to the bytes of its journal in a new
     folder. Only --journal records; a [journal] table says what and how much is kept.
 
-    MQTT is left out: a broker lives in real time. Exits with 1 if something critical happened: a
-    critical service or a supervisor was given up, turns were dropped, or the node stopped before
-    its time or without safe outputs.
+    A node with an [mqtt] table is on an MQTT broker of the simulation. Exits with 1 if something
+    critical happened: a critical service or a supervisor was given up, turns were dropped, or the
+    node stopped before its time or without safe outputs.
 
     \b
       edgekernel simulate node.toml --for 7d
@@ -122,14 +123,27 @@ def _simulate(
         SimClock(seed=seed, rate=rate) as clock,
         closing(_CtrlC(clock)) as ctrl_c,
         closing(SimDisk(clock)) as disk,
+        _broker(plan, clock) as broker,
     ):
         with naming(plan_file):
-            simulated = SimulatedRun(plan, clock, faults, seed or 0, disk, folder, span_s)
+            simulated = SimulatedRun(plan, clock, faults, seed or 0, disk, folder, span_s, broker)
         begun_s = time.monotonic()
         with _progress(plan.name, span_s) as progress, simulated:
             stopped = _advance(clock, ctrl_c, simulated, progress)
         wall_s = time.monotonic() - begun_s
         return Run.of(plan, simulated, stopped, seed, wall_s)
+
+
+@contextmanager
+def _broker(plan: Plan, clock: SimClock) -> Iterator[SimBroker | None]:
+    """Give a broker to a node that has an [mqtt] table."""
+    if plan.document.mqtt is None:
+        yield None
+        return
+    from edgekernel.sim.broker import SimBroker
+
+    with SimBroker(clock) as broker:
+        yield broker
 
 
 def _advance(clock: SimClock, ctrl_c: _CtrlC, simulated: SimulatedRun, progress: Progress) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.table import Table
@@ -13,6 +13,7 @@ from edgekernel.cli.simulated_run import SimulatedRun
 from edgekernel.core.messages import Severity
 from edgekernel.core.sample import Quality
 from edgekernel.node.plan import Plan
+from edgekernel.sim.broker import Counts
 from edgekernel.sim.record import Recorder, Track
 
 _UNITS = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0))
@@ -36,6 +37,8 @@ class Run:
     """What was critical, in sentences."""
     lateness: tuple[str, float]
     """The service whose tick was latest, and by how many seconds."""
+    broker: Counts | None
+    """What the MQTT broker has seen; None if there was none."""
 
     @classmethod
     def of(
@@ -57,7 +60,10 @@ class Run:
         late = {name: float(each.get("lateness_max_s", 0.0)) for name, each in services.items()}
         latest = max(late.items(), key=lambda pair: pair[1], default=("", 0.0))
         starts, alive = simulated.node.starts, simulated.lived_on
-        return cls(plan, recorder, stopped, starts, alive, seed, wall_s, tuple(critical), latest)
+        counts = None if simulated.broker is None else simulated.broker.counts
+        return cls(
+            plan, recorder, stopped, starts, alive, seed, wall_s, tuple(critical), latest, counts
+        )
 
     @property
     def span_s(self) -> float:
@@ -92,6 +98,8 @@ class Run:
         yield f"restarts         {sum(self.recorder.restarts.values())}"
         for part, count in self.recorder.restarts.items():
             yield f"                 {part} {count}"
+        if self.broker is not None:
+            yield f"mqtt             {_link(self.broker)}"
         if self.starts > 1 or not self.alive:
             end = "" if self.alive else ", and no agent runs at the end"
             yield f"starts           {self.starts}{end}"
@@ -169,7 +177,18 @@ class Run:
             "lateness_max_of": self.lateness[0],
             "all_safe_s": recorder.all_safe_s,
             "restarts": dict(recorder.restarts),
+            "mqtt": None if self.broker is None else asdict(self.broker),
         }
+
+
+def _link(counts: Counts) -> str:
+    told = {
+        "connects": counts.connects,
+        "messages from the node": counts.received,
+        "to the node": counts.delivered,
+        "last wills": counts.wills,
+    }
+    return ", ".join(f"{what} {count:,}" for what, count in told.items())
 
 
 def duration(seconds: float) -> str:

@@ -16,6 +16,7 @@ from edgekernel.hal.disk import Disk
 from edgekernel.journal import Journal, open_journal
 from edgekernel.node.plan import Plan
 from edgekernel.node.simulated_node import SimulatedNode
+from edgekernel.sim.broker import SimBroker
 from edgekernel.sim.clock import SimClock
 from edgekernel.sim.faults import Fault
 from edgekernel.sim.record import Recorder
@@ -33,8 +34,11 @@ class SimulatedRun:
         disk: SimDisk,
         folder: Path | None,
         span_s: float,
+        broker: SimBroker | None,
     ) -> None:
         self.span_s = span_s
+        self.broker = broker
+        self._seed = seed
         self._recorder: Recorder | None = None
         self._journal: Journal | None = None
         self.lived_on = False
@@ -46,7 +50,7 @@ class SimulatedRun:
         if folder is not None:
             disk.mount(folder)
         self.node = SimulatedNode(
-            plan, clock, Runtime, faults=faults, seed=seed, disk=disk,
+            plan, clock, Runtime, faults=faults, seed=seed, disk=disk, broker=broker,
             record=self._record if folder else None, prepare=self._prepare,
         )  # fmt: skip
         if self.node.player is not None:
@@ -94,5 +98,9 @@ class SimulatedRun:
             self._recorder = Recorder(runtime, self.span_s)
         else:
             self._recorder.follow(runtime)
+        if self.broker is not None:
+            from edgekernel.mqtt.simulated import connect_simulated
+
+            connect_simulated(self._plan, runtime, self.broker, self._seed)
         runtime.register(self._recorder)
         self._ending = Ending(runtime)

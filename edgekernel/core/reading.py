@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=bool | int | float | str)
 
-_NONE_YET = "no value yet"
+NO_VALUE_YET = "no value yet"
+"""The reason of a reading of which nothing was ever reported; its time says nothing then."""
 
 
 class Reading(Generic[T]):
@@ -44,7 +45,7 @@ class Reading(Generic[T]):
         self._now_ns = now_ns
         self._monotonic_ns = monotonic_ns
         self._signal: Signal[Sample[T]] = Signal(
-            Sample(None, Quality.BAD, now_ns(), _NONE_YET),
+            Sample(None, Quality.BAD, now_ns(), NO_VALUE_YET),
             equals=Sample.says_the_same,
             name=label,
         )
@@ -205,7 +206,7 @@ class Reading(Generic[T]):
     def _tell(self, sample: Sample[T]) -> None:
         before = self._signal.peek()
         if sample.quality is Quality.BAD and (
-            before.quality is not Quality.BAD or before.reason == _NONE_YET
+            before.quality is not Quality.BAD or before.reason == NO_VALUE_YET
         ):
             self._spell += 1
         self._signal.set(sample)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgekernel.backends.backend import Backend
 from edgekernel.backends.sim import SimBackend, SimDisk
@@ -34,6 +34,9 @@ from edgekernel.sim.faults import AroundBench, Fault, FaultPlayer
 from edgekernel.sim.wiring import Socket, Wiring
 from edgekernel.sim.worlds.service import World, Worlds, WorldService
 
+if TYPE_CHECKING:
+    from edgekernel.sim.broker import SimBroker
+
 R = TypeVar("R", bound=Runtime)
 
 
@@ -47,18 +50,20 @@ def assemble_simulated(
     faults: Sequence[Fault] = (),
     seed: int = 0,
     disk: SimDisk | None = None,
+    broker: SimBroker | None = None,
 ) -> tuple[R, Bench]:
     """Make a runtime whose drivers meet simulated chips, lines and ports; nothing starts.
 
     The bench is one of its parts (the component `sim`), and so are the worlds, if `[sim]` names
     some. It runs on `board`, or on a board of its own; `around` may return another backend around
     that, for the drivers. `faults` are played by the component `faults`, with `seed` for what
-    chance decides. With a `disk` it remembers there what the node file says. Raises what `assemble`
-    raises, and ConfigError if a world cannot be made or a fault cannot be.
+    chance decides. With a `disk` it remembers there what the node file says; those of MQTT are with
+    `broker`, and whoever gives one connects the node to it (`edgekernel.mqtt.simulated`). Raises
+    what `assemble` raises, and ConfigError if a world cannot be made or a fault cannot be.
     """
     backend = SimBackend(clock) if board is None else board
     runtime = assemble_inside(plan, around(backend), clock, kind, disk)
-    outside = make_outside(plan, backend, faults, seed, disk)
+    outside = make_outside(plan, backend, faults, seed, disk, broker=broker)
     outside.join(runtime)
     return runtime, outside.bench
 
@@ -103,13 +108,14 @@ def make_outside(
     seed: int = 0,
     disk: SimDisk | None = None,
     agent: Agent | None = None,
+    broker: SimBroker | None = None,
 ) -> Outside:
     """Make what is around a node whose lines and buses `assemble` has found on the board.
 
     Raises ConfigError if a world cannot be made or a fault cannot be.
     """
     bench = plug_chips(plan, backend, backend.clock)
-    bench.disk, bench.agent = disk, agent
+    bench.disk, bench.agent, bench.broker = disk, agent, broker
     bench.worlds = make_worlds(plan, bench)
     player = FaultPlayer(AroundBench(bench), faults, seed) if faults else None
     return Outside(bench, _together(plan, bench.worlds), player)

@@ -17,6 +17,7 @@ from edgekernel.node.plan import Plan
 from edgekernel.node.simulate import Outside, assemble_inside, make_outside
 from edgekernel.sim.agent_clock import AgentClock
 from edgekernel.sim.bench import Bench
+from edgekernel.sim.broker import SimBroker
 from edgekernel.sim.clock import SimClock
 from edgekernel.sim.faults import Fault, FaultPlayer
 
@@ -60,13 +61,15 @@ class SimulatedNode(Generic[R]):
         faults: Sequence[Fault] = (),
         seed: int = 0,
         disk: SimDisk | None = None,
+        broker: SimBroker | None = None,
         record: Callable[[Clock, Disk], Recording] | None = None,
         prepare: Callable[[R], object] = lambda runtime: None,
     ) -> None:
         """Make the first runtime; nothing starts. Raises what `assemble_simulated` raises.
 
-        Without a `board` or `disk` it has new ones. `record` makes a recording of each run of the
-        agent, and `prepare` sees each runtime before it boots.
+        Without a `board` or `disk` it has new ones. On a `broker` its links end with the agent;
+        `prepare` is to connect it (`edgekernel.mqtt.simulated`). `record` makes a recording of each
+        run of the agent, and `prepare` sees each runtime before it boots.
         """
         self.board = SimBackend(clock) if board is None else board
         self.disk = SimDisk(clock) if disk is None else disk
@@ -79,6 +82,7 @@ class SimulatedNode(Generic[R]):
         self.failures: list[BootError] = []
         """The restarts that have failed; each was tried again after 5 s."""
         self._runs = self._is_to_be_dead = False
+        self._broker = broker
         self._plan, self._clock, self._kind = plan, clock, kind
         self._record, self._prepare = record, prepare
         self._agent_clock = AgentClock(clock)
@@ -89,7 +93,9 @@ class SimulatedNode(Generic[R]):
         self.board.vacate(self._agent_clock)
         self.runtime: R = self._assemble()
         """That of the present run of the agent, or of its last one."""
-        self._outside: Outside = make_outside(plan, self.board, faults, seed, self.disk, self)
+        self._outside: Outside = make_outside(
+            plan, self.board, faults, seed, self.disk, self, broker
+        )
         self._join()
 
     @property
@@ -149,7 +155,7 @@ class SimulatedNode(Generic[R]):
         Raises SimulationError in a thread of the agent.
         """
         self._is_to_be_dead = True
-        self._die()
+        self._die(silently=True)
         if self._has_power and not self._ended:
             self._has_power = False
             self.disk.power_lost(random)
@@ -211,10 +217,13 @@ class SimulatedNode(Generic[R]):
             self.recording.record(self.runtime, self._plan)
         self._prepare(self.runtime)
 
-    def _die(self) -> None:
+    def _die(self, *, silently: bool = False) -> None:
+        """End the agent; `silently` if nobody is left to close its connections."""
         if not self._runs or self._ended:
             return
         self._agent_clock.check_outside()
+        if self._broker is not None:
+            self._broker.client_died(self._agent_clock, silently=silently)
         self.disk.agent_ended()
         self.board.cut_off()
         self._agent_clock.end()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekernel.backends.sim import SimBackend, SimDisk
 from edgekernel.core import message
@@ -19,6 +19,9 @@ from edgekernel.sim.outside import OutsideLine
 from edgekernel.sim.places import Actuator, Sensor, Switch, check_text, quantities, reader, writer
 from edgekernel.sim.schedule import Schedule
 from edgekernel.sim.wiring import Wiring
+
+if TYPE_CHECKING:
+    from edgekernel.sim.broker import SimBroker
 
 _LONGEST_PRESS_S = 3600
 
@@ -43,6 +46,8 @@ class Bench(Process):
         """The worlds around the node, by the names that the node file gives them."""
         self.agent: Agent | None = None
         """The agent that the bench is around, if it can end and be started again."""
+        self.broker: SimBroker | None = None
+        """The MQTT broker, if one takes part in the simulation."""
         self.disk: SimDisk | None = None
         """What the node writes to; None if that is no part of the simulation."""
 

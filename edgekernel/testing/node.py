@@ -125,10 +125,10 @@ def start_node(
     """Boot a node from a file or from the text of one.
 
     A path is looked up in `folder`, then in the current folder; beside a text, `folder` is where
-    the application is found. `setup` registers more parts. `faults` are a fault plan: a file, the
-    text of one, or Fault objects; chance in it is by the simulation's seed. The first node is on
-    the simulation's board, every other on its own. Raises what is wrong with the files:
-    ConfigError, BootError.
+    the application is found. With an `[mqtt]` table it is on the simulation's broker. `setup`
+    registers more parts. `faults` are a fault plan: a file, the text of one, or Fault objects;
+    chance in it is by the simulation's seed. The first node is on the simulation's board, every
+    other on its own. Raises what is wrong with the files: ConfigError, BootError.
     """
     from edgekernel.node.simulated_node import SimulatedNode
 
@@ -136,7 +136,13 @@ def start_node(
     plan = _plan(source, folder)
     events = Events(simulation.clock)
 
+    broker = simulation.broker.server if plan.document.mqtt is not None else None
+
     def prepare(runtime: Runtime) -> None:
+        if broker is not None:
+            from edgekernel.mqtt.simulated import connect_simulated
+
+            connect_simulated(plan, runtime, broker, simulation.seed)
         if setup is not None:
             setup(runtime)
         events.listen_to(runtime)
@@ -145,7 +151,7 @@ def start_node(
     simulated = SimulatedNode(
         plan, simulation.clock, Runtime, board,
         faults=_faults(faults, folder) if isinstance(faults, str | Path) else faults,
-        seed=simulation.seed or 0, prepare=prepare,
+        seed=simulation.seed or 0, broker=broker, prepare=prepare,
     )  # fmt: skip
     node = Node(simulated, events)
     simulation.start(node)

@@ -1,6 +1,14 @@
 """Fault plans: what goes wrong with a simulated node, and when."""
 
 from edgekernel.sim.faults.agent import AgentKilled, PowerCut
+from edgekernel.sim.faults.broker import (
+    BrokerAway,
+    BrokerDuplicates,
+    BrokerHalfOpen,
+    BrokerLate,
+    BrokerRefuses,
+    BrokerSlow,
+)
 from edgekernel.sim.faults.bus import BitErrors, Hang, Nack, Slow, Stuck
 from edgekernel.sim.faults.clocks import ClockDrift, ClockStep
 from edgekernel.sim.faults.disk import DiskFull, DiskSlow
@@ -21,6 +29,12 @@ __all__ = [
     "AroundBench",
     "BitErrors",
     "Bounce",
+    "BrokerAway",
+    "BrokerDuplicates",
+    "BrokerHalfOpen",
+    "BrokerLate",
+    "BrokerRefuses",
+    "BrokerSlow",
     "ClockDrift",
     "ClockStep",
     "DiskFull",

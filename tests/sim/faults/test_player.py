@@ -15,7 +15,7 @@ from edgekernel.sim.faults import (
     StuckLine,
     Unplug,
 )
-from edgekernel.sim.faults.elsewhere import BrokerAway
+from edgekernel.sim.faults.broker import BrokerAway
 from tests.sim.faults.conftest import Play, Played
 
 
