@@ -113,6 +113,37 @@ def parse_call(payload: bytes) -> Request:
     return Request(args, reply, expires)
 
 
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A sign of life of the controller that holds a lease, or that it gives the lease up."""
+
+    holder: str = ""
+    release: bool = False
+
+
+def parse_lease(payload: bytes) -> Request:
+    """Read `{"holder": ..., "release": true}`, of which nothing is needed; nor is any payload.
+
+    It expires as a set does.
+
+    Raises PayloadError that says what is wrong; never anything else, whatever the bytes.
+    """
+    text = _text(payload)
+    if not text:
+        return Request(Heartbeat(), ReplyAddress())
+    document = _json(text)
+    if not isinstance(document, dict):
+        raise PayloadError('not an object: expected {"holder": ...} or nothing')
+    reply = _reply(document, ("holder", "release", *_COMMON_KEYS))
+    expires = _expires(document, reply)
+    holder, release = document.get("holder", ""), document.get("release", False)
+    if not isinstance(holder, str):
+        raise PayloadError("'holder' must be a text", reply)
+    if not isinstance(release, bool):
+        raise PayloadError("'release' must be true or false", reply)
+    return Request(Heartbeat(holder, release), reply, expires)
+
+
 def result_payload(id: RequestId, result: object) -> bytes:
     """Return the reply to a request that was carried out; `result` is plain JSON values."""
     return encode({"id": id, "ok": True, "result": result})

@@ -23,11 +23,13 @@ from edgekernel.core.output import Output
 from edgekernel.core.turns import CallTurn
 from edgekernel.mqtt.encoding import NotEncodableError, to_plain
 from edgekernel.mqtt.payloads import (
+    Heartbeat,
     PayloadError,
     ReplyAddress,
     Request,
     error_payload,
     parse_call,
+    parse_lease,
     parse_set,
     result_payload,
 )
@@ -41,6 +43,12 @@ MAX_WAITING = 200
 _MAX_TEXT = 500
 
 Reply = Callable[[str, bytes], object]
+
+_PARSERS: dict[str, Callable[[bytes], Request]] = {
+    "set": parse_set,
+    "call": parse_call,
+    "lease": parse_lease,
+}
 
 
 class Requests:
@@ -57,6 +65,8 @@ class Requests:
         self._overloaded = False
         self.turned_away = 0
         self._repeated = Repeated(ctx.clock)
+        if (leases := ctx.runtime.outputs.leases) is not None:
+            leases.how = lambda name: f"publish to {topics.lease(name)}"
 
     def arrived(self, topic: str, payload: bytes, retained: bool) -> None:
         """Take a message in; called in the network thread. What is no request is ignored."""
@@ -64,7 +74,7 @@ class Requests:
         if target is None or self._clears_retained(topic, payload, retained):
             return
         request = self._read(target, payload)
-        if request.reply.id is not None and not retained:
+        if request.reply.id is not None and not retained and target.kind != "lease":
             request.reply = replace(request.reply, key=(topic, request.reply.id))
             if self._came_before(request.reply, payload):
                 return
@@ -77,8 +87,9 @@ class Requests:
         if full:
             self._turn_away(target, request.reply, first)
             return
+        now_ns = self._ctx.clock.monotonic_ns()
         turn = CallTurn(
-            lambda: self._serve(target, request, retained), f"mqtt {target.kind} {target}"
+            lambda: self._serve(target, request, retained, now_ns), f"mqtt {target.kind} {target}"
         )
         self._ctx.runtime.turns.submit_elsewhere(turn)
 
@@ -110,11 +121,13 @@ class Requests:
     @staticmethod
     def _read(target: Target, payload: bytes) -> Request | PayloadError:
         try:
-            return parse_set(payload) if target.kind == "set" else parse_call(payload)
+            return _PARSERS[target.kind](payload)
         except PayloadError as error:
             return error
 
-    def _serve(self, target: Target, request: Request | PayloadError, retained: bool) -> None:
+    def _serve(
+        self, target: Target, request: Request | PayloadError, retained: bool, since_ns: int
+    ) -> None:
         """Begin to carry out one request; it is answered at its end. Runs in a turn."""
         reply = request.reply
         try:
@@ -130,14 +143,30 @@ class Requests:
                 call = invoke(self._command(target), content, principal=PRINCIPAL)
                 call.when_done(lambda call: self._called(target, reply, call))
                 return
-            output, witness = self._output(target), self._ctx.runtime.commands.witness
-            if witness is not None:
-                witness.output_set(output.label, content, PRINCIPAL)
-            output.set(content)
+            if target.kind == "lease":
+                self._hold(target.member, content, since_ns)
+            else:
+                self._set(target, content)
         except Exception as error:
             self._fail(target, reply, error)
         else:
             self._succeed(target, reply, None)
+
+    def _set(self, target: Target, value: Any) -> None:
+        output, witness = self._output(target), self._ctx.runtime.commands.witness
+        if witness is not None:
+            witness.output_set(output.label, value, PRINCIPAL)
+        output.set(value)
+
+    def _hold(self, name: str, heartbeat: Heartbeat, since_ns: int) -> None:
+        """Hold a lease from the arrival on: what has waited long renews it for less time."""
+        leases = self._ctx.runtime.outputs.leases
+        if leases is None:
+            raise UnknownTargetError(f"no lease {name[:64]!r}; there are none")
+        if heartbeat.release:
+            leases.get(name).release(heartbeat.holder)
+        else:
+            leases.get(name).renew(heartbeat.holder, since_ns)
 
     def _check(self, request: Request | PayloadError, retained: bool) -> Any:
         """Return the content of a request, unless it is to be refused."""

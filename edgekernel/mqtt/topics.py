@@ -43,9 +43,10 @@ def prefix_problem(prefix: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an incoming request is for: an output of a device, or a command of a component."""
+    """What an incoming request is for: an output of a device, a command of a component, or a lease,
+    whose owner is "lease"."""
 
-    kind: Literal["set", "call"]
+    kind: Literal["set", "call", "lease"]
     owner: str
     member: str
 
@@ -66,7 +67,11 @@ class Topics:
             )
         self.base = f"{prefix}/{node}"
         self.status = f"{self.base}/status"
-        self.requests = (f"{self.base}/set/+/+", f"{self.base}/call/+/+")
+        self.requests = (
+            f"{self.base}/set/+/+",
+            f"{self.base}/call/+/+",
+            f"{self.base}/lease/+",
+        )
         """The filters to subscribe to."""
 
     def state(self, device: str) -> str:
@@ -76,6 +81,10 @@ class Topics:
     def event(self, message: str) -> str:
         """Return where messages of a name are published."""
         return f"{self.base}/event/{segment(message)}"
+
+    def lease(self, name: str) -> str:
+        """Return where controllers hold the lease of a name."""
+        return f"{self.base}/lease/{name}"
 
     def target(self, topic: str) -> Target | None:
         """Return what a request to this topic is for; None if the topic is no request to us.
@@ -89,6 +98,8 @@ class Topics:
                 return Target("set", owner, member)
             case ["call", owner, member]:
                 return Target("call", owner, member)
+            case ["lease", name]:
+                return Target("lease", "lease", name)
         return None
 
     def check_reply(self, topic: str) -> str:

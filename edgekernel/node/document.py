@@ -14,6 +14,7 @@ from edgekernel.core.output_limits import Limits
 from edgekernel.node.duration import Duration, DurationOrNone
 from edgekernel.node.filters import SETTINGS, FilterTable
 from edgekernel.node.journal_table import JournalTable
+from edgekernel.node.lease_table import LeaseName, LeaseTable
 from edgekernel.node.problems import did_you_mean, explain
 from edgekernel.node.tuning import ReadingTuning, Tuning
 
@@ -212,11 +213,13 @@ class NodeDocument(_Table):
     buses: dict[str, BusTable] = Field(default_factory=dict)
     mqtt: MqttTable | None = None
     journal: JournalTable | None = None
+    leases: dict[LeaseName, LeaseTable] = Field(default_factory=dict)
     sim: SimTable = Field(default_factory=SimTable)
 
 
 _TAKEN = {
     "journal": "the journal",
+    "leases": "the leases",
     "mqtt": "the MQTT interface",
     "faults": "the fault plan of a simulation",
     "recorder": "the recorder of a simulation",
@@ -231,6 +234,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "buses": BusTable,
     "mqtt": MqttTable,
     "journal": JournalTable,
+    "leases": LeaseTable,
     "sim": SimTable,
 }
 
