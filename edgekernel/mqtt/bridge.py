@@ -90,6 +90,7 @@ class Bridge:
         """Publish the final states, then the status, and disconnect; each within its limit."""
         if self._linked:
             self._say_goodbye(reason)
+        self._requests.close()
         for effect in self._states.values():
             effect.dispose()
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from edgekernel.core.errors import InvalidValueError, UnavailableError, nearest
 from edgekernel.mqtt.encoding import encode
-from edgekernel.mqtt.repeated import Key
+from edgekernel.mqtt.request_log import Key
 
 MAX_BYTES = 65_536
 _MAX_ID = 128

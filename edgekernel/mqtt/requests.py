@@ -34,13 +34,19 @@ from edgekernel.mqtt.payloads import (
     result_payload,
 )
 from edgekernel.mqtt.repeated import Repeated
+from edgekernel.mqtt.request_log import RequestLog
 from edgekernel.mqtt.topics import Target, Topics, segment
+from edgekernel.node.memory import FileMemory
 
 PRINCIPAL = "mqtt"
 """Who asks, for the authorizer: MQTT 3.1.1 does not say which client a message comes from."""
 
 MAX_WAITING = 200
 _MAX_TEXT = 500
+_INTERRUPTED = (
+    "the agent ended after it had begun this call: it may have been carried out or not, and is not "
+    "carried out again; look at the state, and if it is still wanted call with another id"
+)
 
 Reply = Callable[[str, bytes], object]
 
@@ -64,7 +70,7 @@ class Requests:
         self._left_behind: set[str] = set()
         self._overloaded = False
         self.turned_away = 0
-        self._repeated = Repeated(ctx.clock)
+        self._repeated = Repeated(ctx.clock, _log_of(ctx))
         if (leases := ctx.runtime.outputs.leases) is not None:
             leases.how = lambda name: f"publish to {topics.lease(name)}"
 
@@ -87,11 +93,17 @@ class Requests:
         if full:
             self._turn_away(target, request.reply, first)
             return
+        if target.kind == "call" and request.reply.key is not None:
+            self._repeated.begin(request.reply.key)
         now_ns = self._ctx.clock.monotonic_ns()
         turn = CallTurn(
             lambda: self._serve(target, request, retained, now_ns), f"mqtt {target.kind} {target}"
         )
         self._ctx.runtime.turns.submit_elsewhere(turn)
+
+    def close(self) -> None:
+        """Give back what it has open; nothing arrives any more."""
+        self._repeated.close()
 
     def _clears_retained(self, topic: str, payload: bytes, retained: bool) -> bool:
         """Say whether this only takes a retained request off the broker, as its refusal asks for.
@@ -110,10 +122,11 @@ class Requests:
     def _came_before(self, reply: ReplyAddress, payload: bytes) -> bool:
         """Say whether it is a request that came before; then its answer is given again."""
         assert reply.key is not None
-        with self._lock:
-            if self._repeated.is_new(reply.key, payload):
-                return False
-            answer = self._repeated.answer(reply.key)
+        if self._repeated.is_new(reply.key, payload):
+            return False
+        answer = self._repeated.answer(reply.key)
+        if self._repeated.is_interrupted(reply.key):
+            answer = error_payload(reply.id, "unknown_outcome", _INTERRUPTED)
         if answer is not None and reply.topic is not None:
             self._reply(reply.topic, answer)
         return True
@@ -278,8 +291,7 @@ class Requests:
     def _forget(self, reply: ReplyAddress) -> None:
         """Let a request of which nothing was done come again."""
         if reply.key is not None:
-            with self._lock:
-                self._repeated.forget(reply.key)
+            self._repeated.forget(reply.key)
 
     def _report(self, target: Target, text: str, trace: str) -> None:
         where = f"{target.kind} {target}"
@@ -287,10 +299,17 @@ class Requests:
 
     def _answer(self, reply: ReplyAddress, payload: bytes) -> None:
         if reply.key is not None:
-            with self._lock:
-                self._repeated.answered(reply.key, payload)
+            self._repeated.answered(reply.key, payload)
         if reply.topic is not None:
             self._reply(reply.topic, payload)
+
+
+def _log_of(ctx: Context) -> RequestLog | None:
+    """Return the log beside what else the node knows after a restart, if it has such a place."""
+    memory = ctx.runtime.outputs.memory
+    if not isinstance(memory, FileMemory):
+        return None
+    return RequestLog(memory.folder, memory.disk, ctx.clock, ctx.runtime.post)
 
 
 def _short(text: str) -> str:
