@@ -62,7 +62,9 @@ class Bridge:
         random = _chance(medium.seed if medium else "", ctx.clock, topics)
         self._boot = f"{random.getrandbits(128):032x}"
         self._outgoing = Outgoing(self._send, ctx.clock, max_events=max_events)
-        self._requests = Requests(ctx, topics, self._outgoing.reply)
+        self._requests = Requests(
+            ctx, topics, self._outgoing.reply, settings.signatures, self._boot
+        )
         self._states: dict[str, Effect] = {}
         self._connections = 0
         self._linked = False  # whether a link is wanted

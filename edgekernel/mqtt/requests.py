@@ -9,6 +9,7 @@ from typing import Any
 
 from edgekernel.core import message
 from edgekernel.core.call import Call
+from edgekernel.core.clock import Clock
 from edgekernel.core.context import Context
 from edgekernel.core.errors import (
     ConfigError,
@@ -20,8 +21,11 @@ from edgekernel.core.errors import (
     nearest,
 )
 from edgekernel.core.output import Output
+from edgekernel.core.time_quality import is_simulated, system_quality
 from edgekernel.core.turns import CallTurn
 from edgekernel.mqtt.encoding import NotEncodableError, to_plain
+from edgekernel.mqtt.freshness import Freshness
+from edgekernel.mqtt.messages import RequestAnswered
 from edgekernel.mqtt.payloads import (
     Heartbeat,
     PayloadError,
@@ -35,11 +39,9 @@ from edgekernel.mqtt.payloads import (
 )
 from edgekernel.mqtt.repeated import Repeated
 from edgekernel.mqtt.request_log import RequestLog
+from edgekernel.mqtt.signatures import Signatures
 from edgekernel.mqtt.topics import Target, Topics, segment
 from edgekernel.node.memory import FileMemory
-
-PRINCIPAL = "mqtt"
-"""Who asks, for the authorizer: MQTT 3.1.1 does not say which client a message comes from."""
 
 MAX_WAITING = 200
 _MAX_TEXT = 500
@@ -60,9 +62,19 @@ _PARSERS: dict[str, Callable[[bytes], Request]] = {
 class Requests:
     """Carries out what arrives on the request topics, in the order of arrival."""
 
-    def __init__(self, ctx: Context, topics: Topics, reply: Reply) -> None:
-        """Serve requests; `reply` publishes a payload on a topic."""
+    def __init__(
+        self,
+        ctx: Context,
+        topics: Topics,
+        reply: Reply,
+        signatures: Signatures | None = None,
+        boot: str = "",
+    ) -> None:
+        """Serve requests; `reply` publishes a payload on a topic. With `signatures` those that are
+        signed count, for the boot of that id where the clock is not synchronised."""
         self._ctx = ctx
+        self._signatures = signatures
+        self._freshness = Freshness(ctx.clock, boot, lambda: _is_synchronised(ctx.clock))
         self._topics = topics
         self._reply = reply
         self._lock = ctx.clock.Lock()
@@ -79,10 +91,10 @@ class Requests:
         target = self._topics.target(topic)
         if target is None or self._clears_retained(topic, payload, retained):
             return
-        request = self._read(target, payload)
+        request = self._read(target, topic, payload)
         if request.reply.id is not None and not retained and target.kind != "lease":
             request.reply = replace(request.reply, key=(topic, request.reply.id))
-            if self._came_before(request.reply, payload):
+            if self._came_before(target, request.reply, payload):
                 return
         with self._lock:
             full = self._waiting >= MAX_WAITING
@@ -105,6 +117,15 @@ class Requests:
         """Give back what it has open; nothing arrives any more."""
         self._repeated.close()
 
+    def _wrong_reply(self, reply: ReplyAddress) -> RefusedError | None:
+        """Return why nothing may be published where the reply is to go; None if it may."""
+        try:
+            if reply.topic is not None:
+                self._topics.check_reply(reply.topic)
+        except RefusedError as error:
+            return error
+        return None
+
     def _clears_retained(self, topic: str, payload: bytes, retained: bool) -> bool:
         """Say whether this only takes a retained request off the broker, as its refusal asks for.
 
@@ -119,7 +140,7 @@ class Requests:
         self._left_behind.discard(topic)
         return True
 
-    def _came_before(self, reply: ReplyAddress, payload: bytes) -> bool:
+    def _came_before(self, target: Target, reply: ReplyAddress, payload: bytes) -> bool:
         """Say whether it is a request that came before; then its answer is given again."""
         assert reply.key is not None
         if self._repeated.is_new(reply.key, payload):
@@ -127,14 +148,20 @@ class Requests:
         answer = self._repeated.answer(reply.key)
         if self._repeated.is_interrupted(reply.key):
             answer = error_payload(reply.id, "unknown_outcome", _INTERRUPTED)
-        if answer is not None and reply.topic is not None:
+        if answer is not None and reply.topic is not None and not self._wrong_reply(reply):
             self._reply(reply.topic, answer)
+        self._ctx.runtime.post(_audit(target, reply, "repeated"), self._ctx.source)
         return True
 
-    @staticmethod
-    def _read(target: Target, payload: bytes) -> Request | PayloadError:
+    def _read(self, target: Target, topic: str, payload: bytes) -> Request | PayloadError:
+        parse = _PARSERS[target.kind]
         try:
-            return _PARSERS[target.kind](payload)
+            if self._signatures is None:
+                return parse(payload)
+            request = self._signatures.read_request(topic, payload, parse)
+            if request.stamp is not None:
+                request.reply = replace(request.reply, principal=request.stamp.principal)
+            return request
         except PayloadError as error:
             return error
 
@@ -143,32 +170,29 @@ class Requests:
     ) -> None:
         """Begin to carry out one request; it is answered at its end. Runs in a turn."""
         reply = request.reply
-        try:
-            if reply.topic is not None:
-                self._topics.check_reply(reply.topic)
-        except RefusedError as error:
-            self._fail(target, replace(reply, topic=None), error)
+        if (wrong := self._wrong_reply(reply)) is not None:
+            self._fail(target, replace(reply, topic=None), wrong)
             return
         try:
             content = self._check(request, retained)
             if target.kind == "call":
                 invoke = self._ctx.runtime.invoke_nowait
-                call = invoke(self._command(target), content, principal=PRINCIPAL)
+                call = invoke(self._command(target), content, principal=reply.principal)
                 call.when_done(lambda call: self._called(target, reply, call))
                 return
             if target.kind == "lease":
                 self._hold(target.member, content, since_ns)
             else:
-                self._set(target, content)
+                self._set(target, content, reply.principal)
         except Exception as error:
             self._fail(target, reply, error)
         else:
             self._succeed(target, reply, None)
 
-    def _set(self, target: Target, value: Any) -> None:
+    def _set(self, target: Target, value: Any, principal: str) -> None:
         output, witness = self._output(target), self._ctx.runtime.commands.witness
         if witness is not None:
-            witness.output_set(output.label, value, PRINCIPAL)
+            witness.output_set(output.label, value, principal)
         output.set(value)
 
     def _hold(self, name: str, heartbeat: Heartbeat, since_ns: int) -> None:
@@ -190,7 +214,10 @@ class Requests:
             )
         if isinstance(request, PayloadError):
             raise request
-        request.check_fresh(self._ctx.clock.now_utc())
+        if request.stamp is not None:
+            self._freshness.check(request.stamp)
+        else:
+            request.check_fresh(self._ctx.clock.now_utc())
         return request.content
 
     def _called(self, target: Target, reply: ReplyAddress, call: Call) -> None:
@@ -213,7 +240,10 @@ class Requests:
             self._waiting -= 1
         try:
             self._answer(reply, result_payload(reply.id, to_plain(result)))
+            if target.kind != "lease":
+                self._ctx.emit(_audit(target, reply, "ok"))
         except NotEncodableError as error:
+            self._ctx.emit(_audit(target, reply, "ok", str(error)))
             self._answer(reply, error_payload(reply.id, "internal", f"{target}: done, but {error}"))
             self._report(target, *describe(error))
 
@@ -231,10 +261,12 @@ class Requests:
                 self._refuse(target, reply, error)
             else:
                 self._answer(reply, error_payload(reply.id, error.code, _short(str(error))))
+            self._ctx.emit(_audit(target, reply, error.code, str(error)))
             return
         text, trace = describe(error)
         self._answer(reply, error_payload(reply.id, "failed", _short(text)))
         hide = call.hide if call is not None else str
+        self._ctx.emit(_audit(target, reply, "failed", hide(text)))
         self._report(target, hide(text), hide(trace))
 
     def _output(self, target: Target) -> Output[Any]:
@@ -272,10 +304,7 @@ class Requests:
     def _turn_away(self, target: Target, reply: ReplyAddress, first: bool) -> None:
         error = UnavailableError(f"busy: {MAX_WAITING} requests are waiting already")
         self._forget(reply)
-        try:
-            if reply.topic is not None:
-                self._topics.check_reply(reply.topic)
-        except RefusedError:
+        if self._wrong_reply(reply) is not None:
             reply = replace(reply, topic=None)
         if first:  # one message per spell: more would feed the queue that is too long already
             self._refuse(target, reply, error)
@@ -286,7 +315,7 @@ class Requests:
         text = _short(str(error))
         self._answer(reply, error_payload(reply.id, error.code, text))
         name = _short(str(target))
-        self._ctx.emit(message.CommandRefused(name, PRINCIPAL, error.code, text))
+        self._ctx.emit(message.CommandRefused(name, reply.principal, error.code, text))
 
     def _forget(self, reply: ReplyAddress) -> None:
         """Let a request of which nothing was done come again."""
@@ -310,6 +339,17 @@ def _log_of(ctx: Context) -> RequestLog | None:
     if not isinstance(memory, FileMemory):
         return None
     return RequestLog(memory.folder, memory.disk, ctx.clock, ctx.runtime.post)
+
+
+def _is_synchronised(clock: Clock) -> bool:
+    """Say whether the wall time can be relied on; that of a simulation can."""
+    return is_simulated(clock) or system_quality() == "synchronised"
+
+
+def _audit(target: Target, reply: ReplyAddress, outcome: str, error: str = "") -> RequestAnswered:
+    id = "" if reply.id is None else str(reply.id)
+    name = _short(str(target))
+    return RequestAnswered(target.kind, name, reply.principal, id, outcome, _short(error))
 
 
 def _short(text: str) -> str:

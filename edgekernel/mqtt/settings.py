@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgekernel.core.errors import ConfigError
+from edgekernel.mqtt.signatures import Signatures
 from edgekernel.mqtt.topics import prefix_problem
 from edgekernel.mqtt.transport import Server
 
@@ -35,6 +36,8 @@ class Settings:
     reconnect_min_s: float = 1.0
     reconnect_max_s: float = 60.0
     stable_s: float = 10.0
+    signatures: Signatures | None = None
+    """Whose signed requests count; without it requests are not signed."""
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -66,6 +69,7 @@ class Settings:
                 password=password,
                 prefix=table.prefix,
                 keepalive_s=int(table.keepalive),
+                signatures=_signatures(plan),
             )
         except ConfigError as error:
             raise ConfigError(*(f"{plan.path.name}: {text}" for text in error.problems)) from None
@@ -96,6 +100,15 @@ class Settings:
         wrong_prefix = prefix_problem(self.prefix)
         problems = [problem for problem, fine in checks.items() if not fine]
         return [*problems, wrong_prefix] if wrong_prefix else problems
+
+
+def _signatures(plan: Plan) -> Signatures | None:
+    """Return whose signatures count, with the public keys from their files."""
+    mqtt = plan.document.mqtt
+    table = None if mqtt is None else mqtt.signatures
+    if table is None:
+        return None
+    return Signatures.read(table.keys, plan.folder, required=table.required)
 
 
 def _is_host(host: str) -> bool:

@@ -16,6 +16,7 @@ from edgekernel.node.filters import SETTINGS, FilterTable
 from edgekernel.node.journal_table import JournalTable
 from edgekernel.node.lease_table import LeaseName, LeaseTable
 from edgekernel.node.problems import did_you_mean, explain
+from edgekernel.node.signatures_table import SignaturesTable
 from edgekernel.node.tuning import ReadingTuning, Tuning
 
 SEGMENT = r"^[a-z0-9-]{1,64}$"
@@ -176,6 +177,7 @@ class MqttTable(_Table):
     password: str | None = Field(default=None, repr=False)
     password_file: str | None = None
     keepalive: Annotated[Duration, AfterValidator(_keepalive)] = 30.0
+    signatures: SignaturesTable | None = None
 
 
 class WorldTable(_Table):
@@ -333,6 +335,8 @@ def _model_of(path: list[str]) -> type[BaseModel] | None:
     inside = path[2:]
     if path[0] == "buses" and inside:
         return RecoveryTable
+    if path == ["mqtt", "signatures"]:
+        return SignaturesTable
     if path[0] != "devices" or not inside:
         return _TABLES.get(path[0])
     if "filters" in inside:
