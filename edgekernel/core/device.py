@@ -129,7 +129,12 @@ class Device:
         self._check_new("readings", name)
         try:
             values = ValueType(
-                type, settings.unit, settings.range, settings.precision, settings.device_class
+                type,
+                settings.unit,
+                settings.range,
+                settings.precision,
+                settings.device_class,
+                settings.counts_up,
             )
         except ConfigError as error:
             raise ConfigError(f"readings.{name}: {error}") from None

@@ -1,0 +1,179 @@
+"""Discovery: keeps what Home Assistant knows of a node right, over one link to a broker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any, Protocol
+
+from edgekernel.core.clock import NANOSECONDS, Clock
+from edgekernel.mqtt.encoding import encode
+from edgekernel.mqtt.home_assistant.announcement import announce
+from edgekernel.mqtt.home_assistant.messages import (
+    MAX_BYTES,
+    device_message,
+    device_topic,
+    entity_messages,
+    entity_topics,
+    is_of_node,
+    is_ours,
+    removal,
+)
+from edgekernel.mqtt.home_assistant.settings import HomeAssistant
+from edgekernel.mqtt.topics import Topics
+
+_SHARE_OF_EXPIRY = 3
+"""A value is told this often within the time after which it would become unavailable."""
+
+
+class Timer(Protocol):
+    """A call to come, as `edgekernel.core.timers` has it."""
+
+    def set(self, due_ns: int) -> None:
+        """Call at a monotonic time, instead of before."""
+        ...
+
+    def cancel(self) -> None:
+        """Do not call."""
+        ...
+
+
+class Seam(Protocol):
+    """What discovery needs of the bridge; every method is for any thread."""
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Publish, retained, after what was given before; an empty payload clears a topic."""
+        ...
+
+    def publish_states(self) -> None:
+        """Publish every retained topic of the node again, changed or not."""
+        ...
+
+    def timer(self, call: Callable[[], object]) -> Timer:
+        """Return a timer on the runtime's clock."""
+        ...
+
+    def problem(self, text: str) -> None:
+        """Tell of something that Home Assistant cannot be told."""
+        ...
+
+
+class Discovery:
+    """Announces a node to Home Assistant, again after every connect, change and birth message.
+
+    What an earlier configuration has announced is found where it was left, retained on the broker:
+    it comes with the subscription, and what is no longer there is taken away. So nothing has to be
+    kept on the node.
+    """
+
+    def __init__(
+        self, settings: HomeAssistant, topics: Topics, clock: Clock, random: Random, seam: Seam
+    ) -> None:
+        """Prepare it; `describe` says what there is, `connected` begins."""
+        self._settings = settings
+        self._topics = topics
+        self._clock = clock
+        self._random = random
+        self._seam = seam
+        self._lock = clock.Lock()  # around what is told, so that the latest is told last
+        self._node = topics.base.rpartition("/")[2]
+        self._birth = f"{settings.prefix}/status"
+        self._device_topic = device_topic(settings.prefix, self._node)
+        self._message: dict[str, Any] | None = None
+        self._payloads: dict[str, bytes] = {}
+        self._up = False
+        self._again = seam.timer(self._tell_again)
+        self._fresh = seam.timer(self._refresh)
+
+    @property
+    def subscriptions(self) -> tuple[str, ...]:
+        """The filters to subscribe to."""
+        filters = [self._device_topic]
+        if self._settings.discovery != "device":
+            filters.append(entity_topics(self._settings.prefix, self._node))
+        if self._settings.discovery != "off":
+            filters.append(self._birth)
+        return tuple(filters)
+
+    def describe(self, schema: Mapping[str, Any]) -> tuple[str, ...]:
+        """Take the node's schema, at first and after every change; return what is not shown."""
+        if self._settings.discovery == "off":
+            return ()
+        told = announce(schema, self._topics, self._settings)
+        message = device_message(told)
+        if self._settings.discovery == "device":
+            payloads = {self._device_topic: encode(message)}
+        else:
+            message = None
+            payloads = entity_messages(told, self._settings.prefix, self._node)
+        with self._lock:
+            before, self._payloads, self._message = self._payloads, payloads, message
+            if self._up and before != payloads:
+                for topic, payload in before.items():
+                    self._take_away(topic, payload)
+                self._tell()
+        size = max(map(len, payloads.values()))
+        if size > MAX_BYTES:
+            self._seam.problem(
+                f"the discovery message for Home Assistant has {size} bytes, and some brokers take "
+                f'{MAX_BYTES} at most: set mqtt.home_assistant.discovery = "entities"'
+            )
+        return told.left_out
+
+    def connected(self) -> None:
+        """Tell everything: the broker may have lost it."""
+        with self._lock:
+            self._up = True
+            self._tell()
+        self._plan_refresh()
+
+    def message(self, topic: str, payload: bytes, retained: bool) -> bool:
+        """Take a message from the broker; return whether it is for Home Assistant or from it."""
+        if topic == self._birth:
+            if payload == b"online" and not retained:
+                wait_s = self._random.uniform(0, self._settings.birth_delay_s)
+                self._again.set(self._clock.monotonic_ns() + round(wait_s * NANOSECONDS))
+            return True
+        if not is_of_node(topic, self._settings.prefix, self._node):
+            return False
+        if retained and is_ours(payload):
+            with self._lock:
+                if self._take_away(topic, payload):
+                    self._tell()
+        return True
+
+    def stop(self) -> None:
+        """End the timers; what was told stays, as the node only goes offline."""
+        self._again.cancel()
+        self._fresh.cancel()
+
+    def _tell(self) -> None:
+        for topic, payload in self._payloads.items():
+            self._seam.publish(topic, payload)
+
+    def _take_away(self, topic: str, payload: bytes) -> bool:
+        """Take away what was announced before and is not now; return whether something was."""
+        if topic not in self._payloads:
+            self._seam.publish(topic, b"")
+            return True
+        if self._message is None:
+            return False
+        without = removal(payload, self._message)
+        if without is None:
+            return False
+        self._seam.publish(topic, encode(without))
+        return True
+
+    def _tell_again(self) -> None:
+        with self._lock:
+            self._tell()
+        self._seam.publish_states()
+
+    def _plan_refresh(self) -> None:
+        if self._settings.expire_after_s and self._settings.discovery != "off":
+            every_ns = round(self._settings.expire_after_s / _SHARE_OF_EXPIRY * NANOSECONDS)
+            self._fresh.set(self._clock.monotonic_ns() + every_ns)
+
+    def _refresh(self) -> None:
+        self._seam.publish_states()
+        self._plan_refresh()
