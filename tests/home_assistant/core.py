@@ -77,11 +77,17 @@ def look(hass: HomeAssistant) -> dict[str, Any]:
     return {"states": states, "entities": entities, "devices": devices}
 
 
+def say(answer: Any) -> None:
+    """Print a line with an answer."""
+    sys.stdout.write(json.dumps(answer, default=str) + "\n")
+    sys.stdout.flush()
+
+
 async def main(folder: str, port: int) -> None:
     """Run, answer, and stop at the end of the input."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     hass = await run(folder, port)
-    print(json.dumps("running"), flush=True)
+    say("running")
     while line := await hass.loop.run_in_executor(None, sys.stdin.readline):
         wanted = json.loads(line)
         answer: Any = None
@@ -93,7 +99,7 @@ async def main(folder: str, port: int) -> None:
             case "call":
                 domain, _, service = wanted["service"].partition(".")
                 await hass.services.async_call(domain, service, wanted["data"], blocking=True)
-        print(json.dumps(answer, default=str), flush=True)
+        say(answer)
     await hass.async_stop()
 
 

@@ -81,7 +81,7 @@ async def main() -> None:
             problems.append(f"{topic}: no discovery topic")
         else:
             judge_component(topic, match.group("component"), config, problems)
-    print(json.dumps(problems + told.texts))
+    sys.stdout.write(json.dumps(problems + told.texts))
 
 
 asyncio.run(main())

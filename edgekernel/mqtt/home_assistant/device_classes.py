@@ -82,9 +82,36 @@ OF_TEXT = frozenset({"timestamp", "date"})
 """Classes of a text that is read as a time."""
 
 OF_BINARY_SENSOR = frozenset(
-    "battery battery_charging carbon_monoxide cold connectivity door garage_door gas heat light "
-    "lock moisture motion moving occupancy opening plug power presence problem running safety "
-    "smoke sound tamper update vibration window".split()
+    [
+        "battery",
+        "battery_charging",
+        "carbon_monoxide",
+        "cold",
+        "connectivity",
+        "door",
+        "garage_door",
+        "gas",
+        "heat",
+        "light",
+        "lock",
+        "moisture",
+        "motion",
+        "moving",
+        "occupancy",
+        "opening",
+        "plug",
+        "power",
+        "presence",
+        "problem",
+        "running",
+        "safety",
+        "smoke",
+        "sound",
+        "tamper",
+        "update",
+        "vibration",
+        "window",
+    ]
 )
 OF_SWITCH = frozenset({"outlet", "switch"})
 LIGHT = "light"
