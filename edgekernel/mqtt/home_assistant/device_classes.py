@@ -81,38 +81,12 @@ WITHOUT_STATE_CLASS = frozenset({"wind_direction"})
 OF_TEXT = frozenset({"timestamp", "date"})
 """Classes of a text that is read as a time."""
 
-OF_BINARY_SENSOR = frozenset(
-    [
-        "battery",
-        "battery_charging",
-        "carbon_monoxide",
-        "cold",
-        "connectivity",
-        "door",
-        "garage_door",
-        "gas",
-        "heat",
-        "light",
-        "lock",
-        "moisture",
-        "motion",
-        "moving",
-        "occupancy",
-        "opening",
-        "plug",
-        "power",
-        "presence",
-        "problem",
-        "running",
-        "safety",
-        "smoke",
-        "sound",
-        "tamper",
-        "update",
-        "vibration",
-        "window",
-    ]
+_BINARY_SENSOR = (
+    "battery battery_charging carbon_monoxide cold connectivity door garage_door gas heat light "
+    "lock moisture motion moving occupancy opening plug power presence problem running safety "
+    "smoke sound tamper update vibration window"
 )
+OF_BINARY_SENSOR = frozenset(_BINARY_SENSOR.split(" "))
 OF_SWITCH = frozenset({"outlet", "switch"})
 LIGHT = "light"
 """Ours: an output of this class is a lamp."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
 
@@ -38,24 +39,18 @@ class Timer(Protocol):
         ...
 
 
-class Seam(Protocol):
-    """What discovery needs of the bridge; every method is for any thread."""
+@dataclass(frozen=True, slots=True)
+class Seam:
+    """What discovery needs of the bridge; every function is for any thread."""
 
-    def publish(self, topic: str, payload: bytes) -> None:
-        """Publish, retained, after what was given before; an empty payload clears a topic."""
-        ...
-
-    def publish_states(self) -> None:
-        """Publish every retained topic of the node again, changed or not."""
-        ...
-
-    def timer(self, call: Callable[[], object]) -> Timer:
-        """Return a timer on the runtime's clock."""
-        ...
-
-    def problem(self, text: str) -> None:
-        """Tell of something that Home Assistant cannot be told."""
-        ...
+    publish: Callable[[str, bytes], object]
+    """Publishes, retained, after what was given before; an empty payload clears a topic."""
+    publish_states: Callable[[], object]
+    """Publishes every retained topic of the node again, changed or not."""
+    timer: Callable[[Callable[[], object]], Timer]
+    """Makes a timer on the runtime's clock."""
+    problem: Callable[[str], object]
+    """Tells of something that Home Assistant cannot be told."""
 
 
 class Discovery:
@@ -82,6 +77,8 @@ class Discovery:
         self._message: dict[str, Any] | None = None
         self._payloads: dict[str, bytes] = {}
         self._up = False
+        self.left_out: tuple[str, ...] = ()
+        """What is not shown, with the reason."""
         self._again = seam.timer(self._tell_again)
         self._fresh = seam.timer(self._refresh)
 
@@ -95,11 +92,12 @@ class Discovery:
             filters.append(self._birth)
         return tuple(filters)
 
-    def describe(self, schema: Mapping[str, Any]) -> tuple[str, ...]:
-        """Take the node's schema, at first and after every change; return what is not shown."""
+    def describe(self, schema: Mapping[str, Any]) -> None:
+        """Take the node's schema, at first and after every change."""
         if self._settings.discovery == "off":
-            return ()
+            return
         told = announce(schema, self._topics, self._settings)
+        self.left_out = told.left_out
         message = device_message(told)
         if self._settings.discovery == "device":
             payloads = {self._device_topic: encode(message)}
@@ -118,7 +116,6 @@ class Discovery:
                 f"the discovery message for Home Assistant has {size} bytes, and some brokers take "
                 f'{MAX_BYTES} at most: set mqtt.home_assistant.discovery = "entities"'
             )
-        return told.left_out
 
     def connected(self) -> None:
         """Tell everything: the broker may have lost it."""
@@ -126,6 +123,15 @@ class Discovery:
             self._up = True
             self._tell()
         self._plan_refresh()
+
+    def disconnected(self) -> None:
+        """Hold back what changes until the link is up again."""
+        with self._lock:
+            self._up = False
+        self.left_out: tuple[str, ...] = ()
+        """What is not shown, with the reason."""
+        self._again.cancel()
+        self._fresh.cancel()
 
     def message(self, topic: str, payload: bytes, retained: bool) -> bool:
         """Take a message from the broker; return whether it is for Home Assistant or from it."""
@@ -141,11 +147,6 @@ class Discovery:
                 if self._take_away(topic, payload):
                     self._tell()
         return True
-
-    def stop(self) -> None:
-        """End the timers; what was told stays, as the node only goes offline."""
-        self._again.cancel()
-        self._fresh.cancel()
 
     def _tell(self) -> None:
         for topic, payload in self._payloads.items():
