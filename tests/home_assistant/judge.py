@@ -1,9 +1,13 @@
 """A program for Home Assistant's Python: judges discovery messages by Home Assistant's schemas.
 
-Reads a JSON object with `devices`, a list of device messages, and `entities`, payloads by topic;
-prints a JSON list of what is wrong. Unknown keys, which Home Assistant leaves out without a word,
-are wrong here, and so is whatever it logs.
+Reads a JSON object with `devices`, a list of device messages, and `entities`, payloads by topic.
+Prints one with `problems`, what is wrong, and `classes`, the device classes that there are for each
+platform, those of numbers with their units. Unknown keys, which Home Assistant leaves out without a
+word, are wrong here, and so is whatever it logs.
 """
+# It is run by another Python, which has Home Assistant; ours has not.
+# mypy: disable-error-code="import-not-found, no-any-return, no-untyped-call"
+# pyright: basic, reportMissingImports=false
 
 from __future__ import annotations
 
@@ -15,9 +19,13 @@ import sys
 import tempfile
 from typing import Any
 
+from homeassistant.components.binary_sensor import BinarySensorDeviceClass
 from homeassistant.components.mqtt.discovery import TOPIC_MATCHER
 from homeassistant.components.mqtt.light import schema_template
 from homeassistant.components.mqtt.schemas import DEVICE_DISCOVERY_SCHEMA, SHARED_OPTIONS
+from homeassistant.components.number import NumberDeviceClass
+from homeassistant.components.sensor import DEVICE_CLASS_UNITS, SensorDeviceClass
+from homeassistant.components.switch import SwitchDeviceClass
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import frame
 
@@ -61,6 +69,20 @@ def judge_component(where: str, platform: str, config: dict[str, Any], problems:
         judge(where, config, schema, problems)
 
 
+def classes() -> dict[str, Any]:
+    """Return the device classes that there are."""
+    units = {each.value: DEVICE_CLASS_UNITS.get(each) for each in SensorDeviceClass}
+    return {
+        "sensor": {
+            name: None if some is None else ["" if unit is None else str(unit) for unit in some]
+            for name, some in units.items()
+        },
+        "number": [each.value for each in NumberDeviceClass],
+        "binary_sensor": [each.value for each in BinarySensorDeviceClass],
+        "switch": [each.value for each in SwitchDeviceClass],
+    }
+
+
 async def main() -> None:
     """Judge what comes on standard input."""
     frame.async_setup(HomeAssistant(tempfile.gettempdir()))
@@ -81,7 +103,7 @@ async def main() -> None:
             problems.append(f"{topic}: no discovery topic")
         else:
             judge_component(topic, match.group("component"), config, problems)
-    sys.stdout.write(json.dumps(problems + told.texts))
+    sys.stdout.write(json.dumps({"problems": problems + told.texts, "classes": classes()}))
 
 
 asyncio.run(main())

@@ -65,7 +65,13 @@ def test_a_message_that_only_removes_is_no_reason_to_do_so_again_for_ever() -> N
     assert removal(payload(message(b="sensor")), message(b="sensor")) is None
 
 
-@given(st.binary() | st.recursive(st.none() | st.text(), lambda e: st.lists(e) | st.dictionaries(st.sampled_from(["components", "origin", "name", "platform", "a"]), e)).map(payload))  # fmt: skip
+KEYS = st.sampled_from(["components", "origin", "name", "platform", "a"])
+DOCUMENTS = st.recursive(
+    st.none() | st.text(), lambda inside: st.lists(inside) | st.dictionaries(KEYS, inside)
+)
+
+
+@given(st.binary() | DOCUMENTS.map(payload))
 def test_whatever_was_left_there(left: bytes) -> None:
     """What is no message of this kind is no reason to fail."""
     made = removal(left, message(b="sensor"))
