@@ -13,11 +13,11 @@ from pydantic import PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError
 
 from edgekernel.core.commands import Command
+from edgekernel.core.context import Host
 from edgekernel.core.device import Device
 from edgekernel.core.messages import Message
 from edgekernel.core.output import Output
 from edgekernel.core.reading import Reading
-from edgekernel.core.runtime import Runtime
 from edgekernel.core.values import ValueType
 from edgekernel.core.version import VERSION
 from edgekernel.node.signature import arguments_model
@@ -30,7 +30,7 @@ VERSION_OF_SCHEMA = 1
 _NO_SCHEMA = (PydanticSchemaGenerationError, PydanticUserError, NameError, TypeError, ValueError)
 
 
-def describe_node(runtime: Runtime, surface: str = "mqtt") -> Schema:
+def describe_node(runtime: Host, surface: str = "mqtt") -> Schema:
     """Return what a runtime has, ready for JSON; nothing in it changes while a node runs, but by
     hot changes.
 

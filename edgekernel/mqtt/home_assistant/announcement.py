@@ -30,8 +30,10 @@ class Announcement:
     origin: dict[str, str]
     availability: list[dict[str, str]]
     entities: tuple[Entity, ...]
-    left_out: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
     """What is not shown, with the reason."""
+    mistakes: tuple[str, ...] = ()
+    """Settings that name what there is not."""
 
     def components(self) -> dict[str, dict[str, Any]]:
         """Return the entities by key, each with the name under which it is known for ever."""
@@ -53,7 +55,7 @@ def announce(schema: Schema, topics: Topics, settings: HomeAssistant) -> Announc
         status_entity(topics),
         *_of_devices(schema, topics, settings, left_out),
         *_of_commands(schema, topics, settings, left_out),
-        *_of_messages(schema, topics, settings, left_out),
+        *_of_messages(schema, topics, settings),
     ]
     node, version = schema["node"], schema["version"]
     device = {
@@ -65,13 +67,13 @@ def announce(schema: Schema, topics: Topics, settings: HomeAssistant) -> Announc
     }
     if settings.area:
         device["suggested_area"] = settings.area
-    left_out += _unknown(schema, settings)
     return Announcement(
         device=device,
         origin={"name": MANUFACTURER, "sw_version": version},
         availability=node_available(topics),
         entities=tuple(entities),
         left_out=tuple(left_out),
+        mistakes=tuple(_unknown(schema, settings)),
     )
 
 
@@ -109,25 +111,24 @@ def _of_commands(
                 left_out.append(f"{component}.{name}: {error}")
 
 
-def _of_messages(
-    schema: Schema, topics: Topics, settings: HomeAssistant, left_out: list[str]
-) -> Iterator[Entity]:
+def _of_messages(schema: Schema, topics: Topics, settings: HomeAssistant) -> Iterator[Entity]:
     for name in settings.events:
         if name in schema["messages"]:
             yield node_event(name, topics)
-        else:
-            left_out.append(f"events: no message {name!r}{nearest(name, schema['messages'])}")
 
 
 def _unknown(schema: Schema, settings: HomeAssistant) -> Iterator[str]:
-    """Say which lights and exclusions there are not."""
+    """Say which lights, exclusions and events there are not."""
     outputs = {f"{id}.{n}" for id, each in schema["devices"].items() for n in each["outputs"]}
     readings = {f"{id}.{n}" for id, each in schema["devices"].items() for n in each["readings"]}
     commands = {f"{id}.{n}" for id, each in schema["commands"].items() for n in each}
-    for light in settings.lights:
-        if light not in outputs:
-            yield f"lights: no output {light!r}{nearest(light, outputs)}"
-    known = outputs | readings | commands
-    for excluded in settings.exclude:
-        if excluded not in known:
-            yield f"exclude: there is no {excluded!r}{nearest(excluded, known)}"
+    known = {
+        "lights": outputs,
+        "exclude": outputs | readings | commands,
+        "events": set(schema["messages"]),
+    }
+    for key, names in known.items():
+        for name in getattr(settings, key):
+            if name not in names:
+                near = nearest(name, sorted(names))
+                yield f'mqtt.home_assistant.{key}: there is no "{name}"{near}'

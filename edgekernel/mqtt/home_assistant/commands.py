@@ -94,7 +94,7 @@ def _resolved(schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
     if choices := schema.get("anyOf"):
         some = [each for each in choices if each.get("type") != "null"]
         return _resolved(some[0], definitions) if len(some) == 1 else {}
-    return schema | {"enum": [schema["const"]]} if "const" in schema else schema
+    return {**schema, "enum": [schema["const"]]} if "const" in schema else schema
 
 
 def _range(typed: Schema, *, whole: bool) -> tuple[float | None, float | None]:

@@ -98,24 +98,13 @@ class Discovery:
             return
         told = announce(schema, self._topics, self._settings)
         self.left_out = told.left_out
-        message = device_message(told)
+        for mistake in told.mistakes:
+            self._seam.problem(mistake)
         if self._settings.discovery == "device":
-            payloads = {self._device_topic: encode(message)}
+            message = device_message(told)
+            self._replace({self._device_topic: self._encoded(message)}, message)
         else:
-            message = None
-            payloads = entity_messages(told, self._settings.prefix, self._node)
-        with self._lock:
-            before, self._payloads, self._message = self._payloads, payloads, message
-            if self._up and before != payloads:
-                for topic, payload in before.items():
-                    self._take_away(topic, payload)
-                self._tell()
-        size = max(map(len, payloads.values()))
-        if size > MAX_BYTES:
-            self._seam.problem(
-                f"the discovery message for Home Assistant has {size} bytes, and some brokers take "
-                f'{MAX_BYTES} at most: set mqtt.home_assistant.discovery = "entities"'
-            )
+            self._replace(entity_messages(told, self._settings.prefix, self._node), None)
 
     def connected(self) -> None:
         """Tell everything: the broker may have lost it."""
@@ -128,8 +117,6 @@ class Discovery:
         """Hold back what changes until the link is up again."""
         with self._lock:
             self._up = False
-        self.left_out: tuple[str, ...] = ()
-        """What is not shown, with the reason."""
         self._again.cancel()
         self._fresh.cancel()
 
@@ -147,6 +134,24 @@ class Discovery:
                 if self._take_away(topic, payload):
                     self._tell()
         return True
+
+    def _encoded(self, message: dict[str, Any]) -> bytes:
+        payload = encode(message)
+        if len(payload) > MAX_BYTES:
+            self._seam.problem(
+                f"the discovery message for Home Assistant has {len(payload)} bytes, and some "
+                f"brokers take {MAX_BYTES} at most: where it does not arrive, set "
+                'mqtt.home_assistant.discovery = "entities"'
+            )
+        return payload
+
+    def _replace(self, payloads: dict[str, bytes], message: dict[str, Any] | None) -> None:
+        with self._lock:
+            before, self._payloads, self._message = self._payloads, payloads, message
+            if self._up and before != payloads:
+                for topic, payload in before.items():
+                    self._take_away(topic, payload)
+                self._tell()
 
     def _tell(self) -> None:
         for topic, payload in self._payloads.items():

@@ -118,7 +118,7 @@ def test_what_is_excluded_is_not_shown(greenhouse: dict[str, Any]) -> None:
     keys = {each.key for each in told.entities}
     assert not keys & {"room_state_pressure", "lamp_set_light", "climate_call_set_target"}
     assert "room_state_humidity" in keys
-    assert told.left_out == ()
+    assert (told.left_out, told.mistakes) == ((), ())
 
 
 def test_names_that_are_not_there_are_told(greenhouse: dict[str, Any]) -> None:
@@ -126,9 +126,9 @@ def test_names_that_are_not_there_are_told(greenhouse: dict[str, Any]) -> None:
     told = announced(
         greenhouse, lights=("lamp.ligth",), exclude=("rom.pressure",), events=("heartbaet",)
     )
-    assert [text.partition(";")[2] for text in told.left_out] == [
-        " did you mean 'heartbeat'?", " did you mean 'lamp.light'?",
-        " did you mean 'room.pressure'?",
+    assert [text.partition(";")[2] for text in told.mistakes] == [
+        " did you mean 'lamp.light'?", " did you mean 'room.pressure'?",
+        " did you mean 'heartbeat'?",
     ]  # fmt: skip
 
 

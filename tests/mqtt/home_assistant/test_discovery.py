@@ -56,9 +56,8 @@ def kept(stage: Stage, topic: str) -> bytes:
     """Return what the broker keeps on a topic; nothing if it keeps nothing."""
     late = stage.peer("late")
     late.subscribe(topic)
-    late.publish("probe", "x")
     late.subscribe("probe")
-    late.publish("probe", "x")
+    late.publish("probe", "x")  # it comes after what is retained
     stage.until(lambda: any(got.topic == "probe" for got in late.received), "the probe")
     found = [got.payload for got in late.received if got.topic == topic]
     late.close()
@@ -198,6 +197,16 @@ def test_values_that_expire_are_told_again(stage: Stage) -> None:
         [config] = home.configs(1)
         assert config["components"]["lamp_state_light_level"]["expire_after"] == 1
         home.until(lambda: len(home.on("edge/n1/state/lamp")) >= 3, "the state, three times")
+
+
+def test_a_setting_that_names_nothing_is_told(stage: Stage) -> None:
+    """With the nearest name."""
+    with staged_node(stage, home_assistant=HomeAssistant(lights=("lamp.powr",))) as n1:
+        stage.until(lambda: n1.seen.of("mqtt.problem"), "the problem")
+        [problem] = n1.seen.of("mqtt.problem")
+    assert problem["error"] == (
+        "mqtt.home_assistant.lights: there is no \"lamp.powr\"; did you mean 'lamp.power'?"
+    )
 
 
 def test_what_is_not_shown_is_in_the_status(stage: Stage) -> None:

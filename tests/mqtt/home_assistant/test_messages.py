@@ -23,7 +23,7 @@ from edgekernel.mqtt.home_assistant.messages import (
 def told(*entities: Entity) -> Announcement:
     """Return an announcement of these entities."""
     device = {"identifiers": ["edgekernel_n1"], "name": "n1"}
-    return Announcement(device, {"name": "edgekernel"}, [], entities, ())
+    return Announcement(device, {"name": "edgekernel"}, [], entities)
 
 
 def message(**platforms: Any) -> dict[str, Any]:
