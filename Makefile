@@ -32,7 +32,7 @@ test: $(STAMP) ## run the tests (ARGS="-k relay" passes options to pytest)
 	@tools/fetch-foreign-suites $(VENV)
 	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/local/sbin:/usr/sbin" $(BIN)/python -m pytest $(ARGS)
 
-test-home-assistant: $(STAMP) ## run a node in a real Home Assistant (needs Python 3.13)
+test-home-assistant: $(STAMP) ## run a node in a real Home Assistant (needs Python 3.13 or 3.14)
 	@echo "test-home-assistant: Home Assistant's own schemas, and its core on a real mosquitto"
 	@tools/ensure-mosquitto
 	@HOME_ASSISTANT_PYTHON="$$(tools/ensure-home-assistant $(BIN)/uv)" || exit 1; \

@@ -160,6 +160,8 @@ class Device:
         refuses, and for a safe value that cannot be driven.
         """
         self._check_new("outputs", name)
+        if settings.counts_up:
+            raise ConfigError(f"outputs.{name}: counts_up is for a reading, and this is an output")
         try:
             declared = declare_output(
                 type,

@@ -52,7 +52,9 @@ async def run(folder: str, port: int) -> HomeAssistant:
     else:
         flow = hass.config_entries.flow
         asked = await flow.async_init("mqtt", context={"source": SOURCE_USER})
-        answer = {"broker": HOST, "port": port}
+        answer: dict[str, Any] = {"broker": HOST, "port": port}
+        if "other_settings" in asked["data_schema"].schema:  # later versions have a section
+            answer["other_settings"] = {"set_client_cert": False, "set_ca_cert": "off"}
         made = await flow.async_configure(asked["flow_id"], answer)
         assert made["type"] == "create_entry", made
     await hass.async_start()
@@ -60,7 +62,9 @@ async def run(folder: str, port: int) -> HomeAssistant:
 
 
 def look(hass: HomeAssistant) -> dict[str, Any]:
-    """Return the states, the entities and the devices that there are."""
+    """Return the states, and the entities and devices of the MQTT integration."""
+    [mqtt] = hass.config_entries.async_entries("mqtt")
+    known = entity_registry.async_get(hass), device_registry.async_get(hass)
     states = {
         each.entity_id: {"state": each.state, "attributes": dict(each.attributes)}
         for each in hass.states.async_all()
@@ -71,11 +75,11 @@ def look(hass: HomeAssistant) -> dict[str, Any]:
             "disabled": each.disabled,
             "category": each.entity_category,
         }
-        for each in entity_registry.async_get(hass).entities.values()
+        for each in entity_registry.async_entries_for_config_entry(known[0], mqtt.entry_id)
     }
     devices = [
         {"name": each.name, "sw_version": each.sw_version, "identifiers": list(each.identifiers)}
-        for each in device_registry.async_get(hass).devices.values()
+        for each in device_registry.async_entries_for_config_entry(known[1], mqtt.entry_id)
     ]
     return {"states": states, "entities": entities, "devices": devices}
 

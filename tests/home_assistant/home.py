@@ -164,7 +164,12 @@ class Home:
                 text=True,
                 env={k: v for k, v in os.environ.items() if not k.startswith("PYTHON")},
             )
-        assert self._line() == "running"
+        try:
+            assert self._line() == "running"
+        except BaseException:
+            self._process.kill()
+            self._process.communicate()
+            raise
 
     def look(self) -> dict[str, Any]:
         """Return `states`, `entities` and `devices`."""
