@@ -64,6 +64,7 @@ class Topics:
             raise ConfigError(
                 f"node name {node!r}: MQTT needs 1 to 64 of the characters a-z, 0-9 and '-'"
             )
+        self.node = node
         self.base = f"{prefix}/{node}"
         self.status = f"{self.base}/status"
         self.requests = (f"{self.base}/set/+/+", f"{self.base}/call/+/+")

@@ -57,24 +57,25 @@ def announce(schema: Schema, topics: Topics, settings: HomeAssistant) -> Announc
         *_of_commands(schema, topics, settings, left_out),
         *_of_messages(schema, topics, settings),
     ]
-    node, version = schema["node"], schema["version"]
-    device = {
-        "identifiers": [f"{MANUFACTURER}_{node}"],
-        "name": settings.name or node,
-        "manufacturer": MANUFACTURER,
-        "model": "edgekernel node",
-        "sw_version": version,
-    }
-    if settings.area:
-        device["suggested_area"] = settings.area
     return Announcement(
-        device=device,
-        origin={"name": MANUFACTURER, "sw_version": version},
+        device=_device(schema, topics, settings),
+        origin={"name": MANUFACTURER, "sw_version": schema["version"]},
         availability=node_available(topics),
         entities=tuple(entities),
         left_out=tuple(left_out),
         mistakes=tuple(_unknown(schema, settings)),
     )
+
+
+def _device(schema: Schema, topics: Topics, settings: HomeAssistant) -> dict[str, Any]:
+    device = {
+        "identifiers": [f"{MANUFACTURER}_{topics.node}"],
+        "name": settings.name or topics.node,
+        "manufacturer": MANUFACTURER,
+        "model": "edgekernel node",
+        "sw_version": schema["version"],
+    }
+    return device | ({"suggested_area": settings.area} if settings.area else {})
 
 
 def _of_devices(
@@ -100,15 +101,23 @@ def _of_devices(
 def _of_commands(
     schema: Schema, topics: Topics, settings: HomeAssistant, left_out: list[str]
 ) -> Iterator[Entity]:
+    taken: set[str] = set()
     for component, commands in schema["commands"].items():
         for name, command in commands.items():
             if f"{component}.{name}" in settings.exclude:
                 continue
             shown = title(component, name)
             try:
-                yield command_entity(component, name, command, topics, settings, shown)
+                made = command_entity(component, name, command, topics, settings, shown)
             except (ConfigError, NotShownError) as error:
                 left_out.append(f"{component}.{name}: {error}")
+                continue
+            topic = made.config["command_topic"]
+            if topic in taken:
+                left_out.append(f"{component}.{name}: another command has the topic {topic} too")
+                continue
+            taken.add(topic)
+            yield made
 
 
 def _of_messages(schema: Schema, topics: Topics, settings: HomeAssistant) -> Iterator[Entity]:

@@ -71,9 +71,8 @@ class Discovery:
         self._random = random
         self._seam = seam
         self._lock = clock.Lock()  # around what is told, so that the latest is told last
-        self._node = topics.base.rpartition("/")[2]
         self._birth = f"{settings.prefix}/status"
-        self._device_topic = device_topic(settings.prefix, self._node)
+        self._device_topic = device_topic(settings.prefix, self._topics.node)
         self._message: dict[str, Any] | None = None
         self._payloads: dict[str, bytes] = {}
         self._up = False
@@ -87,7 +86,7 @@ class Discovery:
         """The filters to subscribe to."""
         filters = [self._device_topic]
         if self._settings.discovery != "device":
-            filters.append(entity_topics(self._settings.prefix, self._node))
+            filters.append(entity_topics(self._settings.prefix, self._topics.node))
         if self._settings.discovery != "off":
             filters.append(self._birth)
         return tuple(filters)
@@ -104,7 +103,7 @@ class Discovery:
             message = device_message(told)
             self._replace({self._device_topic: self._encoded(message)}, message)
         else:
-            self._replace(entity_messages(told, self._settings.prefix, self._node), None)
+            self._replace(entity_messages(told, self._settings.prefix, self._topics.node), None)
 
     def connected(self) -> None:
         """Tell everything: the broker may have lost it."""
@@ -127,7 +126,7 @@ class Discovery:
                 wait_s = self._random.uniform(0, self._settings.birth_delay_s)
                 self._again.set(self._clock.monotonic_ns() + round(wait_s * NANOSECONDS))
             return True
-        if not is_of_node(topic, self._settings.prefix, self._node):
+        if not is_of_node(topic, self._settings.prefix, self._topics.node):
             return False
         if retained and is_ours(payload):
             with self._lock:

@@ -177,3 +177,14 @@ def test_without_a_limit_of_time(schema: dict[str, Any]) -> None:
         e for e in announced(schema, command_ttl_s=0).entities if e.key == "plant_call_flush"
     ]
     assert flush.config["command_template"] == '{"args":{},"id":"ha-{{ utcnow().timestamp() }}"}'
+
+
+def test_two_commands_that_share_a_topic(schema: dict[str, Any]) -> None:
+    """The node refuses such a call, so one entity is enough, and it is told."""
+    twice = schema | {"commands": {"plant": schema["commands"]["plant"], "Plant": {"flush": {
+        "arguments": {"properties": {}}}}}}  # fmt: skip
+    told = announced(twice)
+    assert "Plant.flush: another command has the topic edge/works/call/plant/flush too" in (
+        told.left_out
+    )
+    assert len(told.components()) == len(told.entities)
