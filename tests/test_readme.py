@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from edgekernel import Runtime
+from edgekernel import Quality
 from edgekernel.cli import main
-from edgekernel.node import make_plan
-from edgekernel.node.simulate import assemble_simulated
-from edgekernel.sim import SimClock
+from edgekernel.sim.faults import Fault, Unplug
+from edgekernel.testing import Simulation, assert_level, assert_reading
+from edgekernel.testing.plugin import NodeFactory
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -30,20 +30,21 @@ def test_the_two_commands_are_there() -> None:
     assert "make test" in README
 
 
-def test_node_file_application_and_test(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_node_file_application_and_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, node: NodeFactory, sim: Simulation
+) -> None:
     """The README's application, put into the README's node file, passes the README's test."""
-    node = block("toml", "[devices.fan]").replace("[node]", '[node]\napp = "shed_app"')
-    (tmp_path / "shed.toml").write_text(node)
+    text = block("toml", "[devices.fan]").replace("[node]", '[node]\napp = "shed_app"')
+    (tmp_path / "shed.toml").write_text(text)
     (tmp_path / "shed_app.py").write_text(block("python", "class Cooling"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
     checked = CliRunner().invoke(main, ["check", "shed.toml"])
     assert checked.exit_code == 0, checked.output
     names: dict[str, object] = {}
     exec(compile(block("python", "def test_the_fan_cools"), "README.md", "exec"), names)  # noqa: S102 (that is the point)
     test = names["test_the_fan_cools"]
     assert callable(test)
-    test()
+    test(node, sim)
 
 
 def test_the_commands_of_the_readme_exist() -> None:
@@ -66,26 +67,14 @@ def test_the_second_node_file(tmp_path: Path) -> None:
     assert "drain" in shown.output
 
 
-def test_the_fan_is_safe_without_its_sensor(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_fan_is_safe_without_its_sensor(node: NodeFactory) -> None:
     """What the README says of a failing sensor: the fan goes to its safe value, and comes back."""
-    (tmp_path / "shed.toml").write_text(block("toml", "[devices.fan]"))
-    monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     exec(compile(block("python", "class Cooling"), "README.md", "exec"), names)  # noqa: S102 (as above)
-    with SimClock() as clock:
-        runtime, bench = assemble_simulated(make_plan(Path("shed.toml")), clock, Runtime)
-        names["setup"](runtime)
-        with runtime:
-            chip = bench.chip("room")
-            chip.temperature_c = 31.0
-            clock.advance(10)
-            assert bench.is_on("fan")
-            answer = chip.read
-            monkeypatch.setattr(chip, "read", bytes)  # no BME280 any more
-            clock.advance(10)
-            assert not bench.is_on("fan")
-            monkeypatch.setattr(chip, "read", answer)
-            clock.advance(10)
-            assert bench.is_on("fan")
+    away = Fault(Unplug(), device="room", at_s=20, for_s=20)
+    shed: Any = node(block("toml", "[devices.fan]"), setup=names["setup"], faults=[away])
+    shed.chip("room").temperature_c = 31.0
+    assert_level(shed.board.line("GPIO17"), True, within=10)
+    assert_reading(shed.room.temperature, 31, abs=0.1, quality=Quality.BAD, within=20)
+    assert_level(shed.board.line("GPIO17"), False)
+    assert_level(shed.board.line("GPIO17"), True, within=40)

@@ -152,9 +152,10 @@ class BoschChip:
         self.temperature_c = 20.0
         self.pressure_hpa = 1013.25
         self._pointer = 0
-        self._power_on()
+        self.power_on()
 
-    def _power_on(self) -> None:
+    def power_on(self) -> None:
+        """Begin as after a loss of supply: what it was told is forgotten."""
         self._registers = registers = bytearray(256)
         registers[ID] = self.CHIP_ID
         registers[STATUS] = UPDATING
@@ -177,7 +178,7 @@ class BoschChip:
 
     def _write(self, register: int, value: int) -> None:
         if register == RESET and value == SOFT_RESET:
-            self._power_on()
+            self.power_on()
         elif register == CONFIG:
             self._registers[register] = value
         elif register == CTRL_MEAS:

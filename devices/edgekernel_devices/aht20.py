@@ -41,16 +41,17 @@ class AHT20Chip:
     def __init__(self) -> None:
         self.temperature_c = 20.0
         self.humidity_percent = 50.0
-        self._power_on()
+        self.power_on()
 
-    def _power_on(self) -> None:
+    def power_on(self) -> None:
+        """Begin as after a loss of supply: what it was told is forgotten."""
         self._status = self.POWER_ON_STATUS
         self._data = bytes(5)
 
     def write(self, data: bytes) -> None:
         """Take a command with its parameters; the AHT10's 0xE1 is not acknowledged."""
         if data == _SOFT_RESET:
-            self._power_on()
+            self.power_on()
         elif data == _INITIALISE:
             self._status |= _CALIBRATED
         elif data == _MEASURE:

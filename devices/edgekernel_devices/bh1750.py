@@ -35,6 +35,10 @@ class BH1750Chip:
 
     def __init__(self) -> None:
         self.illuminance_lx = 200.0
+        self.power_on()
+
+    def power_on(self) -> None:
+        """Begin as after a loss of supply: what it was told is forgotten."""
         self._mode = _POWER_DOWN
         self._sensitivity = _MT_DEFAULT
         self._counts = 0

@@ -65,8 +65,9 @@ class BME280Chip(BoschChip):
         self.humidity_percent = 50.0
         super().__init__()
 
-    def _power_on(self) -> None:
-        super()._power_on()
+    def power_on(self) -> None:
+        """Begin as after a loss of supply: what it was told is forgotten."""
+        super().power_on()
         trim, registers = self.HUMIDITY, self._registers
         registers[_TRIM_H1] = trim.h1
         registers[_TRIM_2 : _TRIM_2 + 3] = struct.pack("<hB", trim.h2, trim.h3)

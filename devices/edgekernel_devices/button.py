@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, Unit
 
 from edgekernel import Device, Message, batch, reading
 from edgekernel.hal import DigitalInput, Edge, Pull
@@ -54,7 +54,7 @@ class Button(Device):
         pin: DigitalInput,
         pull: Literal["up", "down", "none"] = "up",
         active_low: bool = True,
-        debounce: Annotated[float, Ge(0), Le(1)] = 0.02,
+        debounce: Annotated[float, Unit("s"), Ge(0), Le(1)] = 0.02,
     ) -> None:
         super().__init__(id)
         self._pin = pin

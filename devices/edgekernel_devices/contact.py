@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, Unit
 
 from edgekernel import Device, reading
 from edgekernel.hal import DigitalInput, Edge, Pull
@@ -37,7 +37,7 @@ class Contact(Device):
         pin: DigitalInput,
         pull: Literal["up", "down", "none"] = "up",
         active_low: bool = True,
-        settle: Annotated[float, Ge(0), Le(10)] = 0.05,
+        settle: Annotated[float, Unit("s"), Ge(0), Le(10)] = 0.05,
     ) -> None:
         super().__init__(id)
         self._pin = pin

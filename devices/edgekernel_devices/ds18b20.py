@@ -42,8 +42,11 @@ class DS18B20Chip:
         self.resolution_bits = 12
         self.powered = True
         self.spoilt = 0
-        self._raw = _POWER_ON
-        self._remain = _BEFORE_CONVERSION
+        self.power_on()
+
+    def power_on(self) -> None:
+        """Begin as after a loss of supply: no conversion is known, the resolution is (EEPROM)."""
+        self._raw, self._remain = _POWER_ON, _BEFORE_CONVERSION
 
     def convert(self) -> float:
         """Measure; it takes as long as table 2 says at most."""
@@ -52,7 +55,7 @@ class DS18B20Chip:
             self._raw = round(self.temperature_c * _PER_DEGREE) // step * step
             self._remain = 0x10 - (self._raw & 0x0F)  # what the chips that are sold leave there
         else:
-            self._raw, self._remain = _POWER_ON, _BEFORE_CONVERSION
+            self.power_on()
         return 0.09375 * 2.0 ** (self.resolution_bits - 9)
 
     def scratchpad(self) -> bytes:

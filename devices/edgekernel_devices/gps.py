@@ -5,7 +5,7 @@ from functools import reduce
 from operator import xor
 from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Gt
+from annotated_types import Gt, Unit
 from pynmeagps import NMEAParseError, NMEAReader, NMEATypeError
 
 from edgekernel import Device, Reading, reading
@@ -123,7 +123,7 @@ class GPS(Device):
         *,
         port: SerialPort,
         baudrate: Literal[4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800] = 9600,
-        silence: Annotated[float, Gt(0)] = 10.0,
+        silence: Annotated[float, Unit("s"), Gt(0)] = 10.0,
     ) -> None:
         super().__init__(id)
         self._port = LastingPort(port, baudrate, _READ_LIMIT_S)

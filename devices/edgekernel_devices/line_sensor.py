@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
-from annotated_types import Gt
+from annotated_types import Gt, Unit
 
 from edgekernel import ConfigError, Device, Reading, ReadingSettings
 from edgekernel.hal import LastingPort, LineReader, Parity, SerialPort, Silence
@@ -84,8 +84,10 @@ class LineSensor(Device):
 
     A reading is a `type` "float" (unless said otherwise), "int", "bool" (on or off, 1 or 0, ...)
     or "str"; numbers are multiplied by `scale`, `offset` is added. A group that takes no part in
-    a match leaves its reading as it is. After `silence` seconds without a match the device is
-    offline. Lines that do not match are counted in `unmatched`.
+    a match leaves its reading as it is; a reading that no line had for `silence` seconds is BAD,
+    unless it has a `stale` limit of its own, for what is sent more rarely. After `silence`
+    seconds without a match the device is offline. Lines that do not match are counted in
+    `unmatched`.
 
     After the port was opened what comes before the first line end is dropped: its beginning
     may be missing.
@@ -104,7 +106,7 @@ class LineSensor(Device):
         data_bits: Literal[7, 8] = 8,
         parity: Literal["none", "even", "odd"] = "none",
         stop_bits: Literal[1, 2] = 1,
-        silence: Annotated[float, Gt(0)] = 10.0,
+        silence: Annotated[float, Unit("s"), Gt(0)] = 10.0,
     ) -> None:
         super().__init__(id)
         self._port = LastingPort(
@@ -138,6 +140,7 @@ class LineSensor(Device):
         """Take in what has been received; the port is opened anew if it was lost."""
         for line in self._lines.poll():
             self._take(line.decode("utf-8", "replace").rstrip("\r"))
+        self._expire()
         if self._silence.lasts_s(self.clock.monotonic()) > self._silence_s:
             raise TimeoutError(
                 f"{self._port.name}: no line that matches for {self._silence_s:g} s "
@@ -158,6 +161,13 @@ class LineSensor(Device):
                 reading.update(wanted.parse(text))
             except ValueError as error:
                 reading.fail(f"{error} in {line!r}")
+
+    def _expire(self) -> None:
+        """Let readings go BAD whose groups have taken no part in a match for too long."""
+        until_ns = self.clock.monotonic_ns() - int(self._silence_s * 1e9)
+        for name, (reading, _) in self._wanted.items():
+            if reading.stale_s is None:
+                reading.expire(until_ns, f"no line with {name} for {self._silence_s:g} s")
 
 
 def _compile(pattern: str, names: list[str]) -> re.Pattern[str]:

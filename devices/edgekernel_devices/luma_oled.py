@@ -35,6 +35,10 @@ class SSD1306Chip:
     PARAMETERS: ClassVar[dict[int, int]] = _PARAMETERS
 
     def __init__(self) -> None:
+        self.power_on()
+
+    def power_on(self) -> None:
+        """Begin as after a loss of supply: dark, and set up as by the reset (section 8.5)."""
         self.on = False
         self.contrast = 0x7F
         self.inverted = False

@@ -7,7 +7,7 @@ Sections and tables are those of the datasheet DS20001952C. Registers come in pa
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from edgekernel import Clock, Device
+from edgekernel import Clock, Device, InvalidValueError
 from edgekernel.hal import DigitalInput, DigitalOutput, I2CBus, I2CChip, LineOutside
 from edgekernel_devices._chip_lines import ChipLine, ChipLines
 from edgekernel_devices._expander import ExpanderLines, Seen, Settings
@@ -199,8 +199,8 @@ class MCP23017(Device):
 
     Lines "GPA0" to "GPA7" and "GPB0" to "GPB7": `pin = "io:GPA3"` is the line GPA3 of the device
     `io`, for any driver that takes a line. Inputs have a pull-up of 100 kilohm or none, and no
-    pull-down. Use GPA7 and GPB7 as outputs: since revision D of the datasheet they are no inputs,
-    as a change while they are read can disturb the bus.
+    pull-down. GPA7 and GPB7 are outputs only, and refused as inputs: revision D of the datasheet
+    (DS20001952D) says so of all chips, since a change while they are read can corrupt SDA.
 
     Changes of inputs are found by polls (2.5 ms of a bus at 100 kHz): every 0.05 s without
     `interrupt`; with it after each interrupt, and once a second in case one got lost. Of a pulse
@@ -211,7 +211,7 @@ class MCP23017(Device):
     levels before directions, and the device is offline for that poll. Lines that no device has
     stay as the chip has them.
 
-    Datasheet: DS20001952C.
+    Datasheet: DS20001952C; of GPA7 and GPB7 DS20001952D.
     """
 
     carries: ClassVar[bool] = True
@@ -219,6 +219,10 @@ class MCP23017(Device):
 
     line_names: ClassVar[tuple[str, ...]] = tuple(
         f"GP{port}{line}" for port in "AB" for line in range(8)
+    )
+    output_only: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("GPA7", "GPB7"),
+        "a change while it is read can corrupt SDA of the bus (MCP23017 datasheet, DS20001952D)",
     )
 
     def __init__(
@@ -240,7 +244,12 @@ class MCP23017(Device):
         return self._lines.output(name)
 
     def digital_input(self, name: str) -> DigitalInput:
-        """Return a closed input on one of the lines; touches nothing."""
+        """Return a closed input on one of the lines; touches nothing.
+
+        Raises InvalidValueError for one that is no input.
+        """
+        if name in self.output_only:
+            raise InvalidValueError(f"{self.id}:{name} is no input: {self.output_only[name]}")
         return self._lines.input(name)
 
     def connect(self) -> None:

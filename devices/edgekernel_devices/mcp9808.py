@@ -41,9 +41,10 @@ class MCP9808Chip:
 
     def __init__(self) -> None:
         self.temperature_c = 20.0
-        self._power_on()
+        self.power_on()
 
-    def _power_on(self) -> None:
+    def power_on(self) -> None:
+        """Begin as after a loss of supply: what it was told is forgotten."""
         self._pointer = 0
         self._registers = {
             **dict.fromkeys((_CONFIG, _UPPER, _LOWER, _CRITICAL), 0),

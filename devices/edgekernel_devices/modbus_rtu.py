@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Ge, Gt, Interval, Unit
 
 from edgekernel import (
     ConfigError,
@@ -214,7 +214,7 @@ class ModbusRTU(Device):
         parity: Literal["none", "even", "odd"] = "even",
         stop_bits: Literal[1, 2] = 1,
         rs485: bool = False,
-        timeout: Annotated[float, Gt(0)] = 0.5,
+        timeout: Annotated[float, Unit("s"), Gt(0)] = 0.5,
         retries: Annotated[int, Ge(0)] = 1,
     ) -> None:
         super().__init__(id)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Unit
 
 from edgekernel import Device, output
 from edgekernel.hal import DigitalOutput, PwmOutput
@@ -38,7 +38,7 @@ class Motor(Device):
         enable: DigitalOutput | None = None,
         frequency: Annotated[float, Gt(0), Le(100_000)] = 1000.0,
         software: bool = False,
-        dead_time: Annotated[float, Ge(0), Le(1)] = 0.05,
+        dead_time: Annotated[float, Unit("s"), Ge(0), Le(1)] = 0.05,
     ) -> None:
         super().__init__(id)
         self._forward, self._backward = forward, backward

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, Unit
 
 from edgekernel import Device, Quality, reading
 from edgekernel.hal import DigitalInput, Edge, Pull
@@ -34,7 +34,7 @@ class PIR(Device):
         pin: DigitalInput,
         active_high: bool = True,
         pull: Literal["up", "down", "none"] = "down",
-        warm_up: Annotated[float, Ge(0), Le(300)] = 60.0,
+        warm_up: Annotated[float, Unit("s"), Ge(0), Le(300)] = 60.0,
     ) -> None:
         super().__init__(id)
         self._pin = pin

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
-from annotated_types import Gt
+from annotated_types import Gt, Unit
 
 from edgekernel import Device, reading
 from edgekernel.hal import LastingPort, SerialPort, Silence
@@ -78,10 +78,10 @@ class PMS5003Sensor:
         self.pm1_0, self.pm2_5, self.pm10 = 5, 8, 10
         self.n0_3, self.n0_5, self.n1_0, self.n2_5, self.n5_0, self.n10 = 900, 250, 40, 6, 2, 1
         self.interval_s = 1.0
-        self.restart()
+        self.power_on()
 
-    def restart(self) -> None:
-        """Lose and regain the supply: it sends by itself again."""
+    def power_on(self) -> None:
+        """Begin as after a loss of supply: it sends by itself again."""
         self._active, self._awake = True, True
         self._pending, self._commands = b"", b""
         self._next_s: float | None = None
@@ -153,7 +153,7 @@ class PMS5003(Device):
         *,
         port: SerialPort,
         mode: Literal["active", "passive"] = "active",
-        silence: Annotated[float, Gt(0)] = 10.0,
+        silence: Annotated[float, Unit("s"), Gt(0)] = 10.0,
     ) -> None:
         super().__init__(id)
         self._port = LastingPort(port, _BAUDRATE, _READ_LIMIT_S)

@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Unit
 
 from edgekernel import Device, command, reading
 from edgekernel.hal import DigitalInput, Edge, Pull
@@ -40,9 +40,9 @@ class PulseCounter(Device):
         pin: DigitalInput,
         pull: Literal["up", "down", "none"] = "up",
         edge: Literal["falling", "rising", "both"] = "falling",
-        settle: Annotated[float, Ge(0), Le(1)] = 0.005,
+        settle: Annotated[float, Unit("s"), Ge(0), Le(1)] = 0.005,
         per_pulse: Annotated[float, Gt(0)] = 1.0,
-        window: Annotated[float, Gt(0), Le(3600)] = 10.0,
+        window: Annotated[float, Unit("s"), Gt(0), Le(3600)] = 10.0,
     ) -> None:
         super().__init__(id)
         self._pin = pin

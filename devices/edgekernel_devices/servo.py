@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Le
+from annotated_types import Ge, Gt, Le, Unit
 
 from edgekernel import ConfigError, Device, output
 from edgekernel.hal import PwmOutput
@@ -36,8 +36,8 @@ class Servo(Device):
         id: str,
         *,
         pin: PwmOutput,
-        pulse_low: Annotated[float, Ge(0.0003), Le(0.003)] = 0.001,
-        pulse_high: Annotated[float, Ge(0.0003), Le(0.003)] = 0.002,
+        pulse_low: Annotated[float, Unit("s"), Ge(0.0003), Le(0.003)] = 0.001,
+        pulse_high: Annotated[float, Unit("s"), Ge(0.0003), Le(0.003)] = 0.002,
         frequency: Annotated[float, Gt(0), Le(333)] = 50.0,
         software: bool = False,
         safe: Annotated[float, Ge(-90), Le(90)] | None = None,

@@ -36,6 +36,10 @@ class SHT4xChip:
     def __init__(self) -> None:
         self.temperature_c = 20.0
         self.humidity_percent = 50.0
+        self.power_on()
+
+    def power_on(self) -> None:
+        """Begin as after a loss of supply: no command is known."""
         self._answer = b""
 
     def write(self, data: bytes) -> None:
@@ -48,7 +52,7 @@ class SHT4xChip:
             high, low = divmod(self.SERIAL_NUMBER, 1 << 16)
             self._answer = _word(high) + _word(low)
         elif data[0] == _SOFT_RESET:
-            self._answer = b""
+            self.power_on()
         else:
             raise NackError(f"unknown command {data[0]:#04x}")
 

@@ -98,9 +98,10 @@ class VEML7700Chip:
 
     def __init__(self) -> None:
         self.illuminance_lx = 200.0
-        self._power_on()
+        self.power_on()
 
-    def _power_on(self) -> None:
+    def power_on(self) -> None:
+        """Begin as after a loss of supply: what it was told is forgotten."""
         self._pointer = 0
         self._registers = [_SHUT_DOWN, 0, 0, 0, 0, 0, 0, 0xC481]  # datasheet, table of registers
 

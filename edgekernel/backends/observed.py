@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from edgekernel.backends.backend import Backend
+from edgekernel.backends.recovery import Recoverable, Recovery
 from edgekernel.core.errors import BrokenError
 from edgekernel.hal.address import (
     BusAddress,
@@ -277,6 +278,11 @@ class ObservedI2CWithHealth(ObservedI2C):
             self._healthy.check()
         except BrokenError as error:
             self._observer.call(self.kind, self.name, "check", (), {}, partial(_fail, error))
+
+    def use_recovery(self, recovery: Recovery | None) -> None:
+        """Try this when the bus is stuck; what it does is seen at its own boundaries."""
+        if isinstance(self._inner, Recoverable):
+            self._inner.use_recovery(recovery)
 
     @property
     def _healthy(self) -> HasHealth:

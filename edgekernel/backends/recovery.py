@@ -4,13 +4,12 @@ The specification asks for nine clocks on SCL, and if that does not help for a p
 SCL and SDA belong to the I²C controller, and only its kernel driver can clock them: it does so by
 itself when a transfer fails, if the device tree names its lines as GPIOs (`scl-gpios`, `sda-gpios`;
 Linux, Documentation/devicetree/bindings/i2c). What is here is for a bus whose driver does not: it
-needs lines of its own, and is given to the bus by `SharedI2CBus.use_recovery`, such as by an
-application in its `setup`: `runtime.devices["i2c1"].bus.use_recovery(...)`.
+needs lines of its own. A node file names them in `[buses.<name>.recovery]`.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from edgekernel.core.clock import Clock
 from edgekernel.hal.gpio import DigitalInput, DigitalOutput, Pull
@@ -26,6 +25,15 @@ class Recovery(Protocol):
 
     def free_bus(self) -> None:
         """Do what may make the chips let go of the lines. Raises BoundaryError if it cannot."""
+        ...
+
+
+@runtime_checkable
+class Recoverable(Protocol):
+    """A bus that can be given a way to free it."""
+
+    def use_recovery(self, recovery: Recovery | None) -> None:
+        """Try this when the bus is stuck and opening it anew did not help."""
         ...
 
 
@@ -104,6 +112,16 @@ class PowerCycle:
         self._on = active_high
         self._off_s = off_s
 
+    def open(self) -> None:
+        """Claim the line and give the chips power; wait until they have started if they had none.
+
+        Raises BusyError, BrokenError.
+        """
+        self._line.open(None)
+        if self._line.read() != self._on:
+            self._line.write(self._on)
+            self._clock.sleep(self._off_s)
+
     def free_bus(self) -> None:
         """Switch off, wait, switch on, and wait until the chips have started."""
         self._line.write(not self._on)
@@ -112,3 +130,7 @@ class PowerCycle:
         finally:
             self._line.write(self._on)
         self._clock.sleep(self._off_s)
+
+    def close(self) -> None:
+        """Give the line back; the chips keep their power. Closing twice is harmless."""
+        self._line.close()

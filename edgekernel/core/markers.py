@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from types import CodeType
 from typing import Any, Literal, TypeVar, get_args, overload
 
 from edgekernel.core.errors import ConfigError
@@ -395,7 +396,8 @@ def hook(instance: object, step: str) -> Callable[..., Any] | None:
 def is_async(function: Callable[..., Any]) -> bool:
     """Say whether a function or method was written with `async def`."""
     code = getattr(function, "__code__", None)
-    return code is not None and bool(code.co_flags & _CO_COROUTINE)
+    # A mock has every attribute that it is asked for.
+    return isinstance(code, CodeType) and bool(code.co_flags & _CO_COROUTINE)
 
 
 def class_notes(cls: type, wanted: type[N]) -> list[N]:

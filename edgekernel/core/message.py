@@ -22,6 +22,7 @@ __all__ = [
     "DeviceOnline",
     "DeviceStale",
     "EffectError",
+    "EffectWaiting",
     "EventSubscriberError",
     "FeedbackLoop",
     "HealthChanged",
@@ -236,7 +237,11 @@ class DeviceDetached(Message):
 
 
 class DeviceFailed(Message):
-    """Connecting, disconnecting or making the device safe has failed."""
+    """Connecting, disconnecting or making the device safe has failed, or its driver is mistaken.
+
+    A mistake in a driver is what it raises in a poll, other than that the hardware does not answer,
+    and all that it raises when it is told an edge.
+    """
 
     severity = Severity.ERROR
     device: str
@@ -445,6 +450,18 @@ class EffectError(Message):
     effect: str
     error: str
     traceback: str
+
+
+class EffectWaiting(Message):
+    """An effect cannot go on because a reading that it needs is BAD; told once per spell.
+
+    It runs again when the reading changes. What it drives has gone to its fallback.
+    """
+
+    severity = Severity.WARNING
+    effect: str
+    reading: str
+    reason: str
 
 
 class BackgroundError(Message):

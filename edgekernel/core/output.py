@@ -217,6 +217,7 @@ class Output(Generic[T]):
         """Let `set` drive the output, beginning with its initial value."""
         self._lock = self._device.clock.Lock()
         self._held = ""
+        self.readback.begin()
         guard = self._guard
         if guard is not None and guard.takes_over:
             self._take_over(guard)
@@ -239,9 +240,8 @@ class Output(Generic[T]):
 
     def let_go(self) -> None:
         """Refuse every later `set` without driving anything: the device is not there."""
-        self._held = _NOT_ATTACHED
-        self._safe_now = True
-        self._away = False
+        self._held, self._safe_now, self._away = _NOT_ATTACHED, True, False
+        self.readback.leave()
         self._end_retry()
         guard, self._guard = self._guard, None
         if guard is not None:

@@ -11,6 +11,9 @@ from edgekernel.core.signals import batch
 
 T = TypeVar("T", bound=bool | int | float | str)
 
+_LEFT = "detached"
+"""As the readings of a device say it."""
+
 
 class Readback(Reading[T]):
     """A reading that is asked about each report whether that can be."""
@@ -25,11 +28,27 @@ class Readback(Reading[T]):
             with batch(), self._lock:
                 self._take(Sample(last.value, Quality.GOOD, self._now_ns()))
 
+    def begin(self) -> None:
+        """Hear that its output may be driven: its device is attached."""
+        self._left = False
+
+    def leave(self) -> None:
+        """Hear that none has it any more: it is BAD, and so is what a late write reports.
+
+        One that is BAD already keeps its own reason.
+        """
+        self._left = True
+        if self.peek_sample().quality is not Quality.BAD:
+            self.fail(_LEFT)
+
     _doubted = False
+    _left = False
 
     def _judged(self, sample: Sample[T]) -> Sample[T]:
         judged = super()._judged(sample)
         self._doubted = False
+        if self._left and judged.quality is not Quality.BAD:
+            return Sample(judged.value, Quality.BAD, judged.time_ns, _LEFT)
         if self.doubt is None or judged.quality is Quality.BAD:
             return judged
         reason = self.doubt(cast(T, judged.value))

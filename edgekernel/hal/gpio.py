@@ -130,7 +130,8 @@ class LineProvider(Protocol):
 
     In a node file "io:GPA3" is the line GPA3 of the device `io`. Whoever uses one starts after
     the provider and is stopped before it; and is offline with it, if its class says that it
-    `carries` (see `Device`).
+    `carries` (see `Device`). A class may have `output_only`: the reasons, by line, why some of
+    its lines are no inputs.
     """
 
     line_names: ClassVar[tuple[str, ...]]

@@ -25,10 +25,12 @@ from edgekernel.hal.address import (
     PwmAddress,
     SpiAddress,
 )
+from edgekernel.hal.disk import Disk
 from edgekernel.hal.gpio import DigitalOutput, LineProvider
 from edgekernel.node.buses import attach_buses
+from edgekernel.node.edges import ToldInput
 from edgekernel.node.memory import FileMemory
-from edgekernel.node.outputs import check_interlocks, limit_outputs
+from edgekernel.node.outputs import begin_together, check_interlocks, limit_outputs
 from edgekernel.node.plan import Plan
 from edgekernel.node.planned import Address, PlannedDevice
 from edgekernel.node.signature import bind_validated
@@ -37,16 +39,22 @@ R = TypeVar("R", bound=Runtime)
 
 
 def assemble(
-    plan: Plan, backend: Backend, clock: Clock, kind: type[R], *, remember: bool = False
+    plan: Plan,
+    backend: Backend,
+    clock: Clock,
+    kind: type[R],
+    *,
+    remember: bool = False,
+    disk: Disk | None = None,
 ) -> R:
     """Make a runtime of class `kind` with the plan's devices and application; nothing starts.
 
-    With `remember` it knows after a restart what the folder of the plan holds, and writes there;
-    a simulated node, or one that is only checked, does not. Raises ConfigError if a driver refuses
-    its settings or the application cannot be loaded.
+    With `remember` it knows after a restart what the folder of the plan holds, and writes there, on
+    `disk` or else that of this machine; a node that is only checked does not. Raises ConfigError if
+    a driver refuses its settings or the application cannot be loaded.
     """
     data = plan.data if remember else None
-    memory = None if data is None else FileMemory(data, clock)
+    memory = None if data is None else FileMemory(data, clock, disk)
     runtime = kind(name=plan.name, clock=clock, binder=bind_validated, memory=memory)
     if memory is not None:
         memory.tell = runtime.post
@@ -58,9 +66,11 @@ def assemble(
         for planned in plan.devices
         for problem in check_interlocks(planned.limits, made)
     ]
+    problems += [f"{plan.path.name}: {problem}" for problem in begin_together(made)]
     if problems:
         raise ConfigError(*problems)
-    attach_buses(runtime, backend, [(each, made[each.id]) for each in plan.devices])
+    users = [(each, made[each.id]) for each in plan.devices]
+    attach_buses(runtime, backend, users, plan.recoveries)
     for planned in plan.devices:
         runtime.attach_device(made[planned.id], optional=planned.optional)
     if plan.document.node.app is not None:
@@ -111,6 +121,9 @@ def _make(
     except ValueError as error:
         problems = error.problems if isinstance(error, ConfigError) else (str(error),)
         raise ConfigError(*(_refused(plan, planned, arguments, p) for p in problems)) from error
+    for boundary in boundaries.values():
+        if isinstance(boundary, ToldInput):
+            boundary.device = device
     if planned.every_s is not None:
         device.every = planned.every_s
     device.depends = (*device.depends, *planned.providers)
@@ -142,12 +155,15 @@ def _boundary(
     drives = planned.kinds[parameter] is DigitalOutput
     match address:
         case LineAddress():
-            return backend.digital_output(address) if drives else backend.digital_input(address)
+            if drives:
+                return backend.digital_output(address)
+            return ToldInput(backend.digital_input(address))
         case ProvidedLine():
             provider = made[address.provider]
             assert isinstance(provider, LineProvider), "the plan has looked at its driver"
-            line = address.line
-            return provider.digital_output(line) if drives else provider.digital_input(line)
+            if drives:
+                return provider.digital_output(address.line)
+            return ToldInput(provider.digital_input(address.line))
         case PwmAddress():
             return backend.pwm_output(address, software=not address.controller)
         case BusAddress():

@@ -49,6 +49,17 @@ class Claims:
         if problems:
             raise ConfigError(*problems)
 
+    def take_line(self, line: LineAddress, written: str, owner: str) -> str:
+        """Note that a line is used; return what is wrong with that, or nothing.
+
+        `written` is the line as it stands in the node file, `owner` the key.
+        """
+        other = self._taken.setdefault(line, owner)
+        if other == owner:
+            return ""
+        shown = line.name if written == line.name else f'"{written}" ({line.name})'
+        return f"{shown} is already used by {other}"
+
     def _unnamed(self, device: PlannedDevice, bus: OneWireAddress) -> str:
         """Say which chip has no ROM code, on a bus with more than one."""
         others = self._chips.setdefault(bus.name, {})

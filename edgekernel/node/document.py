@@ -139,11 +139,30 @@ class DeviceTable(_Table):
         return dict(self.model_extra or {})
 
 
-class BusTable(_Table):
-    """`[buses.<name>]`: what the system was told about a bus of the board."""
+class RecoveryTable(_Table):
+    """`[buses.<name>.recovery]`: how an I²C bus is freed on which a chip holds SDA low.
 
-    speed_hz: int = Field(ge=1000, le=5_000_000)
-    """The clock of an I²C bus where it is not the board's usual one; nothing sets it here."""
+    Either of the two, or both: `scl` and `sda` are spare lines that are wired to those of the bus,
+    for nine clocks; `power` is the line that switches the supply of the chips.
+    """
+
+    scl: str | None = None
+    sda: str | None = None
+    power: str | None = None
+    active_high: bool = True
+    """Whether the chips have power while `power` is high."""
+    off_for: Annotated[Duration, Field(le=10)] = 0.5
+    """Seconds, at most 10: how long the chips are without power, and how long they then have to
+    start."""
+
+
+class BusTable(_Table):
+    """`[buses.<name>]`: what is special about an I²C bus of the board."""
+
+    speed_hz: int | None = Field(default=None, ge=1000, le=5_000_000)
+    """Its clock where it is not the board's usual one, as the system was told; nothing sets it
+    here."""
+    recovery: RecoveryTable | None = None
 
 
 class MqttTable(_Table):
@@ -312,6 +331,8 @@ def _model_of(path: list[str]) -> type[BaseModel] | None:
     inside = path[2:]
     if path[:2] == ["mqtt", "home_assistant"]:
         return HomeAssistantTable
+    if path[0] == "buses" and inside:
+        return RecoveryTable
     if path[0] != "devices" or not inside:
         return _TABLES.get(path[0])
     if "filters" in inside:

@@ -32,6 +32,9 @@ def parse_duration(text: str) -> float:
         return float(_seconds(text))
 
 
+AsSeconds = BeforeValidator(_seconds)
+"""Makes a number of seconds of a text such as "2s"; leaves all else for who checks it."""
+
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=86400)]
 """Seconds, more than 0 and at most a day; in the file a number or a text such as "2s"."""
 

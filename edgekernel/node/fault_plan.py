@@ -47,18 +47,23 @@ def load_faults(path: Path) -> tuple[Fault, ...]:
 
     Whether the faults fit the node is for who plays them to say.
     """
+    return parse_faults(read_toml(path), path.name)
+
+
+def parse_faults(raw: dict[str, Any], file: str) -> tuple[Fault, ...]:
+    """Return the faults of a plan's content; `file` names it in mistakes, see `load_faults`."""
     try:
-        plan = _Plan.model_validate(read_toml(path))
+        plan = _Plan.model_validate(raw)
     except ValidationError as error:
         known = _Plan.model_fields
-        raise ConfigError(*(f"{path.name}: {k}: {t}" for k, t in explain(error, known))) from None
+        raise ConfigError(*(f"{file}: {k}: {t}" for k, t in explain(error, known))) from None
     problems: list[str] = []
     faults: list[Fault] = []
     for index, table in enumerate(plan.fault):
         try:
             faults.append(_fault(table))
         except ConfigError as error:
-            problems += [f"{path.name}: fault.{index}.{problem}" for problem in error.problems]
+            problems += [f"{file}: fault.{index}.{problem}" for problem in error.problems]
     if problems:
         raise ConfigError(*problems)
     return tuple(faults)

@@ -99,6 +99,40 @@ def limit_outputs(device: Device, limits: Mapping[str, Limits]) -> None:
         outputs[name].limits = each
 
 
+def begin_together(devices: Mapping[str, Device]) -> Iterator[str]:
+    """Say which outputs exclude one another and yet are both to begin away from their safe values.
+
+    The second would be refused and begin safe: nobody could tell which of the two that is. To be
+    called when all devices are made; each problem begins with the key.
+    """
+    outputs = {each.label: each for device in devices.values() for each in device.outputs.values()}
+    told: set[frozenset[str]] = set()
+    for label, output in outputs.items():
+        begins = _begins_with(output)
+        others = () if output.limits is None or not begins else output.limits.interlock
+        for other in others:
+            both = frozenset((label, other))
+            if other not in outputs or both in told or not (too := _begins_with(outputs[other])):
+                continue
+            told.add(both)
+            id, _, name = label.partition(".")
+            yield (
+                f"devices.{id}.outputs.{name}.initial: begins {begins} while {other}, which its "
+                f"interlock excludes, begins {too}; let one of the two begin safe"
+            )
+
+
+def _begins_with(output: Output[Any]) -> str:
+    """Return what other value than the safe one an output is certain to begin with, in words."""
+    initial = "safe" if output.limits is None else output.limits.initial
+    if initial in ("safe", "as-is", "restore"):
+        return ""  # or nobody knows before
+    value = output.values.parse(initial)
+    if value == output.safe:
+        return ""
+    return ("on" if value else "off") if isinstance(value, bool) else f"at {value!r}"
+
+
 def check_interlocks(limits: Mapping[str, Limits], devices: Mapping[str, Device]) -> Iterator[str]:
     """Give what is wrong with the interlocks of a device, when all devices are made."""
     for name, each in limits.items():

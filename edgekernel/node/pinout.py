@@ -153,6 +153,9 @@ def _used(board: Board, plan: Plan) -> dict[str, list[str]]:
                 lines = _lines(board, address.name)
             for line in lines:
                 used.setdefault(line, []).append(f"{device.id}.{parameter}")
+    for bus, recovery in plan.recoveries.items():
+        for key, address in recovery.lines.items():
+            used.setdefault(address.name, []).append(f"{bus}.recovery.{key}")
     return used
 
 

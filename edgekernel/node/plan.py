@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ from edgekernel.node.outputs import check_outputs
 from edgekernel.node.packs import find_board, load_board, load_driver
 from edgekernel.node.planned import Address, PlannedDevice
 from edgekernel.node.problems import did_you_mean, explain
-from edgekernel.node.signature import model_of, parameters_of
+from edgekernel.node.recovery import PlannedRecovery, plan_recovery
+from edgekernel.node.signature import durations_of, model_of, parameters_of
 from edgekernel.node.tuning import declared_types
 
 _BOUNDARIES: tuple[type, ...] = (
@@ -53,6 +54,8 @@ class Plan:
     document: NodeDocument
     board: Board
     devices: tuple[PlannedDevice, ...]
+    recoveries: Mapping[str, PlannedRecovery] = field(default_factory=dict)
+    """How a bus is freed that is stuck, by its name."""
 
     @property
     def name(self) -> str:
@@ -62,7 +65,8 @@ class Plan:
     def speed_hz(self, bus: str) -> int:
         """Return the clock of an I²C bus in Hz: that of `[buses]`, or of the board."""
         told = self.document.buses.get(bus)
-        return self.board.speed_hz(bus) if told is None else told.speed_hz
+        speed_hz = None if told is None else told.speed_hz
+        return self.board.speed_hz(bus) if speed_hz is None else speed_hz
 
     @property
     def folder(self) -> Path:
@@ -91,14 +95,15 @@ def boundary_parameters(driver: type[Device]) -> dict[str, type]:
 
 
 def settings_model(driver: type[Device], boundaries: Mapping[str, type]) -> type[BaseModel]:
-    """Return the model of a driver's settings, in which a boundary is the name of one."""
+    """Return the model of a driver's settings, in which a boundary is the name of one, and seconds
+    may be written as a duration."""
     optional = {
         name
         for name, (_, parameter) in parameters_of(driver.__init__).items()
         if parameter.default is None
     }
     names = {name: str | None if name in optional else str for name in boundaries}
-    return model_of(driver.__init__, names)
+    return model_of(driver.__init__, {**durations_of(driver.__init__), **names})
 
 
 def make_plan(path: Path) -> Plan:
@@ -141,11 +146,17 @@ def plan_document(document: NodeDocument, path: Path) -> Plan:
             devices.append(device)
         except ConfigError as error:
             problems += [f"{file}: devices.{id}{problem}" for problem in error.problems]
+    recoveries: dict[str, PlannedRecovery] = {}
+    for name in board.buses:
+        try:
+            recoveries |= plan_recovery(name, board, document, claims)
+        except ConfigError as error:
+            problems += [f"{file}: buses.{name}.recovery{problem}" for problem in error.problems]
     problems += [f"{file}: {problem}" for problem in _loops(devices)]
     problems += [f"{file}: {problem}" for problem in name_clashes(devices)]
     if problems:
         raise ConfigError(*problems)
-    return Plan(path, document, board, tuple(devices))
+    return Plan(path, document, board, tuple(devices), recoveries)
 
 
 def _loops(devices: Sequence[PlannedDevice]) -> Iterator[str]:
@@ -264,6 +275,13 @@ def _provided(driver: str, kind: type, provider: str, line: str) -> ProvidedLine
         raise ConfigError(f"{name}: the device {provider} ({driver}) has no lines of its own")
     if line not in names:
         raise ConfigError(f"{name}: {provider} has no line {line!r}; {did_you_mean(line, names)}")
+    no_input: Mapping[str, str] = getattr(load_driver(driver), "output_only", {})
+    if kind is DigitalInput and line in no_input:
+        inputs = [each for each in names if each not in no_input]
+        raise ConfigError(
+            f"{name}: {line} is no input: {no_input[line]}; take another line, such as "
+            f'"{provider}:{inputs[0]}"'
+        )
     if kind is PwmOutput:
         raise ConfigError(f"{name}: a line of {provider} is switched on and off; it has no PWM")
     return ProvidedLine(provider, line)

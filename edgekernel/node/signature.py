@@ -8,11 +8,13 @@ import typing
 import warnings
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from annotated_types import Unit
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from edgekernel.core.errors import InvalidValueError
+from edgekernel.node.duration import AsSeconds
 from edgekernel.node.problems import explain
 
 
@@ -28,6 +30,29 @@ def parameters_of(function: Callable[..., Any]) -> dict[str, tuple[Any, inspect.
         if name not in left_out:
             found[name] = (hints.get(name, Any), parameter)
     return found
+
+
+def durations_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the types of the parameters that are seconds, by name: a duration as a text, such as
+    "20ms", does for them too, and the function is given the seconds.
+
+    Those are the numbers that are annotated with `annotated_types.Unit("s")`, and those whose name
+    ends in `_s` ("per second" aside).
+    """
+    return {
+        name: Annotated[hint, AsSeconds, Field(json_schema_extra={"unit": "s"})]
+        for name, (hint, _) in parameters_of(function).items()
+        if _is_seconds(name, hint)
+    }
+
+
+def _is_seconds(name: str, hint: Any) -> bool:
+    """Say whether a parameter, which may be left out with None, is a number of seconds."""
+    kinds = [kind for kind in (hint, *typing.get_args(hint)) if kind is not type(None)]
+    if float not in {*kinds, *(args for kind in kinds for args in typing.get_args(kind)[:1])}:
+        return False
+    named = name.endswith("_s") and not name.endswith("_per_s")
+    return named or any(Unit("s") in getattr(kind, "__metadata__", ()) for kind in kinds)
 
 
 def model_of(

@@ -26,8 +26,10 @@ def _tables(plan: Plan) -> Iterator[str]:
         yield "node.data: has no effect: no output begins with what it is to restore"
     if "sim" in document.model_fields_set and not document.sim.surrounds:
         yield "sim: has no effect: it says nothing; give it a world, or take it out"
-    for bus in document.buses:
-        if not any(
+    for bus, told in document.buses.items():
+        if not told.model_fields_set:
+            yield f"buses.{bus}: has no effect: it says nothing"
+        elif not any(
             device.addresses[parameter].name == bus
             for device in plan.devices
             for parameter, kind in device.kinds.items()

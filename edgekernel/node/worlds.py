@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
-from typing import Annotated, Any, cast
+from inspect import Parameter
+from itertools import chain
+from types import UnionType
+from typing import Annotated, Any, Union, cast
 
 from annotated_types import MinLen
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -48,6 +52,16 @@ _PLACES: dict[type, Any] = {
 }
 """How each kind of place is written in the file."""
 
+_SEVERAL: dict[Any, type] = {Sequence: list, list: list, tuple: tuple}
+"""What a world is given that takes several places in one of these."""
+
+
+class _Bare:
+    """Its constructor stands for that of a class which has none."""
+
+    def __init__(self) -> None:
+        pass
+
 
 class _Declared:
     """One world of the file: its class, and what its parameters take."""
@@ -57,15 +71,29 @@ class _Declared:
         self.made = made
         self.settings = settings
         # Through Any, since a class of a user may take anything, or nothing at all.
-        self._init: Any = cast(Any, made).__init__
-        self.parameters = {} if self._init is object.__init__ else parameters_of(self._init)
-        self.places: dict[str, tuple[type, bool]] = {}
-        """By parameter: what it takes, and whether it takes several."""
+        init: Any = cast(Any, made).__init__
+        self._init: Any = _Bare.__init__ if init is object.__init__ else init
+        self.parameters = _parameters(self._init)
+        self.places: dict[str, tuple[type, type | None]] = {}
+        """By parameter: what it takes, and in what if it takes several."""
         for parameter, (hint, _) in self.parameters.items():
             for kind in _inside(hint):
                 if kind in _PLACES or _is_world(kind):
-                    several = typing.get_origin(hint) is Sequence
-                    self.places[parameter] = kind, several
+                    self.places[parameter] = kind, self._several(parameter, hint)
+
+    def _several(self, parameter: str, hint: Any) -> type | None:
+        """Return in what a parameter takes several places; None if it takes one."""
+        origin = typing.get_origin(hint)
+        if origin in (Union, UnionType):  # with None, for what may be left out
+            origin = next(filter(None, map(typing.get_origin, typing.get_args(hint))), None)
+        if origin is None:
+            return None
+        if origin not in _SEVERAL:
+            raise ConfigError(
+                f".kind: {self._init.__qualname__}: {parameter} is a {origin.__name__} of places; "
+                "a list or a tuple can be written"
+            )
+        return _SEVERAL[origin]
 
     def check(self) -> tuple[Any, list[str]]:
         """Return the settings, validated, and what is wrong with them, from the key on."""
@@ -93,7 +121,28 @@ class _Declared:
     def needs(self) -> list[str]:
         """The worlds that it names."""
         keys = [key for key, (kind, _) in self.places.items() if _is_world(kind)]
-        return [self.settings[key] for key in keys if isinstance(self.settings.get(key), str)]
+        written = [self.settings.get(key) for key in keys]
+        named = chain.from_iterable(each if isinstance(each, list) else [each] for each in written)
+        return [each for each in named if isinstance(each, str)]
+
+
+def _parameters(init: Any) -> dict[str, tuple[Any, Parameter]]:
+    """Return what a constructor takes. Raises ConfigError for one that no file can fill."""
+    try:
+        found = parameters_of(init)
+    except TypeError as error:
+        raise ConfigError(f".kind: {error}") from error
+    except NameError as error:
+        raise ConfigError(
+            f".kind: {init.__qualname__}: in its annotations {error}; import it when it runs too"
+        ) from error
+    for name, (_, parameter) in found.items():
+        if parameter.annotation is Parameter.empty and name != "bench":
+            raise ConfigError(
+                f".kind: {init.__qualname__}: {name} has no annotation; it is an Actuator, a "
+                "Sensor, a Switch, another world, a number or a text"
+            )
+    return found
 
 
 def _full(key: str, text: str) -> str:
@@ -115,14 +164,14 @@ def make_worlds(plan: Plan, bench: Bench) -> dict[str, Any]:
         try:
             declared[name] = _Declared(name, _class(plan, name, table), table.settings)
         except ConfigError as error:
-            problems += error.problems
-    made: dict[str, Any] = {}
+            problems += _placed(plan, name, error)
+    around = _Surroundings(bench, sim.worlds)
+    made = around.made
     for each in _in_order(plan, declared, problems):
         try:
-            made[each.name] = _make(each, sim.worlds, made, bench)
+            made[each.name] = _make(each, around)
         except ConfigError as error:
-            where = f"{plan.path.name}: sim.worlds.{each.name}"
-            problems += [f"{where}{problem}" for problem in error.problems]
+            problems += _placed(plan, each.name, error)
     if sim.world is not None:
         try:
             made.setdefault("world", _make_old(plan, sim.world, bench))
@@ -131,6 +180,12 @@ def make_worlds(plan: Plan, bench: Bench) -> dict[str, Any]:
     if problems:
         raise ConfigError(*problems)
     return made
+
+
+def _placed(plan: Plan, name: str, error: ConfigError) -> list[str]:
+    """Put file and world before those problems that begin with a key of the world."""
+    where = f"{plan.path.name}: sim.worlds.{name}"
+    return [f"{where}{p}" if p.startswith((".", ":")) else p for p in error.problems]
 
 
 def _class(plan: Plan, name: str, table: WorldTable) -> type:
@@ -184,55 +239,78 @@ def _in_order(
     yield from (declared[name] for name in order)
 
 
-def _make(
-    world: _Declared, all_worlds: Mapping[str, Any], made: Mapping[str, Any], bench: Bench
-) -> Any:
+@dataclass(frozen=True)
+class _Surroundings:
+    """What a world can be given: places on the bench, and the other worlds."""
+
+    bench: Bench
+    named: Collection[str]
+    """The worlds that the file names."""
+    made: dict[str, Any] = field(default_factory=dict)
+    moved: dict[str, str] = field(default_factory=dict)
+    """The places that are moved, and by which key."""
+
+    def find(self, kind: type, value: Any, key: str) -> Any:
+        """Return what a key means. Raises ConfigError, and what the bench raises."""
+        if _is_world(kind):
+            return self._world(kind, value)
+        if kind is Actuator:  # it is only looked at
+            return self.bench.actuator(value.at, gain=value.gain, offset=value.offset)
+        if kind is Switch:
+            switch = self.bench.switch(value)
+            self._move(switch.line, key)
+            return switch
+        sensor = self.bench.sensor(value.at, gain=value.gain, offset=value.offset, text=value.text)
+        self._move(sensor.name, key)
+        return sensor
+
+    def _move(self, place: str, key: str) -> None:
+        """Note who moves a place; somebody else would undo it."""
+        by = self.moved.setdefault(place, key)
+        if by != key:
+            raise ConfigError(f"{place} is moved by {by} already; take one out")
+
+    def _world(self, kind: type, name: str) -> Any:
+        found = self.made.get(name)
+        if found is None and name in self.named:
+            raise ConfigError(f'the world "{name}" could not be made')
+        if not isinstance(found, kind):
+            fitting = [each for each, world in self.made.items() if isinstance(world, kind)]
+            what = "is no world" if found is None else f"is a {type(found).__name__}"
+            raise ConfigError(
+                f'"{name}" {what}; a {kind.__name__} is needed; {did_you_mean(name, fitting)}'
+            )
+        return found
+
+
+def _make(world: _Declared, around: _Surroundings) -> Any:
     values, problems = world.check()
     if values is None:
         raise ConfigError(*problems)
     arguments = {key: getattr(values, key) for key in type(values).model_fields}
     if world.takes_bench:
-        arguments["bench"] = bench
+        arguments["bench"] = around.bench
     for parameter, (kind, several) in world.places.items():
         value = arguments[parameter]
         if value is None or parameter not in world.settings:
             continue
+        key = f"sim.worlds.{world.name}.{parameter}"
         try:
-            if several:
-                arguments[parameter] = [_connect(bench, kind, each) for each in value]
-            elif _is_world(kind):
-                arguments[parameter] = _named(kind, value, all_worlds, made)
+            if several is None:
+                arguments[parameter] = around.find(kind, value, key)
             else:
-                arguments[parameter] = _connect(bench, kind, value)
+                found = [around.find(kind, v, f"{key}.{i}") for i, v in enumerate(value)]
+                arguments[parameter] = several(found)
         except EdgekernelError as error:
             problems.append(f".{parameter}: {error}")
     if problems:
         raise ConfigError(*problems)
     try:
         return world.made(**arguments)
+    except EdgekernelError as error:  # it says itself what is wrong
+        raise ConfigError(f": {error}") from error
     except Exception as error:
         raise ConfigError(f": cannot be made: {type(error).__name__}: {error}") from error
-
-
-def _connect(bench: Bench, kind: type, value: Any) -> Actuator | Sensor | Switch:
-    if kind is Switch:
-        return bench.switch(value)
-    if kind is Actuator:
-        return bench.actuator(value.at, gain=value.gain, offset=value.offset)
-    return bench.sensor(value.at, gain=value.gain, offset=value.offset, text=value.text)
-
-
-def _named(kind: type, name: str, all_worlds: Mapping[str, Any], made: Mapping[str, Any]) -> Any:
-    found = made.get(name)
-    if found is None and name in all_worlds:
-        raise ConfigError(f'the world "{name}" could not be made')
-    if not isinstance(found, kind):
-        fitting = [each for each, world in made.items() if isinstance(world, kind)]
-        what = "is no world" if found is None else f"is a {type(found).__name__}"
-        raise ConfigError(
-            f'"{name}" {what}; a {kind.__name__} is needed; {did_you_mean(name, fitting)}'
-        )
-    return found
 
 
 def _is_world(kind: Any) -> bool:
@@ -243,5 +321,5 @@ def _inside(hint: Any) -> Iterator[Any]:
     """Return a type, and those that it is made of."""
     yield hint
     for each in typing.get_args(hint):
-        if isinstance(each, type):
-            yield each
+        if isinstance(each, type) or typing.get_origin(each) is not None:
+            yield from _inside(each)

@@ -4,5 +4,5 @@ from edgekernel.core.errors import EdgekernelError
 
 
 class SimulationError(EdgekernelError, RuntimeError):
-    """The simulation cannot go on: everybody waits for ever, a second thread uses its clock, or
-    something waits for anything but the clock."""
+    """The simulation cannot go on: everybody waits for ever, a second thread uses its clock,
+    something waits for anything but the clock, or a world fails."""

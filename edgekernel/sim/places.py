@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 from edgekernel.core.errors import InvalidValueError, UnknownTargetError, nearest
@@ -23,12 +24,16 @@ class Actuator:
         self.name = name
         self.stuck: float | None = None
         """Where it stays whatever the output does, as with a welded contact or a jammed valve."""
+        self.powered = True
+        """Whether what it drives has power; nothing happens without."""
         self._look = look
         self._gain, self._offset = gain, offset
 
     @property
     def share(self) -> float:
         """The share."""
+        if not self.powered:
+            return 0.0
         if self.stuck is not None:
             return self.stuck
         return min(1.0, max(-1.0, self._look() * self._gain + self._offset))
@@ -63,8 +68,11 @@ class Sensor:
         self._text = text
 
     def show(self, value: float) -> None:
-        """Let the chip measure a value from now on."""
+        """Let the chip measure a value from now on. Raises InvalidValueError if it is no number
+        that there can be: a chip could not hold it."""
         shown = value * self._gain + self._offset
+        if not isfinite(shown):
+            raise InvalidValueError(f"{self.name}: {shown} is nothing that can be measured")
         if self._kind is str:
             self._put(self._text.format(shown))
         elif self._kind is bool:
@@ -82,6 +90,11 @@ class Switch:
         self._active = active_level
         self.closed: bool | None = None
         """What it was set to last; None before that."""
+
+    @property
+    def line(self) -> str:
+        """The name of the line it is on."""
+        return self._line.name
 
     def set(self, closed: bool) -> None:
         """Close or open it: the line is at its active level while it is closed."""
@@ -147,4 +160,6 @@ def _no_quantity(owner: str, part: Any, path: str) -> UnknownTargetError:
         for name, value in quantities(part).items()
         if isinstance(value, bool | int | float | str | dict)
     ]
+    if not path:
+        return UnknownTargetError(f"{owner}: name a quantity of it{nearest(path, known)}")
     return UnknownTargetError(f"{owner} has no quantity {path!r}{nearest(path, known)}")

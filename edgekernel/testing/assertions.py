@@ -43,6 +43,7 @@ def assert_reading(
     takes.
     """
     __tracebackhide__ = True
+    _check(reading, "peek_sample", "assert_reading is given a reading", "assert_output")
 
     def agrees() -> bool:
         sample = reading.peek_sample()
@@ -63,6 +64,7 @@ def assert_output(output: Output[T], value: T, *, within: float = 0.0) -> None:
     `within` is seconds of simulated time, of which as many pass as it takes.
     """
     __tracebackhide__ = True
+    _check(output, "readback", "assert_output is given an output", "assert_reading")
 
     def agrees() -> bool:
         reported = output.readback.peek_sample()
@@ -88,6 +90,11 @@ def assert_level(line: Line, level: bool, *, within: float = 0.0) -> None:
             f"{name}: expected {_level(level)}{_waited(within)}\n"
             f"  {_now()}it is {_level(line.level)}"
         )
+
+
+def _check(given: object, needed: str, rule: str, instead: str) -> None:
+    if not hasattr(given, needed):
+        raise TypeError(f"{rule}, not {given!r}; for others there is {instead}, or plain assert")
 
 
 def _comes(agrees: Callable[[], bool], within: float) -> bool:

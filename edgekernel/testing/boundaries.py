@@ -22,7 +22,8 @@ _KINDS = {
 }
 """What each method of a backend makes."""
 
-_INSIDE = f"{Path(__file__).parents[1]}/"
+INSIDE = f"{Path(__file__).parents[1]}/"
+"""What the paths of edgekernel's own modules begin with."""
 
 
 @dataclass
@@ -30,6 +31,7 @@ class _Openings:
     """How often a boundary is open (a bus may be several times), and who opened it."""
 
     what: str
+    board: SimBackend
     count: int = 0
     places: list[str] = field(default_factory=list)
 
@@ -44,7 +46,14 @@ class Boundaries:
         """Keep the account of a board from now on."""
         for method, kind in _KINDS.items():
             if hasattr(board, method):
-                setattr(board, method, self._noting(getattr(board, method), kind))
+                setattr(board, method, self._noting(getattr(board, method), kind, board))
+
+    def forget(self, board: SimBackend) -> None:
+        """Take note that all of a board was closed at once: whoever had it has died."""
+        for _, each in self._openings.values():
+            if each.board is board:
+                each.count = 0
+                each.places.clear()
 
     def left(self) -> list[str]:
         """Return what is open: kind and name, and who has opened it."""
@@ -54,11 +63,11 @@ class Boundaries:
             if each.count > 0
         ]
 
-    def _noting(self, make: Callable[..., Any], kind: str) -> Callable[..., Any]:
+    def _noting(self, make: Callable[..., Any], kind: str, board: SimBackend) -> Callable[..., Any]:
         def make_noted(*args: Any, **options: Any) -> Any:
             boundary = make(*args, **options)
             if id(boundary) not in self._openings:  # a bus is the same for all its devices
-                noted = _Openings(f"{kind} {boundary.name}")
+                noted = _Openings(f"{kind} {boundary.name}", board)
                 self._openings[id(boundary)] = boundary, noted
                 _note(boundary, noted)
             return boundary
@@ -88,7 +97,7 @@ def _note(boundary: Any, noted: _Openings) -> None:
 def _place() -> str:
     """Return file, line and function of the innermost caller outside of edgekernel."""
     frame = sys._getframe(2)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_INSIDE):
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(INSIDE):
         frame = frame.f_back
     code = frame.f_code
     return f"{code.co_filename}:{frame.f_lineno} in {code.co_name}"

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
+from edgekernel.core.errors import UnknownTargetError
 from edgekernel.core.runtime import Runtime
 from edgekernel.testing.events import Events
 
 if TYPE_CHECKING:
-    from edgekernel.backends.sim import SimBackend
     from edgekernel.node import Plan
-    from edgekernel.sim import Bench
+    from edgekernel.node.simulated_node import SimulatedNode
+    from edgekernel.sim.faults import Fault
     from edgekernel.testing.simulation import Simulation
 
 SetUp = Callable[[Runtime], object]
 """Registers parts, as the `setup` of an application does."""
+Faults: TypeAlias = "str | Path | Sequence[Fault]"
+"""A fault plan: its file, its text, or the faults themselves."""
 
 
 class Node:
@@ -28,11 +32,34 @@ class Node:
     chips, lines, the level that a meter shows.
     """
 
-    def __init__(self, runtime: Runtime, bench: Bench, board: SimBackend, events: Events) -> None:
-        self.runtime = runtime
-        self.bench = bench
-        self.board = board
+    def __init__(self, simulated: SimulatedNode[Runtime], events: Events) -> None:
+        self.simulated = simulated
+        """The agent and what stays when it dies."""
+        self.bench = simulated.bench
+        self.board = simulated.board
         self.events = events
+
+    @property
+    def runtime(self) -> Runtime:
+        """That of the agent that runs, or of the last one."""
+        return self.simulated.runtime
+
+    @property
+    def alive(self) -> bool:
+        """Whether the agent runs."""
+        return self.simulated.alive
+
+    def kill(self) -> None:
+        """End the agent as `kill -9` does: lines, chips, worlds and files stay as they are."""
+        self.simulated.kill()
+
+    def cut_power(self) -> None:
+        """Take the power away: outputs do nothing, chips forget, what is not synced is lost."""
+        self.simulated.cut_power(Random(0))
+
+    def start_again(self) -> None:
+        """Bring the power back and start the agent; it boots while time passes."""
+        self.simulated.start_again()
 
     @property
     def name(self) -> str:
@@ -68,46 +95,73 @@ class Node:
 
     @property
     def world(self) -> Any:
-        """The world that the node file's `[sim]` table names, the first if several; or None."""
-        return next(iter(self.bench.worlds.values()), None)
+        """The world that the node file's `[sim]` table names; None if there is none.
+
+        Raises UnknownTargetError if there are several.
+        """
+        if len(self.worlds) > 1:
+            names = ", ".join(self.worlds)
+            raise UnknownTargetError(
+                f'{self.name} has several worlds ({names}): name one, as in worlds["..."]'
+            )
+        return next(iter(self.worlds.values()), None)
+
+    @property
+    def worlds(self) -> dict[str, Any]:
+        """The worlds around it, by the names that the node file gives them."""
+        return self.bench.worlds
 
     def __repr__(self) -> str:
         return f"<Node {self.name}: {', '.join(self.runtime.devices)}>"
 
 
 def start_node(
-    simulation: Simulation, source: str | Path, folder: Path, setup: SetUp | None = None
+    simulation: Simulation,
+    source: str | Path,
+    folder: Path,
+    setup: SetUp | None = None,
+    faults: Faults = (),
 ) -> Node:
     """Boot a node from a file or from the text of one.
 
     A path is looked up in `folder`, then in the current folder; beside a text, `folder` is where
     the application is found. With an `[mqtt]` table it is on the simulation's broker. `setup`
-    registers more parts. The first node is on the simulation's
-    board, every other on its own. Raises what is wrong with the file: ConfigError, BootError.
+    registers more parts. `faults` are a fault plan: a file, the text of one, or Fault objects;
+    chance in it is by the simulation's seed. The first node is on the simulation's board, every
+    other on its own. Raises what is wrong with the files: ConfigError, BootError.
     """
-    from edgekernel.node.simulate import assemble_simulated
+    from edgekernel.node.simulated_node import SimulatedNode
 
     board = simulation.make_board() if simulation.nodes else simulation.board
     plan = _plan(source, folder)
-    broker = simulation.broker.server if plan.document.mqtt is not None else None
-    runtime, bench = assemble_simulated(plan, simulation.clock, Runtime, board, broker=broker)
-    if broker is not None:
-        from edgekernel.mqtt.simulated import simulated_interface
+    events = Events(simulation.clock)
 
-        runtime.register(simulated_interface(plan, broker, simulation.seed))
-    if setup is not None:
-        setup(runtime)
-    node = Node(runtime, bench, board, Events(simulation.clock))
-    node.events.listen_to(runtime)
-    simulation.boot(runtime)
-    simulation.nodes.append(node)
+    broker = simulation.broker.server if plan.document.mqtt is not None else None
+
+    def prepare(runtime: Runtime) -> None:
+        if broker is not None:
+            from edgekernel.mqtt.simulated import connect_simulated
+
+            connect_simulated(plan, runtime, broker, simulation.seed)
+        if setup is not None:
+            setup(runtime)
+        events.listen_to(runtime)
+        simulation.events.listen_to(runtime)
+
+    simulated = SimulatedNode(
+        plan, simulation.clock, Runtime, board,
+        faults=_faults(faults, folder) if isinstance(faults, str | Path) else faults,
+        seed=simulation.seed or 0, broker=broker, prepare=prepare,
+    )  # fmt: skip
+    node = Node(simulated, events)
+    simulation.start(node)
     return node
 
 
 def _plan(source: str | Path, folder: Path) -> Plan:
     from edgekernel.node import make_plan
 
-    if isinstance(source, str) and "\n" in source:
+    if _is_text(source):
         import tomllib
 
         from edgekernel.node.document import parse_document
@@ -115,12 +169,31 @@ def _plan(source: str | Path, folder: Path) -> Plan:
 
         path = folder / "node.toml"
         return plan_document(parse_document(tomllib.loads(source), path.name), path)
+    return make_plan(_found(source, folder, "node file"))
+
+
+def _faults(source: str | Path, folder: Path) -> Sequence[Fault]:
+    from edgekernel.node.fault_plan import load_faults, parse_faults
+
+    if _is_text(source):
+        import tomllib
+
+        return parse_faults(tomllib.loads(source), "fault plan")
+    return load_faults(_found(source, folder, "fault plan"))
+
+
+def _is_text(source: str | Path) -> TypeGuard[str]:
+    """Say whether it is what stands in a file, and no path of one."""
+    return isinstance(source, str) and "\n" in source
+
+
+def _found(source: str | Path, folder: Path, what: str) -> Path:
     places = [folder / source, Path(source)]
     for path in places:
         if path.is_file():
-            return make_plan(path)
+            return path
     looked = " or ".join(dict.fromkeys(str(path.parent.resolve()) for path in places))
-    raise FileNotFoundError(f"no node file {Path(source).name!r} in {looked}")
+    raise FileNotFoundError(f"no {what} {Path(source).name!r} in {looked}")
 
 
 @contextmanager

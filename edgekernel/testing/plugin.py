@@ -12,7 +12,8 @@ from typing import Protocol
 import pytest
 
 from edgekernel.core.runtime import Runtime
-from edgekernel.testing.node import Node, SetUp, applications_forgotten, start_node
+from edgekernel.testing.incident import Incident, replay_records
+from edgekernel.testing.node import Faults, Node, SetUp, applications_forgotten, start_node
 from edgekernel.testing.seeds import Wanted, identify
 from edgekernel.testing.simulation import Simulation
 
@@ -22,7 +23,9 @@ _simulation = pytest.StashKey[Simulation]()
 class NodeFactory(Protocol):
     """What the fixture `node` is."""
 
-    def __call__(self, source: str | Path, *, setup: SetUp | None = None) -> Node:
+    def __call__(
+        self, source: str | Path, *, setup: SetUp | None = None, faults: Faults = ()
+    ) -> Node:
         """Boot a node from a file, or from the text of one; see `start_node`."""
         ...
 
@@ -110,15 +113,39 @@ def node(request: pytest.FixtureRequest, sim: Simulation) -> Iterator[NodeFactor
     """Give a function that boots a node: `node("greenhouse.toml")`, or with the file's text.
 
     A path is looked up beside the test, then in the current folder; the application of a text
-    beside the test. `setup=` registers parts, as an application does. The node is shut down at the
-    end of the test.
+    beside the test. `setup=` registers parts, as an application does. `faults=` is a fault plan
+    that is played: a file, the text of one, or Fault objects. The node is shut down at the end of
+    the test.
     """
 
-    def boot(source: str | Path, *, setup: SetUp | None = None) -> Node:
-        return start_node(sim, source, request.path.parent, setup)
+    def boot(source: str | Path, *, setup: SetUp | None = None, faults: Faults = ()) -> Node:
+        return start_node(sim, source, request.path.parent, setup, faults)
 
     with applications_forgotten():
         yield boot
+
+
+class Replay(Protocol):
+    """What the fixture `replay` is."""
+
+    def __call__(self, node: str, records: str, *, app: Path | None = None) -> Incident:
+        """Play records of a journal to an application; see `replay_records`."""
+        ...
+
+
+@pytest.fixture
+def replay(request: pytest.FixtureRequest) -> Iterator[Replay]:
+    """Give a function that plays what `edgekernel incident export` has written into a test.
+
+    It is given the text of a node file and the records; the application is found in the folder
+    `app`, or beside the test.
+    """
+
+    def play(node: str, records: str, *, app: Path | None = None) -> Incident:
+        return replay_records(node, records, app or request.path.parent)
+
+    with applications_forgotten():
+        yield play
 
 
 @pytest.fixture

@@ -131,3 +131,18 @@ def test_a_stuck_bus_is_clocked_free(clock: SimClock, backend: SimBackend) -> No
     assert bus.stuck is None
     assert bus.health.state == "closed"
     assert bus.health.recoveries == 1
+
+
+@pytest.mark.parametrize("had_power", [True, False])
+def test_power_from_the_start(clock: SimClock, backend: SimBackend, had_power: bool) -> None:
+    """Chips without power are given it and have time to start; with it nothing changes."""
+    before = backend.digital_output(POWER)
+    before.open(had_power)
+    before.close()
+    power = PowerCycle(backend.digital_output(POWER), clock, off_s=0.25)
+    power.open()
+    assert backend.line("GPIO13").levels == ((True,) if had_power else (False, True))
+    assert clock.monotonic() == (0 if had_power else 0.25)
+    power.close()
+    power.close()
+    assert backend.line("GPIO13").level

@@ -10,10 +10,12 @@ import pytest
 from edgekernel import (
     Context,
     Device,
+    Effect,
     Message,
     Quality,
     ReadingSettings,
     Runtime,
+    Sample,
     message,
     output,
     reading,
@@ -218,6 +220,50 @@ def test_readings_are_bad_after_detach(attached: tuple[Heater, list[Message]]) -
         heater.temperature.get()
 
 
+def test_readbacks_are_bad_after_detach(make_runtime: MakeRuntime) -> None:
+    """Of a detached device nobody knows what its outputs do: their readbacks are BAD and say why,
+    until the device is attached again."""
+    runtime, heater = make_runtime(), Heater()
+    heater.attach(Context(runtime, heater.id))
+    heater.power.set(True)
+    heater.detach()
+    assert heater.power.readback.sample == Sample(
+        False, Quality.BAD, heater.power.readback.sample.time_ns, "detached"
+    )
+    with pytest.raises(BadReadingError, match="detached"):
+        heater.power.get()
+    heater.attach(Context(runtime, heater.id))
+    assert heater.power.value is False
+
+
+def test_a_readback_that_is_bad_keeps_its_reason(attached: tuple[Heater, list[Message]]) -> None:
+    """An output that could not be made safe says that, also when its device is detached."""
+    heater, _ = attached
+    heater.power.set(True)
+    heater.failing["drive"] = OSError("no answer")
+    heater.detach()
+    assert heater.power.readback.sample.reason == "the driver failed: OSError: no answer"
+
+
+def test_hot_remove_leaves_no_good_readback(make_runtime: MakeRuntime) -> None:
+    """P12: what follows a readback hears that its device was removed."""
+    runtime, heater = make_runtime(), Heater()
+    runtime.attach_device(heater)
+    with runtime:
+        heater.power.set(True)
+        seen: list[tuple[Quality, str]] = []
+
+        def look() -> None:
+            sample = heater.power.readback.sample
+            seen.append((sample.quality, sample.reason))
+
+        effect = Effect(look)
+        runtime.hot_remove("heater")
+        effect.dispose()
+        assert seen[0] == (Quality.GOOD, "")
+        assert seen[-1] == (Quality.BAD, "detached")
+
+
 def test_context_only_while_attached(attached: tuple[Heater, list[Message]]) -> None:
     """The context is there while the device is attached; else the error says when to use it."""
     heater, _ = attached
@@ -411,7 +457,7 @@ def test_added_outputs(make_runtime: MakeRuntime) -> None:
         speed.set(101.0)
     heater.detach()
     assert driven == [10.0, 55.0, 10.0]
-    assert speed.value == 10.0
+    assert (speed.last, speed.readback.sample.reason) == (10.0, "detached")
 
 
 @pytest.mark.parametrize(

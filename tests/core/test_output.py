@@ -370,9 +370,9 @@ def test_whatever_a_driver_raises_is_a_failed_write(dimmer: Dimmer, error: BaseE
 
 
 class LateWrite:
-    """A write of 40 that hangs in the driver while the device is attached anew."""
+    """A write of 40 that hangs in the driver while the device is detached, and attached anew."""
 
-    def __init__(self, dimmer: Dimmer) -> None:
+    def __init__(self, dimmer: Dimmer, *, again: bool = True) -> None:
         self.go_on = threading.Event()
         self.refused: list[Exception] = []
         self._dimmer = dimmer
@@ -382,7 +382,8 @@ class LateWrite:
         self._thread.start()
         assert self._begun.wait(LONG_S)
         dimmer.level.let_go()
-        dimmer.level.release()
+        if again:
+            dimmer.level.release()
 
     def come_through(self) -> None:
         self.go_on.set()
@@ -413,6 +414,15 @@ def test_a_late_write_does_not_count_on_a_new_attachment(dimmer: Dimmer, wanted:
     assert len(late.refused) == 1
     assert dimmer.driven[-2:] == [40, wanted]
     assert (dimmer.level.setpoint, dimmer.level.value) == (wanted, wanted)
+
+
+def test_a_late_write_does_not_count_without_an_attachment(dimmer: Dimmer) -> None:
+    """What a write reports that comes through when no runtime has the device is BAD as well."""
+    late = LateWrite(dimmer, again=False)
+    late.come_through()
+    assert 40 in dimmer.driven
+    assert dimmer.level.readback.sample.reason == "detached"
+    assert dimmer.level.readback.quality is Quality.BAD
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ class Resetting(AHT20Chip):
     """Loses its supply for a moment whenever it measures."""
 
     def _measure(self) -> bytes:
-        self._power_on()
+        self.power_on()
         return self._data
 
 

@@ -135,7 +135,7 @@ class Resetting(BMP280Chip):
     """Loses its supply for a moment whenever it measures."""
 
     def _measure(self, temperature_setting: int, pressure_setting: int) -> None:
-        self._power_on()
+        self.power_on()
 
 
 class Lazy(BMP280Chip):

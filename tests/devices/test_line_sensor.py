@@ -109,6 +109,42 @@ def test_silence(clock: SimClock, sensor: LineSensor, sender: TalkingSensor) -> 
     assert sensor.readings["temperature"].value == 1.0
 
 
+def test_group_that_stays_away(clock: SimClock, sensor: LineSensor, sender: TalkingSensor) -> None:
+    """A reading that no line has had for ten seconds is BAD and says so, while the others are
+    GOOD; it is GOOD with the next line that has it."""
+    sender.line = "T=23.5 H=41 L=on"
+    clock.advance(3)
+    sender.line = "T=23.5 H=41"
+    clock.advance(9)
+    lamp = sensor.readings["lamp"]
+    assert lamp.value
+    clock.advance(3)
+    assert lamp.quality is Quality.BAD
+    assert lamp.sample.reason == "no line with lamp for 10 s"
+    assert sensor.online
+    assert sensor.readings["temperature"].value == 23.5
+    sender.line = "T=23.5 H=41 L=off"
+    clock.advance(2)
+    assert not lamp.value
+
+
+def test_group_that_is_rare(
+    port: SerialPort, clock: SimClock, sender: TalkingSensor, boot: Boot
+) -> None:
+    """A reading with a stale limit of its own is GOOD for as long as that says."""
+    sensor = LineSensor("sensor", port=port, pattern=PATTERN, readings=READINGS)
+    lamp = sensor.readings["lamp"]
+    lamp.stale_s = 60.0
+    boot(sensor)
+    sender.line = "T=23.5 H=41 L=on"
+    clock.advance(3)
+    sender.line = "T=23.5 H=41"
+    clock.advance(55)
+    assert lamp.value
+    clock.advance(10)
+    assert lamp.sample.reason == "stale: not measured for 60 s"
+
+
 def test_framing(backend: SimBackend, port: SerialPort, boot: Boot) -> None:
     """The port is opened with the framing of the sensor."""
     boot(

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 from edgekernel_devices.mcp23017 import MCP23017, MCP23017Chip
 
-from edgekernel import Event, Runtime, message
+from edgekernel import Event, InvalidValueError, Runtime, message
 from edgekernel.backends.sim import SimBackend
 from edgekernel.core.errors import BootError
 from edgekernel.hal import Edge, LineProvider, Pull
@@ -51,6 +51,14 @@ def test_is_a_line_provider(io: MCP23017) -> None:
     assert io.line_names[15] == "GPB7"
     assert len(set(io.line_names)) == 16
     assert io.digital_output("GPA3").name == io.digital_input("GPA3").name == "io:GPA3"
+
+
+@pytest.mark.parametrize("line", ["GPA7", "GPB7"])
+def test_lines_that_are_no_inputs(io: MCP23017, line: str) -> None:
+    """The last line of each port is an output only (DS20001952D), and as an input refused."""
+    assert io.digital_output(line).name == f"io:{line}"
+    with pytest.raises(InvalidValueError, match=f"io:{line} is no input: .*DS20001952D"):
+        io.digital_input(line)
 
 
 def test_reset_values(chip: MCP23017Chip) -> None:

@@ -130,7 +130,7 @@ class Resetting(MCP9808Chip):
     converted = True
 
     def reset(self) -> None:
-        self._power_on()
+        self.power_on()
         self.converted = False
 
     def _ambient(self) -> int:

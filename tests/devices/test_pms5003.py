@@ -125,7 +125,7 @@ def test_supply_lost(
     backend.port("uart0").unplug()
     clock.advance(15)
     assert not driver.online
-    sensor.restart()
+    sensor.power_on()
     backend.port("uart0").plug(sensor)
     while not driver.online:
         clock.advance(1)

@@ -200,7 +200,7 @@ def test_loss_of_supply_is_no_darkness(
     chip.illuminance_lx = light
     boot(sky)
     clock.advance(5)
-    chip._power_on()
+    chip.power_on()
     seen = []
     for _ in range(100):
         clock.advance(0.05)

@@ -33,16 +33,16 @@ def beside_the_greenhouse(
 def test_the_tests_of_an_application_pass(beside_the_greenhouse: pytest.Pytester) -> None:
     """The page's tests of the greenhouse pass beside its node file, with several seeds too."""
     options = ("-p", "no:cacheprovider", *PLUGIN)
-    beside_the_greenhouse.runpytest_subprocess(*options).assert_outcomes(passed=3)
+    beside_the_greenhouse.runpytest_subprocess(*options).assert_outcomes(passed=4)
     again = beside_the_greenhouse.runpytest_subprocess(*options, "--edgekernel-seeds", "2")
-    again.assert_outcomes(passed=6)
+    again.assert_outcomes(passed=8)
 
 
 def test_each_is_about_ten_lines() -> None:
     """No test of the page has more than ten lines."""
     (block,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     tests = block.split("\n\n\n")[1:]
-    assert len(tests) == 3
+    assert len(tests) == 4
     assert max(len(test.strip().splitlines()) for test in tests) <= 10
 
 
@@ -54,6 +54,7 @@ def test_the_names_of_the_page_exist() -> None:
         "bench",
         "events",
         "runtime",
+        "simulated",
     }
     sim = Simulation()
     shown = {"house.events": sim.events, "sim": sim, "watch": sim.watch(bool)}

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from math import cos, pi
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edgekernel import Event, Message, Runtime
-from edgekernel.core.errors import NackError
-from edgekernel.node import make_plan
-from edgekernel.node.simulate import assemble_simulated
-from edgekernel.sim import Bench, SimClock
 from edgekernel.sim.faults import (
     Bounce,
     ClockStep,
@@ -28,6 +21,9 @@ from edgekernel.sim.faults import (
     Stuck,
     Unplug,
 )
+from edgekernel.testing import Simulation, assert_reading
+from edgekernel.testing.node import applications_forgotten, start_node
+from edgekernel.testing.plugin import NodeFactory
 
 NODE = Path(__file__).parents[2] / "examples" / "greenhouse" / "node.toml"
 
@@ -36,59 +32,19 @@ WARM_UP_S = 1800
 TARGET = 21.0
 HYSTERESIS = 0.5
 HEATER = 0.06  # °C per second, of which the losses take a share
+OVERSHOOT = HEATER * (10 + 1)  # before the next poll and the next step of the world
 TOO_HOT = TARGET + 4
 
 
-@pytest.fixture(autouse=True)
-def modules_are_forgotten() -> Iterator[None]:
-    """Forget the application and the folder it was found in."""
-    path = list(sys.path)
-    yield
-    sys.path[:] = path
-    for name in [name for name in sys.modules if name.partition(".")[0] == "greenhouse"]:
-        del sys.modules[name]
+@pytest.fixture
+def house(node: NodeFactory) -> Any:
+    """The greenhouse of the node file, at midnight."""
+    return node(NODE)
 
 
-@dataclass
-class Greenhouse:
-    """A running greenhouse, and what is seen of it from outside."""
-
-    clock: SimClock
-    runtime: Runtime
-    bench: Bench
-    log: list[str] = field(default_factory=list)
-    events: list[Event] = field(default_factory=list)
-
-    @property
-    def overshoot(self) -> float:
-        """How far, in °C, the air gets before the next poll and the next step of the world."""
-        return HEATER * (self.runtime.devices["room"].every + 1)
-
-    @property
-    def air(self) -> float:
-        """The temperature of the air at the sensor, in °C."""
-        return float(self.bench.chip("room").temperature_c)
-
-    def of(self, name: str) -> list[dict[str, Any]]:
-        """Return the fields of all messages of a name."""
-        return [event.payload.to_dict() for event in self.events if event.payload.name == name]
-
-    def note(self, event: Event) -> None:
-        """Keep an event, and every word of it in the log."""
-        self.events.append(event)
-        said = f"{event.payload.name} {event.payload.to_dict()}"
-        self.log.append(f"{event.seq} {event.time_ns} {event.source} {event.cause} {said}")
-
-
-@contextmanager
-def greenhouse(faults: Sequence[Fault] = ()) -> Iterator[Greenhouse]:
-    """Run the greenhouse of the node file at midnight, in simulated time."""
-    with SimClock() as clock:
-        runtime, bench = assemble_simulated(make_plan(NODE), clock, Runtime, faults=faults)
-        made = Greenhouse(clock, runtime, bench)
-        runtime.subscribe(Message, made.note)
-        with runtime:
-            yield made
+def air(house: Any) -> float:
+    """Return the temperature of the air at the sensor, in °C."""
+    return float(house.chip("room").temperature_c)
 
 
 def outside(now: float) -> float:
@@ -96,101 +52,99 @@ def outside(now: float) -> float:
     return 15 - 11 * cos(2 * pi * (now - 4 * 3600) / DAY_S)
 
 
-def watch(house: Greenhouse, seconds: float, step_s: float = 10.0) -> Iterator[float]:
-    """Let time pass in steps; yield the time of day, in seconds, at each."""
-    end = house.clock.monotonic() + seconds
-    while house.clock.monotonic() < end:
-        house.clock.advance(step_s)
-        yield house.clock.monotonic() % DAY_S
+def steps(sim: Simulation, seconds: float) -> Iterator[float]:
+    """Let time pass in steps of 10 s; yield the time of day, in seconds, at each."""
+    end = sim.clock.monotonic() + seconds
+    while sim.clock.monotonic() < end:
+        sim.run(10)
+        yield sim.clock.monotonic() % DAY_S
 
 
-def test_day() -> None:
+def same_twice(drive: Callable[[Simulation, Any], None], faults: tuple[Fault, ...] = ()) -> Any:
+    """Run the greenhouse twice in simulations of their own; return the second one, after asserting
+    that they have the same events to the last digit."""
+    houses: list[Any] = []
+    for _ in range(2):
+        with applications_forgotten(), closing(Simulation()) as sim:
+            houses.append(start_node(sim, NODE, NODE.parent, faults=faults))
+            drive(sim, houses[-1])
+    first, second = (
+        [(e.seq, e.time_ns, e.source, e.cause, repr(e.payload)) for e in house.events]
+        for house in houses
+    )
+    assert first == second
+    return houses[-1]
+
+
+def test_day(house: Any, sim: Simulation) -> None:
     """Through a day the air stays at the target whenever outside is colder, the vent opens in
     the heat of the afternoon and closes again, and the day is summed up once."""
-    with greenhouse() as house:
-        vent_open: list[float] = []
-        for _ in watch(house, WARM_UP_S):
-            assert not house.bench.is_on("vent")
-        for now in watch(house, DAY_S - WARM_UP_S + 60):
-            heating, airing = house.bench.is_on("heater"), house.bench.is_on("vent")
-            assert not (heating and airing)
-            assert house.air > TARGET - HYSTERESIS - house.overshoot
-            if heating or max(outside(now), outside(now - 3600)) < TARGET:
-                assert house.air < TARGET + HYSTERESIS + house.overshoot
-            assert house.air < max(TOO_HOT, outside(now)) + house.overshoot
-            if airing:
-                vent_open.append(now)
-        assert house.runtime.error_count == 0
-    assert vent_open
-    assert min(vent_open) > 10 * 3600
-    assert max(vent_open) < 21 * 3600
-    (summary,) = house.of("daily.summary")
-    assert summary["day"] == "2026-01-01"
-    assert 17.0 <= summary["lowest"] < TARGET  # it begins at 17 °C
-    assert TARGET < summary["mean"] < summary["highest"] < 26 + house.overshoot
-    assert 60 < summary["heated_min"] < 1200
-    assert len(house.of("heartbeat")) == (DAY_S + 60) / 60 + 1
+    both = sim.watch(lambda: house.is_on("heater") and house.is_on("vent"), "heating and airing")
+    vent = sim.watch(lambda: house.is_on("vent"), "airing")
+    sim.run(WARM_UP_S)
+    vent.assert_never()
+    for now in steps(sim, DAY_S - WARM_UP_S + 60):
+        assert air(house) > TARGET - HYSTERESIS - OVERSHOOT
+        if house.is_on("heater") or max(outside(now), outside(now - 3600)) < TARGET:
+            assert air(house) < TARGET + HYSTERESIS + OVERSHOOT
+        assert air(house) < max(TOO_HOT, outside(now)) + OVERSHOOT
+    both.assert_never()
+    assert vent.spans[0].begin_ns / 3600e9 > 10
+    assert vent.spans[-1].end_ns / 3600e9 < 21
+    assert house.runtime.error_count == 0
+    (day,) = house.events.of("daily.summary")
+    assert day.day == "2026-01-01"
+    assert 17.0 <= day.lowest < TARGET  # it begins at 17 °C
+    assert TARGET < day.mean < day.highest < 26 + OVERSHOOT
+    assert 60 < day.heated_min < 1200
+    assert len(house.events.of("heartbeat")) == (DAY_S + 60) / 60 + 1
     assert {event.payload.severity.name for event in house.events} == {"INFO"}
 
 
 def test_day_is_the_same_twice() -> None:
     """Two runs of a day, disturbed in the same way, have the same events to the last digit."""
-    logs = []
-    for _ in range(2):
-        with greenhouse() as house:
-            house.clock.advance(20_000)
-            house.runtime.invoke("sim.press", {"device": "airing", "seconds": 0.3})
-            house.clock.advance(10_000.3)
-            house.runtime.invoke("climate.set_target", {"celsius": 24.5})
-            house.clock.advance(DAY_S - 30_000.3)
-        logs.append(house.log)
-    assert len(logs[0]) > 1500
-    assert logs[0] == logs[1]
+
+    def drive(sim: Simulation, house: Any) -> None:
+        sim.run(20_000)
+        house.press("airing", 0.3)
+        sim.run(10_000.3)
+        house.invoke("climate.set_target", celsius=24.5)
+        sim.run(DAY_S - 30_000.3)
+
+    assert len(same_twice(drive).events) > 1500
 
 
-def test_button_toggles_airing() -> None:
+def test_button_toggles_airing(house: Any, sim: Simulation) -> None:
     """A press of the button opens the vent, the next one closes it; bouncing counts once."""
-    with greenhouse() as house:
-        house.clock.advance(WARM_UP_S)
-        for expected in (True, False, True, False):
-            for _ in range(5):  # contacts bounce for some milliseconds
-                house.bench.hold("airing")
-                house.clock.advance(0.001)
-                house.bench.release("airing")
-                house.clock.advance(0.001)
-            house.bench.hold("airing")
-            house.clock.advance(0.2)
-            assert house.bench.is_on("vent") is expected
-            house.bench.release("airing")
-            house.clock.advance(0.2)
-            assert house.bench.is_on("vent") is expected
-        assert len(house.of("button.pressed")) == len(house.of("button.released")) == 4
+    sim.run(WARM_UP_S)
+    for expected in (True, False, True, False):
+        for _ in range(5):  # contacts bounce for some milliseconds
+            house.press("airing", 0.001)
+            sim.run(0.002)
+        house.press("airing", 0.2)
+        sim.run(0.2)
+        assert house.is_on("vent") is expected
+        sim.run(0.2)
+        assert house.is_on("vent") is expected
+    assert len(house.events.of("button.pressed")) == len(house.events.of("button.released")) == 4
 
 
-def test_heater_is_off_without_a_temperature() -> None:
+def test_heater_is_off_without_a_temperature(node: NodeFactory, sim: Simulation) -> None:
     """While the sensor does not answer the heater is never on; when it answers again, the
     greenhouse is heated as before."""
-    with greenhouse() as house:
-        room: Any = house.runtime.devices["room"]
-        assert house.clock.run_until(lambda: house.bench.is_on("heater"), 60)
-        with pytest.MonkeyPatch.context() as unplugged:
-            for transfer in ("write", "read"):
-                unplugged.setattr(house.bench.chip("room"), transfer, nobody_there)
-            assert house.clock.run_until(lambda: not room.online, 2 * room.every)
-            for _ in watch(house, 3600, 1.0):
-                assert not house.bench.is_on("heater")
-                assert not house.bench.is_on("lamp")
-        assert house.air < TARGET - HYSTERESIS - 3
-        assert house.clock.run_until(lambda: house.bench.is_on("heater"), 90)
-        house.clock.advance(3600)
-        assert abs(house.air - TARGET) < HYSTERESIS + house.overshoot
-        assert len(house.of("device.offline")) == 1
-    assert not house.bench.is_on("heater")
-
-
-def nobody_there(argument: object) -> bytes:
-    """Acknowledge nothing, as an address without a chip."""
-    raise NackError("the chip is unplugged")
+    house: Any = node(NODE, faults=[Fault(Unplug(), device="room", at_s=60, for_s=3600)])
+    sim.run_until(lambda: house.is_on("heater"), within=60)
+    sim.run_until(lambda: not house.room.online, within=80)
+    lit = sim.watch(lambda: house.is_on("heater") or house.is_on("lamp"), "heating")
+    sim.run(3580)
+    lit.assert_never()
+    assert air(house) < TARGET - HYSTERESIS - 3
+    sim.run_until(lambda: house.is_on("heater"), within=90)
+    sim.run(3600)
+    assert_reading(house.room.temperature, TARGET, abs=HYSTERESIS + OVERSHOOT)
+    assert len(house.events.of("device.offline")) == 1
+    house.runtime.shutdown()
+    assert not house.is_on("heater")
 
 
 FAULTS = (
@@ -208,35 +162,33 @@ FAULTS = (
 def test_day_with_faults() -> None:
     """Through a day in which much goes wrong the heater is on by a trusted temperature only, what
     works goes on, and in the end all is as before; twice the same."""
-    houses = []
-    for _ in range(2):
-        with greenhouse(FAULTS) as house:
-            houses.append(house)
-            room: Any = house.runtime.devices["room"]
-            for now in watch(house, DAY_S - 60):
-                if not room.online:
-                    assert not house.bench.is_on("heater")
-                if 5.5 * 3600 < now < 6 * 3600:  # it is told 4 °C too much, and believes it
-                    humidity = house.bench.chip("room").humidity_percent
-                    assert 20 - (humidity - 60) / 1.5 < TARGET - 3  # as the world makes it
-            assert house.runtime.error_count == 0
-    house, again = houses
-    assert {told["device"] for told in house.of("device.offline")} == {"room", "i2c1", "position"}
-    offline = len(house.of("device.offline"))
-    assert len(house.of("device.online")) == offline + len(house.runtime.devices)
-    began, ended = house.of("fault.began"), house.of("fault.ended")
-    lasting = [told for told in began if told["kind"] not in ("garbage", "clock_step")]
+
+    def drive(sim: Simulation, house: Any) -> None:
+        blind = sim.watch(
+            lambda: house.is_on("heater") and not house.room.online, "heating blindly"
+        )
+        for now in steps(sim, DAY_S - 60):
+            if 5.5 * 3600 < now < 6 * 3600:  # it is told 4 °C too much, and believes it
+                humidity = house.chip("room").humidity_percent
+                assert 20 - (humidity - 60) / 1.5 < TARGET - 3  # as the world makes it
+        blind.assert_never()
+        assert house.runtime.error_count == 0
+
+    house = same_twice(drive, FAULTS)
+    offline = house.events.of("device.offline")
+    assert {told.device for told in offline} == {"room", "i2c1", "position"}
+    assert len(house.events.of("device.online")) == len(offline) + len(house.runtime.devices)
+    began, ended = house.events.of("fault.began"), house.events.of("fault.ended")
+    lasting = [told for told in began if told.kind not in ("garbage", "clock_step")]
     assert len(lasting) == len(ended) >= 6
-    assert house.log == again.log
 
 
-def test_target_is_set_by_command() -> None:
+def test_target_is_set_by_command(house: Any, sim: Simulation) -> None:
     """A new target is kept to; one outside 5 to 35 °C is refused and changes nothing."""
-    with greenhouse() as house:
-        house.clock.advance(WARM_UP_S)
-        assert house.runtime.invoke("climate.set_target", {"celsius": 16}) == TARGET
-        house.clock.advance(WARM_UP_S)
-        with pytest.raises(ValueError, match="celsius: 36 is not allowed; at most 35"):
-            house.runtime.invoke("climate.set_target", {"celsius": 36})
-        for _ in watch(house, 3600):
-            assert abs(house.air - 16) < HYSTERESIS + house.overshoot
+    sim.run(WARM_UP_S)
+    assert house.invoke("climate.set_target", celsius=16) == TARGET
+    sim.run(WARM_UP_S)
+    with pytest.raises(ValueError, match="celsius: 36 is not allowed; at most 35"):
+        house.invoke("climate.set_target", celsius=36)
+    for _ in steps(sim, 3600):
+        assert abs(air(house) - 16) < HYSTERESIS + OVERSHOOT

@@ -233,3 +233,50 @@ def test_what_needs_a_safe_value_is_told_when_it_is_known() -> None:
     )
     found = check_interlocks({"level": Limits(interlock=("e.angle",))}, {"e": Dimmer("e")})
     assert [*found] == [".outputs.level.interlock: 'e.angle': that output has no safe value"]
+
+
+BOTH = """
+[devices.heater]
+driver = "relay"
+pin = "GPIO17"
+safe = {safe}
+outputs.power = {{ initial = {heater}, interlock = ["cooler.power"] }}
+
+[devices.cooler]
+driver = "relay"
+pin = "GPIO27"
+outputs.power = {{ initial = {cooler} }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("heater", "cooler", "safe", "refused"),
+    [
+        ("true", "true", '"off"', True),
+        ("true", "false", '"off"', False),
+        ("true", '"safe"', '"off"', False),
+        ('"safe"', "true", '"off"', False),
+        ('"as-is"', "true", '"off"', False),  # nobody knows before
+        ("true", "true", '"on"', False),  # the heater is safe when it is on
+        ("false", "true", '"on"', True),
+    ],
+)
+def test_both_begin_on(
+    node_file: Callable[..., Path],
+    clock: SimClock,
+    heater: str,
+    cooler: str,
+    safe: str,
+    refused: bool,
+) -> None:
+    """P8: two outputs of which one excludes the other do not both begin away from their safe
+    values; whichever of them names the other."""
+    path = node_file(BOTH.format(heater=heater, cooler=cooler, safe=safe))
+    if not refused:
+        run(path, clock)[1].close()
+        return
+    with pytest.raises(ConfigError) as caught:
+        run(path, clock)
+    (problem,) = caught.value.problems
+    assert problem.startswith("node.toml: devices.heater.outputs.power.initial: begins o")
+    assert "while cooler.power, which its interlock excludes, begins on" in problem

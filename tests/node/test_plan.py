@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.hal.address import BusAddress, LineAddress, PortAddress
-from edgekernel.node import Plan, load_driver, make_plan
+from edgekernel.node import Plan, driver_names, load_driver, make_plan
+from edgekernel.node.catalogue import describe_driver
+from edgekernel.node.plan import boundary_parameters, settings_model
 
 NodeFile = Callable[..., Path]
 
@@ -151,3 +154,54 @@ def test_nested_settings(node_file: NodeFile) -> None:
         "node.toml: devices.adc.readings.light.chanel: unknown key",
         "node.toml: devices.adc.readings.dark.channel: 8 is not allowed; at most 7 is allowed",
     ]
+
+
+SECONDS = {
+    "button": {"debounce": ("20ms", 0.02)},
+    "contact": {"settle": ("0.5s", 0.5)},
+    "gps": {"silence": ("1min", 60.0)},
+    "line_sensor": {"silence": ("1h", 3600.0)},
+    "modbus_rtu": {"timeout": ("250ms", 0.25)},
+    "motor": {"dead_time": ("100ms", 0.1)},
+    "pir": {"warm_up": ("2min", 120.0)},
+    "pms5003": {"silence": ("5s", 5.0)},
+    "pulse_counter": {"settle": ("1ms", 0.001), "window": ("1h", 3600.0)},
+    "servo": {"pulse_low": ("0.9ms", 0.0009), "pulse_high": ("2.1ms", 0.0021)},
+}
+
+
+def test_which_settings_are_seconds() -> None:
+    """The settings that drivers describe as seconds are told as that."""
+    told = {
+        name: {each["name"] for each in describe_driver(name)["settings"] if "unit" in each}
+        for name in driver_names()
+    }
+    assert {name: keys for name, keys in told.items() if keys} == {
+        name: set(settings) for name, settings in SECONDS.items()
+    }
+
+
+@pytest.mark.parametrize("driver", SECONDS)
+def test_durations_of_drivers(driver: str) -> None:
+    """Settings in seconds take a duration as a text, and the driver is given a float."""
+    made = load_driver(driver)
+    boundaries = boundary_parameters(made)
+    required = dict.fromkeys(boundaries, "x") | REQUIRED.get(driver, {})
+    written = {key: text for key, (text, _) in SECONDS[driver].items()}
+    values = settings_model(made, boundaries).model_validate({**required, **written})
+    given = {key: getattr(values, key) for key in written}
+    assert given == pytest.approx({key: value for key, (_, value) in SECONDS[driver].items()})
+    assert {type(value) for value in given.values()} == {float}
+
+
+REQUIRED: dict[str, dict[str, Any]] = {
+    "line_sensor": {"pattern": "(?P<mass>[0-9]+)", "readings": {"mass": {}}},
+    "modbus_rtu": {"readings": {"level": {"address": 30}}},
+}
+
+
+def test_no_duration_is_told_with_its_key(node_file: NodeFile) -> None:
+    """A text that is no duration is refused with the key that it stands at."""
+    path = node_file('[devices.bell]\ndriver = "button"\npin = "GPIO5"\ndebounce = "20 m"\n')
+    (problem,) = problems(path)
+    assert problem.startswith('node.toml: devices.bell.debounce: "20 m": a duration is a number')

@@ -10,13 +10,14 @@ from enum import Enum
 from typing import Annotated, Any, Literal
 
 import pytest
+from annotated_types import Ge, Le, Unit
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from edgekernel.core.errors import InvalidValueError
 from edgekernel.core.masking import Secret
-from edgekernel.node.signature import bind_validated
+from edgekernel.node.signature import bind_validated, durations_of, model_of
 
 
 class Mode(Enum):
@@ -157,3 +158,65 @@ def test_a_secret_is_a_text() -> None:
     assert bind_validated(plant.login, {"user": "anna", "word": "x"})() == ("anna", "x")
     with pytest.raises(InvalidValueError, match="word"):
         bind_validated(plant.login, {"user": "anna", "word": 5})
+
+
+class Waiting:
+    """Has a parameter for each way to say that a number is seconds, and some that are none."""
+
+    def __init__(
+        self,
+        id: str,
+        *,
+        settle: Annotated[float, Unit("s"), Ge(0), Le(10)] = 0.05,
+        warm_up: Annotated[float, Unit("s")] | None = None,
+        limit_s: float = 1.0,
+        late_s: float | None = None,
+        flow_l_per_s: float = 1.0,
+        length: Annotated[float, Unit("m")] = 1.0,
+        is_s: bool = False,
+        names_s: str = "",
+    ) -> None:
+        pass
+
+
+def seconds(**written: object) -> Any:
+    """Return the settings of `Waiting` as they are written, checked."""
+    made: Any = Waiting
+    return model_of(made.__init__, durations_of(made.__init__)).model_validate(written)
+
+
+def test_which_are_seconds() -> None:
+    """Seconds are what is annotated so, and numbers with a name that says so."""
+    made: Any = Waiting
+    assert list(durations_of(made.__init__)) == ["settle", "warm_up", "limit_s", "late_s"]
+
+
+@given(st.integers(0, 10_000))
+def test_durations(milliseconds: int) -> None:
+    """A duration as a text and a number of seconds are the same float."""
+    told = seconds(settle=f"{milliseconds}ms", limit_s=milliseconds / 1000)
+    assert told.settle == pytest.approx(told.limit_s)
+    assert type(told.settle) is float
+    other = seconds(warm_up="1.5 min", late_s="2s")
+    assert (other.warm_up, other.late_s) == (90.0, 2.0)
+    assert seconds().warm_up is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("settle", "11s"),
+        ("settle", "20 parsecs"),
+        ("settle", "0.02"),
+        ("settle", True),
+        ("late_s", "soon"),
+        ("flow_l_per_s", "2s"),
+        ("length", "2s"),
+        ("is_s", "2s"),
+    ],
+)
+def test_no_durations(name: str, value: object) -> None:
+    """What is no duration, or out of the parameter's limits, is refused where it stands."""
+    with pytest.raises(ValidationError) as caught:
+        seconds(**{name: value})
+    assert {error["loc"][0] for error in caught.value.errors()} == {name}

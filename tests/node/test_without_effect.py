@@ -46,6 +46,7 @@ def test_everything_has_an_effect(node_file: NodeFile) -> None:
             ROOM + "[buses.i2c0]\nspeed_hz = 400_000",
             "buses.i2c0: has no effect: no device is on i2c0",
         ),
+        (ROOM + "[buses.i2c1]", "buses.i2c1: has no effect: it says nothing"),
         (
             FAN + '[mqtt]\nhost = "h"\nusername = "u"\npassword = "p"\npassword_file = "f"',
             "mqtt.password: has no effect: the password is read from mqtt.password_file",

@@ -230,7 +230,7 @@ def test_own_class(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 [sim.worlds.house]
 kind = "own_world_for_test:Greenhouse"
 heater = "heater"
-sensor = "room.temperature_c"
+sensor = "room.pressure_hpa"
 climate = "weather"
 area_m2 = 1.5
 """
@@ -240,7 +240,7 @@ area_m2 = 1.5
         devices["heater"].power.set(True)
         clock.advance(60)
         assert house.stepped_s == pytest.approx(60, abs=5)
-        assert house.sensor.name == "room.temperature_c"
+        assert house.sensor.name == "room.pressure_hpa"
 
 
 def test_worlds_in_python(tmp_path: Path) -> None:

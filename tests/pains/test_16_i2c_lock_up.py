@@ -148,6 +148,22 @@ def test_clocked_free(make_node: MakeNode, clock: SimClock) -> None:
         assert node.bench.is_on("heater")
 
 
+def test_power_cut_by_the_node(make_node: MakeNode, clock: SimClock) -> None:
+    """Only a power cycle helps, and somebody has to drive there: here the node cuts the power
+    itself, through the line that its file names, and seconds later everything is measured."""
+    node = make_node(NODE + '[buses.i2c1.recovery]\npower = "GPIO13"\n')
+    node.runtime.register(Thermostat())
+    node.bench.chip("room").temperature_c = 15.0
+    with node.runtime:
+        clock.advance(10)
+        node.bus().stick("sda", until="power")
+        clock.advance(15)
+        assert node.bus().stuck is None
+        assert node.reading("i2c1.power_cycles").value == 1
+        assert qualities(node) == [Quality.GOOD] * 3
+        assert node.bench.is_on("heater")
+
+
 def test_output_on_the_locked_bus(make_node: MakeNode, clock: SimClock) -> None:
     """The heater itself hangs on the bus that locks up, and cannot be switched off meanwhile: as
     soon as the bus is back it is, if its sensor is not."""

@@ -64,6 +64,20 @@ def test_sensor(chip: Chip, path: str, text: str, shown: object) -> None:
     assert (found, type(found)) == (shown, type(shown))
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_cannot_be(chip: Chip, value: float) -> None:
+    """What is no number is refused by name where the world shows it, not by the chip later on."""
+    with pytest.raises(InvalidValueError, match=r"room\.volts: (nan|inf) is nothing that can be"):
+        Sensor("room.volts", *writer("chip", chip, "volts")).show(value)
+    assert chip.volts == 1.5
+
+
+def test_quantity_is_to_be_named(chip: Chip) -> None:
+    """A chip alone is no place: the text says what quantities it has."""
+    with pytest.raises(UnknownTargetError, match=r"chip: name a quantity of it; there are: count"):
+        writer("chip", chip, "")
+
+
 def test_actuator() -> None:
     """A share stays between -1 and 1, and where it is stuck."""
     actuator = Actuator("drive", lambda: 700.0, 0.001, -0.2)

@@ -114,3 +114,14 @@ def test_waiting_needs_simulated_time() -> None:
         assert_reading(oven.heat)
     with pytest.raises(RuntimeError, match=r"within=\.\.\. needs simulated time: .* `sim`, `node`"):
         assert_reading(oven.heat, within=1)
+
+
+def test_each_has_its_kind(booted: Runtime) -> None:
+    """An output where a reading belongs, or the other way round, is told with what to write."""
+    oven: Any = booted.devices["oven"]
+    with pytest.raises(TypeError, match=r"given a reading, not .*oven\.power.*assert_output"):
+        assert_reading(oven.power, True)
+    with pytest.raises(TypeError, match=r"given an output, not .*oven\.heat.*assert_reading"):
+        assert_output(oven.heat, 20.0)
+    with pytest.raises(TypeError, match="given a reading, not True; "):
+        assert_reading(True, True)  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from edgekernel import Message, Runtime
+from edgekernel import Event, Message, Process, Runtime, on
 from edgekernel.core.errors import UnknownTargetError
 from edgekernel.testing import Simulation, events
 from tests.testing.conftest import Overheated
@@ -153,3 +153,24 @@ def test_of_several_runtimes(simulation: Simulation, booted: Runtime) -> None:
     booted.emit(Cooled("oven"))
     second.emit(Cooled("stove"))
     assert [each.device for each in simulation.events.of(Cooled)] == ["oven", "stove"]
+
+
+def test_of_a_traceback_the_place_is_told(simulation: Simulation, booted: Runtime) -> None:
+    """In a line of the report an error has its text and the place in the code of the test, and not
+    its whole traceback."""
+
+    class Faulty(Process):
+        name = "faulty"
+
+        @on(Overheated)
+        def pass_on(self, event: Event) -> None:
+            booted.subscribe(Overheated, "nobody")  # type: ignore[arg-type]
+
+    booted.register(Faulty())
+    booted.emit(Overheated("oven", 300))
+    line = simulation.events.lines()[-1]
+    assert "ProcessError(" in line
+    assert f" at {__file__}:" in line
+    assert " in pass_on from " in line
+    assert "Traceback" not in line
+    assert "\n" not in line

@@ -10,6 +10,7 @@ import pytest
 from edgekernel import ConfigError, Runtime
 from edgekernel.core.errors import UnknownTargetError
 from edgekernel.core.phase import Phase
+from edgekernel.sim.faults import Fault, Nack
 from edgekernel.testing import Node, Simulation, assert_reading
 from edgekernel.testing.node import applications_forgotten, start_node
 from tests.testing.conftest import SHED, Oven
@@ -136,3 +137,83 @@ def test_a_command_is_refused_as_anywhere(shed: Node) -> None:
     """What the runtime refuses is raised in the test."""
     with pytest.raises(UnknownTargetError):
         shed.invoke("greeter.greet")
+
+
+WORLDS = """
+[sim]
+worlds.weather = { kind = "climate", sensor = "room.temperature_c", mean_c = 3 }
+worlds.hall = { kind = "thermal_room", outside = "weather" }
+"""
+
+
+def test_several_worlds_are_asked_by_name(simulation: Simulation) -> None:
+    """Of several worlds none is meant by itself, and each is found by its name."""
+    node = start_node(simulation, SHED + WORLDS, Path())
+    assert list(node.worlds) == ["weather", "hall"]
+    assert_reading(node.room.temperature, 3, abs=0.1, within=6)
+    for asked in (node, simulation):
+        with pytest.raises(UnknownTargetError, match=r"shed has several worlds \(weather, hall\)"):
+            _ = asked.world
+
+
+PLAN = """
+[[fault]]
+at = "10s"
+device = "room"
+kind = "nack"
+for = "20s"
+"""
+
+
+def test_a_fault_plan_is_played(simulation: Simulation, tmp_path: Path) -> None:
+    """The same plan is played from a file beside the test, from its text and from Fault objects."""
+    (tmp_path / "plan.toml").write_text(PLAN)
+    plans = "plan.toml", PLAN, [Fault(Nack(), device="room", at_s=10, for_s=20)]
+    nodes = [start_node(simulation, SHED, tmp_path, faults=plan) for plan in plans]
+    simulation.run(120)
+    for node in nodes:
+        began, ended = (node.events.assert_emitted(f"fault.{what}") for what in ("began", "ended"))
+        assert ended.monotonic - began.monotonic == pytest.approx(20)
+        assert began.seq < node.events.assert_emitted("device.offline", device="room").seq
+        assert node.room.online
+
+
+def test_a_wrong_fault_plan_is_refused(simulation: Simulation, tmp_path: Path) -> None:
+    """A mistake in a plan is told with fault and key; a plan that is not there with the places."""
+    with pytest.raises(ConfigError, match=r"fault plan: fault\.0\.kind: no kind of fault 'nak'"):
+        start_node(simulation, SHED, tmp_path, faults=PLAN.replace("nack", "nak"))
+    with pytest.raises(ConfigError, match=r"fault\.0\.device: no device 'rom' in this node"):
+        start_node(simulation, SHED, tmp_path, faults=PLAN.replace("room", "rom"))
+    with pytest.raises(FileNotFoundError, match=f"no fault plan 'x.toml' in {tmp_path}"):
+        start_node(simulation, SHED, tmp_path, faults="x.toml")
+
+
+def test_an_agent_that_is_killed_comes_back() -> None:
+    """After a kill the names of the node mean the new agent; its events are all together, and
+    nothing of the first agent is left behind."""
+    simulation = Simulation()
+    node = start_node(simulation, SHED, Path(), lambda runtime: runtime.register(Oven("oven")))
+    node.fan.power.set(True)
+    node.kill()
+    assert not node.alive
+    assert node.is_on("fan")
+    first = node.fan
+    node.start_again()
+    simulation.run(1)
+    assert node.alive
+    assert node.fan is not first
+    assert not node.is_on("fan")
+    assert len(node.events.of("runtime.booted")) == len(simulation.events.of("runtime.booted")) == 2
+    assert node.oven.attached
+    node.cut_power()
+    simulation.run(1)
+    assert simulation.close() == []
+
+
+def test_a_simulation_that_ends_without_its_agent() -> None:
+    """A node that is dead at the end of the test is no failure, and leaves nothing."""
+    simulation = Simulation()
+    node = start_node(simulation, SHED, Path())
+    node.cut_power()
+    simulation.run(100)
+    assert simulation.close() == []

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from edgekernel.backends.shared_i2c import BLOCK, SharedI2CBus, check_address
+from edgekernel.backends.sim.gpio import SimLine
 from edgekernel.backends.sim.i2c_faults import End, I2CFaults, Line, Until
+from edgekernel.backends.sim.i2c_lines import JoinedLines
 from edgekernel.core.clock import Clock
 from edgekernel.core.errors import BrokenError, BusyError, InvalidValueError, NackError, StuckError
 from edgekernel.hal.i2c import I2CTarget
@@ -24,6 +26,15 @@ class SimI2CBus(SharedI2CBus):
         self._faults = I2CFaults(name, clock)
         self._targets = TargetWire(name, self._faults)
         super().__init__(name, self._targets, clock)
+
+    def cut_off(self) -> None:
+        """Let who uses it reach no chip any more."""
+        self._targets.cut_off = True
+
+    def vacate(self, clock: Clock) -> None:
+        """Be as nobody has opened it; who comes next waits on `clock`. Chips and faults stay."""
+        self._targets.cut_off = False
+        super().__init__(self.name, self._targets, clock)
 
     def plug(self, address: int, target: I2CTarget, *, ten_bit: bool = False) -> None:
         """Put a chip at an address (0x08 to 0x77); raises BusyError if there is one."""
@@ -71,7 +82,8 @@ class SimI2CBus(SharedI2CBus):
         """Hold a line low, so that no transaction ends.
 
         It stays until `release`; or until nine clocks have been seen (`until="clocks"`: `pulse`, or
-        `kernel_clocks`), or until the bus is opened anew (`until="reopened"`).
+        `kernel_clocks`, or lines that were joined), until the bus is opened anew
+        (`until="reopened"`), or until the chips have no power (`until="power"`, and "clocks" too).
         """
         self._faults.stick(line, until)
 
@@ -87,6 +99,31 @@ class SimI2CBus(SharedI2CBus):
     def pulse(self, times: int = 9) -> None:
         """Clock SCL from outside, as a recovery through GPIO lines does."""
         self._faults.pulse(times)
+
+    def join(self, scl: SimLine, sda: SimLine) -> None:
+        """Wire two spare lines of the board to SCL and SDA: they see what holds those, and clock.
+
+        Raises LifecycleError if one that is held is driven by an output.
+        """
+        joined = JoinedLines(self._faults, scl, sda)
+        self._faults.changed = joined.follow
+        joined.follow()
+
+    @property
+    def powered(self) -> bool:
+        """Whether the chips have power. Without it none acknowledges, and registers are lost."""
+        return self._targets.powered
+
+    @powered.setter
+    def powered(self, on: bool) -> None:
+        if on and not self._targets.powered:
+            for chip in self._targets.chips.values():
+                power_on = getattr(chip, "power_on", None)
+                if callable(power_on):
+                    power_on()
+        self._targets.powered = on
+        if not on:
+            self._faults.unpowered()
 
     def refuse(self, address: int, *, nth: int = 1, times: int | None = 1) -> End:
         """Let transactions with an address be without acknowledge."""
@@ -107,7 +144,7 @@ class SimI2CBus(SharedI2CBus):
         return self._faults.corrupt(address, mask, nth - 1, times)
 
     def heal(self) -> None:
-        """End every fault; `present`, `timeout_s` and `kernel_clocks` stay."""
+        """End every fault; `present`, `powered`, `timeout_s` and `kernel_clocks` stay."""
         self._faults.heal()
 
 
@@ -119,6 +156,8 @@ class TargetWire:
         self._faults = faults
         self.chips: dict[tuple[int, bool], I2CTarget] = {}
         self.present = True
+        self.powered = True
+        self.cut_off = False
 
     def open(self) -> None:
         """Take the bus into use. Raises BrokenError if it is not there."""
@@ -137,6 +176,8 @@ class TargetWire:
         """
         place = f"{self._name}, address 0x{address:02x}"
         self._begin(address, place)
+        if not self.powered:
+            raise NackError(f"{place}: no acknowledge; the chips have no power")
         chip = self.chips.get((address, ten_bit))
         if chip is None:
             raise NackError(f"{place}: no acknowledge; no simulated chip is plugged in")
@@ -157,7 +198,7 @@ class TargetWire:
         """Do nothing: the chips stay plugged in."""
 
     def _begin(self, address: int, label: str) -> None:
-        if not self.present:
+        if not self.present or self.cut_off:
             raise StuckError(f"{self._name}: the simulated bus has gone")
         self._faults.begin(address, label)
 

@@ -11,7 +11,7 @@ from edgekernel.core.clock import Clock
 from edgekernel.core.errors import InvalidValueError, NackError, StuckError
 
 Line = Literal["sda", "scl"]
-Until = Literal["released", "clocks", "reopened"]
+Until = Literal["released", "clocks", "reopened", "power"]
 End = Callable[[], None]
 """Ends a fault; harmless when it has ended."""
 
@@ -48,6 +48,8 @@ class I2CFaults:
         """After how many seconds the adapter gives a transaction up; Linux' default."""
         self.kernel_clocks = False
         """Whether the kernel's driver clocks a stuck bus free after a transaction has failed."""
+        self.changed: Callable[[], object] = lambda: None
+        """Called when a line is held or let go of."""
         self._name = name
         self._clock = clock
         self._stuck: tuple[Line, Until] | None = None
@@ -59,7 +61,7 @@ class I2CFaults:
 
     def heal(self) -> None:
         """End all of them."""
-        self._stuck = None
+        self.release()
         for rules in (self._refused, self._hanging, self._corrupted, self._slow_s):
             rules.clear()
 
@@ -72,10 +74,12 @@ class I2CFaults:
             )
         self._stuck = line, until
         self._pulses = 0
+        self.changed()
 
     def release(self) -> None:
         """Let go of the line."""
         self._stuck = None
+        self.changed()
 
     @property
     def held(self) -> Line | None:
@@ -91,6 +95,11 @@ class I2CFaults:
     def reopened(self) -> None:
         """Take note that the bus was opened."""
         if self._stuck is not None and self._stuck[1] == "reopened":
+            self.release()
+
+    def unpowered(self) -> None:
+        """Take note that the chips have lost their power: none of them holds a line."""
+        if self._stuck is not None and self._stuck[1] in ("clocks", "power"):
             self.release()
 
     def refuse(self, address: int, skip: int, times: int | None) -> End:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from edgekernel.core.clock import NANOSECONDS, Clock
@@ -11,6 +12,9 @@ from edgekernel.hal.serial import SerialPeer
 POLL_S = 0.016
 """How often a waiting read asks the far end: as coarse as a USB adapter, whose latency timer is
 16 ms by default (FTDI AN232B-04). At real speed it is asked once per byte."""
+
+End = Callable[[], None]
+"""Ends what was begun, if it has not ended by itself."""
 
 _BUFFER = 65_536
 """Bytes that wait to be read; what comes on top of them is lost."""
@@ -73,12 +77,18 @@ class SimPort:
         """Whether XON and XOFF from the far end are obeyed and not handed on."""
         self.stopped = False
         """Whether the far end has sent an XOFF, and no XON since."""
+        self.cut_off = False
+        """Whether who has it open reaches the line no more."""
         self._peer: SerialPeer | None = None
         self._outgoing, self._incoming = _Wire(), _Wire()
         self._buffer = bytearray()
-        self._to_drop = 0
-        self._to_corrupt = 0
+        self._to_drop, self._to_corrupt = _Quota(), _Quota()
         self._lock = clock.Lock()  # one thread may read while another writes
+
+    def vacate(self) -> None:
+        """Be as nobody has opened it; the far end and the faults stay."""
+        self.taken = self.cut_off = self.stopped = False
+        self._lock = self.clock.Lock()
 
     def plug(self, peer: SerialPeer) -> None:
         """Connect a far end in place of the last one; what it has sent before is lost."""
@@ -95,16 +105,19 @@ class SimPort:
         with self._lock:
             self._incoming.put(data, self.clock.monotonic_ns(), self._pace_ns)
 
-    def drop(self, count: int) -> None:
-        """Lose the next `count` bytes that the far end sends."""
-        self._to_drop += count
+    def drop(self, count: int) -> End:
+        """Lose the next `count` bytes that the far end sends; return what ends it before that."""
+        return self._to_drop.add(count)
 
-    def corrupt(self, count: int) -> None:
-        """Invert every bit of the next `count` bytes that the far end sends and that arrive."""
-        self._to_corrupt += count
+    def corrupt(self, count: int) -> End:
+        """Invert every bit of the next `count` bytes that the far end sends and that arrive; return
+        what ends it before that."""
+        return self._to_corrupt.add(count)
 
     def send(self, data: bytes) -> None:
         """Send bytes to the far end; with nobody there they are lost."""
+        if self.cut_off:
+            return
         with self._lock:
             self._outgoing.put(data, self.clock.monotonic_ns(), self._pace_ns)
             self._carry()
@@ -185,12 +198,37 @@ class SimPort:
     def _spoilt(self, data: bytes) -> bytes:
         if self.losing:
             return b""
-        dropped = min(self._to_drop, len(data))
-        kept = data[dropped:]
-        wrong = len(kept) if self.garbling else min(self._to_corrupt, len(kept))
-        self._to_drop -= dropped
-        self._to_corrupt -= min(wrong, self._to_corrupt)
+        kept = data[self._to_drop.take(len(data)) :]
+        counted = self._to_corrupt.take(len(kept))
+        wrong = len(kept) if self.garbling else counted
         return bytes(byte ^ 0xFF for byte in kept[:wrong]) + kept[wrong:]
+
+
+class _Quota:
+    """How many bytes are still to be spoilt, as several have asked for it."""
+
+    def __init__(self) -> None:
+        self._asked: list[list[int]] = []
+
+    def add(self, count: int) -> End:
+        """Ask for so many more; return what takes back those that are left."""
+        asked = [count]
+        self._asked.append(asked)
+
+        def end() -> None:
+            asked[0] = 0
+
+        return end
+
+    def take(self, most: int) -> int:
+        """Use up as many as there are, `most` at most; return how many."""
+        taken = 0
+        for asked in self._asked:
+            share = min(asked[0], most - taken)
+            asked[0] -= share
+            taken += share
+        self._asked = [asked for asked in self._asked if asked[0]]
+        return taken
 
 
 class _Wire:

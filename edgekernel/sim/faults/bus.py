@@ -82,14 +82,15 @@ class Slow(_OnI2C):
 class Stuck(FaultKind):
     """A chip holds a line of its bus low: nothing goes over the bus.
 
-    `line` is "sda" or "scl". It lasts until it is healed; with `until` "clocks" or "reopened" it
-    ends before that, by nine clocks or when the bus is opened anew.
+    `line` is "sda" or "scl". It lasts until it is healed; with `until` "clocks", "reopened" or
+    "power" it ends before that: by nine clocks, when the bus is opened anew, or when the chips
+    lose their power.
     """
 
     word = "stuck"
     on = ("bus",)
     line: Literal["sda", "scl"] = "sda"
-    until: Literal["released", "clocks", "reopened"] = "released"
+    until: Literal["released", "clocks", "reopened", "power"] = "released"
 
     def misfit(self, site: Site) -> str:
         """Say that it is no I²C bus, or cannot end so."""
@@ -142,8 +143,7 @@ class BitErrors(FaultKind):
 
     def _on_port(self, site: Site, port: SimPort) -> End:
         if self.count is not None:
-            port.corrupt(self.count)
-            return lambda: None
+            return port.corrupt(self.count)
         apply = partial(_set, port, "garbling")
         return site.overlay(("garbling", port.name), apply, True)
 

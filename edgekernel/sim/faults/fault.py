@@ -26,8 +26,8 @@ class FaultKind:
     """The targets that it can be with; empty if it names none."""
     lasting: ClassVar[bool] = True
     """Whether it goes on until it is healed."""
-    drill: ClassVar[bool] = False
-    """Whether it can be done to a real node on a bench, where nothing is simulated."""
+    ends_agent: ClassVar[bool] = False
+    """Whether the agent is gone with its beginning, and has to be told before."""
     durations: ClassVar[tuple[str, ...]] = ()
     """The settings that a plan may write as "20ms"."""
 
@@ -45,9 +45,15 @@ class FaultKind:
         for each in fields(self):  # type: ignore[arg-type]  # every kind is a dataclass
             value = getattr(self, each.name)
             if value != each.default:
-                text = f"{value:g}" if type(value) is float else str(value)
-                found.append(f"{each.name}={text}")
+                found.append(f"{each.name}={_written(value)}")
         return ", ".join(found)
+
+
+def _written(value: object) -> str:
+    """Write a setting as a plan has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,8 +51,7 @@ class LostBytes(_OnPort):
         """Lose them from now on."""
         port = self.port(site)
         if self.count is not None:
-            port.drop(self.count)
-            return lambda: None
+            return port.drop(self.count)
 
         def apply(losing: bool | None) -> None:
             port.losing = bool(losing)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 from math import ceil, log10
 
 from edgekernel.core.messages import Severity
 from edgekernel.core.sample import Quality
-from edgekernel.sim.record.recorder import PlayedFault, Recorder
+from edgekernel.sim.record.recorder import NotableEvent, PlayedFault, Recorder
 from edgekernel.sim.record.svg import Svg
 from edgekernel.sim.record.track import BUCKETS, Track
 
@@ -22,6 +23,7 @@ _DOUBT = {Quality.BAD: "#d1242f", Quality.UNCERTAIN: "#d4a72c"}
 _SEVERITY = {Severity.WARNING: "#bf8700", Severity.ERROR: "#d1242f", Severity.CRITICAL: "#82071e"}
 _STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200)
 _DAY_S = 86_400
+_NUMBER = re.compile(r"\d[\d.,:_]*")
 
 
 def draw(recorder: Recorder, title: str, subtitle: str = "") -> str:
@@ -132,8 +134,15 @@ class _Timeline:
             x, fill = self._x(event.at_s), _SEVERITY[event.severity]
             title = f"{_moment(event.at_s, 0)} {event.name} {event.text}"
             self._svg.rect(x - 1, self._y, 2, 12, fill, opacity=0.8, title=title)
-        self._note(self._y + 10, f"{len(self._recorder.notable)} events")
+        self._note(self._y + 10, self._how_many())
         self._y += 14 + _GAP
+
+    def _how_many(self) -> str:
+        """Say how many notable events there were, and if they are not all drawn."""
+        counted = self._recorder.events.items()
+        total = sum(n for (_, severity), n in counted if severity >= Severity.WARNING)
+        drawn = len(self._recorder.notable)
+        return f"{total} events" if drawn == total else f"first {drawn} of {total} events"
 
     def _curve(self, track: Track) -> None:
         top, bottom = self._y, self._y + _CURVE
@@ -208,20 +217,17 @@ class _Timeline:
             self._svg.rect(x, top + height - 2, width, 2, fill)
 
     def _list(self) -> None:
-        """Write the first notable events below, those of one name and text once."""
-        grouped: dict[tuple[str, str], tuple[float, Severity, int]] = {}
+        """Write the first notable events below, those that differ in numbers only once."""
+        grouped: dict[tuple[str, str], list[NotableEvent]] = {}
         for event in self._recorder.notable:
-            at_s, severity, count = grouped.get(
-                (event.name, event.text), (event.at_s, event.severity, 0)
-            )
-            grouped[event.name, event.text] = at_s, severity, count + 1
+            grouped.setdefault((event.name, _NUMBER.sub("0", event.text)), []).append(event)
         self._y += 18
-        for (name, text), (at_s, severity, count) in list(grouped.items())[:_LISTED]:
-            times = f"  ({count} times)" if count > 1 else ""
-            words = text if len(text) <= 150 else text[:149] + "…"
-            self._svg.rect(16, self._y - 8, 8, 8, _SEVERITY[severity], radius=2)
-            self._svg.text(32, self._y, _moment(at_s, 0), size=10.5, fill=_GREY)
-            self._svg.text(112, self._y, name, size=10.5, bold=True)
+        for first, *others in list(grouped.values())[:_LISTED]:
+            times = f"  ({len(others) + 1} times)" if others else ""
+            words = first.text if len(first.text) <= 150 else first.text[:149] + "…"
+            self._svg.rect(16, self._y - 8, 8, 8, _SEVERITY[first.severity], radius=2)
+            self._svg.text(32, self._y, _moment(first.at_s, 0), size=10.5, fill=_GREY)
+            self._svg.text(112, self._y, first.name, size=10.5, bold=True)
             self._svg.text(270, self._y, words + times, size=10.5)
             self._y += 16
         if len(grouped) > _LISTED:

@@ -17,10 +17,10 @@ class Battery:
 
     `loads` are outputs that draw `load_a` amperes each at full share, `base_load_a` is drawn
     always; an empty battery gives nothing. The charger gives `charge_a` times the share of
-    `charger`, or always without one, until the battery is full; `efficiency` is the share of it
-    that is stored. The voltage goes in a straight line from `empty_v` to `full_v`, less
-    `resistance_ohm` times the current that is drawn. `voltage`, `current` (what flows out,
-    negative while charging) and `charge` (0 to 1) are measured.
+    `charger`, or always without one, until the battery is full. What the loads draw it gives to
+    them; `efficiency` is the share of the rest that is stored. The voltage goes in a straight line
+    from `empty_v` to `full_v`, less `resistance_ohm` times the current that is drawn. `voltage`,
+    `current` (what flows out, negative while charging) and `charge` (0 to 1) are measured.
 
     Each step is exact while the outputs stay as they are, however long it is.
     """
@@ -67,13 +67,13 @@ class Battery:
         """Let `seconds` pass."""
         drawn_a = self._base_a + self._load_a * sum(abs(each.share) for each in self._loads)
         given_a = self._charge_a * (1.0 if self._charger is None else abs(self._charger.share))
-        stored_a = self._efficiency * given_a - drawn_a
+        left_a = given_a - drawn_a
+        stored_a = left_a * self._efficiency if left_a > 0 else left_a
         # Within a step the charge goes one way: full or empty it stays.
         self.charge += stored_a * seconds / self._capacity_as
         self.charge = min(1.0, max(0.0, self.charge))
-        self.current_a = drawn_a - given_a
-        if (self.charge == 0 and stored_a < 0) or (self.charge == 1 and stored_a > 0):
-            self.current_a = 0.0
+        stays = (self.charge == 0 and left_a < 0) or (self.charge == 1 and left_a > 0)
+        self.current_a = 0.0 if stays else -left_a
         self._show()
 
     def _show(self) -> None:

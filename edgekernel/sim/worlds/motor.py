@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from math import exp, floor, inf, log
+from math import expm1, floor, inf, log
 from typing import Annotated
 
 from annotated_types import Ge, Gt
@@ -69,10 +69,10 @@ class Motor:
     def _after(self, seconds: float) -> tuple[float, float]:
         """Return speed and turns so many seconds from now, with the drive as it is."""
         tends_to = self._drive.share * self._full_rps
-        decay = exp(-seconds / self._tau_s)
-        gained = (self.speed_rps - tends_to) * self._tau_s * (1 - decay)
-        speed = tends_to + (self.speed_rps - tends_to) * decay
-        return speed, self.turns + tends_to * seconds + gained
+        lost = expm1(-seconds / self._tau_s)  # of the difference; precise for a short time too
+        too_fast = self.speed_rps - tends_to
+        gained = tends_to * seconds - too_fast * self._tau_s * lost
+        return self.speed_rps + too_fast * lost, self.turns + gained
 
     def _count_through(self, seconds: float) -> None:
         """Let the encoder follow, one way and then the other if the motor turns round meanwhile."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp
+from math import exp, expm1
 from typing import Annotated
 
 from annotated_types import Ge, Gt
@@ -60,14 +60,17 @@ class ThermalRoom:
         return min(100.0, 100.0 * vapour_pressure_hpa(self.dew_point_c) / saturated)
 
     def step(self, seconds: float) -> None:
-        """Let `seconds` pass: what is left of the difference to where it tends decays."""
+        """Let `seconds` pass: the difference to where it tends decays, with what it tends to moving
+        on."""
         power_w = self._heater_w * _share(self._heater) - self._cooler_w * _share(self._cooler)
         loss = self._loss + self._vent_loss * _share(self._vent)
         tau_s = self._capacity / loss
-        before_c = power_w / loss + self._outside.lagging(self._elapsed_s, tau_s)
+        before_c = self._outside.lagging(self._elapsed_s, tau_s)
         self._elapsed_s += seconds
-        after_c = power_w / loss + self._outside.lagging(self._elapsed_s, tau_s)
-        self.temperature_c = after_c + (self.temperature_c - before_c) * exp(-seconds / tau_s)
+        after_c = self._outside.lagging(self._elapsed_s, tau_s)
+        above_k = self.temperature_c - (power_w / loss + before_c)
+        # expm1, since a loss may be so small that 1 - exp(...) would have no digits left.
+        self.temperature_c += after_c - before_c + above_k * expm1(-seconds / tau_s)
         self._show()
 
     def _show(self) -> None:

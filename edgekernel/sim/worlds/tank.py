@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from math import exp
+from math import expm1
 from typing import Annotated
 
 from annotated_types import Ge, Gt
 
+from edgekernel.core.errors import InvalidValueError
 from edgekernel.sim.bench import Bench
 from edgekernel.sim.places import Actuator, Sensor, Switch
 from edgekernel.sim.pulses import Pulses
@@ -23,7 +24,8 @@ class Tank:
     down to it, as an ultrasonic sensor there. The float switches `low` and `high` are closed while
     the level is at least `low_m` and `high_m`. `meter` gives `pulses_per_m3` for the inflow.
 
-    Each step is exact while the outputs stay as they are, however long it is.
+    Each step is exact while the outputs stay as they are, however long it is. Raises
+    InvalidValueError for a level or a float above the top.
     """
 
     step_s = 0.5
@@ -49,10 +51,14 @@ class Tank:
         pulses_per_m3: Annotated[float, Gt(0)] = 1000.0,
         start_m: Annotated[float, Ge(0)] = 1.0,
     ) -> None:
-        self.level_m = min(start_m, height_m)
+        self._floats = [("low_m", low, low_m), ("high_m", high, high_m)]
+        used = [(name, at_m) for name, switch, at_m in self._floats if switch is not None]
+        for name, at_m in [("start_m", start_m), *used]:
+            if at_m > height_m:
+                raise InvalidValueError(f"{name} {at_m:g} is above height_m {height_m:g}")
+        self.level_m = start_m
         self._pump, self._valve = pump, valve
         self._level, self._distance = level, distance
-        self._floats = [(low, low_m), (high, high_m)]
         self._meter = Pulses.of(bench, meter, pulses_per_m3)
         self._area, self._height = area_m2, height_m
         self._inflow, self._outflow = inflow_m3_per_s, outflow_m3_per_s
@@ -73,14 +79,14 @@ class Tank:
         if self._drain == 0:
             return self.level_m + flow / self._area * seconds
         tends_to = flow / self._drain
-        decay = exp(-self._drain / self._area * seconds)
-        return tends_to + (self.level_m - tends_to) * decay
+        # expm1, since a drain may be so small that 1 - exp(...) would have no digits left.
+        return self.level_m + (self.level_m - tends_to) * expm1(-self._drain / self._area * seconds)
 
     def _show(self) -> None:
         if self._level is not None:
             self._level.show(self.level_m)
         if self._distance is not None:
             self._distance.show(self._height - self.level_m)
-        for float_switch, at_m in self._floats:
+        for _, float_switch, at_m in self._floats:
             if float_switch is not None:
                 float_switch.set(self.level_m >= at_m)

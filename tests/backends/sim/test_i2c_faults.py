@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from edgekernel.backends.sim import SimBackend, SimI2CBus
 from edgekernel.core.clock import SystemClock
 from edgekernel.core.errors import BrokenError, InvalidValueError, NackError, StuckError
+from edgekernel.hal import Pull
+from edgekernel.hal.address import LineAddress
 from edgekernel.sim.clock import SimClock
 
 
@@ -141,3 +143,45 @@ def test_not_there(bus: SimI2CBus) -> None:
     bus.present = True
     bus.open()
     assert outcomes(bus, 1) == "d"
+
+
+def test_joined_lines(backend: SimBackend, bus: SimI2CBus) -> None:
+    """Spare lines that are wired to the bus show what is held there, and clock it."""
+    scl, sda = (backend.digital_input(LineAddress(f"GPIO{n}", "chip", n)) for n in (5, 6))
+    bus.join(backend.line("GPIO5"), backend.line("GPIO6"))
+    for line in (scl, sda):
+        line.open(Pull.UP)
+    for held in ("scl", "sda"):
+        bus.stick(held)
+        assert (scl.read(), sda.read()) == (held != "scl", held != "sda")
+        bus.release()
+        assert (scl.read(), sda.read()) == (True, True)
+    bus.stick("sda", until="clocks")
+    for clocks in range(9):
+        assert (clocks, sda.read()) == (clocks, False)
+        backend.line("GPIO5").drive(False)
+        backend.line("GPIO5").release()
+    assert (bus.stuck, sda.read()) == (None, True)
+
+
+def test_without_power(bus: SimI2CBus) -> None:
+    """Chips without power do not acknowledge, hold no line, and have forgotten what they were
+    told when they have it again; a line that something else holds stays low."""
+
+    class Forgetful(Zeros):
+        starts = 0
+
+        def power_on(self) -> None:
+            self.starts += 1
+
+    chip = Forgetful()
+    bus.plug(0x50, chip)
+    bus.stick("sda", until="power")
+    bus.powered = False
+    assert bus.stuck is None
+    assert outcomes(bus, 2) == "nn"
+    bus.powered = bus.powered = True
+    assert (outcomes(bus, 2), chip.starts) == ("dd", 1)
+    bus.stick("sda")
+    bus.powered = False
+    assert bus.stuck == "sda"

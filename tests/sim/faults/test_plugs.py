@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from edgekernel import Quality
+from edgekernel.node import driver_names
+from edgekernel.node.packs import load_driver
 from edgekernel.sim.faults import Fault, Nack, Unplug
 from tests.sim.faults.conftest import Play
 
@@ -31,6 +33,51 @@ def test_chip_has_lost_its_settings(play: Play) -> None:
     node.bench.release("gate")
     node.clock.advance(30)
     assert node.device("gate").open.value is True
+
+
+SENSORS = {
+    "ads1115": ("", "a0_v", 1.5, "a0"),
+    "aht20": ("", "temperature_c", 27.0, "temperature"),
+    "bh1750": ("sensitivity = 138", "illuminance_lx", 900.0, "illuminance"),
+    "bme280": ("", "humidity_percent", 71.0, "humidity"),
+    "bmp280": ("", "pressure_hpa", 950.0, "pressure"),
+    "ina219": ("", "voltage_v", 12.0, "voltage"),
+    "mcp9808": ("", "temperature_c", 27.0, "temperature"),
+    "sht4x": ("", "humidity_percent", 71.0, "humidity"),
+    "veml7700": ("", "illuminance_lx", 900.0, "illuminance"),
+}
+
+
+@pytest.mark.parametrize("driver", SENSORS)
+def test_sensor_is_set_up_anew(play: Play, driver: str) -> None:
+    """A sensor that was without power has forgotten its settings; its driver sets it up again, and
+    reads what it read before."""
+    settings, quantity, value, reading = SENSORS[driver]
+    node = play(
+        Fault(Unplug(), device="x", at_s=10, for_s=20),
+        node='[node]\nname = "bench"\nboard = "sim"\n'
+        f'[devices.x]\ndriver = "{driver}"\nbus = "i2c1"\nevery = "1s"\n{settings}\n',
+    )
+    chip = node.bench.chip("x")
+    setattr(chip, quantity, value)
+    node.clock.advance(8)
+    assert node.sample("x", reading).value == pytest.approx(value, rel=0.01)
+    node.clock.advance(12)
+    assert node.sample("x", reading).quality is Quality.BAD
+    node.clock.advance(100)
+    sample = node.sample("x", reading)
+    assert (sample.quality, sample.value) == (Quality.GOOD, pytest.approx(value, rel=0.01))
+
+
+def test_every_chip_forgets() -> None:
+    """Each simulated chip that keeps anything of what it is told can begin anew: without that an
+    unplugged one would come back as it went."""
+    made = [getattr(load_driver(name), "simulated", None) for name in driver_names()]
+    chips = [each() for each in made if each is not None]
+    keeping = [chip for chip in chips if any(name.startswith("_") for name in vars(chip))]
+    assert len(keeping) > 10
+    told = [chip for chip in keeping if hasattr(chip, "write") or hasattr(chip, "scratchpad")]
+    assert [type(chip).__name__ for chip in told if not hasattr(chip, "power_on")] == []
 
 
 def test_far_end(play: Play) -> None:

@@ -37,6 +37,23 @@ def test_some_bytes(play: Play, kind: FaultKind) -> None:
     assert not node.told("device.offline")
 
 
+@pytest.mark.parametrize("kind", [LostBytes(count=100_000), BitErrors(count=100_000)])
+def test_healed_before_the_count(play: Play, kind: FaultKind) -> None:
+    """A counted fault that is healed hits no byte after that, and another one goes on."""
+    node = play(
+        Fault(kind, device="position", at_s=10, for_s=30),
+        Fault(LostBytes(count=300), device="position", at_s=100),
+    )
+    node.clock.advance(30)
+    assert not node.device("position").online
+    node.clock.advance(40)
+    assert node.device("position").online
+    offline = len(node.told("device.offline"))
+    node.clock.advance(90)
+    assert node.device("position").online
+    assert len(node.told("device.offline")) == offline
+
+
 def test_misfit(play: Play) -> None:
     """What is on no port has no serial line."""
     with pytest.raises(ValueError, match="garbage: room is on no serial port"):

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from edgekernel import Runtime
+from edgekernel import Message, Runtime, Severity
 from edgekernel.node import make_plan
 from edgekernel.node.simulate import assemble_simulated
 from edgekernel.sim import SimClock
 from edgekernel.sim.faults import Fault, Nack, StuckLine
 from edgekernel.sim.record import Recorder, draw
+from edgekernel.sim.record import recorder as recorder_module
 from tests.sim.faults.conftest import NODE
 
 LEFT, PLOT, SPAN_S = 190, 900, 300.0
@@ -75,6 +76,44 @@ def test_words(picture: ET.Element) -> None:
         "00:01:00", "device.offline",
     }  # fmt: skip
     assert expected <= set(texts)
+
+
+class Measured(Message):
+    """A value that is worth a warning."""
+
+    severity = Severity.WARNING
+    said: str
+
+
+def test_alike_events_are_one_line() -> None:
+    """Events that differ in numbers only stand in one line, with the first and how many they are;
+    others in their own."""
+    with SimClock() as clock:
+        runtime = Runtime(clock=clock)
+        recorder = Recorder(runtime, 60)
+        runtime.register(recorder)
+        with runtime:
+            for index in range(20):
+                runtime.emit(Measured(f"{index}.5 °C at 00:{index:02}"))
+            runtime.emit(Measured("no °C"))
+        drawn = ET.fromstring(draw(recorder, "bench"))
+    texts = [each.text for each in drawn.iter("{http://www.w3.org/2000/svg}text")]
+    assert "said=0.5 °C at 00:00  (20 times)" in texts
+    assert "said=no °C" in texts
+    assert texts.count("measured") == 2
+
+
+def test_what_is_not_drawn_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of too many notable events the first are drawn, and how many there were is said."""
+    monkeypatch.setattr(recorder_module, "_MOST_EVENTS", 3)
+    with SimClock() as clock:
+        runtime = Runtime(clock=clock)
+        recorder = Recorder(runtime, 60)
+        runtime.register(recorder)
+        with runtime:
+            for index in range(5):
+                runtime.emit(Measured(str(index)))
+    assert "first 3 of 5 events" in draw(recorder, "bench")
 
 
 def test_fits(picture: ET.Element) -> None:

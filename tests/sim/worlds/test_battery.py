@@ -64,6 +64,31 @@ def test_step_size_does_not_matter(cuts: list[float], load: float, charge_a: flo
     assert batteries[0].charge == pytest.approx(batteries[1].charge, abs=1e-9)
 
 
+@given(
+    cuts=st.lists(st.floats(0.001, 20_000), min_size=1, max_size=20), load=st.floats(0, 1),
+    charge_a=st.floats(0, 5), start=st.floats(0, 1), efficiency=st.floats(0.5, 1),
+)  # fmt: skip
+def test_charge_is_what_has_flown(
+    cuts: list[float], load: float, charge_a: float, start: float, efficiency: float
+) -> None:
+    """Between empty and full the charge changes by the current, which flows out while it falls and
+    in while it rises, less what is lost; at the ends nothing flows."""
+    battery = Battery(
+        loads=[Actuator("load", lambda: load)], charge_a=charge_a, start=start, capacity_ah=5,
+        efficiency=efficiency,
+    )  # fmt: skip
+    for seconds in cuts:
+        before = battery.charge
+        battery.step(seconds)
+        assert 0 <= battery.charge <= 1
+        changed_a = (battery.charge - before) * 5 * 3600 / seconds
+        if 0 < battery.charge < 1:
+            share = efficiency if battery.current_a < 0 else 1.0
+            assert changed_a == pytest.approx(-battery.current_a * share, abs=1e-4)
+        else:
+            assert battery.current_a == 0 or battery.charge == before
+
+
 def test_voltages() -> None:
     """An empty battery has less voltage than a full one."""
     with pytest.raises(InvalidValueError, match="empty_v 14 is not below full_v 13"):

@@ -77,6 +77,30 @@ def test_step_size_does_not_matter(
     assert rooms[0].temperature_c == pytest.approx(rooms[1].temperature_c, abs=1e-6)
 
 
+@given(
+    cuts=st.lists(st.floats(0.001, 50_000), min_size=1, max_size=20),
+    start=st.floats(-30, 80), heating=st.floats(0, 1), loss=st.floats(1e-6, 500),
+)  # fmt: skip
+def test_tends_to_its_balance(cuts: list[float], start: float, heating: float, loss: float) -> None:
+    """Whatever the steps, the temperature goes towards where loss and heating are equal, never
+    past it, and takes up exactly what the heater gives less what the loss takes."""
+    room = ThermalRoom(
+        heater=Actuator("heater", lambda: heating), outside_c=10, start_c=start, heater_w=500,
+        loss_w_per_k=loss,
+    )  # fmt: skip
+    balance_c = 10 + 500 * heating / loss
+    for seconds in cuts:
+        before = room.temperature_c
+        room.step(seconds)
+        after = room.temperature_c
+        slack = 1e-9 * max(1.0, abs(balance_c))
+        assert abs(balance_c - after) <= abs(balance_c - before) + slack
+        assert (balance_c - after) * (balance_c - before) >= -slack
+        most, least = (500 * heating - loss * (t - 10) for t in sorted((before, after)))
+        taken_w = 50_000 * (after - before) / seconds
+        assert least - 1e-3 <= taken_w <= most + 1e-3
+
+
 def test_humidity() -> None:
     """The vapour stays: warmer air is drier, and at the dew point it is saturated."""
     seen: list[float] = []
