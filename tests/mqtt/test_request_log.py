@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekernel import Message, message
+from edgekernel import Message, Process, Runtime, command, message
 from edgekernel.backends.sim import SimDisk
 from edgekernel.mqtt.repeated import MAX_KEPT, Repeated
 from edgekernel.mqtt.request_log import MAX_FILE_BYTES, Entry, RequestLog, _decode, _encode
+from edgekernel.mqtt.simulated import connect_simulated
+from edgekernel.node import make_plan
+from edgekernel.node.simulated_node import SimulatedNode
 from edgekernel.sim import SimClock
+from edgekernel.sim.broker import Publication, SimBroker
 
 FOLDER = Path("/var/lib/edgekernel")
 FILE = FOLDER / "requests.log"
@@ -198,3 +205,80 @@ def test_the_file_is_bounded(shelf: Shelf) -> None:
     last = 2 * MAX_FILE_BYTES // 900 - 1
     assert not again.is_new(key(last), b"x")
     assert not again.is_new(key(last - MAX_KEPT + 10), b"x")
+
+
+NODE = """
+[node]
+name = "bench"
+board = "sim"
+data = "data"
+
+[devices.heater]
+driver = "relay"
+pin = "GPIO17"
+
+[mqtt]
+host = "broker.example"
+"""
+
+
+class Feeder(Process):
+    """Feeds, and may die of it."""
+
+    name = "feeder"
+
+    def __init__(self, fed: list[str]) -> None:
+        self._fed = fed
+
+    @command
+    def feed(self, what: str) -> str:
+        """Feed, and answer."""
+        self._fed.append(what)
+        return what
+
+    @command
+    async def feed_slowly(self, what: str) -> None:
+        """Feed, and never get to the answer."""
+        self._fed.append(what)
+        await asyncio.sleep(1e6)
+
+
+def test_a_simulated_node_that_is_killed(tmp_path: Path, shelf: Shelf) -> None:
+    """In simulated time too: a node with a folder for its data does nothing twice after a kill or
+    a power cut; the same calls after it get the first answer, or that nobody knows."""
+    (tmp_path / "node.toml").write_text(NODE, encoding="utf-8")
+    plan = make_plan(tmp_path / "node.toml")
+    clock, fed, replies = shelf.clock, list[str](), list[dict[str, Any]]()
+
+    def prepare(runtime: Runtime) -> None:
+        runtime.register(Feeder(fed))
+        connect_simulated(plan, runtime, broker, 0)
+
+    def ask(id: int, name: str) -> None:
+        document = {"id": id, "args": {"what": name}, "reply_to": "edge/bench/reply/me"}
+        payload = json.dumps(document).encode()
+        broker.publish(Publication(f"edge/bench/call/feeder/{name}", payload, qos=1))
+        clock.advance(1)
+
+    def reply(publication: Publication) -> None:
+        if publication.topic == "edge/bench/reply/me":
+            replies.append(json.loads(publication.payload))
+
+    with SimBroker(clock) as broker:
+        broker.watch(reply)
+        node = SimulatedNode(plan, clock, Runtime, broker=broker, prepare=prepare)
+        node.start()
+        for end in (node.kill, lambda: node.cut_power(Random(1))):
+            clock.advance(5)
+            ask(1, "feed")
+            ask(2, "feed-slowly")
+            end()
+            clock.advance(60)
+            node.start_again()
+        clock.advance(5)
+        ask(1, "feed")
+        ask(2, "feed-slowly")
+        node.stop("done")
+    assert fed == ["feed", "feed-slowly"]
+    codes = [each.get("error", {}).get("code", "ok") for each in replies]
+    assert codes == ["ok", "ok", "unknown_outcome", "ok", "unknown_outcome"]
