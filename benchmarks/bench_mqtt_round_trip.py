@@ -7,6 +7,7 @@ microseconds. A round trip near 44,000 is the other side's delayed ACK.
 
 from __future__ import annotations
 
+import itertools
 import json
 import socket
 import statistics
@@ -87,6 +88,7 @@ class Client:
 
     def __init__(self, port: int, prefix: str) -> None:
         self._prefix = prefix
+        self._ids = itertools.count()
         self._arrived = threading.Event()
         self._client = paho.Client(CallbackAPIVersion.VERSION2)
         self._client.on_socket_open = no_delay
@@ -98,10 +100,11 @@ class Client:
             sys.exit(f"{prefix}: the node did not come online")
 
     def ask(self, number: int) -> float:
-        """Return how long one request took, in microseconds."""
+        """Return how long one request took, in microseconds; each has an id of its own, or it would
+        be a repeat of an earlier one."""
         self._arrived.clear()
         reply_to = f"{self._prefix}/n1/reply/me"
-        document = {"value": bool(number % 2), "id": number, "reply_to": reply_to}
+        document = {"value": bool(number % 2), "id": next(self._ids), "reply_to": reply_to}
         begin = time.perf_counter()
         self._client.publish(f"{self._prefix}/n1/set/lamp/power", json.dumps(document), 1)
         if not self._arrived.wait(5):

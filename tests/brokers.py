@@ -74,10 +74,16 @@ class Mosquitto:
         """End it in good order. Stopping twice is harmless."""
         self._end(signal.SIGTERM)
 
+    def send(self, which: signal.Signals) -> None:
+        """Send it a signal: SIGSTOP keeps it from hearing and saying anything, until SIGCONT."""
+        assert self._process is not None
+        self._process.send_signal(which)
+
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(how)
+            process.send_signal(signal.SIGCONT)  # one that is stopped would not hear a SIGTERM
             process.wait(LIMIT_S)
 
 

@@ -22,6 +22,7 @@ from edgekernel.node.plan import Plan, make_plan
 
 if TYPE_CHECKING:
     from edgekernel.cli.simulate_view import Run
+    from edgekernel.sim.broker import SimBroker
     from edgekernel.sim.clock import SimClock
     from edgekernel.sim.faults import Fault
     from edgekernel.sim.record import Recorder
@@ -70,9 +71,10 @@ def simulate(
     """Run the node described by the file NODE through a simulated span of time, and sum it up.
 
     It runs on the simulated board, in the worlds of its [sim] table, in simulated time: a day takes
-    seconds, and each run with the same seed is the same. MQTT is left out: a broker lives in real
-    time. Exits with 1 if something critical happened: a critical service or a supervisor was given
-    up, turns were dropped, or the node stopped before its time or without safe outputs.
+    seconds, and each run with the same seed is the same. A node with an [mqtt] table is on an MQTT
+    broker of the simulation. Exits with 1 if something critical happened: a critical service or a
+    supervisor was given up, turns were dropped, or the node stopped before its time or without safe
+    outputs.
 
     \b
       edgekernel simulate node.toml --for 7d
@@ -103,8 +105,14 @@ def _simulate(
     from edgekernel.sim.record import Recorder
 
     faults = () if plan_file is None else load_faults(plan_file)
-    with SimClock(seed=seed, rate=rate) as clock, closing(_CtrlC(clock)) as ctrl_c:
-        runtime = _assemble(plan, clock, faults, plan_file, seed or 0)
+    with (
+        SimClock(seed=seed, rate=rate) as clock,
+        closing(_CtrlC(clock)) as ctrl_c,
+        _broker(plan, clock) as broker,
+    ):
+        runtime = _assemble(plan, clock, faults, plan_file, seed or 0, broker)
+        if broker is not None:
+            _connect(plan, runtime, broker, seed)
         recorder = Recorder(runtime, span_s)
         runtime.register(recorder)
         ending = Ending(runtime)
@@ -113,20 +121,45 @@ def _simulate(
             stopped = _advance(clock, ctrl_c, runtime, recorder, progress)
             services = runtime.status()["services"]
         wall_s = time.monotonic() - begun_s
-        return Run.of(plan, recorder, ending, services, stopped, seed, wall_s)
+        counts = broker.counts if broker is not None else None
+        return Run.of(plan, recorder, ending, services, stopped, seed, wall_s, counts)
 
 
 def _assemble(
-    plan: Plan, clock: SimClock, faults: Sequence[Fault], plan_file: Path | None, seed: int
+    plan: Plan,
+    clock: SimClock,
+    faults: Sequence[Fault],
+    plan_file: Path | None,
+    seed: int,
+    broker: SimBroker | None,
 ) -> Runtime:
     from edgekernel.node.simulate import assemble_simulated
 
     try:
-        return assemble_simulated(plan, clock, Runtime, faults=faults, seed=seed)[0]
+        made = assemble_simulated(plan, clock, Runtime, faults=faults, seed=seed, broker=broker)
+        return made[0]
     except ConfigError as error:
         file = "" if plan_file is None else f"{plan_file.name}: "
         problems = (file + p if p.startswith("fault.") else p for p in error.problems)
         raise ConfigError(*problems) from error
+
+
+@contextmanager
+def _broker(plan: Plan, clock: SimClock) -> Iterator[SimBroker | None]:
+    """Give a broker to a node that has an [mqtt] table."""
+    if plan.document.mqtt is None:
+        yield None
+        return
+    from edgekernel.sim.broker import SimBroker
+
+    with SimBroker(clock) as broker:
+        yield broker
+
+
+def _connect(plan: Plan, runtime: Runtime, broker: SimBroker, seed: int | None) -> None:
+    from edgekernel.mqtt.simulated import simulated_interface
+
+    runtime.register(simulated_interface(plan, broker, seed))
 
 
 def _advance(

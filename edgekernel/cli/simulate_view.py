@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.table import Table
@@ -13,6 +13,7 @@ from edgekernel.cli.ending import Ending
 from edgekernel.core.messages import Severity
 from edgekernel.core.sample import Quality
 from edgekernel.node.plan import Plan
+from edgekernel.sim.broker import Counts
 from edgekernel.sim.record import Recorder, Track
 
 _UNITS = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0))
@@ -32,6 +33,8 @@ class Run:
     """What was critical, in sentences."""
     lateness: tuple[str, float]
     """The service whose tick was latest, and by how many seconds."""
+    broker: Counts | None
+    """What the MQTT broker has seen; None if there was none."""
 
     @classmethod
     def of(
@@ -43,6 +46,7 @@ class Run:
         stopped: str,
         seed: int | None,
         wall_s: float,
+        broker: Counts | None,
     ) -> Run:
         """Sum a run up."""
         critical = [
@@ -53,7 +57,7 @@ class Run:
         critical += [f"outputs may NOT be safe: {problem}" for problem in ending.unsafe()]
         late = {name: float(each.get("lateness_max_s", 0.0)) for name, each in services.items()}
         latest = max(late.items(), key=lambda pair: pair[1], default=("", 0.0))
-        return cls(plan, recorder, stopped, seed, wall_s, tuple(critical), latest)
+        return cls(plan, recorder, stopped, seed, wall_s, tuple(critical), latest, broker)
 
     @property
     def span_s(self) -> float:
@@ -88,6 +92,8 @@ class Run:
         yield f"restarts         {sum(self.recorder.restarts.values())}"
         for part, count in self.recorder.restarts.items():
             yield f"                 {part} {count}"
+        if self.broker is not None:
+            yield f"mqtt             {_link(self.broker)}"
 
     def _readings(self) -> Iterator[str | Table]:
         tracks = [each for each in self.recorder.tracks.values() if not each.is_output]
@@ -160,7 +166,18 @@ class Run:
             "lateness_max_of": self.lateness[0],
             "all_safe_s": recorder.all_safe_s,
             "restarts": dict(recorder.restarts),
+            "mqtt": None if self.broker is None else asdict(self.broker),
         }
+
+
+def _link(counts: Counts) -> str:
+    told = {
+        "connects": counts.connects,
+        "messages from the node": counts.received,
+        "to it": counts.delivered,
+        "last wills": counts.wills,
+    }
+    return ", ".join(f"{count} {what}" for what, count in told.items())
 
 
 def duration(seconds: float) -> str:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=bool | int | float | str)
 
+NO_VALUE_YET = "no value yet"
+"""The reason of a reading of which nothing was ever reported; its time says nothing then."""
+
 
 class Reading(Generic[T]):
     """What a device reports. Reading it inside a computed or effect makes that depend on it.
@@ -42,7 +45,7 @@ class Reading(Generic[T]):
         self._now_ns = now_ns
         self._monotonic_ns = monotonic_ns
         self._signal: Signal[Sample[T]] = Signal(
-            Sample(None, Quality.BAD, now_ns(), "no value yet"),
+            Sample(None, Quality.BAD, now_ns(), NO_VALUE_YET),
             equals=Sample.says_the_same,
             name=label,
         )

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
+from random import Random
 
 from edgekernel.core import message
+from edgekernel.core.clock import Clock
 from edgekernel.core.context import Context
 from edgekernel.core.device import Device
 from edgekernel.core.effect import Effect
 from edgekernel.core.errors import ConfigError, TurnTimeoutError, describe
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.turns import CallTurn
-from edgekernel.mqtt.client import MqttClient, Will
+from edgekernel.mqtt.client import MqttClient
 from edgekernel.mqtt.encoding import event_payload, state_payload, status_payload
 from edgekernel.mqtt.messages import (
     MqttConnected,
@@ -28,6 +29,7 @@ from edgekernel.mqtt.outgoing import Outgoing, Publication
 from edgekernel.mqtt.requests import Requests
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.topics import Topics
+from edgekernel.mqtt.transport import Inbound, Medium, Outbound, Will
 
 _FLUSH_S = 1.5
 _CLOSE_S = 2.0
@@ -40,15 +42,26 @@ class Bridge:
     `failed` are called in the network thread.
     """
 
-    def __init__(self, ctx: Context, settings: Settings, topics: Topics, max_events: int) -> None:
-        """Prepare the bridge; raises ConfigError if two things would share a topic."""
+    def __init__(
+        self,
+        ctx: Context,
+        settings: Settings,
+        topics: Topics,
+        max_events: int,
+        medium: Medium | None = None,
+    ) -> None:
+        """Prepare the bridge; raises ConfigError if two things would share a topic.
+
+        It goes over paho unless another `medium` is given.
+        """
         if problems := device_problems(ctx.devices):
             raise ConfigError(*problems)
         self._ctx = ctx
         self._topics = topics
         self._broker = settings.broker
-        self._boot = uuid.uuid4().hex
-        self._outgoing = Outgoing(self._send, max_events=max_events)
+        random = _chance(medium.seed if medium else "", ctx.clock, topics)
+        self._boot = f"{random.getrandbits(128):032x}"
+        self._outgoing = Outgoing(self._send, ctx.clock, max_events=max_events)
         self._requests = Requests(ctx, topics, self._outgoing.reply)
         self._states: dict[str, Effect] = {}
         self._connections = 0
@@ -59,6 +72,9 @@ class Bridge:
             client_id=settings.client_id or topics.base.replace("/", "-"),
             subscriptions=topics.requests,
             will=Will(topics.status, self._status("offline", None, "connection lost")),
+            clock=ctx.clock,
+            transport=medium.transport if medium else None,
+            random=random,
         )
 
     def watch(self) -> None:
@@ -129,9 +145,9 @@ class Bridge:
         """Tell why the link does not work."""
         self._tell(MqttProblem(self._broker, text))
 
-    def message(self, topic: str, payload: bytes, retained: bool) -> None:
+    def message(self, message: Inbound) -> None:
         """Take a message from the broker."""
-        self._requests.arrived(topic, payload, retained)
+        self._requests.arrived(message.topic, message.payload, message.retained)
 
     def failed(self, where: str, error: Exception) -> None:
         """Report a mistake in what the network thread calls."""
@@ -158,4 +174,9 @@ class Bridge:
 
     def _send(self, publication: Publication, on_done: Callable[[], None]) -> None:
         topic, payload, retain = publication
-        self.client.publish(topic, payload, retain=retain, on_done=on_done)
+        self.client.publish(Outbound(topic, payload, retain=retain), on_done)
+
+
+def _chance(seed: str, clock: Clock, topics: Topics) -> Random:
+    """Return what the id of this boot and the delays of the link come from."""
+    return Random(f"{seed}:{topics.base}:{clock.time_ns()}") if seed else Random()

@@ -1,43 +1,37 @@
-"""The link to a broker: paho-mqtt behind five methods, MQTT 3.1.1.
+"""The policy of a link to a broker: connect, subscribe, notice the end, and come back.
 
-Everything known of paho stays in this file. It is made to keep nothing: what is published while
-the link is down is for the caller to hold back (see `outgoing`); only what was on its way when
-the link broke is sent again by paho, before the link counts as up.
+It waits on the runtime's clock and speaks through a transport, so that it is the same in simulated
+time. What is published while the link is down is for the caller to hold back (see `outgoing`);
+what was on its way when the link broke is sent again before the link counts as up.
 """
 
 from __future__ import annotations
 
-import random
-import socket
-import sys
-import threading
-import time
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from random import Random
+from typing import Protocol
 
+from edgekernel.core.clock import NANOSECONDS, Clock, SystemClock
+from edgekernel.mqtt import link_problems as problems
+from edgekernel.mqtt.deliveries import Deliveries, Delivery
+from edgekernel.mqtt.link import Link
 from edgekernel.mqtt.settings import Settings
-
-try:
-    from paho.mqtt import client as paho
-    from paho.mqtt.enums import CallbackAPIVersion
-except ImportError as error:
-    raise ImportError(
-        "MQTT needs the package paho-mqtt: python -m pip install 'edgekernel[mqtt]'"
-    ) from error
+from edgekernel.mqtt.transport import (
+    Inbound,
+    Login,
+    MakeTransport,
+    Outbound,
+    Transport,
+    TransportObserver,
+    Will,
+)
 
 _SUSPICIOUS = 3
 """Links in a row that did not last, after which it is told."""
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-@dataclass(frozen=True, slots=True)
-class Will:
-    """What the broker publishes, retained at QoS 1, when the link breaks."""
-
-    topic: str
-    payload: bytes
+_END_S = 2.0
+"""How long the thread of a link that is over may take to end; then it is left to itself."""
 
 
 class LinkObserver(Protocol):
@@ -58,31 +52,13 @@ class LinkObserver(Protocol):
         """Something keeps the link from working; told once per spell, and tried again."""
         ...
 
-    def message(self, topic: str, payload: bytes, retained: bool) -> None:
+    def message(self, message: Inbound) -> None:
         """A message has arrived."""
         ...
 
     def failed(self, where: str, error: Exception) -> None:
         """A callback has raised."""
         ...
-
-
-class Delivery:
-    """Becomes done when the broker has acknowledged a message."""
-
-    def __init__(self, on_done: Callable[[], object] | None) -> None:
-        self._done = threading.Event()
-        self._on_done = on_done
-
-    def wait(self, timeout_s: float) -> bool:
-        """Wait for the acknowledgement; False if it takes longer."""
-        return self._done.wait(timeout_s)
-
-    def finish(self) -> None:
-        """Say that it has been acknowledged."""
-        self._done.set()
-        if self._on_done is not None:
-            self._on_done()
 
 
 class MqttClient:
@@ -96,230 +72,171 @@ class MqttClient:
         client_id: str,
         subscriptions: tuple[str, ...] = (),
         will: Will | None = None,
+        clock: Clock | None = None,
+        transport: MakeTransport | None = None,
+        random: Random | None = None,
     ) -> None:
-        """Prepare a link; `start` begins to connect. `subscriptions` are filters, at QoS 1."""
+        """Prepare a link; `start` begins to connect. `subscriptions` are filters, at QoS 1.
+
+        It waits on `clock`, the system's unless given, and makes a `transport` for each attempt,
+        one of paho unless given. `random` varies the delays between attempts.
+        """
         self._settings = settings
         self._observer = observer
-        self._subscriptions = subscriptions
-        self._lock = threading.Lock()
-        self._waiting: dict[int, Delivery] = {}
-        self._early: set[int] = set()  # acknowledged before `publish` had returned their number
-        self._told: set[str] = set()
-        self._failures = 0
-        self._short_links = 0
-        self._up_since = 0.0
         self._client_id = client_id
-        self._closing = False
-        self._random = random.Random()
-        self.connected = False
-        self._paho = self._make(client_id, will)
+        self._subscriptions = subscriptions
+        self._will = will
+        self._clock = clock or SystemClock()
+        self._make_transport = transport or _paho
+        self._random = random or Random()
+        self._lock = self._clock.Lock()
+        self._closing = self._clock.Event()
+        self._thread = self._clock.Thread(self._run, "edgekernel-mqtt")
+        self._deliveries = Deliveries(self._clock)
+        self._link: Link | None = None
+        self._told: set[str] = set()
+        self._failures = self._short_links = 0
+        self._up_since_ns = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted the client and its subscriptions."""
+        return self._deliveries.is_open
 
     def start(self) -> None:
         """Begin to connect, on a thread of its own, and never give up."""
-        self._paho.connect_async(
-            self._settings.host, self._settings.port, self._settings.keepalive_s
-        )
-        self._paho.loop_start()
+        self._thread.start()
 
-    def publish(
-        self,
-        topic: str,
-        payload: bytes,
-        *,
-        qos: int = 1,
-        retain: bool = False,
-        on_done: Callable[[], object] | None = None,
-    ) -> Delivery:
+    def publish(self, message: Outbound, on_done: Callable[[], object] | None = None) -> Delivery:
         """Send a message; `on_done` is called in the network thread when it is acknowledged.
 
-        At QoS 1 it is sent again after a reconnect until it is acknowledged.
+        It is sent again after a reconnect until it is acknowledged. Raises ValueError for a
+        message that cannot be sent.
         """
-        delivery = Delivery(on_done)
-        number = self._paho.publish(topic, payload, qos, retain).mid
-        with self._lock:
-            early = number in self._early
-            self._early.discard(number)
-            if not early:
-                self._waiting[number] = delivery
-        if early:
-            delivery.finish()
-        return delivery
+        return self._deliveries.publish(message, on_done)
 
     def close(self, timeout_s: float = 2.0) -> bool:
         """Disconnect cleanly (no last will) and end the thread; False if it takes longer."""
-        self._closing = True
-        self._paho.disconnect()
-        # Its join has no limit, and a name that does not resolve can keep it for a minute.
-        stopper = threading.Thread(target=self._paho.loop_stop, name="mqtt:stop", daemon=True)
-        stopper.start()
-        stopper.join(timeout_s)
-        self.connected = False
-        if not stopper.is_alive():
-            _release(self._paho)
-        return not stopper.is_alive()
+        self._closing.set()
+        with self._lock:
+            link = self._link
+        if link is not None:
+            link.end()
+        self._thread.join(timeout_s)
+        if self._thread.is_alive() and link is not None:  # it has not reached any server yet
+            link.close(0.0, goodbye=False)
+        self._deliveries.close()
+        return not self._thread.is_alive()
 
-    def _make(self, client_id: str, will: Will | None) -> paho.Client:
-        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id)
-        if self._settings.username:
-            client.username_pw_set(self._settings.username, self._settings.password or None)
-        if will is not None:
-            client.will_set(will.topic, will.payload, qos=1, retain=True)
-        client.max_inflight_messages_set(0)  # the window is the caller's
-        client.on_socket_open = self._guarded(self._socket_opened)
-        client.on_connect = self._guarded(self._answered)
-        client.on_subscribe = self._guarded(self._subscribed)
-        client.on_disconnect = self._guarded(self._lost)
-        client.on_connect_fail = self._guarded(self._not_reached)
-        client.on_publish = self._guarded(self._acknowledged)
-        client.on_message = self._guarded(self._arrived)
-        return client
+    def link_up(self, link: Link, refused: list[str]) -> None:
+        """Called by the link: send again what was on its way, then tell."""
+        self._told.clear()
+        if refused:
+            self._tell(problems.unsubscribed(self._settings.broker, refused))
+        self._deliveries.open(link)
+        self._up_since_ns = self._clock.monotonic_ns()
+        if not link.is_over:
+            self._observer.connected()
 
-    def _guarded(self, callback: F) -> F:
-        """Keep what a callback raises from ending paho's thread, which would go unnoticed."""
+    def arrived(self, message: Inbound) -> None:
+        """Called by the link: a message has arrived."""
+        self._observer.message(message)
 
-        def call(*args: Any) -> None:
-            try:
-                callback(*args)
-            except Exception as error:
-                self._report(callback.__name__.strip("_"), error)
-
-        return call  # type: ignore[return-value]
-
-    def _report(self, where: str, error: Exception) -> None:
+    def failed(self, where: str, error: Exception) -> None:
+        """Called by the link: what it told has raised."""
         try:
             self._observer.failed(where, error)
         except Exception:
-            import logging
-
             logging.getLogger("edgekernel").exception("mqtt: %s failed", where)
 
-    def _socket_opened(self, client: paho.Client, userdata: Any, sock: Any) -> None:
-        # Otherwise two small packets in a row wait for the other side's delayed ACK: 44 ms.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            link = self._make_link()
+            try:
+                self._follow(link)
+            except Exception as error:  # a mistake here must not end the attempts
+                self.failed("link", error)
+            if not self._closing.is_set():
+                self._clock.sleep(self._delay_s(), self._closing)
 
-    def _answered(
-        self, client: paho.Client, userdata: Any, flags: Any, reason: Any, properties: Any
-    ) -> None:
-        if self._closing:  # while it was still connecting
-            client.disconnect()
-        elif reason.is_failure:
-            self._tell(_refusal(self._settings, str(reason)))
-        elif self._subscriptions:
-            client.subscribe([(each, 1) for each in self._subscriptions])
+    def _make_link(self) -> Link:
+        link = Link(
+            self,
+            self._clock,
+            self._make_transport,
+            self._subscriptions,
+            self._settings.keepalive_s,
+        )
+        with self._lock:
+            self._link = link
+        if self._closing.is_set():  # `close` has not seen it
+            link.end()
+        return link
+
+    def _follow(self, link: Link) -> None:
+        """Keep one link until it is over, and tell how it ended."""
+        settings = self._settings
+        login = Login(
+            self._client_id,
+            settings.username,
+            settings.password,
+            settings.keepalive_s,
+            self._will,
+        )
+        try:
+            link.run(settings.server, login)
+        except OSError as error:
+            self._tell(problems.unreachable(settings.broker, error))
         else:
-            self._up()
+            self._tell_end(link)
+        finally:
+            self._deliveries.close()
+            if not link.close(_END_S, goodbye=self._closing.is_set()):
+                self._tell(problems.hanging(settings.broker))
 
-    def _subscribed(
-        self, client: paho.Client, userdata: Any, number: int, reasons: Any, properties: Any
-    ) -> None:
-        # Only now, because paho sends what was on its way before the break after on_connect: a
-        # state published there would be overtaken by its predecessor.
-        refused = [t for t, r in zip(self._subscriptions, reasons, strict=False) if r.is_failure]
-        if refused:
-            self._tell(
-                f"{self._settings.broker} does not let this node subscribe to "
-                f"{', '.join(refused)}: no requests reach it; check the broker's access rules"
-            )
-        self._up()
-
-    def _up(self) -> None:
-        self._told.clear()
-        self._up_since = time.monotonic()
-        self.connected = True
-        self._observer.connected()
-
-    def _lost(
-        self, client: paho.Client, userdata: Any, flags: Any, reason: Any, properties: Any
-    ) -> None:
-        if self.connected:
-            self._judge_link()
-        self._delay_next_attempt()
-        if self.connected:
-            self.connected = False
-            detail = str(reason)
-            lost = detail in ("Unspecified error", "Normal disconnection")
-            self._observer.disconnected("connection lost" if lost else detail.lower())
+    def _tell_end(self, link: Link) -> None:
+        if self._closing.is_set():
+            return
+        settings = self._settings
+        if link.was_up:
+            self._judge()
+            self._deliveries.close()
+            self._guarded(self._observer.disconnected, link.loss or "connection lost")
             if self._short_links == _SUSPICIOUS:
-                self._tell(_contested(self._settings, self._client_id))
-        elif not reason.is_failure:
-            return  # closed by us before it was up
+                self._tell(problems.contested(settings.broker, self._client_id, _SUSPICIOUS))
+        elif link.refusal:
+            self._tell(problems.refused(settings.broker, settings.username, link.refusal))
         elif not self._told:
-            self._tell(
-                f"{self._settings.broker} closed the connection without an answer; is it an "
-                "MQTT broker, and is this port without TLS?"
-            )
+            self._tell(problems.no_answer(settings.broker, link.loss))
 
-    def _judge_link(self) -> None:
+    def _judge(self) -> None:
         """Begin anew with the delays only after a link that lasted, or two clients of one id
         would throw each other off at full speed."""
-        if self._closing or time.monotonic() - self._up_since >= self._settings.stable_s:
+        lasted_ns = self._clock.monotonic_ns() - self._up_since_ns
+        if lasted_ns >= self._settings.stable_s * NANOSECONDS:
             self._failures = self._short_links = 0
         else:
             self._short_links += 1
 
-    def _not_reached(self, client: paho.Client, userdata: Any) -> None:
-        self._delay_next_attempt()
-        self._tell(_unreachable(self._settings, sys.exception()))
-
-    def _acknowledged(
-        self, client: paho.Client, userdata: Any, number: int, reason: Any, properties: Any
-    ) -> None:
-        with self._lock:
-            delivery = self._waiting.pop(number, None)
-            if delivery is None:
-                self._early.add(number)
-        if delivery is not None:
-            delivery.finish()
-
-    def _arrived(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
-        self._observer.message(message.topic, bytes(message.payload), message.retain)
+    def _delay_s(self) -> float:
+        settings = self._settings
+        doubled = settings.reconnect_min_s * 2.0 ** min(self._failures, 30)
+        self._failures += 1
+        return min(doubled, settings.reconnect_max_s) * self._random.uniform(0.5, 1.0)
 
     def _tell(self, text: str) -> None:
         if text not in self._told:
             self._told.add(text)
-            self._observer.problem(text)
+            self._guarded(self._observer.problem, text)
 
-    def _delay_next_attempt(self) -> None:
-        settings = self._settings
-        doubled = settings.reconnect_min_s * 2.0 ** min(self._failures, 30)
-        self._failures += 1
-        # Any number does; paho only adds it to a time, but asks for an int.
-        delay_s: Any = min(doubled, settings.reconnect_max_s) * self._random.uniform(0.5, 1.0)
-        self._paho.reconnect_delay_set(delay_s, delay_s)
+    def _guarded(self, tell: Callable[[str], None], text: str) -> None:
+        try:
+            tell(text)
+        except Exception as error:
+            self.failed(tell.__name__, error)
 
 
-def _contested(settings: Settings, client_id: str) -> str:
-    return (
-        f"{settings.broker} closed the connection soon after it was made, {_SUSPICIOUS} times in "
-        f"a row: another client may use the id {client_id!r}; check mqtt.client_id and the names "
-        "of the nodes"
-    )
+def _paho(observer: TransportObserver) -> Transport:
+    from edgekernel.mqtt.paho_transport import PahoTransport  # not needed in a simulation
 
-
-def _refusal(settings: Settings, reason: str) -> str:
-    who = f"user {settings.username!r}" if settings.username else "a client without a user name"
-    hint = {
-        "Bad user name or password": "check mqtt.username and mqtt.password",
-        "Not authorized": f"it does not accept {who}: check mqtt.username and mqtt.password",
-        "Client identifier not valid": "check mqtt.client_id",
-        "Server unavailable": "trying again",
-    }.get(reason, "trying again")
-    return f"{settings.broker} refused the connection: {reason.lower()}; {hint}"
-
-
-def _unreachable(settings: Settings, error: BaseException | None) -> str:
-    what = f"{settings.broker} cannot be reached"
-    if isinstance(error, socket.gaierror):
-        return f"{what}: the host name is unknown; check mqtt.host and the name server"
-    if isinstance(error, ConnectionRefusedError):
-        return f"{what}: connection refused; is the broker running, and is mqtt.port right?"
-    if isinstance(error, TimeoutError):
-        return f"{what}: no answer; check the network and mqtt.host"
-    return f"{what}: {getattr(error, 'strerror', None) or error}; check the network"
-
-
-def _release(client: paho.Client) -> None:
-    """Cut the circle of client and callbacks: paho closes its sockets when it is freed."""
-    for name in ("socket_open", "connect", "subscribe", "disconnect", "connect_fail", "publish"):
-        setattr(client, f"on_{name}", None)
-    client.on_message = None
+    return PahoTransport(observer)

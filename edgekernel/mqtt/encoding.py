@@ -13,7 +13,7 @@ from typing import Any
 
 from edgekernel.core.device import Device
 from edgekernel.core.messages import Event
-from edgekernel.core.reading import Reading
+from edgekernel.core.reading import NO_VALUE_YET, Reading
 from edgekernel.core.sample import Quality, Sample
 
 
@@ -88,7 +88,7 @@ def _signal(reading: Reading[Any]) -> dict[str, Any]:
     signal: dict[str, Any] = {
         "value": value,
         "quality": str(quality),
-        "time": timestamp(sample.time),
+        "time": None if sample.reason == NO_VALUE_YET else timestamp(sample.time),
     }
     if reading.values.unit:
         signal["unit"] = reading.values.unit

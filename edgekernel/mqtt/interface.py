@@ -11,6 +11,7 @@ from edgekernel.core.messages import Event
 from edgekernel.mqtt.bridge import Bridge
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.topics import Topics
+from edgekernel.mqtt.transport import Medium
 
 
 class MqttInterface(Interface):
@@ -23,9 +24,20 @@ class MqttInterface(Interface):
 
     name = "mqtt"
 
-    def __init__(self, settings: Settings, node: str = "", *, max_events: int = 1000) -> None:
-        """Prepare the interface of a node, whose name is the runtime's unless given."""
+    def __init__(
+        self,
+        settings: Settings,
+        node: str = "",
+        *,
+        max_events: int = 1000,
+        medium: Medium | None = None,
+    ) -> None:
+        """Prepare the interface of a node, whose name is the runtime's unless given.
+
+        It reaches the broker through paho-mqtt unless another `medium` is given.
+        """
         self.settings = settings
+        self._medium = medium
         self._node = node
         self._max_events = max_events
         self._bridge: Bridge | None = None
@@ -48,7 +60,7 @@ class MqttInterface(Interface):
         names that no topic can hold; an unreachable broker is no error.
         """
         topics = Topics(self.settings.prefix, self._node or ctx.runtime.name)
-        self._bridge = Bridge(ctx, self.settings, topics, self._max_events)
+        self._bridge = Bridge(ctx, self.settings, topics, self._max_events, self._medium)
         self._bridge.watch()
 
     def handle_event(self, ctx: Context, evt: Event) -> None:

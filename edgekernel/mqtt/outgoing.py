@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
+
+from edgekernel.core.clock import Clock
 
 WINDOW = 20
 """Messages on their way without an acknowledgement; more makes paho slower (it walks them)."""
@@ -34,10 +35,11 @@ class Outgoing:
     goes on in whoever's thread finds something to send; no lock is held meanwhile.
     """
 
-    def __init__(self, send: Send, *, max_events: int = 1000) -> None:
+    def __init__(self, send: Send, clock: Clock, *, max_events: int = 1000) -> None:
         self._send = send
+        self._clock = clock
         self._max_events = max_events
-        self._changed = threading.Condition()  # on real time: the other side is a real network
+        self._changed = clock.Condition()
         self._replies: deque[Publication] = deque()
         self._retained: dict[str, bytes] = {}
         self._unsent: dict[str, None] = {}
@@ -106,8 +108,10 @@ class Outgoing:
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until all is sent and acknowledged; False if it takes longer or the link fails."""
+        end_s = self._clock.monotonic() + timeout_s
         with self._changed:
-            self._changed.wait_for(lambda: not self._open or self.waiting == 0, timeout_s)
+            while self._open and self.waiting and (left_s := end_s - self._clock.monotonic()) > 0:
+                self._changed.wait(left_s)
             return self._open and self.waiting == 0
 
     def _pump(self) -> None:

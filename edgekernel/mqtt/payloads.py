@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from edgekernel.core.errors import InvalidValueError, UnavailableError, nearest
 from edgekernel.mqtt.encoding import encode
+from edgekernel.mqtt.repeated import Key
 
 MAX_BYTES = 65_536
 _MAX_ID = 128
@@ -27,9 +28,11 @@ class ReplyAddress:
 
     topic: str | None = None
     id: RequestId = None
+    key: Key | None = None
+    """By which the request is known if it comes again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """A well-formed request: the value to set, or the arguments of a call."""
 

@@ -14,6 +14,7 @@ from edgekernel.core.errors import EdgekernelError
 from edgekernel.mqtt.client import MqttClient
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.topics import Topics
+from edgekernel.mqtt.transport import Inbound, Outbound
 
 QUIET_S = 0.3
 """Retained messages come right after a subscription; a pause of this length ends them."""
@@ -102,7 +103,8 @@ class Remote:
         id = uuid.uuid4().hex
         reply_to = f"{self._prefix}/{node}/reply/{self.name}"
         document = {**body, "id": id, "reply_to": reply_to}
-        self._client.publish(f"{self._prefix}/{node}/{topic}", json.dumps(document).encode())
+        payload = json.dumps(document).encode()
+        self._client.publish(Outbound(f"{self._prefix}/{node}/{topic}", payload))
         end = time.monotonic() + self._timeout_s
         while (left := end - time.monotonic()) > 0:
             for arrived, payload in self.messages(left):
@@ -127,9 +129,9 @@ class Remote:
         """Called by the link: it cannot be made."""
         self._arrived.put(text)
 
-    def message(self, topic: str, payload: bytes, retained: bool) -> None:
+    def message(self, message: Inbound) -> None:
         """Called by the link: a message has arrived."""
-        self._arrived.put((topic.removeprefix(f"{self._prefix}/"), payload))
+        self._arrived.put((message.topic.removeprefix(f"{self._prefix}/"), message.payload))
 
     def failed(self, where: str, error: Exception) -> None:
         """Called by the link: a callback has raised."""

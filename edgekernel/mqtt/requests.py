@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -31,6 +31,7 @@ from edgekernel.mqtt.payloads import (
     parse_set,
     result_payload,
 )
+from edgekernel.mqtt.repeated import Repeated
 from edgekernel.mqtt.topics import Target, Topics, segment
 
 PRINCIPAL = "mqtt"
@@ -50,11 +51,12 @@ class Requests:
         self._ctx = ctx
         self._topics = topics
         self._reply = reply
-        self._lock = threading.Lock()
+        self._lock = ctx.clock.Lock()
         self._waiting = 0
         self._left_behind: set[str] = set()
         self._overloaded = False
         self.turned_away = 0
+        self._repeated = Repeated(ctx.clock)
 
     def arrived(self, topic: str, payload: bytes, retained: bool) -> None:
         """Take a message in; called in the network thread. What is no request is ignored."""
@@ -62,6 +64,10 @@ class Requests:
         if target is None or self._clears_retained(topic, payload, retained):
             return
         request = self._read(target, payload)
+        if request.reply.id is not None and not retained:
+            request.reply = replace(request.reply, key=(topic, request.reply.id))
+            if self._came_before(request.reply, payload):
+                return
         with self._lock:
             full = self._waiting >= MAX_WAITING
             first = full and not self._overloaded
@@ -90,6 +96,17 @@ class Requests:
         self._left_behind.discard(topic)
         return True
 
+    def _came_before(self, reply: ReplyAddress, payload: bytes) -> bool:
+        """Say whether it is a request that came before; then its answer is given again."""
+        assert reply.key is not None
+        with self._lock:
+            if self._repeated.is_new(reply.key, payload):
+                return False
+            answer = self._repeated.answer(reply.key)
+        if answer is not None and reply.topic is not None:
+            self._reply(reply.topic, answer)
+        return True
+
     @staticmethod
     def _read(target: Target, payload: bytes) -> Request | PayloadError:
         try:
@@ -104,7 +121,7 @@ class Requests:
             if reply.topic is not None:
                 self._topics.check_reply(reply.topic)
         except RefusedError as error:
-            self._fail(target, ReplyAddress(), error)
+            self._fail(target, replace(reply, topic=None), error)
             return
         try:
             content = self._check(request, retained)
@@ -164,6 +181,7 @@ class Requests:
         if isinstance(error, LifecycleError):
             error = UnavailableError(str(error))
         if isinstance(error, RefusedError):
+            self._forget(reply)
             if call is None:
                 self._refuse(target, reply, error)
             else:
@@ -208,11 +226,12 @@ class Requests:
 
     def _turn_away(self, target: Target, reply: ReplyAddress, first: bool) -> None:
         error = UnavailableError(f"busy: {MAX_WAITING} requests are waiting already")
+        self._forget(reply)
         try:
             if reply.topic is not None:
                 self._topics.check_reply(reply.topic)
         except RefusedError:
-            reply = ReplyAddress()
+            reply = replace(reply, topic=None)
         if first:  # one message per spell: more would feed the queue that is too long already
             self._refuse(target, reply, error)
         else:
@@ -224,11 +243,20 @@ class Requests:
         name = _short(str(target))
         self._ctx.emit(message.CommandRefused(name, PRINCIPAL, error.code, text))
 
+    def _forget(self, reply: ReplyAddress) -> None:
+        """Let a request of which nothing was done come again."""
+        if reply.key is not None:
+            with self._lock:
+                self._repeated.forget(reply.key)
+
     def _report(self, target: Target, text: str, trace: str) -> None:
         where = f"{target.kind} {target}"
         self._ctx.emit(message.InterfaceError(self._ctx.source, where, _short(text), trace))
 
     def _answer(self, reply: ReplyAddress, payload: bytes) -> None:
+        if reply.key is not None:
+            with self._lock:
+                self._repeated.answered(reply.key, payload)
         if reply.topic is not None:
             self._reply(reply.topic, payload)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt.topics import prefix_problem
+from edgekernel.mqtt.transport import Server
 
 if TYPE_CHECKING:
     from edgekernel.node import Plan
@@ -39,16 +40,16 @@ class Settings:
             raise ConfigError(*problems)
 
     @classmethod
-    def of(cls, plan: Plan) -> Settings:
-        """Return what `[mqtt]` of a node file says, with the password from its file.
+    def of(cls, plan: Plan, *, with_secrets: bool = True) -> Settings:
+        """Return what `[mqtt]` of a node file says, with the password from its file if wanted.
 
         Without that table it is the broker on this computer. Raises ConfigError.
         """
         table = plan.document.mqtt
         if table is None:
             return cls(host="127.0.0.1")
-        password = table.password or ""
-        if table.password_file is not None:
+        password = (table.password or "") if with_secrets else ""
+        if with_secrets and table.password_file is not None:
             try:
                 password = (plan.folder / table.password_file).read_text("utf-8").rstrip("\n")
             except OSError as error:
@@ -69,9 +70,14 @@ class Settings:
             raise ConfigError(*(f"{plan.path.name}: {text}" for text in error.problems)) from None
 
     @property
+    def server(self) -> Server:
+        """Where the broker listens."""
+        return Server(self.host, self.port)
+
+    @property
     def broker(self) -> str:
         """The broker as host:port."""
-        return f"{self.host}:{self.port}"
+        return str(self.server)
 
     def _problems(self) -> list[str]:
         checks = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgekernel.backends.backend import Backend
 from edgekernel.backends.sim import SimBackend
@@ -31,6 +31,9 @@ from edgekernel.sim.faults import Fault, FaultPlayer
 from edgekernel.sim.wiring import Socket, Wiring
 from edgekernel.sim.worlds.service import World, Worlds, WorldService
 
+if TYPE_CHECKING:
+    from edgekernel.sim.broker import SimBroker
+
 R = TypeVar("R", bound=Runtime)
 
 
@@ -43,19 +46,22 @@ def assemble_simulated(
     around: Callable[[Backend], Backend] = lambda backend: backend,
     faults: Sequence[Fault] = (),
     seed: int = 0,
+    broker: SimBroker | None = None,
 ) -> tuple[R, Bench]:
     """Make a runtime whose drivers meet simulated chips, lines and ports; nothing starts.
 
     The bench is one of its parts (the component `sim`), and so are the worlds, if `[sim]` names
     some. It runs on `board`, or on a board of its own; `around` may return another backend around
     that, for the drivers. `faults` are played by the component `faults`, with `seed` for what
-    chance decides. Raises what `assemble` raises, and ConfigError if a world cannot be made or a
-    fault cannot be.
+    chance decides, those of MQTT with `broker`; whoever gives one connects the node to it
+    (`edgekernel.mqtt.simulated`). Raises what `assemble` raises, and ConfigError if a world cannot
+    be made or a fault cannot be.
     """
     backend = SimBackend(clock) if board is None else board
     runtime = assemble(plan, around(backend), clock, kind)
     bench = plug_chips(plan, backend, clock)
     runtime.register(bench)
+    bench.broker = broker
     bench.worlds = make_worlds(plan, bench)
     if bench.worlds:
         runtime.register(WorldService(_together(plan, bench.worlds)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekernel.backends.sim import SimBackend
 from edgekernel.core import message
@@ -18,6 +18,9 @@ from edgekernel.sim.outside import OutsideLine
 from edgekernel.sim.places import Actuator, Sensor, Switch, check_text, quantities, reader, writer
 from edgekernel.sim.schedule import Schedule
 from edgekernel.sim.wiring import Wiring
+
+if TYPE_CHECKING:
+    from edgekernel.sim.broker import SimBroker
 
 _LONGEST_PRESS_S = 3600
 
@@ -39,6 +42,8 @@ class Bench(Process):
         self._schedule = Schedule(backend.clock, "sim:schedule", self._failed)
         self.worlds: dict[str, Any] = {}
         """The worlds around the node, by the names that the node file gives them."""
+        self.broker: SimBroker | None = None
+        """The MQTT broker, if one takes part in the simulation."""
 
     def start(self, ctx: Context) -> None:
         """Begin to make the calls of `later`."""

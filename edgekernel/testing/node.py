@@ -102,19 +102,30 @@ def start_node(
     """Boot a node from a file or from the text of one.
 
     A path is looked up in `folder`, then in the current folder; beside a text, `folder` is where
-    the application is found. `setup` registers more parts. `faults` are a fault plan: a file, the
-    text of one, or Fault objects; chance in it is by the simulation's seed. The first node is on
-    the simulation's board, every other on its own. Raises what is wrong with the files:
-    ConfigError, BootError.
+    the application is found. With an `[mqtt]` table it is on the simulation's broker. `setup`
+    registers more parts. `faults` are a fault plan: a file, the text of one, or Fault objects;
+    chance in it is by the simulation's seed. The first node is on the simulation's board, every
+    other on its own. Raises what is wrong with the files: ConfigError, BootError.
     """
     from edgekernel.node.simulate import assemble_simulated
 
     board = simulation.make_board() if simulation.nodes else simulation.board
     plan = _plan(source, folder)
     played = _faults(faults, folder) if isinstance(faults, str | Path) else faults
+    broker = simulation.broker.server if plan.document.mqtt is not None else None
     runtime, bench = assemble_simulated(
-        plan, simulation.clock, Runtime, board, faults=played, seed=simulation.seed or 0
+        plan,
+        simulation.clock,
+        Runtime,
+        board,
+        faults=played,
+        seed=simulation.seed or 0,
+        broker=broker,
     )
+    if broker is not None:
+        from edgekernel.mqtt.simulated import simulated_interface
+
+        runtime.register(simulated_interface(plan, broker, simulation.seed))
     if setup is not None:
         setup(runtime)
     node = Node(runtime, bench, board, Events(simulation.clock))

@@ -17,6 +17,7 @@ from edgekernel.testing.watch import Watch, in_words
 if TYPE_CHECKING:
     from edgekernel.backends.sim import SimBackend
     from edgekernel.core.runtime import Runtime
+    from edgekernel.testing.broker import Broker
     from edgekernel.testing.node import Node
 
 _DAY_S = 86400.0
@@ -43,6 +44,7 @@ class Simulation:
         self.nodes: list[Node] = []
         self._boards: list[SimBackend] = []
         self._runtimes: list[Runtime] = []
+        self._broker: Broker | None = None
         self.board = self.make_board()
         running.append(self)
 
@@ -50,6 +52,15 @@ class Simulation:
     def seed(self) -> int | None:
         """What chooses the order of what is due at once; None: the order of waiting."""
         return self.clock.seed
+
+    @property
+    def broker(self) -> Broker:
+        """The MQTT broker, on which each node is whose file has an `[mqtt]` table."""
+        if self._broker is None:
+            from edgekernel.testing.broker import Broker
+
+            self._broker = Broker(self.clock)
+        return self._broker
 
     def run(self, seconds: float) -> None:
         """Let simulated time pass, with everything that happens in it."""
@@ -111,6 +122,8 @@ class Simulation:
         with self.clock, ExitStack() as closing:
             for board in self._boards:
                 closing.callback(board.close)
+            if self._broker is not None:
+                closing.callback(self._broker.close)
             for runtime in reversed(self._runtimes):
                 runtime.shutdown("the test has ended")
             left = self.boundaries.left()

@@ -166,11 +166,37 @@ def test_critical_failure(write: Write, tmp_path: Path) -> None:
     assert "bench-1: 1 service.failure\n" in done.stderr
 
 
-def test_without_a_broker(tmp_path: Path) -> None:
-    """MQTT takes no part: a node whose file names a broker that is not there runs without one."""
-    run = told(greenhouse_on(1, tmp_path), "--for", "30min")
-    assert not [each for each in run["events"] if each["name"].startswith("mqtt")]
+def test_mqtt_takes_part(tmp_path: Path) -> None:
+    """A node whose file names a broker is on a simulated one, whatever there is on the network; the
+    summary counts what went over it."""
+    node = greenhouse_on(1, tmp_path)
+    run = told(node, "--for", "30min")
+    events = {each["name"]: each["count"] for each in run["events"]}
+    assert (events["mqtt.connected"], run["mqtt"]["connects"]) == (1, 1)
+    assert "mqtt.problem" not in events
+    assert run["mqtt"]["received"] > 200
+    assert run["mqtt"]["wills"] == 0
     assert run["outputs"][0]["changes"] > 2
+    assert "mqtt             1 connects, " in simulate(node, "--for", "30min").stdout
+
+
+def test_broker_faults(tmp_path: Path) -> None:
+    """A plan lets the broker go away and the link die, and the run shows what the node made of
+    it."""
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        '[[fault]]\nkind = "broker_away"\nat = "5min"\nfor = "5min"\n'
+        '[[fault]]\nkind = "broker_half_open"\nat = "20min"\nfor = "2min"\n'
+    )
+    run = told(greenhouse_on(1, tmp_path), "--for", "30min", "--faults", plan, "--seed", "3")
+    events = {each["name"]: each["count"] for each in run["events"]}
+    assert (events["mqtt.disconnected"], events["mqtt.connected"]) == (2, 3)
+    assert (run["mqtt"]["connects"], run["mqtt"]["wills"]) == (3, 1)
+
+
+def test_no_mqtt(write: Write) -> None:
+    """A node without the table has no broker, and the summary says so."""
+    assert told(write(), "--for", "1min")["mqtt"] is None
 
 
 @pytest.mark.parametrize(

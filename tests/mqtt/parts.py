@@ -14,6 +14,7 @@ from edgekernel import Device, Event, Message, Process, Runtime, command, output
 from edgekernel.core.masking import Secret
 from edgekernel.mqtt import MqttInterface, Settings
 from tests.brokers import HOST, LIMIT_S
+from tests.stages import Stage
 
 
 class Lamp(Device):
@@ -152,6 +153,20 @@ def settings(port: int, **others: Any) -> Settings:
     """Return settings that come back fast."""
     fast = {"reconnect_min_s": 0.05, "reconnect_max_s": 0.2}
     return Settings(HOST, port, **{**fast, **others})
+
+
+@contextmanager
+def staged_node(stage: Stage, *, max_events: int = 1000, **others: Any) -> Iterator[Node]:
+    """Run a node named n1 on a stage until the end; it is connected."""
+    runtime = Runtime(name="n1", clock=stage.clock)
+    to = settings(stage.port, **others)
+    interface = MqttInterface(to, max_events=max_events, medium=stage.medium)
+    made = Node(runtime, interface, Seen(runtime))
+    for part in (made.lamp, made.heater, made.room, interface):
+        runtime.register(part)
+    with runtime:
+        stage.until(lambda: made.seen.of("mqtt.connected"), "connected")
+        yield made
 
 
 @contextmanager

@@ -120,7 +120,7 @@ def test_a_state_has_every_reading_and_output() -> None:
     assert state["light_level"] == {"value": 80.0, "quality": "good", "unit": "lx"}
     power = state["power"]
     assert (power["value"], power["setpoint"], power["quality"]) == (None, None, "bad")
-    assert power["reason"] == "no value yet"
+    assert (power["reason"], power["time"]) == ("no value yet", None)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])

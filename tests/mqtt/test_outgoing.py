@@ -10,6 +10,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgekernel import SystemClock
 from edgekernel.mqtt.outgoing import WINDOW, Outgoing, Publication
 from tests.brokers import LIMIT_S
 
@@ -37,7 +38,7 @@ class Link:
 def test_nothing_leaves_before_the_link_is_open() -> None:
     """Events and retained topics wait for the link; replies do not."""
     link = Link()
-    outgoing = Outgoing(link.send)
+    outgoing = Outgoing(link.send, SystemClock())
     outgoing.event("e", b"1")
     outgoing.retain("s", b"2")
     outgoing.reply("r", b"3")
@@ -50,7 +51,7 @@ def test_nothing_leaves_before_the_link_is_open() -> None:
 def test_no_more_is_on_the_way_than_the_window() -> None:
     """The next message leaves when an earlier one is acknowledged."""
     link = Link()
-    outgoing = Outgoing(link.send)
+    outgoing = Outgoing(link.send, SystemClock())
     outgoing.open()
     for number in range(WINDOW + 5):
         outgoing.event("e", b"%d" % number)
@@ -65,7 +66,7 @@ def test_no_more_is_on_the_way_than_the_window() -> None:
 def test_a_topic_that_waits_keeps_its_latest_payload_only() -> None:
     """A slow link gets the last state, not every state in between."""
     link = Link()
-    outgoing = Outgoing(link.send)
+    outgoing = Outgoing(link.send, SystemClock())
     outgoing.open()
     for _ in range(WINDOW):
         outgoing.event("e", b"")
@@ -78,7 +79,7 @@ def test_a_topic_that_waits_keeps_its_latest_payload_only() -> None:
 def test_the_same_payload_is_not_sent_twice_on_one_link() -> None:
     """Unchanged is not published again, until the link was down: then everything is."""
     link = Link()
-    outgoing = Outgoing(link.send)
+    outgoing = Outgoing(link.send, SystemClock())
     outgoing.open()
     outgoing.retain("s", b"1")
     outgoing.retain("s", b"1")
@@ -91,7 +92,7 @@ def test_the_same_payload_is_not_sent_twice_on_one_link() -> None:
 def test_too_many_events_drop_the_oldest_and_are_counted() -> None:
     """The newest events survive, in order, and the loss can be told once, when there is room."""
     link = Link()
-    outgoing = Outgoing(link.send, max_events=10)
+    outgoing = Outgoing(link.send, SystemClock(), max_events=10)
     for number in range(25):
         outgoing.event("e", b"%d" % number)
     assert outgoing.dropped_events == 15
@@ -104,7 +105,7 @@ def test_too_many_events_drop_the_oldest_and_are_counted() -> None:
 def test_flush_waits_for_the_acknowledgements() -> None:
     """Flush is true when all is acknowledged and false when the time or the link ends."""
     link = Link()
-    outgoing = Outgoing(link.send)
+    outgoing = Outgoing(link.send, SystemClock())
     outgoing.open()
     outgoing.event("e", b"1")
     assert not outgoing.flush(0.01)
@@ -128,7 +129,7 @@ def test_many_threads_lose_nothing_and_end_on_the_last_state() -> None:
         else:
             acknowledgements.append(on_done)
 
-    outgoing = Outgoing(send, max_events=100_000)
+    outgoing = Outgoing(send, SystemClock(), max_events=100_000)
     outgoing.open()
     stop = threading.Event()
 
@@ -166,7 +167,7 @@ _STEPS = st.lists(
 def test_whatever_happens_in_which_order_everything_arrives_once(steps: list[str]) -> None:
     """After the link is up and answers, each event was sent once, in order, and the last state."""
     link = Link()
-    outgoing = Outgoing(link.send)
+    outgoing = Outgoing(link.send, SystemClock())
     for number, step in enumerate(steps):
         match step:
             case "event":

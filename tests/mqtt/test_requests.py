@@ -13,7 +13,8 @@ import pytest
 from edgekernel.core import message
 from edgekernel.core.policy import Policy
 from edgekernel.mqtt.requests import MAX_WAITING
-from tests.brokers import LIMIT_S, Mosquitto, Watcher
+from edgekernel.mqtt.transport import Inbound
+from tests.brokers import LIMIT_S, Mosquitto, Received, Watcher
 from tests.mqtt.parts import Node, node
 
 REPLY = "edge/n1/reply/me"
@@ -26,7 +27,7 @@ def n1(broker: Mosquitto) -> Iterator[Node]:
         yield made
 
 
-def ask(watcher: Watcher, topic: str, id: int = 1, **body: object) -> dict[str, Any]:
+def ask(watcher: Watcher, topic: str, id: int | str = 1, **body: object) -> dict[str, Any]:
     """Send a request and return its reply."""
     watcher.publish(f"edge/n1/{topic}", {**body, "id": id, "reply_to": REPLY})
     reply: dict[str, Any] = watcher.on(REPLY, id=id).document
@@ -307,6 +308,39 @@ def test_what_was_not_subscribed_is_ignored(n1: Node) -> None:
     bridge = n1.interface._bridge
     assert bridge is not None
     for topic in ("edge/n2/set/lamp/power", "edge/n1/state/lamp", "other", ""):
-        bridge.message(topic, b"on", True)
+        bridge.message(Inbound(topic, b"on", True))
     assert n1.lamp.power.get() is False
     assert not [m for m in n1.seen.messages if isinstance(m, message.CommandRefused)]
+
+
+def test_a_request_that_comes_twice_acts_once(n1: Node, watcher: Watcher) -> None:
+    """The same id with the same content is one request: it acts once, the answer comes twice."""
+    body = {"args": {"minutes": 7}, "id": "one", "reply_to": REPLY}
+    for _ in range(2):
+        watcher.publish("edge/n1/call/room-control/boost", body)
+    watcher.publish("edge/n1/set/lamp/power", {"value": "on", "id": "on"})
+    watcher.on("edge/n1/state/lamp", power=True)
+    watcher.publish("edge/n1/set/lamp/power", {"value": "off", "id": "off"})
+    watcher.on("edge/n1/state/lamp", power=False)
+    watcher.publish("edge/n1/set/lamp/power", {"value": "on", "id": "on"})  # late, once more
+    assert ask(watcher, "set/heater/fan-speed", id="end", value=3)["ok"]
+    assert n1.lamp.power.get() is False
+    assert len(n1.seen.of("command.done")) == 1
+    watcher.wait_for(lambda _: len(replies(watcher, "one")) == 2, "two answers")
+    assert {reply.payload for reply in replies(watcher, "one")} == {
+        b'{"id":"one","ok":true,"result":{"minutes":7,"mode":"eco"}}'
+    }
+
+
+def replies(watcher: Watcher, id: str) -> list[Received]:
+    """Return the replies with an id."""
+    return [r for r in watcher.received if r.topic == REPLY and r.document["id"] == id]
+
+
+def test_what_was_refused_may_be_asked_again(n1: Node, watcher: Watcher) -> None:
+    """A repeat of a request of which nothing was done is carried out."""
+    n1.runtime.policies.set("mqtt", Policy(deny=("room_control.*",)))
+    assert ask(watcher, "call/room-control/boost", id="r")["error"]["code"] == "forbidden"
+    n1.runtime.policies.set("mqtt", Policy())
+    watcher.forget()
+    assert ask(watcher, "call/room-control/boost", id="r")["ok"] is True

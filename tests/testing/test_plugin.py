@@ -416,6 +416,22 @@ def test_the_mended_race_passes_1000_seeds(run_pytest: Run) -> None:
     result.assert_outcomes(passed=1000, deselected=1000)
 
 
+def test_the_broker(run_pytest: Run) -> None:
+    """A node with an [mqtt] table is on `sim.broker`, and leaves nothing behind."""
+    result = run_pytest(
+        """
+        NODE = NODE + '[mqtt]\\nhost = "localhost"\\n'
+
+        def test_it(node, sim):
+            shed = node(NODE)
+            sim.broker.wait_for("edge/shed/status", state="online", within=1)
+            assert sim.broker.ask("edge/shed/set/fan/power", value=True)["ok"]
+            assert shed.is_on("fan")
+        """
+    )
+    result.assert_outcomes(passed=1)
+
+
 def test_it_can_be_switched_off(run_pytest: Run) -> None:
     """`-p no:edgekernel` leaves neither fixtures nor options."""
     result = run_pytest("def test_sim(sim): pass", "-p", "no:edgekernel")

@@ -1,5 +1,13 @@
 """Fault plans: what goes wrong with a simulated node, and when."""
 
+from edgekernel.sim.faults.broker import (
+    BrokerAway,
+    BrokerDuplicates,
+    BrokerHalfOpen,
+    BrokerLate,
+    BrokerRefuses,
+    BrokerSlow,
+)
 from edgekernel.sim.faults.bus import BitErrors, Hang, Nack, Slow, Stuck
 from edgekernel.sim.faults.clocks import ClockDrift, ClockStep
 from edgekernel.sim.faults.fault import Fault, FaultKind
@@ -16,6 +24,12 @@ __all__ = [
     "KINDS",
     "BitErrors",
     "Bounce",
+    "BrokerAway",
+    "BrokerDuplicates",
+    "BrokerHalfOpen",
+    "BrokerLate",
+    "BrokerRefuses",
+    "BrokerSlow",
     "ClockDrift",
     "ClockStep",
     "Drift",

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from edgekernel.core.errors import UnknownTargetError, nearest
-from edgekernel.sim.faults.bus import BitErrors, Hang, Nack, Slow, Stuck
-from edgekernel.sim.faults.clocks import ClockDrift, ClockStep
-from edgekernel.sim.faults.elsewhere import (
-    AgentKilled,
+from edgekernel.sim.faults.broker import (
     BrokerAway,
     BrokerDuplicates,
     BrokerHalfOpen,
     BrokerLate,
-    DiskFull,
-    DiskSlow,
-    PowerCut,
+    BrokerRefuses,
+    BrokerSlow,
 )
+from edgekernel.sim.faults.bus import BitErrors, Hang, Nack, Slow, Stuck
+from edgekernel.sim.faults.clocks import ClockDrift, ClockStep
+from edgekernel.sim.faults.elsewhere import AgentKilled, DiskFull, DiskSlow, PowerCut
 from edgekernel.sim.faults.fault import FaultKind
 from edgekernel.sim.faults.lines import Bounce, LostEdges, StuckLine, Welded
 from edgekernel.sim.faults.plugs import Unplug
@@ -29,6 +28,8 @@ KINDS: tuple[type[FaultKind], ...] = (
     BrokerDuplicates,
     BrokerHalfOpen,
     BrokerLate,
+    BrokerRefuses,
+    BrokerSlow,
     ClockDrift,
     ClockStep,
     DiskFull,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edgekernel.sim.faults import Fault, FaultKind, Nack, Noise, StuckLine, Unplug
-from edgekernel.sim.faults.elsewhere import AgentKilled, BrokerAway, DiskFull
+from edgekernel.sim.faults import BrokerAway, Fault, FaultKind, Nack, Noise, StuckLine, Unplug
+from edgekernel.sim.faults.elsewhere import AgentKilled, DiskFull
 from tests.sim.faults.conftest import Play, Played
 
 

@@ -1,0 +1,96 @@
+"""What is on its way to the broker, until it is acknowledged; over several links if need be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from edgekernel.core.clock import Clock
+from edgekernel.mqtt.link import Link
+from edgekernel.mqtt.transport import Outbound
+
+
+class Delivery:
+    """Becomes done when the broker has acknowledged a message."""
+
+    def __init__(
+        self, message: Outbound, clock: Clock, on_done: Callable[[], object] | None
+    ) -> None:
+        self.message = message
+        self._done = clock.Event()
+        self._on_done = on_done
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for the acknowledgement; False if it takes longer."""
+        return self._done.wait(timeout_s)
+
+    def finish(self) -> None:
+        """Say that it has been acknowledged."""
+        self._done.set()
+        if self._on_done is not None:
+            self._on_done()
+
+
+class Deliveries:
+    """The messages without an acknowledgement, in their order. Every method is for any thread.
+
+    A new link is open for what is published only when all of them have been sent on it again: none
+    overtakes an older one.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = clock.Lock()
+        self._waiting: dict[Delivery, None] = {}
+        self._open: Link | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a link on which messages are sent as they come."""
+        return self._open is not None
+
+    def publish(self, message: Outbound, on_done: Callable[[], object] | None) -> Delivery:
+        """Send a message, now or on the next link. Raises ValueError for one that cannot be."""
+        delivery = Delivery(message, self._clock, on_done)
+        with self._lock:
+            self._waiting[delivery] = None
+            link = self._open
+        if link is not None:
+            self._send(link, delivery)
+        return delivery
+
+    def open(self, link: Link) -> None:
+        """Send again what is on its way, then let messages go over this link."""
+        sent: set[Delivery] = set()
+        while left := self._left(sent, link):
+            for delivery in left:
+                sent.add(delivery)
+                self._send(link, delivery)
+
+    def close(self) -> None:
+        """Let messages wait for the next link."""
+        with self._lock:
+            self._open = None
+
+    def _left(self, sent: set[Delivery], link: Link) -> list[Delivery]:
+        """Return what is still to be sent on a new link; nothing opens it, in the same step."""
+        with self._lock:
+            left = [each for each in self._waiting if each not in sent]
+            if not left and not link.is_over:
+                self._open = link
+            return left
+
+    def _send(self, link: Link, delivery: Delivery) -> None:
+        try:
+            link.publish(delivery.message, partial(self._finish, delivery))
+        except ValueError:
+            with self._lock:
+                self._waiting.pop(delivery, None)
+            raise
+
+    def _finish(self, delivery: Delivery) -> None:
+        with self._lock:
+            waited = delivery in self._waiting
+            self._waiting.pop(delivery, None)
+        if waited:
+            delivery.finish()

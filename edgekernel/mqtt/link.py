@@ -1,0 +1,168 @@
+"""One link to a broker from its making to its end, and when it counts as dead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from edgekernel.core.clock import NANOSECONDS, Clock
+from edgekernel.mqtt.transport import Inbound, Login, MakeTransport, Outbound, Server
+
+
+class LinkOwner(Protocol):
+    """Who is told what happens on a link: in the transport's thread, and not without a link."""
+
+    def link_up(self, link: Link, refused: list[str]) -> None:
+        """The broker has accepted the client and its subscriptions, but for the refused ones."""
+        ...
+
+    def arrived(self, message: Inbound) -> None:
+        """A message has arrived."""
+        ...
+
+    def failed(self, where: str, error: Exception) -> None:
+        """Something that was told has raised."""
+        ...
+
+
+class Link:
+    """A connection with its subscriptions, watched for signs of life.
+
+    Whatever is asked of the broker is to be answered. Where nothing has been asked for
+    `keepalive_s` seconds a sign of life is, so that the broker hears of us too; when answers stay
+    out for half as long, the link is dead, whatever the network says. So a half-open connection is
+    found within 1.5 times `keepalive_s`, within `keepalive_s` of a message that is not
+    acknowledged, and so is a transport whose thread has died or hangs.
+    """
+
+    def __init__(
+        self,
+        owner: LinkOwner,
+        clock: Clock,
+        make: MakeTransport,
+        subscriptions: Sequence[str],
+        keepalive_s: float,
+    ) -> None:
+        self._owner = owner
+        self._clock = clock
+        self._subscriptions = subscriptions
+        self._idle_ns = round(keepalive_s * NANOSECONDS)
+        self._answer_ns = self._idle_ns // 2
+        self._lock = clock.Lock()
+        self._over = clock.Event()
+        self._unanswered = 0
+        self._asked_ns = clock.monotonic_ns()
+        self._alive_ns = self._asked_ns  # of the last answer, or of the first question since
+        self._transport = make(self)
+        self._refusal = self._loss = ""
+        self.was_up = False
+        """Whether the broker has accepted the client and its subscriptions."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, or is about to."""
+        return self._over.is_set()
+
+    @property
+    def refusal(self) -> str:
+        """Why the broker does not take the client; empty if it does."""
+        return self._refusal
+
+    @property
+    def loss(self) -> str:
+        """Why it has ended; empty if nobody gave a reason."""
+        return self._loss
+
+    def run(self, server: Server, login: Login) -> None:
+        """Connect, and watch over it until it is over. Raises OSError if no server is reached."""
+        self._ask()
+        self._transport.connect(server, login)
+        while not self._over.is_set():
+            self._clock.wait_until(self._over, self._look())
+
+    def end(self) -> None:
+        """Let `run` return."""
+        self._over.set()
+
+    def close(self, timeout_s: float, *, goodbye: bool) -> bool:
+        """End the connection and its thread; return whether that took no longer."""
+        return self._transport.close(timeout_s, goodbye=goodbye)
+
+    def publish(self, message: Outbound, done: Callable[[], object]) -> None:
+        """Send a message; `done` when it is acknowledged."""
+        if message.qos == 0:
+            self._transport.publish(message, done)
+            return
+
+        def acknowledged() -> None:
+            self._answered()
+            done()
+
+        self._ask()
+        self._transport.publish(message, acknowledged)
+
+    def accepted(self, session_present: bool) -> None:
+        """Called by the transport: the broker takes the client."""
+        self._answered()
+        if self._subscriptions:
+            self._ask()
+            self._transport.subscribe(self._subscriptions, self._subscribed)
+        else:
+            self._go_up([])
+
+    def refused(self, reason: str) -> None:
+        """Called by the transport: the broker does not take the client."""
+        self._refusal = reason
+        self.end()
+
+    def arrived(self, message: Inbound) -> None:
+        """Called by the transport: a message has arrived."""
+        if not self._over.is_set():
+            self._owner.arrived(message)
+
+    def lost(self, reason: str) -> None:
+        """Called by the transport: the connection has ended."""
+        if not self._over.is_set():
+            self._loss = reason
+            self.end()
+
+    def failed(self, where: str, error: Exception) -> None:
+        """Called by the transport: what it told has raised."""
+        self._owner.failed(where, error)
+
+    def _subscribed(self, refused: list[str]) -> None:
+        # Only now: whoever publishes a request after hearing that we are here must reach us.
+        self._answered()
+        self._go_up(refused)
+
+    def _go_up(self, refused: list[str]) -> None:
+        if not self._over.is_set():
+            self.was_up = True
+            self._owner.link_up(self, refused)
+
+    def _ask(self) -> None:
+        with self._lock:
+            self._asked_ns = self._clock.monotonic_ns()
+            self._unanswered += 1
+            if self._unanswered == 1:
+                self._alive_ns = self._asked_ns
+
+    def _answered(self) -> None:
+        with self._lock:
+            self._unanswered -= 1
+            self._alive_ns = self._clock.monotonic_ns()
+
+    def _look(self) -> int:
+        """Judge the link; return when to look again."""
+        now_ns = self._clock.monotonic_ns()
+        with self._lock:
+            silent_ns, waits = now_ns - self._alive_ns, self._unanswered > 0
+            ask_ns = self._asked_ns + self._idle_ns
+        if waits and silent_ns >= self._answer_ns:
+            self.lost(f"no answer for {self._answer_ns / NANOSECONDS:g} s")
+        elif now_ns >= ask_ns:
+            self._ask()
+            self._transport.probe(self._answered)
+        else:
+            return min(ask_ns, now_ns + self._answer_ns - (silent_ns if waits else 0))
+        return now_ns + self._answer_ns

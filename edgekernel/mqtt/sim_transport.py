@@ -1,0 +1,151 @@
+"""A connection to the in-process broker of a simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import cast
+
+from edgekernel.mqtt.transport import (
+    NOTHING_BESIDE,
+    Done,
+    Inbound,
+    Login,
+    MakeTransport,
+    Outbound,
+    Properties,
+    Server,
+    TransportObserver,
+    Will,
+)
+from edgekernel.sim.broker import Connection, Hello, Publication, SimBroker
+
+
+class SimTransport:
+    """One connection to an in-process broker; `edgekernel.mqtt.transport.Transport`.
+
+    Whichever server is asked for, it is that broker.
+    """
+
+    def __init__(self, broker: SimBroker, observer: TransportObserver) -> None:
+        self._broker = broker
+        self._observer = observer
+        self._lock = broker.clock.Lock()
+        self._closed = broker.clock.Event()
+        self._connection: Connection | None = None
+        self._number = 0
+        self._asked: dict[int, Done] = {}
+
+    @classmethod
+    def to(cls, broker: SimBroker) -> MakeTransport:
+        """Return what makes transports to a broker."""
+        return partial(cls, broker)
+
+    def connect(self, server: Server, login: Login) -> None:
+        """Reach the broker and introduce the client. Raises OSError if it is away."""
+        will = None if login.will is None else _publication(login.will)
+        hello = Hello(
+            login.client_id,
+            login.clean,
+            login.keepalive_s,
+            will,
+            login.username,
+            login.password,
+        )
+        self._connection = self._broker.connect(hello, self, self._closed)
+
+    def subscribe(self, filters: Sequence[str], done: Callable[[list[str]], object]) -> None:
+        """Subscribe at QoS 1; the broker refuses no filter that there can be."""
+        number = self._next_number()
+        self._asked[number] = partial(done, [])
+        self._reached.subscribe(number, [(each, 1) for each in filters])
+
+    def publish(self, message: Outbound, done: Done) -> None:
+        """Send a message; `done` at its acknowledgement, at QoS 0 at once."""
+        properties = None if message.properties == NOTHING_BESIDE else message.properties
+        publication = Publication(
+            message.topic,
+            message.payload,
+            message.qos,
+            message.retain,
+            message.properties.expiry_s,
+            properties,
+        )
+        number = self._next_number()
+        if message.qos:
+            self._asked[number] = done
+        self._reached.publish(number, publication)
+        if not message.qos:
+            done()
+
+    def probe(self, done: Done) -> None:
+        """Ask for a sign of life."""
+        number = self._next_number()
+        self._asked[number] = done
+        self._reached.ping(number)
+
+    def close(self, timeout_s: float, *, goodbye: bool) -> bool:
+        """End it, with its thread; return whether that took no longer."""
+        self._closed.set()
+        connection = self._connection
+        if connection is None:
+            return True
+        if goodbye:
+            connection.goodbye()
+        else:
+            connection.hang_up()
+        return connection.close(timeout_s)
+
+    def accepted(self, session_present: bool) -> None:
+        """Called by the connection: the broker takes the client."""
+        self._observer.accepted(session_present)
+
+    def refused(self, reason: str) -> None:
+        """Called by the connection: the broker does not take the client."""
+        self._observer.refused(reason)
+
+    def arrived(self, packet: int, publication: Publication, again: bool) -> None:
+        """Called by the connection: a message has come; it is acknowledged when it is handled."""
+        try:
+            properties = publication.properties or NOTHING_BESIDE
+            self._observer.arrived(
+                Inbound(
+                    publication.topic,
+                    publication.payload,
+                    publication.retain,
+                    cast(Properties, properties),
+                )
+            )
+        finally:
+            if packet:
+                self._reached.acknowledge(packet)
+
+    def subscribed(self, number: int) -> None:
+        """Called by the connection: a subscription is there."""
+        self._asked.pop(number)()
+
+    def acknowledged(self, number: int) -> None:
+        """Called by the connection: the broker has a message, or answers."""
+        self._asked.pop(number)()
+
+    def lost(self, reason: str) -> None:
+        """Called by the connection: it has ended."""
+        self._observer.lost(reason)
+
+    def failed(self, error: Exception) -> None:
+        """Called by the connection: what it told has raised."""
+        self._observer.failed("arrived", error)
+
+    @property
+    def _reached(self) -> Connection:
+        assert self._connection is not None, "connect comes first"
+        return self._connection
+
+    def _next_number(self) -> int:
+        with self._lock:
+            self._number += 1
+            return self._number
+
+
+def _publication(will: Will) -> Publication:
+    return Publication(will.topic, will.payload, qos=1, retain=True)

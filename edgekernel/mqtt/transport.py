@@ -1,0 +1,164 @@
+"""The seam between the policy of a link and who speaks MQTT: one connection, used once.
+
+`client` decides when to connect, what to send again and when a link is dead; a transport carries
+it out. There are two: `paho_transport` to real brokers, `sim_transport` to the in-process one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a broker listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker publishes, retained at QoS 1, when the link breaks."""
+
+    topic: str
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Who connects, and how; it may be another one at each connect.
+
+    The broker takes the client for gone 1.5 times `keepalive_s` seconds after its last packet.
+    With `clean` false the broker keeps subscriptions, and QoS 1 messages for them, while the
+    client is away.
+    """
+
+    client_id: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+    keepalive_s: int = 30
+    will: Will | None = None
+    clean: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """What a message says beside its payload; on MQTT 3.1.1 nothing of it is carried.
+
+    `expiry_s` is after how many seconds the broker may drop it. Whoever asks gives
+    `response_topic`, and `correlation` that the answer brings back.
+    """
+
+    expiry_s: int | None = None
+    response_topic: str = ""
+    correlation: bytes = b""
+    user: tuple[tuple[str, str], ...] = ()
+
+
+NOTHING_BESIDE = Properties()
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """A message to publish, at QoS 0 or 1."""
+
+    topic: str
+    payload: bytes
+    qos: int = 1
+    retain: bool = False
+    properties: Properties = NOTHING_BESIDE
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A message that has arrived. `retained` is true of what the broker had kept before."""
+
+    topic: str
+    payload: bytes
+    retained: bool = False
+    properties: Properties = NOTHING_BESIDE
+
+
+class TransportObserver(Protocol):
+    """Who is told what happens on a connection, in the transport's own thread.
+
+    What these raise is given to `failed` and does not end the connection.
+    """
+
+    def accepted(self, session_present: bool) -> None:
+        """The broker takes the client; `session_present` if it had a session of it."""
+        ...
+
+    def refused(self, reason: str) -> None:
+        """The broker does not take the client; `reason` in MQTT 5's words, in small letters."""
+        ...
+
+    def arrived(self, message: Inbound) -> None:
+        """A message has arrived."""
+        ...
+
+    def lost(self, reason: str) -> None:
+        """The connection has ended; `reason` is empty if nobody gave one."""
+        ...
+
+    def failed(self, where: str, error: Exception) -> None:
+        """Something that was told has raised."""
+        ...
+
+
+Done = Callable[[], object]
+"""Called, in the transport's thread, when the broker has answered."""
+
+
+class Transport(Protocol):
+    """One connection. Every method but `connect` is for any thread; none waits for the broker."""
+
+    def connect(self, server: Server, login: Login) -> None:
+        """Reach a server and introduce the client; the observer is told the answer.
+
+        Waits until the server is reached. Raises OSError if it cannot be.
+        """
+        ...
+
+    def subscribe(self, filters: Sequence[str], done: Callable[[list[str]], object]) -> None:
+        """Subscribe at QoS 1; `done` is given the filters that the broker refuses."""
+        ...
+
+    def publish(self, message: Outbound, done: Done) -> None:
+        """Send a message; `done` at its acknowledgement, at QoS 0 when it is on its way.
+
+        Raises ValueError for a message that cannot be sent. On a connection that is lost nothing
+        happens.
+        """
+        ...
+
+    def probe(self, done: Done) -> None:
+        """Ask for a sign of life."""
+        ...
+
+    def close(self, timeout_s: float, *, goodbye: bool) -> bool:
+        """End it, with the thread that serves it; return whether that took no longer.
+
+        With `goodbye` the broker is told first, so that it keeps the last will to itself.
+        Not to be called in the transport's own thread.
+        """
+        ...
+
+
+MakeTransport = Callable[[TransportObserver], Transport]
+"""Makes a transport, for one connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """Over what a link goes: transports, and the seed of what chance decides; without one it is
+    real chance."""
+
+    transport: MakeTransport
+    seed: str = ""
