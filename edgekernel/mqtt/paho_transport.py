@@ -62,6 +62,12 @@ class PahoTransport:
             _, number = self._paho.subscribe([(each, 1) for each in filters])
             self._ask(number, answered)
 
+    def unsubscribe(self, filters: Sequence[str], done: Done) -> None:
+        """Give subscriptions up; `done` when the broker has."""
+        if self._paho is not None:
+            _, number = self._paho.unsubscribe(list(filters))
+            self._ask(number, lambda _: done())
+
     def publish(self, message: Outbound, done: Done) -> None:
         """Send a message; `done` at its acknowledgement. Raises ValueError for a bad topic."""
         if self._paho is not None:

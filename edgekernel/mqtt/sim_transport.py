@@ -60,6 +60,12 @@ class SimTransport:
         self._asked[number] = partial(done, [])
         self._reached.subscribe(number, [(each, 1) for each in filters])
 
+    def unsubscribe(self, filters: Sequence[str], done: Done) -> None:
+        """Give subscriptions up; `done` when the broker has."""
+        number = self._next_number()
+        self._asked[number] = done
+        self._reached.unsubscribe(number, filters)
+
     def publish(self, message: Outbound, done: Done) -> None:
         """Send a message; `done` at its acknowledgement, at QoS 0 at once."""
         properties = None if message.properties == NOTHING_BESIDE else message.properties

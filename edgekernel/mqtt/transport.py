@@ -130,6 +130,10 @@ class Transport(Protocol):
         """Subscribe at QoS 1; `done` is given the filters that the broker refuses."""
         ...
 
+    def unsubscribe(self, filters: Sequence[str], done: Done) -> None:
+        """Give subscriptions up; `done` when the broker has."""
+        ...
+
     def publish(self, message: Outbound, done: Done) -> None:
         """Send a message; `done` at its acknowledgement, at QoS 0 when it is on its way.
 

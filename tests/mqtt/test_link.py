@@ -195,6 +195,9 @@ class Silent:
     def publish(self, message: Outbound, done: Done) -> None:
         raise AssertionError("nobody has accepted us")
 
+    def unsubscribe(self, filters: Sequence[str], done: Done) -> None:
+        raise AssertionError("nobody has accepted us")
+
     def probe(self, done: Done) -> None:
         raise AssertionError("nobody has accepted us")
 
