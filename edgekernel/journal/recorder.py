@@ -9,6 +9,7 @@ from collections.abc import Callable
 from edgekernel.core.clock import Clock, ThreadLike
 from edgekernel.core.errors import describe
 from edgekernel.core.messages import Event, Message, Severity
+from edgekernel.core.timequality import is_simulated, system_quality
 from edgekernel.journal.convert import Item, as_record
 from edgekernel.journal.messages import (
     JournalDropped,
@@ -19,7 +20,7 @@ from edgekernel.journal.messages import (
 from edgekernel.journal.protocol import JournalSink
 from edgekernel.journal.records import LostRecord, Record
 from edgekernel.journal.segment_sink import SegmentSink
-from edgekernel.journal.timekeeping import Timekeeping, is_simulated, system_quality
+from edgekernel.journal.timekeeping import Timekeeping
 
 ROOM = 20_000
 """Records that may wait for the sink; of more, the oldest are dropped and counted."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from edgekernel.core.clock import Clock
 from edgekernel.core.errors import ConfigError
+from edgekernel.core.timequality import is_simulated
 from edgekernel.journal.folder import Limits
 from edgekernel.journal.part import Journal
 from edgekernel.journal.segment_sink import SegmentSink
-from edgekernel.journal.timekeeping import is_simulated
 
 if TYPE_CHECKING:
     from edgekernel.node.plan import Plan

@@ -1,37 +1,15 @@
-"""How good the wall time is, and when it was set."""
+"""When the wall time was set, and when its quality changed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgekernel.core.clock import Clock, SystemClock
+from edgekernel.core.clock import Clock
 from edgekernel.journal.records import ClockRecord
 
 _STEP_NS = 100_000_000
 """A wall time that moves so much against the monotonic time at once was set: adjusting it gently
 moves it by 0.5 ms in a second at most (adjtimex(2), maximum slew)."""
-_TIME_ERROR = 5
-"""What adjtimex(2) returns while the clock is not synchronised."""
-_TIMEX_BYTES = 512
-"""More than `struct timex` has; its first field, `modes`, is 0 for asking only."""
-
-
-def is_simulated(clock: Clock) -> bool:
-    """Say whether a clock is another one than this machine's."""
-    return not isinstance(clock, SystemClock)
-
-
-def system_quality() -> str:
-    """Return "synchronised" or "unsynchronised", as the kernel knows; else "unknown"."""
-    import ctypes  # 10 ms on a small board: only where a journal is kept
-
-    try:
-        state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
-    except (AttributeError, OSError):  # not on Linux, or forbidden
-        return "unknown"
-    if state < 0:
-        return "unknown"
-    return "unsynchronised" if state == _TIME_ERROR else "synchronised"
 
 
 class Timekeeping:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from edgekernel import SystemClock
 from edgekernel.journal.records import ClockRecord
-from edgekernel.journal.timekeeping import Timekeeping, is_simulated, system_quality
+from edgekernel.journal.timekeeping import Timekeeping
 from edgekernel.sim import SimClock
 
 SECOND = 1_000_000_000
@@ -48,11 +47,3 @@ def test_quality() -> None:
         keeping.step(0, 0)
         keeping.step(0, SECOND)
         assert keeping.look(clock) == ClockRecord(*now, "synchronised", 0)
-
-
-def test_this_machine() -> None:
-    """This machine's clock has a quality, and is told from a simulated one."""
-    assert system_quality() in ("synchronised", "unsynchronised", "unknown")
-    assert not is_simulated(SystemClock())
-    with SimClock() as clock:
-        assert is_simulated(clock)
