@@ -1,5 +1,6 @@
 """The MQTT interface: a node's states, events and requests on a broker."""
 
+from edgekernel.mqtt.about import About
 from edgekernel.mqtt.broker import EmbeddedBroker
 from edgekernel.mqtt.interface import MqttInterface
 from edgekernel.mqtt.messages import (
@@ -11,6 +12,7 @@ from edgekernel.mqtt.messages import (
 from edgekernel.mqtt.settings import Settings
 
 __all__ = [
+    "About",
     "EmbeddedBroker",
     "MqttConnected",
     "MqttDisconnected",

@@ -64,6 +64,10 @@ class Outgoing:
             self._retained[topic] = payload
         self._pump()
 
+    def clear(self, topic: str) -> None:
+        """Take what is retained on a topic off the broker."""
+        self.retain(topic, b"")
+
     def event(self, topic: str, payload: bytes) -> None:
         """Publish an event after those before it; without a link it waits."""
         with self._changed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edgekernel.mqtt.about import About
 from edgekernel.mqtt.interface import MqttInterface
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.sim_transport import SimTransport
@@ -17,4 +18,5 @@ def simulated_interface(plan: Plan, broker: SimBroker, seed: int | None) -> Mqtt
     run. Raises ConfigError.
     """
     settings = Settings.of(plan, with_secrets=False)
-    return MqttInterface(settings, medium=Medium(SimTransport.to(broker), f"mqtt:{seed}"))
+    medium = Medium(SimTransport.to(broker), f"mqtt:{seed}")
+    return MqttInterface(settings, medium=medium, about=About.of(plan))

@@ -43,7 +43,7 @@ def describe_node(runtime: Runtime, surface: str = "mqtt") -> Schema:
         "schema": VERSION_OF_SCHEMA,
         "node": runtime.name,
         "version": VERSION,
-        "devices": {id: describe_device(device) for id, device in runtime.devices.items()},
+        "devices": {device.id: describe_device(device) for device in runtime.devices.list()},
         "commands": describe_commands(runtime.commands.visible(surface)),
         "messages": {each.name: _message(each) for each in _messages()},
     }
