@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 EVERY_S = 30.0
 """How often the health is published."""
+_EVERY_NS = round(EVERY_S * NANOSECONDS)
 _END_S = 0.5
 
 CHANGES = (
@@ -66,7 +67,7 @@ class Announcing:
         self._asked = clock.Event()
         self._closing = False
         self._is_known = False
-        self._due_ns = clock.monotonic_ns()
+        self._due_ns = clock.monotonic_ns() + _EVERY_NS  # or when there is a link
         self._thread = clock.Thread(self._run, f"{ctx.runtime.name}:announcing")
         self._started = False
 
@@ -111,7 +112,7 @@ class Announcing:
             self._describe()
         now_ns = self._ctx.clock.monotonic_ns()
         if now_ns >= self._due_ns:
-            self._due_ns = now_ns + round(EVERY_S * NANOSECONDS)
+            self._due_ns = now_ns + _EVERY_NS
             self._health.publish()
 
     def _describe(self) -> None:
