@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,8 +18,8 @@ Complete = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
 def complete(kind: str) -> Complete:
-    """Return what completes the words of a subcommand: NODE, and then by `kind` devices, outputs
-    and values ("set"), or commands and arguments ("call").
+    """Return what completes the words of a subcommand: a NODE, or by `kind` several ("nodes"), and
+    then devices ("get"), outputs and values ("set"), or commands and arguments ("call").
 
     Nothing is offered where the broker or the node does not answer within a second.
     """
@@ -36,7 +37,7 @@ def _complete(kind: str, context: click.Context, incomplete: str) -> list[str]:
     words = list(context.params.get("words") or ())
     where = context.params.get("where") or ()
     selects = bool(where) or bool(context.params.get("all_nodes"))
-    link = link_of({**_defaults(context), "timeout": _PATIENCE_S})
+    link = link_of({**_options(context), "timeout": _PATIENCE_S})
     with Fleet(link.settings, timeout_s=link.timeout_s) as fleet:
         if not selects and (not words or kind == "nodes"):
             names = [node.name for node in fleet.nodes() if node.name not in words]
@@ -72,10 +73,12 @@ def _after_node(kind: str, fleet: Fleet, words: list[str], incomplete: str) -> l
 
 
 def _joined(words: list[str]) -> list[str]:
-    """Put together what bash has taken apart at "="."""
+    """Put together what bash has taken apart at "=", which is missing where it comes last."""
     found: list[str] = []
     for word in words:
-        if found and (word.startswith("=") or found[-1].endswith("=")):
+        if found and "=" not in found[-1]:
+            found[-1] += f"={word.removeprefix('=')}"
+        elif found and found[-1].endswith("="):
             found[-1] += word
         else:
             found.append(word)
@@ -87,14 +90,14 @@ def _beginning(names: list[str], incomplete: str) -> list[str]:
     return sorted(each for each in names if each.startswith(begin))
 
 
-def _defaults(context: click.Context) -> dict[str, Any]:
-    """Return the options of `ctl`, with their defaults where the shell has given none."""
+def _options(context: click.Context) -> dict[str, Any]:
+    """Return the options of `ctl`, as far as they are given, and the defaults of the others."""
     group = context.parent
     assert group is not None, "a subcommand has a group"
-    return {
-        each.name: group.params.get(each.name)
-        if group.params.get(each.name) is not None
-        else each.get_default(group)
-        for each in group.command.params
-        if each.name is not None
-    }
+    given: dict[str, Any] = {}
+    for each in group.command.params:
+        value = group.params.get(str(each.name))
+        if not isinstance(value, str | int | float | Path):  # click completes without defaults
+            value = each.get_default(group)
+        given[str(each.name)] = value if isinstance(value, str | int | float | Path) else None
+    return given

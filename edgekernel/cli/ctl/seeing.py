@@ -77,7 +77,7 @@ def _node_table(found: Iterable[Node]) -> Table:
 
 
 @ctl.command()
-@selecting("[NODE]", "nodes")
+@selecting("[NODE]", "node")
 @click.pass_obj
 def info(
     link: Link, words: tuple[str, ...], where: tuple[str, ...], all_nodes: bool, as_json: bool
@@ -97,7 +97,7 @@ def info(
 
 
 @ctl.command()
-@selecting("[NODE]", "nodes")
+@selecting("[NODE]", "node")
 @click.pass_obj
 def health(
     link: Link, words: tuple[str, ...], where: tuple[str, ...], all_nodes: bool, as_json: bool
@@ -117,7 +117,7 @@ def health(
 
 
 @ctl.command()
-@selecting("[NODE]", "nodes")
+@selecting("[NODE]", "node")
 @click.pass_obj
 def schema(
     link: Link, words: tuple[str, ...], where: tuple[str, ...], all_nodes: bool, as_json: bool

@@ -68,9 +68,14 @@ def watch(
                     for item in _items(stream, seconds):
                         shown.take(item)
                 return
-            if not as_json:
-                err.print(f"watching {', '.join(names) or 'all nodes'}; Ctrl-C ends", style="dim")
+            _announce("watching", names, as_json)
             _print_all(stream, names, seconds, as_json)
+
+
+def _announce(what: str, names: list[str], as_json: bool) -> None:
+    """Say that from now on nothing is missed."""
+    if not as_json:
+        err.print(f"{what} {', '.join(names) or 'all nodes'}; Ctrl-C ends", style="dim")
 
 
 def _print_all(stream: Stream[Any], names: list[str], seconds: float | None, as_json: bool) -> None:
@@ -104,6 +109,7 @@ def events(
     with link.open(as_json=as_json) as fleet:
         names = _names(fleet, words, where, all_nodes)
         with fleet.events(*names, name=name) as stream:
+            _announce("events of", names, as_json)
             for item in _items(stream, seconds):
                 _print(item, len(names) != 1, as_json)
 
@@ -131,6 +137,7 @@ def logs(
     with link.open(as_json=as_json) as fleet:
         names = _names(fleet, words, where, all_nodes)
         with fleet.events(*names, least=Severity[severity.upper()]) as stream:
+            _announce("events of", names, as_json)
             for item in _items(stream, seconds):
                 _print(item, len(names) != 1, as_json)
 
