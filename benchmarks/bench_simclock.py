@@ -31,7 +31,7 @@ PERIODS = {
 }
 WORKS = ("count", "emit")
 TICKS, QUICK_TICKS = 200_000, 5_000
-ROUNDS, QUICK_ROUNDS = 5, 1
+ROUNDS, QUICK_ROUNDS = 7, 1
 GREENHOUSE = ROOT / "examples/greenhouse/node.toml"
 
 Work = Callable[[], object]

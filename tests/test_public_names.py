@@ -17,6 +17,7 @@ PACKAGES = [
     "edgekernel.hal",
     "edgekernel.journal",
     "edgekernel.mqtt",
+    "edgekernel.mqtt.outbox",
     "edgekernel.node",
     "edgekernel.sim",
     "edgekernel.testing",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -14,7 +12,7 @@ import click
 from rich.text import Text
 
 from edgekernel.cli.console import Exit, fail, out
-from edgekernel.core.clock import NANOSECONDS
+from edgekernel.cli.moments import option_ns
 from edgekernel.core.messages import Severity
 from edgekernel.journal import Entry, OpaqueRecord, SegmentSource, Unreadable
 from edgekernel.journal.describing import source_of, words_of
@@ -23,8 +21,6 @@ from edgekernel.journal.records import TYPES, EventRecord, LostRecord
 from edgekernel.journal.text import as_line, iso
 
 _FOLLOW_S = 0.5
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h|d)", re.ASCII)
-_UNITS_S = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _COLOURS = {
     Severity.WARNING: "yellow",
     Severity.ERROR: "red",
@@ -87,8 +83,9 @@ def show_journal(
 ) -> None:
     """Show the journal in the folder DIR, the oldest record first.
 
-    TIME is a date and time in UTC, such as 2026-01-31T12:00:00, or how long before the last
-    record, such as 10min (ms, s, min, h, d). Options that are given twice widen the choice.
+    TIME is a date and time in UTC, such as 2026-01-31T12:00:00, a time of the last day, such as
+    12:00, or how long before the last record, such as 10min (ms, s, min, h, d). Options that are
+    given twice widen the choice.
     A line has the record's number, its time, its type, where it comes from, and what it says.
 
     Exits with 1 if there is no journal, or if something in it cannot be read: how much, stands in
@@ -98,7 +95,8 @@ def show_journal(
     try:
         if not segment_files(folder):
             fail(Exit.REFUSED, [f"{folder}: no journal: there is no segment (*.ekj) in it"])
-        limits = _time("--since", since, source), _time("--until", until, source)
+        last_ns = (source.last_ns() or 0) if since or until else 0
+        limits = option_ns("--since", since, last_ns), option_ns("--until", until, last_ns)
         wanted = _Wanted(*limits, types, sources)
         unreadable = _print(source, wanted, as_json, follow)
     except OSError as error:
@@ -147,22 +145,6 @@ def _line(entry: Entry) -> Text:
     if isinstance(record, EventRecord):
         colour = next((c for s, c in reversed(_COLOURS.items()) if record.severity >= s), "")
     return Text(head + words_of(record), colour)
-
-
-def _time(option: str, text: str | None, source: SegmentSource) -> int | None:
-    """Return a time in nanoseconds since 1970; one that is meant from the end, from there."""
-    if text is None:
-        return None
-    match = _DURATION.fullmatch(text)
-    if match is not None:
-        last_ns = source.last_ns() or 0
-        return last_ns - round(float(match[1]) * _UNITS_S[match[2]] * NANOSECONDS)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        hint = "a time such as 2026-01-31T12:00:00, or how long before the end, such as 10min"
-        raise click.BadParameter(f"{text!r} is not allowed; {hint}", param_hint=option) from None
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1e9)
 
 
 def _sum(folder: Path, unreadable: Unreadable) -> str:

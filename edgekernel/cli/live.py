@@ -109,7 +109,9 @@ def as_dict(event: Event) -> dict[str, Any]:
 class LiveView:
     """A picture of the node that follows it: devices with their curves, and the last events."""
 
-    def __init__(self, plan: Plan, runtime: Runtime, hints: list[str]) -> None:
+    def __init__(self, plan: Plan, runtime: Runtime, hints: list[str], notice: str = "") -> None:
+        """Show a runtime made of a plan; a `notice` stands out in its title."""
+        self._notice = notice
         self._plan = plan
         self._runtime = runtime
         self._hints = hints
@@ -150,8 +152,10 @@ class LiveView:
         uptime = int(runtime.clock.uptime())
         where = f"{self._plan.name} · {self._plan.board.name}"
         title = f"{where} · {runtime.phase} · {uptime} s · Ctrl-C stops it"
+        if self._notice:
+            title = f"{self._notice} · {title}"
         hints = Text("\n".join(self._hints), style="dim")
-        above = Group(hints, _panel(devices, title, "green"))
+        above = Group(hints, _panel(devices, title, "red" if self._notice else "green"))
         used = len(out.render_lines(above, out.options))
         return Group(above, self._last_events(out.height - used))
 

@@ -17,7 +17,9 @@ _COMMANDS = {
     "devices": ("edgekernel.cli.listing", "List the installed drivers."),
     "doctor": ("edgekernel.cli.doctor", "Examine this computer: has it what a node needs?"),
     "journal": ("edgekernel.cli.journal", "Read what a node has recorded."),
+    "incident": ("edgekernel.cli.incident", "Make a test of what went wrong in the field."),
     "node": ("edgekernel.cli.broker", "Let nodes in to that broker."),
+    "replay": ("edgekernel.cli.replay", "Run a journal through the application again."),
     "run": ("edgekernel.cli.run", "Run a node, on its board or a simulated one."),
     "simulate": ("edgekernel.cli.simulate", "Run a node through days of simulated time."),
     "schema": ("edgekernel.cli.schema", "Show what a node has and can be asked for."),
@@ -67,6 +69,7 @@ def main() -> None:
       edgekernel run node.toml --sim --live   run it on a simulated board
       edgekernel simulate node.toml           run it through a simulated day
       edgekernel ctl nodes                    which nodes are on the broker?
+      edgekernel replay journal/              what would this program have done then?
 
     Exit codes: 0 done, 1 refused or wrong, 2 wrong usage, 3 no answer, 4 the node failed.
     """

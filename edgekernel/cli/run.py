@@ -15,7 +15,9 @@ import click
 
 from edgekernel.cli.console import Exit, fail, out, show
 from edgekernel.cli.ending import Ending
+from edgekernel.cli.fault_plan_file import naming
 from edgekernel.cli.live import EventLines, LiveView, View
+from edgekernel.cli.recording import as_it_is, open_recording
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.errors import BootError, ConfigError, EdgekernelError
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from edgekernel.backends.backend import Backend
     from edgekernel.journal import Journal
     from edgekernel.mqtt import EmbeddedBroker
+    from edgekernel.node.drill import NodeDrill
 
 _SWITCH_INTERVAL_S = 0.0005
 """How long a busy thread keeps the others from running; see docs/decisions/0004."""
@@ -42,6 +45,7 @@ class _Wanted:
     live: bool
     as_json: bool
     seconds: float | None
+    drill: Path | None = None
 
 
 @click.command()
@@ -56,6 +60,13 @@ class _Wanted:
     help="Record the run into the folder DIR.",
     metavar="DIR",
 )
+@click.option(
+    "--drill",
+    type=click.Path(path_type=Path),
+    help="Let the faults of the plan FILE happen to the node; asks before.",
+    metavar="FILE",
+)
+@click.option("--yes", is_flag=True, help="Do not ask before a drill.")
 @click.option("--for", "seconds", type=click.FloatRange(0, 1e9), help="Stop after SECONDS.")
 def run(
     node: Path,
@@ -64,6 +75,8 @@ def run(
     live: bool,
     as_json: bool,
     journal: Path | None,
+    drill: Path | None,
+    yes: bool,
     seconds: float | None,
 ) -> None:
     """Run the node described by the file NODE until Ctrl-C or SIGTERM.
@@ -71,6 +84,8 @@ def run(
     Outputs begin at their safe value and are brought back to it before the agent ends. Without
     --sim the agent opens the real pins, buses and ports of the board. What it does is recorded
     if the node file has a [journal] table, or with --journal; see `edgekernel journal show`.
+    --drill breaks parts of it on purpose for a while, between the drivers and the board; all is
+    whole again when it stops.
 
     \b
       edgekernel run node.toml
@@ -79,13 +94,15 @@ def run(
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
         plan = make_plan(node)
+        drilled = _drill(plan, drill, yes) if drill else None
         with ExitStack() as stack:
             embedded = _start_broker(plan, stack) if broker else None
             clock = SystemClock()
-            recording = _open_journal(plan, clock, journal, stack)
-            runtime = _make(plan, simulated, clock, recording)
+            recording = open_recording(plan, clock, journal, stack)
+            with naming(drill):
+                runtime = _make(plan, simulated, clock, recording, drilled)
             _connect(plan, runtime, embedded)
-            wanted = _Wanted(simulated, live, as_json, seconds)
+            wanted = _Wanted(simulated, live, as_json, seconds, drill)
             raise click.exceptions.Exit(_live(plan, runtime, embedded, wanted))
     except ConfigError as error:
         fail(Exit.REFUSED, error.problems)
@@ -107,36 +124,33 @@ def _start_broker(plan: Plan, stack: ExitStack) -> EmbeddedBroker:
         raise ConfigError(str(error)) from error
 
 
-def _open_journal(
-    plan: Plan, clock: Clock, folder: Path | None, stack: ExitStack
-) -> Journal | None:
-    """Open the journal that is asked for, until the end of `stack`."""
-    if folder is None and plan.document.journal is None:
-        return None
-    from edgekernel.journal import open_journal
+def _drill(plan: Plan, file: Path, yes: bool) -> NodeDrill:
+    """Load a plan of faults, and make sure that it is wanted."""
+    from edgekernel.node.drill import NodeDrill
+    from edgekernel.node.fault_plan import load_faults
 
-    journal = open_journal(plan, clock, folder)
-    if journal is not None:
-        stack.callback(_close_journal, journal)
-    return journal
-
-
-def _close_journal(journal: Journal) -> None:
-    if not journal.close() or journal.problem():
-        click.echo(
-            f"the journal is not complete: {journal.problem() or 'the disk hangs'}", err=True
-        )
+    faults = load_faults(file)
+    words = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
+    question = f"A drill: the {words} of {file.name} will happen to {plan.name}. Go on?"
+    if not yes:
+        click.confirm(question, abort=True, err=True)
+    return NodeDrill(plan, faults)
 
 
-def _make(plan: Plan, simulated: bool, clock: Clock, journal: Journal | None) -> SignalRuntime:
-    runtime = _assemble(plan, simulated, clock, journal.around if journal else _as_it_is)
+def _make(
+    plan: Plan, simulated: bool, clock: Clock, journal: Journal | None, drill: NodeDrill | None
+) -> SignalRuntime:
+    record = journal.around if journal else as_it_is
+
+    def around(backend: Backend) -> Backend:
+        return record(drill.around(backend, clock) if drill else backend)
+
+    runtime = _assemble(plan, simulated, clock, around)
+    if drill is not None:
+        drill.join(runtime)
     if journal is not None:
         journal.record(runtime, plan)
     return runtime
-
-
-def _as_it_is(backend: Backend) -> Backend:
-    return backend
 
 
 def _assemble(
@@ -169,7 +183,8 @@ def _live(
     ending = Ending(runtime)
     view: View
     if wanted.live and out.is_terminal:
-        view = LiveView(plan, runtime, _hints(plan, embedded, wanted)[1:])
+        notice = f"DRILL with {wanted.drill.name}" if wanted.drill else ""
+        view = LiveView(plan, runtime, _hints(plan, embedded, wanted)[1:], notice)
     else:
         view = EventLines(runtime, as_json=wanted.as_json)
         if not wanted.as_json:
@@ -205,6 +220,8 @@ def _hints(plan: Plan, embedded: EmbeddedBroker | None, wanted: _Wanted) -> list
     """Return what a newcomer can do next, ready to be copied into a second terminal."""
     where = "on a simulated board" if wanted.simulated else f"on {plan.board.name}"
     hints = [f"{plan.name} runs {where}. Ctrl-C stops it."]
+    if wanted.drill is not None:
+        hints.append(f"This is a DRILL: the faults of {wanted.drill.name} happen to it.")
     if embedded is None:
         return hints
     hints.append(f"MQTT broker: {embedded.kind} on {embedded.host}:{embedded.port}")

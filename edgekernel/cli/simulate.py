@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,19 +13,17 @@ import click
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from edgekernel.cli.console import Exit, err, fail, out, print_json
-from edgekernel.cli.ending import Ending
+from edgekernel.cli.fault_plan_file import naming
 from edgekernel.cli.run import tree
 from edgekernel.core.errors import BootError, ConfigError
-from edgekernel.core.runtime import Runtime
 from edgekernel.node.duration import LONGEST_S, parse_duration
 from edgekernel.node.plan import Plan, make_plan
 
 if TYPE_CHECKING:
     from edgekernel.cli.simulate_view import Run
+    from edgekernel.cli.simulated_run import SimulatedRun
     from edgekernel.sim.broker import SimBroker
     from edgekernel.sim.clock import SimClock
-    from edgekernel.sim.faults import Fault
-    from edgekernel.sim.record import Recorder
 
 _PARTS = 400
 """After how many parts of the run the progress is shown anew, and its end is looked for."""
@@ -58,6 +56,12 @@ class _Span(click.ParamType):  # type: ignore[type-arg]  # generic in newer vers
     help="Simulated seconds in a real one; without it as many as can be.",
 )
 @click.option("--report", type=click.Path(path_type=Path), help="Draw a timeline into an SVG file.")
+@click.option(
+    "--journal",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Record the run into the folder DIR.",
+    metavar="DIR",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as a JSON object.")
 def simulate(
     node: Path,
@@ -66,23 +70,27 @@ def simulate(
     plan_file: Path | None,
     rate: float | None,
     report: Path | None,
+    journal: Path | None,
     as_json: bool,
 ) -> None:
     """Run the node described by the file NODE through a simulated span of time, and sum it up.
 
     It runs on the simulated board, in the worlds of its [sim] table, in simulated time: a day takes
-    seconds, and each run with the same seed is the same. A node with an [mqtt] table is on an MQTT
-    broker of the simulation. Exits with 1 if something critical happened: a critical service or a
-    supervisor was given up, turns were dropped, or the node stopped before its time or without safe
-    outputs.
+    seconds, and each run with the same seed is the same, down to the bytes of its journal in a new
+    folder. Only --journal records; a [journal] table says what and how much is kept.
+
+    A node with an [mqtt] table is on an MQTT broker of the simulation. Exits with 1 if something
+    critical happened: a critical service or a supervisor was given up, turns were dropped, or the
+    node stopped before its time or without safe outputs.
 
     \b
       edgekernel simulate node.toml --for 7d
       edgekernel simulate node.toml --faults plan.toml --report day.svg
+      edgekernel simulate node.toml --for 1h --seed 7 --journal run-7
     """
     try:
         plan = make_plan(node)
-        run = _simulate(plan, span_s, seed, plan_file, rate)
+        run = _simulate(plan, span_s, seed, plan_file, rate, journal)
     except ConfigError as error:
         fail(Exit.REFUSED, error.problems)
     except ImportError as error:  # an extra that is not installed says which
@@ -97,51 +105,33 @@ def simulate(
 
 
 def _simulate(
-    plan: Plan, span_s: float, seed: int | None, plan_file: Path | None, rate: float | None
+    plan: Plan,
+    span_s: float,
+    seed: int | None,
+    plan_file: Path | None,
+    rate: float | None,
+    folder: Path | None,
 ) -> Run:
+    from edgekernel.backends.sim import SimDisk
     from edgekernel.cli.simulate_view import Run
+    from edgekernel.cli.simulated_run import SimulatedRun
     from edgekernel.node.fault_plan import load_faults
     from edgekernel.sim.clock import SimClock
-    from edgekernel.sim.record import Recorder
 
     faults = () if plan_file is None else load_faults(plan_file)
     with (
         SimClock(seed=seed, rate=rate) as clock,
         closing(_CtrlC(clock)) as ctrl_c,
+        closing(SimDisk(clock)) as disk,
         _broker(plan, clock) as broker,
     ):
-        runtime = _assemble(plan, clock, faults, plan_file, seed or 0, broker)
-        if broker is not None:
-            _connect(plan, runtime, broker, seed)
-        recorder = Recorder(runtime, span_s)
-        runtime.register(recorder)
-        ending = Ending(runtime)
+        with naming(plan_file):
+            simulated = SimulatedRun(plan, clock, faults, seed or 0, disk, folder, span_s, broker)
         begun_s = time.monotonic()
-        with _progress(plan.name, span_s) as progress, runtime:
-            stopped = _advance(clock, ctrl_c, runtime, recorder, progress)
-            services = runtime.status()["services"]
+        with _progress(plan.name, span_s) as progress, simulated:
+            stopped = _advance(clock, ctrl_c, simulated, progress)
         wall_s = time.monotonic() - begun_s
-        counts = broker.counts if broker is not None else None
-        return Run.of(plan, recorder, ending, services, stopped, seed, wall_s, counts)
-
-
-def _assemble(
-    plan: Plan,
-    clock: SimClock,
-    faults: Sequence[Fault],
-    plan_file: Path | None,
-    seed: int,
-    broker: SimBroker | None,
-) -> Runtime:
-    from edgekernel.node.simulate import assemble_simulated
-
-    try:
-        made = assemble_simulated(plan, clock, Runtime, faults=faults, seed=seed, broker=broker)
-        return made[0]
-    except ConfigError as error:
-        file = "" if plan_file is None else f"{plan_file.name}: "
-        problems = (file + p if p.startswith("fault.") else p for p in error.problems)
-        raise ConfigError(*problems) from error
+        return Run.of(plan, simulated, stopped, seed, wall_s)
 
 
 @contextmanager
@@ -156,26 +146,18 @@ def _broker(plan: Plan, clock: SimClock) -> Iterator[SimBroker | None]:
         yield broker
 
 
-def _connect(plan: Plan, runtime: Runtime, broker: SimBroker, seed: int | None) -> None:
-    from edgekernel.mqtt.simulated import simulated_interface
-
-    runtime.register(simulated_interface(plan, broker, seed))
-
-
-def _advance(
-    clock: SimClock, ctrl_c: _CtrlC, runtime: Runtime, recorder: Recorder, progress: Progress
-) -> str:
+def _advance(clock: SimClock, ctrl_c: _CtrlC, simulated: SimulatedRun, progress: Progress) -> str:
     """Let the span pass; return why it ended before, or nothing."""
-    task = progress.task_ids[0]
-    part_s = recorder.span_s / _PARTS
-    end_s = clock.monotonic() - recorder.now_s + recorder.span_s
-    while not ctrl_c.seen and not runtime.phase.ending and clock.monotonic() < end_s:
+    task, node, recorder = progress.task_ids[0], simulated.node, simulated.recorder
+    part_s = simulated.span_s / _PARTS
+    end_s = clock.monotonic() - recorder.now_s + simulated.span_s
+    while not ctrl_c.seen and not node.ending and clock.monotonic() < end_s:
         with ctrl_c.ending_waits():
             clock.advance(min(part_s, end_s - clock.monotonic()))
         progress.update(task, completed=recorder.now_s)
     if ctrl_c.seen:
         return f"interrupted after {recorder.now_s:g} s"
-    return f"stopped by itself after {recorder.now_s:g} s" if runtime.phase.ending else ""
+    return f"stopped by itself after {recorder.now_s:g} s" if node.ending else ""
 
 
 class _CtrlC:

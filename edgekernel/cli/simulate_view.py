@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.table import Table
 
 from edgekernel.cli.console import show, table
-from edgekernel.cli.ending import Ending
+from edgekernel.cli.simulated_run import SimulatedRun
 from edgekernel.core.messages import Severity
 from edgekernel.core.sample import Quality
 from edgekernel.node.plan import Plan
@@ -27,6 +27,10 @@ class Run:
     recorder: Recorder
     stopped: str
     """Why it ended before its time; empty if it did not."""
+    starts: int
+    """How often the agent was started."""
+    alive: bool
+    """Whether an agent has run to the end."""
     seed: int | None
     wall_s: float
     critical: tuple[str, ...]
@@ -40,24 +44,26 @@ class Run:
     def of(
         cls,
         plan: Plan,
-        recorder: Recorder,
-        ending: Ending,
-        services: Mapping[str, Mapping[str, Any]],
+        simulated: SimulatedRun,
         stopped: str,
         seed: int | None,
         wall_s: float,
-        broker: Counts | None,
     ) -> Run:
         """Sum a run up."""
+        recorder, services = simulated.recorder, simulated.services
         critical = [
             f"{count} {name}" for (name, severity), count in recorder.events.items()
             if severity >= Severity.CRITICAL
         ]  # fmt: skip
         critical += [stopped] if stopped.startswith("stopped") else []
-        critical += [f"outputs may NOT be safe: {problem}" for problem in ending.unsafe()]
+        critical += simulated.problems()
         late = {name: float(each.get("lateness_max_s", 0.0)) for name, each in services.items()}
         latest = max(late.items(), key=lambda pair: pair[1], default=("", 0.0))
-        return cls(plan, recorder, stopped, seed, wall_s, tuple(critical), latest, broker)
+        starts, alive = simulated.node.starts, simulated.lived_on
+        counts = None if simulated.broker is None else simulated.broker.counts
+        return cls(
+            plan, recorder, stopped, starts, alive, seed, wall_s, tuple(critical), latest, counts
+        )
 
     @property
     def span_s(self) -> float:
@@ -94,6 +100,9 @@ class Run:
             yield f"                 {part} {count}"
         if self.broker is not None:
             yield f"mqtt             {_link(self.broker)}"
+        if self.starts > 1 or not self.alive:
+            end = "" if self.alive else ", and no agent runs at the end"
+            yield f"starts           {self.starts}{end}"
 
     def _readings(self) -> Iterator[str | Table]:
         tracks = [each for each in self.recorder.tracks.values() if not each.is_output]
@@ -144,6 +153,8 @@ class Run:
             "wall_s": self.wall_s,
             "speed": self.span_s / self.wall_s if self.wall_s else None,
             "stopped": self.stopped,
+            "starts": self.starts,
+            "alive": self.alive,
             "critical": list(self.critical),
             "events": [
                 {"name": name, "severity": severity.name.lower(), "count": count}
@@ -174,10 +185,10 @@ def _link(counts: Counts) -> str:
     told = {
         "connects": counts.connects,
         "messages from the node": counts.received,
-        "to it": counts.delivered,
+        "to the node": counts.delivered,
         "last wills": counts.wills,
     }
-    return ", ".join(f"{count} {what}" for what, count in told.items())
+    return ", ".join(f"{what} {count:,}" for what, count in told.items())
 
 
 def duration(seconds: float) -> str:

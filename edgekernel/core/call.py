@@ -68,6 +68,10 @@ class CallWitness(Protocol):
         """The call has come to its end, whether or not it began."""
         ...
 
+    def output_set(self, output: str, value: object, principal: str) -> None:
+        """An output is about to be set from outside, without a command."""
+        ...
+
 
 class Call:
     """A request on its way. Its `result()` waits for the end; a coroutine awaits `wait()`."""

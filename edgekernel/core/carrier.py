@@ -28,7 +28,8 @@ class Carrier:
         runs_on = call.command.runs_on
         if runs_on == "loop":
             run = self._carry_out_async(call)
-            call.run_by(self._turns.within(self._tasks.start, run, partial(self._ended, call)))
+            done, label = partial(self._ended, call), f"command {call.name}"
+            call.run_by(self._turns.within(self._tasks.start, run, done, label))
         elif runs_on == "worker":
             work = partial(self._turns.within, self._carry_out, call)
             self._workers.submit(work, lambda: not call.done)

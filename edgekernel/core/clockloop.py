@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import suppress
 from contextvars import Context
-from typing import TypeVarTuple
+from functools import partial
+from typing import Any, TypeVarTuple
 
 from edgekernel.core.clock import Clock, EventLike, SystemClock
+from edgekernel.core.errors import LifecycleError, unless_unwound
 
 Ts = TypeVarTuple("Ts")
+
+_OUTSIDE = "it takes no part in the clock's time, and a coroutine cannot wait for it in simulation"
 
 
 def make_loop(clock: Clock) -> asyncio.AbstractEventLoop:
@@ -22,7 +28,8 @@ class ClockLoop(asyncio.SelectorEventLoop):
     """A loop whose time is that of a clock and which waits as everything on that clock does.
 
     Coroutines on it may wait for one another, for time to pass, and for other threads of the
-    clock through `call_soon_threadsafe`; not for sockets, whose time is another.
+    clock: those that `asyncio.to_thread` begins are. Sockets, pipes and processes take no part in
+    the clock's time, and a wait for one could not end well: it is a LifecycleError.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -45,13 +52,43 @@ class ClockLoop(asyncio.SelectorEventLoop):
         self._woken.set()
         return handle
 
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Ts], Any], *args: *Ts
+    ) -> asyncio.Future[Any]:
+        """Call a function in a thread of the clock. Raises LifecycleError for an executor, which
+        has threads of its own."""
+        if executor is not None:
+            raise LifecycleError(f"{type(executor).__name__}: {_OUTSIDE}; give None as executor")
+        over: asyncio.Future[Any] = self.create_future()
+        self._clock.Thread(lambda: self._work(over, partial(func, *args)), "to_thread").start()
+        return over
+
+    def _work(self, over: asyncio.Future[Any], call: Callable[[], object]) -> None:
+        try:
+            settle = partial(over.set_result, call())
+        except BaseException as error:
+            settle = partial(over.set_exception, unless_unwound(error))
+        with suppress(RuntimeError):  # the loop has ended meanwhile, and who waited
+            self.call_soon_threadsafe(lambda: over.done() or settle())
+
+    async def subprocess_exec(self, *args: Any, **kwargs: Any) -> Any:
+        """Raise LifecycleError: a process lives outside of the clock."""
+        raise LifecycleError(f"a process: {_OUTSIDE}")
+
+    subprocess_shell = subprocess_exec
+
 
 class _ClockSelector(selectors.SelectSelector):
-    """Waits on the clock; afterwards looks which files are ready, without waiting for them."""
+    """Waits on the clock; afterwards looks whether the loop was woken by way of its own socket."""
 
     def __init__(self, woken: EventLike) -> None:
         super().__init__()
         self._woken = woken
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        if self.get_map():  # the first is the loop's own
+            raise LifecycleError(f"file descriptor {fileobj}: {_OUTSIDE}")
+        return super().register(fileobj, events, data)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is None or timeout > 0:

@@ -143,7 +143,19 @@ class BusyError(BoundaryError):
 
 
 class BadReadingError(EdgekernelError, ValueError):
-    """The value of a reading whose quality is BAD was asked for."""
+    """The value of a reading whose quality is BAD was asked for.
+
+    `reading` is its label, `spell` the number of times that it has been BAD, this one included.
+    """
+
+    def __init__(self, reading: str, reason: str, spell: int = 0) -> None:
+        super().__init__(f"{reading}: {reason}")
+        self.reading = reading
+        self.reason = reason
+        self.spell = spell
+
+    def __reduce__(self) -> tuple[type[BadReadingError], tuple[str, str, int]]:
+        return type(self), (self.reading, self.reason, self.spell)
 
 
 class RefusedError(EdgekernelError):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from edgekernel.core import message
-from edgekernel.core.errors import describe
+from edgekernel.core.errors import BadReadingError, describe
 from edgekernel.core.messages import Event, Message, Severity
 from edgekernel.core.record import dataclass
 from edgekernel.core.routes import Rank, Route
@@ -40,6 +40,7 @@ class Faults:
         """How many there were in all."""
         self.held_back = 0
         """Refusals that were meant: an effect wanted an output that is held safe."""
+        self._waiting: dict[str, tuple[str, int]] = {}  # of effects: for which reading and spell
 
     def handler_failed(self, route: Route, event: Event, error: BaseException) -> None:
         """Report a handler that raised, unless it was handling an error already: that is kept."""
@@ -63,11 +64,28 @@ class Faults:
         if self._runtime.held_safe(error):
             self.held_back += 1
             return
+        is_effect = label.startswith("effect ")
+        if is_effect and isinstance(error, BadReadingError):
+            self._effect_waits(label, error)
+            return
         text, trace = describe(error)
         self._keep(label, text, trace)
-        is_effect = label.startswith("effect ")
         failed = message.EffectError if is_effect else message.BackgroundError
         self._runtime.emit(failed(label, text, trace))
+
+    def _effect_waits(self, label: str, error: BadReadingError) -> None:
+        """Tell, once per spell, that an effect waits for a reading: not a mistake in it.
+
+        Before the first value of a reading there is nothing to tell.
+        """
+        spell = (error.reading, error.spell)
+        if self._waiting.get(label) == spell:
+            return
+        if len(self._waiting) >= _KEPT:  # of effects that are gone too
+            self._waiting.clear()
+        self._waiting[label] = spell
+        if error.spell:
+            self._runtime.emit(message.EffectWaiting(label, error.reading, error.reason))
 
     def turn_was_slow(self, label: str, seconds: float) -> None:
         """Report a turn that kept others waiting."""

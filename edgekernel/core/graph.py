@@ -82,12 +82,13 @@ class Guard:
                 del self.free
                 return
             except AttributeError:
-                time.sleep(0.00001)  # never for long: it is not held while user code runs
+                _sleep(0.00001)  # never for long: it is not held while user code runs
             if time.monotonic() - began > _STUCK_S and _has_interrupted():
                 raise ReactiveError("a signal handler or destructor came in the middle of a change")
 
 
 _STUCK_S = 1.0
+_sleep = time.sleep  # Python's own in simulated time too: it waits for a thread outside of that
 _ENGINE = {
     f"edgekernel.core.{name}" for name in ("graph", "signals", "computed", "effect", "batch")
 }

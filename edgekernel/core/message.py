@@ -22,6 +22,7 @@ __all__ = [
     "DeviceOnline",
     "DeviceStale",
     "EffectError",
+    "EffectWaiting",
     "EventSubscriberError",
     "FeedbackLoop",
     "HealthChanged",
@@ -449,6 +450,18 @@ class EffectError(Message):
     effect: str
     error: str
     traceback: str
+
+
+class EffectWaiting(Message):
+    """An effect cannot go on because a reading that it needs is BAD; told once per spell.
+
+    It runs again when the reading changes. What it drives has gone to its fallback.
+    """
+
+    severity = Severity.WARNING
+    effect: str
+    reading: str
+    reason: str
 
 
 class BackgroundError(Message):

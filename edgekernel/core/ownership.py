@@ -43,6 +43,13 @@ def give_back(part: object, context: Context) -> bool:
     return owned
 
 
+def bereave(part: object) -> None:
+    """Let a part belong to nobody whose runtime has died without a shutdown, as in simulation."""
+    owner = _owner(part)
+    if owner is not None:
+        give_back(part, owner)
+
+
 def _owner(part: object) -> Context | None:
     try:
         owner: Context = object.__getattribute__(part, _OWNER)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from edgekernel.core import message
-from edgekernel.core.clock import NANOSECONDS, EventLike
+from edgekernel.core.clock import NANOSECONDS, Clock, EventLike, SystemClock
 from edgekernel.core.context import Context
 from edgekernel.core.device import Device
 from edgekernel.core.errors import ConfigError, describe, of_user_code
@@ -32,7 +32,8 @@ class Poller(Service):
         self.group = group
         self._polls: dict[Device, Polls] = {}  # replaced, not changed: others iterate it
         self._busy_with: Device | None = None
-        self._polled: EventLike | None = None  # set when that poll has ended
+        self._polled: EventLike | None = None  # set when that poll has ended, if somebody waits
+        self._clock: Clock = SystemClock()  # the runtime's, from the start on
         self._lock = threading.Lock()  # around what devices ask for, from any thread
         for device in devices:
             self._take_in(device)
@@ -55,14 +56,17 @@ class Poller(Service):
 
     def remove(self, device: Device, limit_s: float = 1.5) -> None:
         """Poll a device no more; wait for a poll of it that goes on, but not for ever."""
+        polled: EventLike | None = None
         with self._lock:
             self._polls = {each: p for each, p in self._polls.items() if each is not device}
-            polled = self._polled if self._busy_with is device else None
+            if self._busy_with is device:
+                polled = self._polled = self._polled or self._clock.Event()
         if polled is not None:
             polled.wait(limit_s)
 
     def start(self, ctx: Context) -> None:
         """Begin with a poll of every device."""
+        self._clock = ctx.clock
         now = ctx.clock.monotonic_ns()
         for device, polls in self._polls.items():
             polls.begin(now)
@@ -81,7 +85,7 @@ class Poller(Service):
     def _poll_due(self, ctx: Context) -> None:
         now = ctx.clock.monotonic_ns()
         for device, polls in self._polls.items():
-            if not self._take_up(ctx, device, polls, now):
+            if not self._take_up(device, polls, now):
                 continue
             note: _Note = polls.failed
             try:
@@ -105,19 +109,20 @@ class Poller(Service):
                 self._polls[device].asked_ns = monotonic_ns
         self.wake()
 
-    def _take_up(self, ctx: Context, device: Device, polls: Polls, now_ns: int) -> bool:
+    def _take_up(self, device: Device, polls: Polls, now_ns: int) -> bool:
         """Say whether a device is to be polled now; then that is noted."""
         with self._lock:
             if self._polls.get(device) is not polls or not polls.take_up(now_ns):
                 return False
-            self._busy_with, self._polled = device, ctx.clock.Event()
+            self._busy_with = device
         return True
 
     def _put_down(self, device: Device, polls: Polls, note: _Note, now_ns: int) -> None:
         with self._lock:
             note(device.every, now_ns)
             changed = polls.follow(device.every)
-            self._busy_with, polled = None, self._polled
+            polled = self._polled
+            self._busy_with = self._polled = None
         if changed:
             device.watch_freshness()
         if polled is not None:

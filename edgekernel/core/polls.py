@@ -43,8 +43,10 @@ class Polls:
     @property
     def next_ns(self) -> int | None:
         """When the next poll is due, regular or not."""
-        dues = [due for due in (self.due_ns, self.asked_ns) if due is not None]
-        return min(dues, default=None)
+        due_ns, asked_ns = self.due_ns, self.asked_ns
+        if asked_ns is None or due_ns is None:
+            return due_ns if asked_ns is None else asked_ns
+        return min(due_ns, asked_ns)
 
     def begin(self, now_ns: int) -> None:
         """Let the grid begin now."""

@@ -49,6 +49,7 @@ class Reading(Generic[T]):
             equals=Sample.says_the_same,
             name=label,
         )
+        self._spell = 0  # how often it was BAD, but for the beginning, when it has no value yet
         self._measured_ns = 0
         self._measured_at_ns: int | None = None
         self._lock = threading.Lock()  # around what becomes of a sample, in the order of coming
@@ -181,7 +182,7 @@ class Reading(Generic[T]):
     def _take(self, sample: Sample[T]) -> None:
         """Let a sample go through the filters; under the lock."""
         if self._chain is None:
-            self._signal.set(self._judged(sample))
+            self._tell(self._judged(sample))
             return
         if sample.quality is not Quality.BAD and not self.values.is_usable(sample.value):
             sample = self._refused(sample)  # no filter could do anything with it
@@ -199,8 +200,16 @@ class Reading(Generic[T]):
             if self.values.type is int and isinstance(value, float) and math.isfinite(value):
                 whole = cast(T, round(value))  # a filter has calculated
                 sample = Sample(whole, sample.quality, sample.time_ns, sample.reason)
-            self._signal.set(self._judged(sample))
+            self._tell(self._judged(sample))
         self._set_timer()
+
+    def _tell(self, sample: Sample[T]) -> None:
+        before = self._signal.peek()
+        if sample.quality is Quality.BAD and (
+            before.quality is not Quality.BAD or before.reason == NO_VALUE_YET
+        ):
+            self._spell += 1
+        self._signal.set(sample)
 
     def _set_timer(self) -> None:
         if self._timer is None:
@@ -223,7 +232,7 @@ class Reading(Generic[T]):
 
     def _good(self, sample: Sample[T]) -> T:
         if sample.quality is Quality.BAD:
-            raise BadReadingError(f"{self.label}: {sample.reason}")
+            raise BadReadingError(self.label, sample.reason, self._spell)
         return cast(T, sample.value)
 
     def __repr__(self) -> str:

@@ -167,6 +167,8 @@ class Runner:
         clock, service, context, wake = self._clock, self._service, self._context, session.wake
         monotonic_ns, wait_until = clock.monotonic_ns, clock.wait_until
         tick, next_deadline_ns, ticked = service.tick, service.next_deadline_ns, self._ticked
+        regular = getattr(next_deadline_ns, "__func__", None) is Service.next_deadline_ns
+        interval, interval_ns = math.nan, 0
         deadline = monotonic_ns()
         behind, timeless = False, 0
         while not (session.cancelled or service.finished):
@@ -183,7 +185,13 @@ class Runner:
                     raise ConfigError("interval is 0, and the ticks do not wait on the clock")
             else:
                 timeless = 0
-            deadline = next_deadline_ns(deadline, now)
+            if not regular:
+                deadline = next_deadline_ns(deadline, now)
+            else:  # the same, without computing it for every tick
+                if interval is not service.interval:
+                    interval = service.interval
+                    interval_ns = int(interval * NANOSECONDS)
+                deadline += interval_ns
             if deadline < now:
                 deadline, behind = self._skip_missed(deadline, now, behind)
             else:

@@ -151,7 +151,7 @@ class TurnQueue:
         `dispatcher` is the name of the thread that takes over others' turns; without one the
         runner takes them along. A turn longer than `slow_turn_s` seconds is reported.
         """
-        self._clock: Clock = clock or SystemClock()
+        self.clock: Clock = clock or SystemClock()
         self._observer: TurnObserver = observer or PrintingObserver()
         self._slow_ns = int(slow_turn_s * 1e9)
         self._waiting: deque[Turn] = deque()
@@ -164,10 +164,10 @@ class TurnQueue:
         self._cause: Cause | None = None  # of the current turn
         self._dispatcher_name = dispatcher
         self._dispatcher: ThreadLike | None = None
-        self._handed_over = self._clock.Event()
+        self._handed_over = self.clock.Event()
         self._closed = False
-        self._flow = self._clock.flow
-        self._now_ns = self._clock.monotonic_ns
+        self._flow = self.clock.flow
+        self._now_ns = self.clock.monotonic_ns
         self._context = Context()
         self._context.run(current_queue.set, self)
         self._contexts: dict[object, Context] = {}
@@ -181,7 +181,7 @@ class TurnQueue:
         if self._tasks is None:
             from edgekernel.core.tasks import Tasks
 
-            self._tasks = Tasks(self._clock, "edgekernel:loop", self.failed)
+            self._tasks = Tasks(self.clock, "edgekernel:loop", self.failed)
         return self._tasks
 
     def use_tasks(self, tasks: Tasks) -> None:
@@ -336,7 +336,7 @@ class TurnQueue:
         """
         if self.inside():
             return function()
-        done = self._clock.Event()
+        done = self.clock.Event()
         turn = CallTurn(function, label, done.set)
         if timeout_s is None:
             self.submit(turn)
@@ -353,7 +353,7 @@ class TurnQueue:
         """Wait until all turns submitted so far have run; False if that took too long."""
         if self.inside():
             return False
-        done = self._clock.Event()
+        done = self.clock.Event()
         self._send(CallTurn(lambda: None, "wait_idle", done.set))
         return done.wait(timeout_s)
 
@@ -474,7 +474,7 @@ class TurnQueue:
     def _hand_over(self) -> None:
         if self._dispatcher is None:
             assert self._dispatcher_name is not None
-            self._dispatcher = self._clock.Thread(self._dispatch, self._dispatcher_name)
+            self._dispatcher = self.clock.Thread(self._dispatch, self._dispatcher_name)
             self._dispatcher.start()
         self._handed_over.set()
 

@@ -23,6 +23,9 @@ from edgekernel.journal.records import (
 Item = Event | Transaction | LineEdge | Record
 """What waits for being recorded."""
 
+SET = "set"
+"""What stands in place of a command's name when an output was set from outside."""
+
 
 def as_record(item: Item) -> Record:
     """Return the record of what waits; an opaque one of what cannot be recorded. Never raises."""
@@ -68,9 +71,17 @@ def command_record(call: Call, clock: Clock) -> CommandRecord:
     request, command = call.request, call.command
     args, whole = arguments(request.args, () if command is None else command.secret)
     return CommandRecord(
-        clock.monotonic_ns(), clock.time_ns(), call.id, call.cause, request.principal,
-        call.name, request.target, request.key, args, whole,
+        clock.monotonic_ns(), clock.time_ns(), call.id, call.cause,
+        request.principal or call.principals[-1], call.name, request.target, request.key, args,
+        whole,
     )  # fmt: skip
+
+
+def set_record(output: str, value: object, principal: str, clock: Clock) -> CommandRecord:
+    """Return the record of an output that is set from outside: a request without an outcome."""
+    args, whole = arguments({"value": value})
+    now = clock.monotonic_ns(), clock.time_ns()
+    return CommandRecord(*now, 0, None, principal, SET, output, "", args, whole)
 
 
 def outcome_record(call: Call, clock: Clock) -> OutcomeRecord:

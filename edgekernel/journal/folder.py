@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgekernel.core.clock import NANOSECONDS
-from edgekernel.core.errors import BusyError
+from edgekernel.hal.disk import Disk
 from edgekernel.journal.blocks import HEAD, MAGIC
 
 SIGNATURE = b"EKJRNL1\n"
@@ -68,24 +65,19 @@ class Dropped:
 class Folder:
     """The segments of one journal. Only one process at a time writes to it."""
 
-    def __init__(self, path: Path, limits: Limits) -> None:
+    def __init__(self, path: Path, limits: Limits, disk: Disk) -> None:
         """Make the folder and take it; raises OSError, which is BusyError if it is taken."""
         self.path = path
         self.limits = limits
+        self.disk = disk
         self.dropped = Dropped()
-        path.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._descriptor)
-            if error.errno != errno.EWOULDBLOCK:
-                raise
-            raise BusyError(f"{path}: another agent writes its journal there") from None
-        for torn in path.glob(f"*{UNFINISHED}"):
-            torn.unlink()
+        disk.make_folder(path)
+        self._taken = disk.take_folder(path)
+        place = disk.place(path)
+        for torn in place.glob(f"*{UNFINISHED}"):
+            disk.remove(path / torn.name)
         aged = limits.max_age_s is not None
-        self.segments = [_look(found, aged) for found in segment_files(path)]
+        self.segments = [_look(path / found.name, found, aged) for found in segment_files(place)]
 
     def begin(self) -> Segment:
         """Add a segment, whose file is not there yet."""
@@ -103,7 +95,7 @@ class Folder:
         total = sum(segment.size for segment in self.segments)
         while len(self.segments) > 1 and self._too_much(total, now_ns):
             oldest = self.segments[0]
-            oldest.path.unlink(missing_ok=True)
+            self.disk.remove(oldest.path)
             del self.segments[0]
             total -= oldest.size
             self.dropped.segments += 1
@@ -119,13 +111,11 @@ class Folder:
 
     def sync(self) -> None:
         """Make it safe which files there are."""
-        os.fsync(self._descriptor)
+        self.disk.sync_folder(self.path)
 
     def close(self) -> None:
         """Let others write there. Closing twice is harmless."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        self._taken.close()
 
 
 def segment_files(folder: Path) -> list[Path]:
@@ -134,13 +124,13 @@ def segment_files(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.stem))
 
 
-def _look(path: Path, aged: bool) -> Segment:
+def _look(path: Path, place: Path, aged: bool) -> Segment:
     """Return a segment that is there, with the time of its begin if its age matters."""
     begun_ns = None
     if aged:
-        with path.open("rb") as file:
+        with place.open("rb") as file:
             begin = file.read(len(SIGNATURE) + HEAD.size)
         if len(begin) == len(SIGNATURE) + HEAD.size:
             magic, *_, wall_ns = HEAD.unpack_from(begin, len(SIGNATURE))
             begun_ns = wall_ns if magic == MAGIC else None
-    return Segment(int(path.stem), path, path.stat().st_size, begun_ns)
+    return Segment(int(path.stem), path, place.stat().st_size, begun_ns)

@@ -6,11 +6,13 @@ import hashlib
 import json
 import platform
 import secrets
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekernel.core.clock import Clock
-from edgekernel.core.timequality import is_simulated
+from edgekernel.core.time_quality import is_simulated
 from edgekernel.core.version import VERSION
 from edgekernel.journal.plain import plain
 from edgekernel.journal.records import BootRecord, ConfigRecord
@@ -18,6 +20,8 @@ from edgekernel.journal.records import BootRecord, ConfigRecord
 if TYPE_CHECKING:
     from edgekernel.node.plan import Plan
 
+UPTIME = "uptime_s"
+"""Beside the versions stands for how many seconds the agent had run then, by its clock."""
 _HASH_DIGITS = 32
 
 
@@ -28,16 +32,20 @@ def boot_record(clock: Clock, node: str, plan: Plan | None = None) -> BootRecord
     """
     now = clock.monotonic_ns(), clock.time_ns()
     plan_hash = "" if plan is None else _hash(_resolved(plan))
+    versions: dict[str, Any]
     seed = getattr(clock, "seed", None)
+    app = {} if plan is None else app_version(plan)
     if is_simulated(clock):
         boot_id = _hash([node, plan_hash, *now, seed])
-        versions = {"edgekernel": VERSION}
+        versions = {"edgekernel": VERSION, **app}
         return BootRecord(*now, boot_id, node, versions, plan_hash, "simulated", seed)
     versions = {
         "edgekernel": VERSION,
+        **app,
         "python": platform.python_version(),
         "machine": platform.machine(),
         "kernel": platform.release(),
+        UPTIME: round(clock.uptime(), 6),
     }
     boot_id = secrets.token_hex(_HASH_DIGITS // 2)
     return BootRecord(*now, boot_id, node, versions, plan_hash, "system", None)
@@ -50,6 +58,22 @@ def config_record(clock: Clock, plan: Plan) -> ConfigRecord:
     document = plan.document
     now = clock.monotonic_ns(), clock.time_ns()
     return ConfigRecord(*now, fingerprint(document), shown(document))
+
+
+def app_version(plan: Plan) -> dict[str, str]:
+    """Return a hash of the application's sources, as far as it is loaded: {"app": ...}, or {}.
+
+    These are all modules of its package, or its module if that is in none.
+    """
+    app = plan.document.node.app
+    file = None if app is None else getattr(sys.modules.get(app), "__file__", None)
+    if app is None or file is None:
+        return {}
+    module = Path(file)
+    in_package = "." in app or module.name == "__init__.py"
+    sources = sorted(module.parent.rglob("*.py")) if in_package else [module]
+    content = [[each.name, each.read_text(errors="replace")] for each in sources]
+    return {"app": _hash(content)}
 
 
 def _resolved(plan: Plan) -> list[Any]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from edgekernel.backends.disk import SystemDisk
+from edgekernel.hal.disk import Disk
 from edgekernel.journal.blocks import MAX_RECORDS, Block, BlockBuilder, read_blocks
 from edgekernel.journal.folder import SIGNATURE, UNFINISHED
 
@@ -13,12 +14,13 @@ _BLOCK_BYTES = 1 << 15
 """How large a block becomes before compression: damage to it costs so much."""
 
 
-def pack(path: Path, *, durable: bool) -> int:
+def pack(path: Path, *, durable: bool, disk: Disk | None = None) -> int:
     """Pack a segment, all or nothing; return its size. Raises OSError, and then it is as before.
 
-    One with damage in it stays as it is.
+    Without a `disk` it is that of this machine. One with damage in it stays as it is.
     """
-    data = path.read_bytes()
+    disk = SystemDisk() if disk is None else disk
+    data = disk.place(path).read_bytes()
     found = list(read_blocks(data, len(SIGNATURE)))
     blocks = [each for each in found if isinstance(each, Block)]
     if len(blocks) < len(found):
@@ -28,14 +30,18 @@ def pack(path: Path, *, durable: bool) -> int:
         return len(data)
     made = path.with_suffix(UNFINISHED)
     try:
-        with made.open("xb") as file:
-            file.write(packed)
-            file.flush()
+        file = disk.create(made)
+        try:
+            view = memoryview(packed)
+            while view:
+                view = view[file.write(view) :]
             if durable:
-                os.fsync(file.fileno())
-        made.replace(path)
+                file.sync()
+        finally:
+            file.close()
+        disk.replace(made, path)
     except OSError:
-        made.unlink(missing_ok=True)
+        disk.remove(made)
         raise
     return len(packed)
 

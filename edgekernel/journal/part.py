@@ -20,7 +20,12 @@ from edgekernel.core.messages import Event, Message
 from edgekernel.core.phase import Phase
 from edgekernel.core.routes import Rank, Route
 from edgekernel.core.runtime import Runtime
-from edgekernel.journal.convert import command_record, outcome_record, output_record
+from edgekernel.journal.convert import (
+    command_record,
+    outcome_record,
+    output_record,
+    set_record,
+)
 from edgekernel.journal.origin import boot_record, config_record
 from edgekernel.journal.protocol import JournalSink
 from edgekernel.journal.recorder import COMMIT_S, ROOM, Recorder
@@ -102,6 +107,10 @@ class Journal(Interface):
         else:
             self._recorder.put(command_record(call, self._clock))
         self._recorder.put(outcome_record(call, self._clock))
+
+    def output_set(self, output: str, value: object, principal: str) -> None:
+        """Record that an output is about to be set from outside; called by the runtime."""
+        self._recorder.put(set_record(output, value, principal, self._clock))
 
     def start(self, ctx: Context) -> None:
         """Watch the outputs of the devices that are there."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from edgekernel.core.clock import Clock, ThreadLike
 from edgekernel.core.errors import describe
 from edgekernel.core.messages import Event, Message, Severity
-from edgekernel.core.timequality import is_simulated, system_quality
+from edgekernel.core.time_quality import is_simulated, system_quality
 from edgekernel.journal.convert import Item, as_record
 from edgekernel.journal.messages import (
     JournalDropped,

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from edgekernel.backends.disk import SystemDisk
+from edgekernel.hal.disk import Disk, DiskFile
 from edgekernel.journal.blocks import MAX_RECORDS, BlockBuilder
 from edgekernel.journal.folder import SIGNATURE, Dropped, Folder, Limits, Segment
 from edgekernel.journal.packing import pack
-from edgekernel.journal.records import BootRecord, ClockRecord, ConfigRecord, Record
+from edgekernel.journal.records import Record
+from edgekernel.journal.repetition import Repetition
 from edgekernel.journal.segment_source import next_number
 
 _BLOCK_BYTES = 1 << 15
 """How large a block becomes before it is written without a `flush`."""
 _UNSAFE_BYTES = 1 << 18
 """How much may have been written and not be safe yet: it is kept until it is."""
-_REPEATED = (BootRecord, ConfigRecord, ClockRecord)
 
 
 class SegmentSink:
@@ -26,8 +27,9 @@ class SegmentSink:
 
     A block is written at each `flush`, and made safe by fsync. Every sink begins a segment of its
     own and never changes what it finds. After a failure a new segment begins, with everything that
-    was not safe yet. Boot, configuration and clock are repeated at the begin of each segment, so
-    that it can be understood when those before it have gone.
+    was not safe yet. Boot, configuration and clock are repeated at the begin of each segment, and
+    what boundaries answered during the boot, so that it can be understood, and replayed, when
+    those before it have gone.
     """
 
     def __init__(
@@ -38,26 +40,29 @@ class SegmentSink:
         durable: bool = True,
         compress: bool = True,
         now_ns: Callable[[], int] = time.time_ns,
+        disk: Disk | None = None,
     ) -> None:
         """Take a folder, which is made if need be; raises OSError, BusyError if it is in use.
 
         Without `durable` there is no fsync: for simulations. With `compress` a segment that is
-        full is packed. `now_ns` tells the wall time, for the age of segments.
+        full is packed. `now_ns` tells the wall time, for the age of segments. Without a `disk` it
+        is that of this machine.
         """
         self._durable, self._compress, self._now_ns = durable, compress, now_ns
         self._builder = BlockBuilder()
         self._unsafe: list[tuple[int, bytes]] = []  # blocks not known to be safe, by first number
         self._unwritten = 0  # how many of them, at the end, are yet to be written
         self._safe_size = 0  # how much of the segment is safe
-        self._latest: dict[str, Record] = {}  # of the types to repeat
-        self._repeated: dict[str, Record] = {}  # those of them that are safe
+        self._memory = Repetition()
+        self._repeated: tuple[Record, ...] = ()  # what of it is safe
         self._segment: Segment | None = None
-        self._file = -1
+        self._file: DiskFile | None = None
         self.bytes_written = 0
         """Bytes written to the disk so far, those of packing included."""
-        self._folder = Folder(folder, limits or Limits())
+        self._disk: Disk = SystemDisk() if disk is None else disk
+        self._folder = Folder(folder, limits or Limits(), self._disk)
         try:
-            self._number = next_number(folder)
+            self._number = next_number(self._disk.place(folder))
             self._folder.prune(now_ns())
         except BaseException:
             self._folder.close()
@@ -83,8 +88,7 @@ class SegmentSink:
         if self._unwritten:
             self._write()
         self._builder.add(record)
-        if isinstance(record, _REPEATED):
-            self._latest[record.type] = record
+        self._memory.see(record)
         if self._builder.size >= _BLOCK_BYTES or self._builder.count >= MAX_RECORDS:
             with suppress(OSError):  # it is taken; whoever comes next is told
                 self._end_block()
@@ -135,7 +139,7 @@ class SegmentSink:
     def _put(self, segment: Segment, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            written = os.write(self._file, view)
+            written = self._opened().write(view)
             segment.size += written
             self.bytes_written += written
             view = view[written:]
@@ -143,7 +147,7 @@ class SegmentSink:
     def _make_safe(self) -> None:
         try:
             if self._durable:
-                os.fdatasync(self._file)
+                self._opened().sync()
         except OSError:  # what was written since the last time may be lost: it is written again
             self._abandon()
             raise
@@ -151,21 +155,21 @@ class SegmentSink:
             self._safe_size = self._segment.size
         del self._unsafe[: len(self._unsafe) - self._unwritten]
         if not self._unsafe and not self._builder.count:
-            self._repeated = self._latest.copy()
+            self._repeated = self._memory.records
 
     def _pack(self, segment: Segment) -> None:
         """Pack a full segment; if that fails, it stays as it is, which is as good but larger."""
         if self._compress:
             with suppress(OSError):
-                before, segment.size = segment.size, pack(segment.path, durable=self._durable)
+                packed = pack(segment.path, durable=self._durable, disk=self._disk)
+                before, segment.size = segment.size, packed
                 self.bytes_written += segment.size if segment.size < before else 0
                 self._folder.sync()
 
     def _begin_segment(self) -> Segment:
         segment = self._folder.begin()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         try:
-            self._file = os.open(segment.path, flags, 0o640)
+            self._file = self._disk.create(segment.path)
         except OSError:
             self._folder.give_up(segment)
             raise
@@ -179,15 +183,19 @@ class SegmentSink:
     def _repetition(self) -> bytes:
         """Return the block that repeats what an earlier segment has."""
         builder = BlockBuilder()
-        for record in self._repeated.values():
+        for record in self._repeated:
             builder.add(record)
         first, _ = self._unsafe[-self._unwritten]
         return builder.build(first, repeated=True) if builder.count else b""
 
     def _leave_segment(self) -> None:
-        file, self._file, self._segment = self._file, -1, None
-        if file >= 0:
-            os.close(file)
+        file, self._file, self._segment = self._file, None, None
+        if file is not None:
+            file.close()
+
+    def _opened(self) -> DiskFile:
+        assert self._file is not None, "a segment has been begun"
+        return self._file
 
     def _abandon(self) -> None:
         """Leave a segment that cannot be written; what is not safe goes to another one."""
@@ -195,10 +203,10 @@ class SegmentSink:
         segment = self._segment
         with suppress(OSError):
             if segment is not None and self._safe_size == 0:
-                segment.path.unlink()
+                self._disk.remove(segment.path)
                 self._folder.give_up(segment)
             elif segment is not None:
-                os.ftruncate(self._file, self._safe_size)
+                self._opened().truncate(self._safe_size)
                 segment.size = self._safe_size
         with suppress(OSError):
             self._leave_segment()

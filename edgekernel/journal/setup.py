@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from edgekernel.core.clock import Clock
 from edgekernel.core.errors import ConfigError
-from edgekernel.core.timequality import is_simulated
+from edgekernel.core.time_quality import is_simulated
+from edgekernel.hal.disk import Disk
 from edgekernel.journal.folder import Limits
 from edgekernel.journal.part import Journal
 from edgekernel.journal.segment_sink import SegmentSink
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
 _MB = 1_000_000
 
 
-def open_journal(plan: Plan, clock: Clock, folder: Path | None = None) -> Journal | None:
+def open_journal(
+    plan: Plan, clock: Clock, folder: Path | None = None, disk: Disk | None = None
+) -> Journal | None:
     """Open the journal of a node as its `[journal]` table says; None if it has none.
 
-    A `folder` takes the place of the table's, and of the table itself. On a simulated clock
-    nothing is waited for until it is on the disk, and nothing is compressed: what is written is
-    the same on every machine. Raises ConfigError if the folder cannot be used.
+    A `folder` takes the place of the table's, and of the table itself. Without a `disk` it is that
+    of this machine. On a simulated clock nothing is waited for until it is on that, and nothing is
+    compressed: what is written is the same on every machine. Raises ConfigError if the folder
+    cannot be used.
     """
     from edgekernel.node.journal_table import JournalTable
 
@@ -38,9 +42,10 @@ def open_journal(plan: Plan, clock: Clock, folder: Path | None = None) -> Journa
         sink = SegmentSink(
             folder or plan.folder / table.folder,
             limits,
-            durable=not simulated,
+            durable=not simulated or disk is not None,
             compress=table.compress and not simulated,
             now_ns=clock.time_ns,
+            disk=disk,
         )
     except OSError as error:
         text = f"{error.strerror}: {error.filename}" if error.strerror else str(error)

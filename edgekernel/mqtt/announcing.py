@@ -12,7 +12,7 @@ from edgekernel.core.clock import NANOSECONDS
 from edgekernel.core.context import Context
 from edgekernel.core.errors import describe
 from edgekernel.core.messages import Message
-from edgekernel.core.timequality import is_simulated, system_quality
+from edgekernel.core.time_quality import is_simulated, system_quality
 from edgekernel.core.version import VERSION
 from edgekernel.mqtt.about import About
 from edgekernel.mqtt.encoding import encode, to_plain_or_text

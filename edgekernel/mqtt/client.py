@@ -116,8 +116,7 @@ class MqttClient:
     def publish(self, message: Outbound, on_done: Callable[[], object] | None = None) -> Delivery:
         """Send a message; `on_done` is called in the network thread when it is acknowledged.
 
-        It is sent again after a reconnect until it is acknowledged. Raises ValueError for a
-        message that cannot be sent.
+        It is sent again after a reconnect until it is acknowledged.
         """
         return self._deliveries.publish(message, on_done)
 

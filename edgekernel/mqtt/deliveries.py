@@ -50,13 +50,13 @@ class Deliveries:
         return self._open is not None
 
     def publish(self, message: Outbound, on_done: Callable[[], object] | None) -> Delivery:
-        """Send a message, now or on the next link. Raises ValueError for one that cannot be."""
+        """Send a message, now or on the next link."""
         delivery = Delivery(message, self._clock, on_done)
         with self._lock:
             self._waiting[delivery] = None
             link = self._open
         if link is not None:
-            self._send(link, delivery)
+            link.publish(message, partial(self._finish, delivery))
         return delivery
 
     def withdraw(self, delivery: Delivery) -> None:
@@ -70,7 +70,7 @@ class Deliveries:
         while left := self._left(sent, link):
             for delivery in left:
                 sent.add(delivery)
-                self._send(link, delivery)
+                link.publish(delivery.message, partial(self._finish, delivery))
 
     def close(self) -> None:
         """Let messages wait for the next link."""
@@ -84,14 +84,6 @@ class Deliveries:
             if not left and not link.is_over:
                 self._open = link
             return left
-
-    def _send(self, link: Link, delivery: Delivery) -> None:
-        try:
-            link.publish(delivery.message, partial(self._finish, delivery))
-        except ValueError:
-            with self._lock:
-                self._waiting.pop(delivery, None)
-            raise
 
     def _finish(self, delivery: Delivery) -> None:
         with self._lock:

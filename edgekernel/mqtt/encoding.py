@@ -51,8 +51,8 @@ def state_payload(device: Device) -> bytes:
     for name, reading in device.readings.items():
         state[name] = _signal(reading)
     for name, output in device.outputs.items():
-        state[name] = {**_signal(output.readback), "setpoint": output.setpoint}
-    return encode(to_plain_or_text(state))
+        state[name] = {**_signal(output.readback), "setpoint": _scalar(output.setpoint)}
+    return encode(state)
 
 
 def event_payload(event: Event, boot: str) -> bytes:
@@ -86,7 +86,7 @@ def _signal(reading: Reading[Any]) -> dict[str, Any]:
     elif isinstance(value, float) and reading.values.precision is not None:
         value = round(value, reading.values.precision)
     signal: dict[str, Any] = {
-        "value": value,
+        "value": _scalar(value),
         "quality": str(quality),
         "time": None if sample.reason == NO_VALUE_YET else timestamp(sample.time),
     }
@@ -95,6 +95,13 @@ def _signal(reading: Reading[Any]) -> dict[str, Any]:
     if quality is not Quality.GOOD:
         signal["reason"] = reason
     return signal
+
+
+def _scalar(value: Any) -> Any:
+    """Return a value as plain JSON; most are, and states are encoded often."""
+    kind = type(value)
+    plain = kind is bool or kind is int or kind is str or (kind is float and math.isfinite(value))
+    return value if plain or value is None else to_plain_or_text(value)
 
 
 def _refuse(odd: object, where: str) -> Any:

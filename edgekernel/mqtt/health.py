@@ -10,7 +10,7 @@ from typing import Any
 
 from edgekernel.core.context import Context
 from edgekernel.core.errors import TurnTimeoutError
-from edgekernel.core.timequality import is_simulated
+from edgekernel.core.time_quality import is_simulated
 from edgekernel.mqtt.encoding import encode, timestamp
 
 THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")

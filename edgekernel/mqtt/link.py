@@ -78,6 +78,8 @@ class Link:
         """Connect, and watch over it until it is over. Raises OSError if no server is reached."""
         self._ask()
         self._transport.connect(server, login)
+        with self._lock:
+            self._alive_ns = self._clock.monotonic_ns()  # reaching it may have taken long
         while not self._over.is_set():
             self._clock.wait_until(self._over, self._look())
 

@@ -69,7 +69,7 @@ class PahoTransport:
             self._ask(number, lambda _: done())
 
     def publish(self, message: Outbound, done: Done) -> None:
-        """Send a message; `done` at its acknowledgement. Raises ValueError for a bad topic."""
+        """Send a message; `done` at its acknowledgement, at QoS 0 when it is on its way."""
         if self._paho is not None:
             sent = self._paho.publish(message.topic, message.payload, message.qos, message.retain)
             self._ask(sent.mid, lambda _: done())

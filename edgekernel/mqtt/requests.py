@@ -130,7 +130,10 @@ class Requests:
                 call = invoke(self._command(target), content, principal=PRINCIPAL)
                 call.when_done(lambda call: self._called(target, reply, call))
                 return
-            self._output(target).set(content)
+            output, witness = self._output(target), self._ctx.runtime.commands.witness
+            if witness is not None:
+                witness.output_set(output.label, content, PRINCIPAL)
+            output.set(content)
         except Exception as error:
             self._fail(target, reply, error)
         else:

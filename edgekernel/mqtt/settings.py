@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 class Settings:
     """Where the broker is and how to reach it.
 
-    `client_id` is derived from prefix and node when empty. Without an acknowledged sign of life
-    for 1.5 times `keepalive_s` seconds the broker publishes the last will. After a failure the
-    next attempt waits `reconnect_min_s`, doubled each time up to `reconnect_max_s`, and varied
-    by half so that a fleet does not come back all at once; a link that has been up for `stable_s`
-    begins anew. Raises ConfigError with every mistake.
+    `client_id` is derived from prefix and node when empty. Without a sign of life for 1.5 times
+    `keepalive_s` seconds the broker publishes the last will, and the node gives the link up; the
+    broker has half of one to answer in. After a failure the next attempt waits `reconnect_min_s`,
+    doubled each time up to `reconnect_max_s`, and varied by half so that a fleet does not come
+    back all at once; a link that has been up for `stable_s` begins anew. Raises ConfigError with
+    every mistake.
     """
 
     host: str

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
 
+from edgekernel.core.clock import Clock
 from edgekernel.mqtt.transport import (
     NOTHING_BESIDE,
     Done,
@@ -27,19 +28,21 @@ class SimTransport:
     Whichever server is asked for, it is that broker.
     """
 
-    def __init__(self, broker: SimBroker, observer: TransportObserver) -> None:
+    def __init__(self, broker: SimBroker, clock: Clock, observer: TransportObserver) -> None:
         self._broker = broker
         self._observer = observer
-        self._lock = broker.clock.Lock()
-        self._closed = broker.clock.Event()
+        self._clock = clock
+        self._lock = clock.Lock()
+        self._closed = clock.Event()
         self._connection: Connection | None = None
         self._number = 0
         self._asked: dict[int, Done] = {}
 
     @classmethod
-    def to(cls, broker: SimBroker) -> MakeTransport:
-        """Return what makes transports to a broker."""
-        return partial(cls, broker)
+    def to(cls, broker: SimBroker, clock: Clock | None = None) -> MakeTransport:
+        """Return what makes transports to a broker, with threads of a clock that is its own unless
+        given."""
+        return partial(cls, broker, clock or broker.clock)
 
     def connect(self, server: Server, login: Login) -> None:
         """Reach the broker and introduce the client. Raises OSError if it is away."""
@@ -52,7 +55,7 @@ class SimTransport:
             login.username,
             login.password,
         )
-        self._connection = self._broker.connect(hello, self, self._closed)
+        self._connection = self._broker.connect(hello, self, self._closed, self._clock)
 
     def subscribe(self, filters: Sequence[str], done: Callable[[list[str]], object]) -> None:
         """Subscribe at QoS 1; the broker refuses no filter that there can be."""
@@ -140,7 +143,7 @@ class SimTransport:
 
     def failed(self, error: Exception) -> None:
         """Called by the connection: what it told has raised."""
-        self._observer.failed("arrived", error)
+        self._observer.failed("transport", error)
 
     @property
     def _reached(self) -> Connection:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +63,31 @@ class Properties:
 
 NOTHING_BESIDE = Properties()
 
+MAX_TOPIC_BYTES = 65_535  # MQTT 3.1.1, 1.5.3
+MAX_PAYLOAD_BYTES = 268_435_455 - MAX_TOPIC_BYTES - 4  # of a packet, 2.2.3; less its other parts
+
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """A message to publish, at QoS 0 or 1."""
+    """A message to publish. Raises ValueError for one that no broker can take."""
 
     topic: str
     payload: bytes
-    qos: int = 1
+    qos: Literal[0, 1] = 1
     retain: bool = False
     properties: Properties = NOTHING_BESIDE
+
+    def __post_init__(self) -> None:
+        topic = self.topic
+        if not topic or "+" in topic or "#" in topic or "\0" in topic:
+            raise ValueError(
+                f"topic {topic[:200]!r}: at least one character, and none of '+', '#' and NUL"
+            )
+        if len(topic.encode()) > MAX_TOPIC_BYTES or len(self.payload) > MAX_PAYLOAD_BYTES:
+            raise ValueError(
+                f"topic {topic[:200]!r}: at most {MAX_TOPIC_BYTES} bytes, with a payload of at "
+                f"most {MAX_PAYLOAD_BYTES}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +152,7 @@ class Transport(Protocol):
     def publish(self, message: Outbound, done: Done) -> None:
         """Send a message; `done` at its acknowledgement, at QoS 0 when it is on its way.
 
-        Raises ValueError for a message that cannot be sent. On a connection that is lost nothing
-        happens.
+        On a connection that is lost nothing happens.
         """
         ...
 

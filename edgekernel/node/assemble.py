@@ -25,6 +25,7 @@ from edgekernel.hal.address import (
     PwmAddress,
     SpiAddress,
 )
+from edgekernel.hal.disk import Disk
 from edgekernel.hal.gpio import DigitalOutput, LineProvider
 from edgekernel.node.buses import attach_buses
 from edgekernel.node.edges import ToldInput
@@ -38,16 +39,22 @@ R = TypeVar("R", bound=Runtime)
 
 
 def assemble(
-    plan: Plan, backend: Backend, clock: Clock, kind: type[R], *, remember: bool = False
+    plan: Plan,
+    backend: Backend,
+    clock: Clock,
+    kind: type[R],
+    *,
+    remember: bool = False,
+    disk: Disk | None = None,
 ) -> R:
     """Make a runtime of class `kind` with the plan's devices and application; nothing starts.
 
-    With `remember` it knows after a restart what the folder of the plan holds, and writes there;
-    a simulated node, or one that is only checked, does not. Raises ConfigError if a driver refuses
-    its settings or the application cannot be loaded.
+    With `remember` it knows after a restart what the folder of the plan holds, and writes there, on
+    `disk` or else that of this machine; a node that is only checked does not. Raises ConfigError if
+    a driver refuses its settings or the application cannot be loaded.
     """
     data = plan.data if remember else None
-    memory = None if data is None else FileMemory(data, clock)
+    memory = None if data is None else FileMemory(data, clock, disk)
     runtime = kind(name=plan.name, clock=clock, binder=bind_validated, memory=memory)
     if memory is not None:
         memory.tell = runtime.post

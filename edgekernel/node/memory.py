@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from edgekernel.backends.disk import SystemDisk
 from edgekernel.core import message
 from edgekernel.core.clock import NANOSECONDS, Clock, EventLike, ThreadLike
 from edgekernel.core.memory import Plain
 from edgekernel.core.messages import Message
+from edgekernel.hal.disk import Disk
 
 INTERVAL_S = 30.0
 """At most one write in so many seconds, and one at the end of the runtime."""
@@ -36,9 +37,11 @@ class FileMemory:
     `get` or `put`, which reads the file.
     """
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
-        """Keep the files in `folder`, which is made if needed; touches nothing yet."""
+    def __init__(self, folder: Path, clock: Clock, disk: Disk | None = None) -> None:
+        """Keep the files in `folder` of a disk, this machine's without one; the folder is made if
+        needed. Touches nothing yet."""
         self._folder = folder
+        self._disk: Disk = SystemDisk() if disk is None else disk
         self._newest = folder / "memory.json"
         self._previous = folder / "memory.old.json"
         self._new = folder / "memory.new.json"
@@ -96,7 +99,7 @@ class FileMemory:
         problems = []
         for path in (self._newest, self._previous):
             try:
-                values = decode(path.read_bytes())
+                values = decode(self._disk.place(path).read_bytes())
             except FileNotFoundError:
                 continue
             except (OSError, ValueError) as error:
@@ -159,14 +162,22 @@ class FileMemory:
             self.tell(message.MemoryRecovered())
 
     def _write(self, data: bytes) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        _write_and_flush(self._new, data)
+        disk = self._disk
+        disk.make_folder(self._folder)
+        file = disk.create(self._new, anew=True)
+        try:
+            written = 0
+            while written < len(data):
+                written += file.write(data[written:])
+            file.sync()
+        finally:
+            file.close()
         if self._newest_is_good:  # a damaged one must not take the place of a good one
-            os.replace(self._newest, self._previous)
+            disk.replace(self._newest, self._previous)
             self._newest_is_good = False
-        os.replace(self._new, self._newest)
+        disk.replace(self._new, self._newest)
         self._newest_is_good = True
-        _flush_folder(self._folder)
+        disk.sync_folder(self._folder)
 
 
 def encode(values: dict[str, Plain]) -> bytes:
@@ -195,23 +206,3 @@ def _canonical(values: object) -> str:
 
 def _sum(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _write_and_flush(path: Path, data: bytes) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    try:
-        written = 0
-        while written < len(data):
-            written += os.write(file, data[written:])
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Let the new names be on the disk too."""
-    file = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

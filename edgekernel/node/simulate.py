@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from edgekernel.backends.backend import Backend
-from edgekernel.backends.sim import SimBackend
+from edgekernel.backends.sim import SimBackend, SimDisk
 from edgekernel.core.clock import Clock
 from edgekernel.core.errors import ConfigError, InvalidValueError
+from edgekernel.core.ownership import bereave
 from edgekernel.core.runtime import Runtime
 from edgekernel.hal.address import (
     BusAddress,
@@ -26,8 +28,9 @@ from edgekernel.node.plan import Plan
 from edgekernel.node.planned import PlannedDevice
 from edgekernel.node.recovery import PlannedRecovery
 from edgekernel.node.worlds import make_worlds
+from edgekernel.sim.agent import Agent
 from edgekernel.sim.bench import Bench
-from edgekernel.sim.faults import Fault, FaultPlayer
+from edgekernel.sim.faults import AroundBench, Fault, FaultPlayer
 from edgekernel.sim.wiring import Socket, Wiring
 from edgekernel.sim.worlds.service import World, Worlds, WorldService
 
@@ -46,6 +49,7 @@ def assemble_simulated(
     around: Callable[[Backend], Backend] = lambda backend: backend,
     faults: Sequence[Fault] = (),
     seed: int = 0,
+    disk: SimDisk | None = None,
     broker: SimBroker | None = None,
 ) -> tuple[R, Bench]:
     """Make a runtime whose drivers meet simulated chips, lines and ports; nothing starts.
@@ -53,21 +57,68 @@ def assemble_simulated(
     The bench is one of its parts (the component `sim`), and so are the worlds, if `[sim]` names
     some. It runs on `board`, or on a board of its own; `around` may return another backend around
     that, for the drivers. `faults` are played by the component `faults`, with `seed` for what
-    chance decides, those of MQTT with `broker`; whoever gives one connects the node to it
-    (`edgekernel.mqtt.simulated`). Raises what `assemble` raises, and ConfigError if a world cannot
-    be made or a fault cannot be.
+    chance decides. With a `disk` it remembers there what the node file says; those of MQTT are with
+    `broker`, and whoever gives one connects the node to it (`edgekernel.mqtt.simulated`). Raises
+    what `assemble` raises, and ConfigError if a world cannot be made or a fault cannot be.
     """
     backend = SimBackend(clock) if board is None else board
-    runtime = assemble(plan, around(backend), clock, kind)
-    bench = plug_chips(plan, backend, clock)
-    runtime.register(bench)
-    bench.broker = broker
+    runtime = assemble_inside(plan, around(backend), clock, kind, disk)
+    outside = make_outside(plan, backend, faults, seed, disk, broker=broker)
+    outside.join(runtime)
+    return runtime, outside.bench
+
+
+def assemble_inside(
+    plan: Plan, backend: Backend, clock: Clock, kind: type[R], disk: SimDisk | None
+) -> R:
+    """Make what a simulated node has in common with a real one. Raises what `assemble` raises."""
+    return assemble(plan, backend, clock, kind, remember=disk is not None, disk=disk)
+
+
+@dataclass
+class Outside:
+    """What is around a simulated node; it is there whether the agent is or not."""
+
+    bench: Bench
+    worlds: Worlds
+    player: FaultPlayer | None
+    service: WorldService | None = None
+    """What steps the worlds while an agent runs."""
+
+    def join(self, runtime: Runtime) -> None:
+        """Become parts of a runtime that has not booted."""
+        runtime.register(self.bench)
+        if self.bench.worlds:
+            at_s = None if self.service is None else self.service.at_s
+            self.service = WorldService(self.worlds, at_s)
+            runtime.register(self.service)
+        if self.player is not None:
+            runtime.register(self.player)
+
+    def leave(self) -> None:
+        """Be parts of no runtime: the one they were in has died."""
+        for part in (self.bench, self.player):
+            bereave(part)
+
+
+def make_outside(
+    plan: Plan,
+    backend: SimBackend,
+    faults: Sequence[Fault] = (),
+    seed: int = 0,
+    disk: SimDisk | None = None,
+    agent: Agent | None = None,
+    broker: SimBroker | None = None,
+) -> Outside:
+    """Make what is around a node whose lines and buses `assemble` has found on the board.
+
+    Raises ConfigError if a world cannot be made or a fault cannot be.
+    """
+    bench = plug_chips(plan, backend, backend.clock)
+    bench.disk, bench.agent, bench.broker = disk, agent, broker
     bench.worlds = make_worlds(plan, bench)
-    if bench.worlds:
-        runtime.register(WorldService(_together(plan, bench.worlds)))
-    if faults:
-        runtime.register(FaultPlayer(bench, faults, seed))
-    return runtime, bench
+    player = FaultPlayer(AroundBench(bench), faults, seed) if faults else None
+    return Outside(bench, _together(plan, bench.worlds), player)
 
 
 def _together(plan: Plan, worlds: Mapping[str, World]) -> Worlds:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from edgekernel.backends.sim import SimBackend
+from edgekernel.backends.sim import SimBackend, SimDisk
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, EventLike, ThreadLike
 from edgekernel.core.context import Context
@@ -14,6 +14,7 @@ from edgekernel.core.errors import InvalidValueError, UnknownTargetError, descri
 from edgekernel.core.markers import command
 from edgekernel.core.process import Process
 from edgekernel.hal.gpio import LineOutside
+from edgekernel.sim.agent import Agent
 from edgekernel.sim.outside import OutsideLine
 from edgekernel.sim.places import Actuator, Sensor, Switch, check_text, quantities, reader, writer
 from edgekernel.sim.schedule import Schedule
@@ -39,18 +40,32 @@ class Bench(Process):
         self._fingers: dict[str, tuple[EventLike, ThreadLike]] = {}
         self._lines: dict[str, OutsideLine] = {}
         self._actuators: dict[str, list[Actuator]] = {}
+        self._running = False
         self._schedule = Schedule(backend.clock, "sim:schedule", self._failed)
         self.worlds: dict[str, Any] = {}
         """The worlds around the node, by the names that the node file gives them."""
+        self.agent: Agent | None = None
+        """The agent that the bench is around, if it can end and be started again."""
         self.broker: SimBroker | None = None
         """The MQTT broker, if one takes part in the simulation."""
+        self.disk: SimDisk | None = None
+        """What the node writes to; None if that is no part of the simulation."""
 
     def start(self, ctx: Context) -> None:
-        """Begin to make the calls of `later`."""
-        self._schedule.start()
+        """Begin to make the calls of `later`; they go on when the agent is killed."""
+        if not self._running:
+            self._running = True
+            self._schedule.start()
 
     def stop(self, ctx: Context) -> None:
+        """Lift every finger, and make no more calls of `later`; but an agent that can be started
+        again finds all as it is."""
+        if self.agent is None:
+            self.end()
+
+    def end(self) -> None:
         """Lift every finger, and make no more calls of `later`."""
+        self._running = False
         fingers = list(self._fingers.items())
         for device, (_, thread) in fingers:
             self._lift(device)
@@ -71,6 +86,28 @@ class Bench(Process):
     def wiring(self) -> Mapping[str, Wiring]:
         """What hangs on the board, by device."""
         return self._wiring
+
+    @property
+    def agent_alive(self) -> bool:
+        """Whether there is somebody to tell something."""
+        return self.agent is None or self.agent.alive
+
+    def cut_power(self) -> None:
+        """Let everything outside of the board be without power."""
+        self._power(False)
+
+    def restore_power(self) -> None:
+        """Let everything have power again; chips begin as at their start."""
+        for wired in self._wiring.values():
+            power_on = getattr(wired.chip, "power_on", None)
+            if callable(power_on):
+                power_on()
+        self._power(True)
+
+    def _power(self, there: bool) -> None:
+        for actuators in self._actuators.values():
+            for each in actuators:
+                each.powered = there
 
     def later(self, seconds: float, call: Callable[[], object]) -> None:
         """Make a call so many seconds from now, as long as the node runs."""
@@ -140,7 +177,7 @@ class Bench(Process):
             raise InvalidValueError(
                 f"seconds: {seconds} is not allowed; above 0, at most {_LONGEST_PRESS_S} is"
             )
-        clock = self.ctx.clock
+        clock = self.clock  # not the agent's: a finger stays when that is killed
         self.hold(device)
         lifted = clock.Event()
         thread = clock.Thread(
@@ -215,6 +252,8 @@ class Bench(Process):
         raise UnknownTargetError(f"{device} has no output line")
 
     def _failed(self, error: BaseException) -> None:
+        if not self.agent_alive:
+            raise error
         self.ctx.emit(message.BackgroundError("sim: a call of later", *describe(error)))
 
     def _release_after(self, device: str, seconds: float, lifted: EventLike) -> None:

@@ -12,13 +12,15 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heappushpop
 from random import Random
+from textwrap import indent
 from threading import get_ident
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self
 
 from edgekernel.core.clock import NANOSECONDS, EventLike, utc
+from edgekernel.core.turns import current_queue
 
 try:
     from greenlet import GreenletExit, getcurrent, greenlet
@@ -36,7 +38,7 @@ from edgekernel.sim.primitives import (
     SimQueue,
     SimThread,
 )
-from edgekernel.sim.stall import Stalls, at
+from edgekernel.sim.stall import Stalls, at, coroutines
 from edgekernel.sim.wall import WallTime
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -54,37 +56,43 @@ class SimClock:
         self,
         start: datetime = _START,
         *,
+        monotonic_ns: int = 0,
+        uptime_s: float = 0.0,
         seed: int | None = None,
         rate: float | None = None,
         stall_s: float | None = 30.0,
     ) -> None:
         """Begin at `start`, a timezone-aware wall time; a naive one is a ValueError.
 
+        `monotonic_ns` and `uptime_s` are the monotonic time and the uptime then: those of a
+        journal, if it is replayed.
         `seed` chooses the order of those who could run at the same moment: threads that are due at
         once, and who gets a lock, an item or a notification first. Each seed is one order, the
         same in every run; without one it is the order of waiting. `rate` is how many simulated
         seconds pass in a real one, for watching; without it time does not wait. Code that has run
         for `stall_s` real seconds without waiting on this clock is interrupted with a
-        SimulationError that names the place (in the main thread, where SIGALRM is free).
+        SimulationError that names the place (in the main thread, where SIGALRM is free); of the
+        main fiber, what it runs of a runtime, such as a handler.
         """
-        self._wall = WallTime(start)
+        self._wall = WallTime(start, monotonic_ns)
         self.seed = seed
         self._random = None if seed is None else Random(seed)
-        self._now_ns = 0
+        self._now_ns = monotonic_ns
+        self._begun_ns = monotonic_ns - round(uptime_s * NANOSECONDS)
         self._number = 0  # of the latest wait
-        self._timers: list[tuple[int, int, int, Flow]] = []
+        self._timers: list[tuple[int, int, Flow]] = []
         self._ready: deque[Flow] = deque()
         self._flows: dict[Flow, None] = {}
         self._thread = get_ident()
         self._main = self._current = Flow(getcurrent(), "main")
         self._hub = greenlet(self._loop)
         self._hub_flow = Flow(self._hub, "hub")
-        self._hub_runs = self._direct = self._closed = False
+        self._hub_runs = self._direct = self._closed = self._ending = False
         self._looks: list[Callable[[], object]] = []
         self._rate: float | None = None
         self._paced_from = 0, 0.0
         self.rate = rate
-        self._stalls = Stalls(stall_s, self._running_fiber, lambda: self._number)
+        self._stalls = Stalls(stall_s, self._running_fiber, self._progress)
 
     @property
     def closed(self) -> bool:
@@ -129,19 +137,22 @@ class SimClock:
         self._wall.drift_from(self._now_ns, ppm)
 
     def monotonic(self) -> float:
-        """Return the simulated seconds since the clock was made."""
+        """Return the simulated monotonic time in seconds: since the clock was made, if it began
+        at 0."""
         return self._now_ns / NANOSECONDS
 
     def monotonic_ns(self) -> int:
-        """Return the simulated nanoseconds since the clock was made."""
+        """Return `monotonic` in integer nanoseconds."""
         return self._now_ns
 
     def uptime(self) -> float:
-        """Return the simulated seconds since the clock was made."""
-        return self._now_ns / NANOSECONDS
+        """Return the simulated seconds since the clock was made, and what it began with."""
+        return (self._now_ns - self._begun_ns) / NANOSECONDS
 
     def flow(self) -> object:
-        """Return the running fiber."""
+        """Return the running fiber; whoever emits, sets or invokes asks for it."""
+        if get_ident() != self._thread:
+            self._refuse_thread("call into the runtime")
         return getcurrent()
 
     def sleep(self, seconds: float, cancel: EventLike | None = None) -> bool:
@@ -198,7 +209,8 @@ class SimClock:
         return lambda: self._looks.remove(look)
 
     def waiting(self) -> list[str]:
-        """Say of each fiber that has not ended what it waits for, and where."""
+        """Say of each fiber that has not ended what it waits for, and where; so of an event loop
+        each coroutine, on a line of its own."""
         return [self._wait_of(flow) for flow in self._flows]
 
     def Event(self) -> SimEvent:
@@ -231,6 +243,7 @@ class SimClock:
         if self._current is not self._main:
             raise SimulationError("close: a fiber cannot end its own clock; whoever made it can")
         self._closed = True
+        self._choose_way()
         errors: list[BaseException] = []
         for flow in list(self._flows):
             flow.fiber.parent = self._main.fiber  # where the end of the fiber comes back to
@@ -249,6 +262,42 @@ class SimClock:
         if errors:
             raise errors[0] if len(errors) == 1 else BaseExceptionGroup("closing", errors)
 
+    def end_threads(self, owner: object) -> None:
+        """End the threads of an owner where they wait, as the kernel ends those of a process.
+
+        Their `finally` blocks run, as far as they do not wait; what these raise is nobody's. Raises
+        SimulationError if one of them calls it.
+        """
+        self._check_thread("end_threads")
+        self.check_not_of(owner)
+        caller = self._current
+        self._ending = self._closed = True  # who waits now is one of them
+        try:
+            while ending := [f for f in self._flows if f.thread and f.thread.owner is owner]:
+                for flow in ending:
+                    self._unwind(flow, caller)
+        finally:
+            self._ending = self._closed = False
+        self._ready = deque(f for f in self._ready if f is self._main or f in self._flows)
+
+    def check_not_of(self, owner: object) -> None:
+        """Raise SimulationError if a thread of that owner runs now."""
+        running = self._current
+        if running.thread is not None and running.thread.owner is owner:
+            raise SimulationError(f"{running.name}: a thread cannot end itself and its like")
+
+    def _unwind(self, flow: Flow, caller: Flow) -> None:
+        """Let a fiber end where it waits, and come back."""
+        flow.fiber.parent = caller.fiber
+        self._current = flow
+        try:
+            flow.fiber.throw(GreenletExit)
+        finally:
+            self._current = caller
+            self._flows.pop(flow, None)
+        if flow.thread is not None:
+            flow.thread.finish()
+
     def __enter__(self) -> Self:
         return self
 
@@ -260,10 +309,29 @@ class SimClock:
     ) -> None:
         self.close()
 
-    def wait_until(self, wake: EventLike, monotonic_ns: int) -> bool:
-        """Wait until `wake` is set, at most to a monotonic time; return whether it is set."""
-        event = cast(SimEvent, wake)  # this clock's: events of another keep another time
-        return event.flag or self._wait(event.place, monotonic_ns, "event")
+    def wait_until(self, wake: Any, monotonic_ns: int) -> bool:
+        """Wait until `wake`, an event of this clock, is set, at most to a monotonic time; return
+        whether it is set."""
+        flow, place = self._current, wake.place
+        if not self._direct or flow is self._main or self._ready or get_ident() != self._thread:
+            return wake.flag or self._wait(place, monotonic_ns, "event")
+        if wake.flag:
+            return True
+        # What follows is `_wait`, in place, for when nobody is ready: here every tick passes.
+        flow.what = "event"
+        flow.notified = False
+        self._number = flow.number = number = self._number + 1
+        place.append(flow)
+        try:
+            following = self._come_to(heappushpop(self._timers, (monotonic_ns, number, flow)))
+            if following is not flow:
+                self._current = following
+                following.fiber.switch()
+        finally:
+            flow.number = 0
+            if not flow.notified:
+                place.remove(flow)
+        return flow.notified
 
     def wait(self, place: deque[Flow] | None, timeout_s: float | None, what: str) -> bool:
         """Wait in `place` until notified; return False if `timeout_s` seconds pass first."""
@@ -282,50 +350,59 @@ class SimClock:
             self._refuse_closed(flow, what)
         flow.what = what
         flow.notified = False
-        self._number = flow.number = number = self._number + 1
+        self._number = number = self._number + 1
+        if self._random is not None and due_ns is not None:  # a lot decides who comes first
+            number += self._random.getrandbits(32) << 64
+        flow.number = number
         if place is not None:
             place.append(flow)
-        if due_ns is not None:
-            tie = 0 if self._random is None else self._random.getrandbits(32)
-            heappush(self._timers, (due_ns, tie, number, flow))
         try:
             if self._direct and flow is not self._main:
-                following = self._next_flow()
+                following = self._next_flow(flow, due_ns)
                 if following is not flow:
                     self._current = following
                     following.fiber.switch()
-            elif flow is not self._main:
-                self._hub.switch()
             else:
-                with self._stalls.watching():
-                    self._hub.switch()
+                if due_ns is not None:
+                    heappush(self._timers, (due_ns, number, flow))
+                if flow is self._main:
+                    self._stalls.watch()
+                self._hub.switch()
         finally:
             flow.number = 0
             if place is not None and not flow.notified:
                 place.remove(flow)
         return flow.notified
 
-    def _next_flow(self) -> Flow:
-        """Move time to the earliest deadline, if nobody is ready; return who runs then.
-
-        That is the hub if there is nobody: it tells.
-        """
+    def _next_flow(self, waiting: Flow, due_ns: int | None) -> Flow:
+        """Let the running fiber wait; return who runs now: the hub if there is nobody, it tells."""
+        if due_ns is not None:
+            heappush(self._timers, (due_ns, waiting.number, waiting))
         if self._ready:
             return self._ready.popleft()
-        timers = self._timers
-        while timers:
-            due_ns, _, number, flow = heappop(timers)
-            if flow.number == number:
-                flow.number = 0
-                if due_ns > self._now_ns:
-                    for look in self._looks:
-                        look()
-                    self._now_ns = due_ns
-                return flow
-        return self._hub_flow
+        return self._come_to(heappop(self._timers)) if self._timers else self._hub_flow
+
+    def _come_to(self, timer: tuple[int, int, Flow]) -> Flow:
+        """Move time to a deadline, or to the next that somebody still waits for; return who does.
+
+        That is the hub if nobody does.
+        """
+        due_ns, number, flow = timer
+        while flow.number != number:
+            if not self._timers:
+                return self._hub_flow
+            due_ns, number, flow = heappop(self._timers)
+        flow.number = 0
+        if due_ns > self._now_ns:
+            for look in self._looks:
+                look()
+            self._now_ns = due_ns
+        return flow
 
     def notify(self, place: deque[Flow], n: int = 1) -> None:
         """Make the first `n` that wait in `place` go on; they run when the present one waits."""
+        if get_ident() != self._thread:
+            self._refuse_thread("waking of who waits")
         while place and n > 0:
             flow = self._take_from(place)
             if flow.number:
@@ -343,7 +420,7 @@ class SimClock:
     def ended(self, error: BaseException | None) -> None:
         """Forget the running fiber; an error it died of is raised in the main one."""
         self._flows.pop(self._current, None)
-        if error is not None:
+        if error is not None and not self._ending:
             self._throw_to_main(error)
 
     @property
@@ -356,8 +433,15 @@ class SimClock:
         self._main.fiber.throw(error)
 
     def _running_fiber(self) -> str | None:
-        """Return the name of the fiber that runs now; None if it is the main one."""
-        return None if self._current is self._main else self._current.name
+        """Return the name of the fiber that runs now; None if it is the main one for itself."""
+        if self._current is not self._main:
+            return self._current.name
+        turns = current_queue.get()  # handlers and the start of parts run in who asks for them
+        return "main" if turns is not None and turns.clock is self else None
+
+    def _progress(self) -> tuple[int, object]:
+        turns = current_queue.get()
+        return self._number, None if turns is None else turns.current()
 
     def _take_from(self, place: deque[Flow]) -> Flow:
         """Take the first; with a seed, any."""
@@ -388,7 +472,7 @@ class SimClock:
     def _next_ns(self) -> int | None:
         if self._ready:
             return self._now_ns
-        while self._timers and self._timers[0][3].number != self._timers[0][2]:
+        while self._timers and self._timers[0][2].number != self._timers[0][1]:
             heappop(self._timers)
         return self._timers[0][0] if self._timers else None
 
@@ -403,13 +487,15 @@ class SimClock:
                 continue
             if self._rate is not None and not self._ready and not self._paced(due_ns):
                 continue  # who waited has been interrupted, and others may be due sooner
-            flow = self._take_from(self._ready) if self._ready else self._next_flow()
+            ready = self._ready
+            flow = self._take_from(ready) if ready else self._come_to(heappop(self._timers))
             self._current = flow
             flow.fiber.switch()
 
     def _choose_way(self) -> None:
         """Whether fibers go straight to the next one, and not by the hub."""
-        self._direct = self._hub_runs and self._random is None and self._rate is None
+        usual = self._random is None and self._rate is None
+        self._direct = usual and self._hub_runs and not self._closed
 
     def _paced(self, due_ns: int) -> bool:
         """Wait in real time until a moment has come; False if that was interrupted."""
@@ -428,9 +514,10 @@ class SimClock:
         return True
 
     def _deadlock(self) -> str:
-        lines = [f"  {self._wait_of(self._main)}", *(f"  {each}" for each in self.waiting())]
-        return "everybody waits and no deadline will come:\n" + "\n".join(lines)
+        lines = "\n".join([self._wait_of(self._main), *self.waiting()])
+        return f"everybody waits and no deadline will come:\n{indent(lines, '  ')}"
 
     @staticmethod
     def _wait_of(flow: Flow) -> str:
-        return f"{flow.name}: {flow.what}{at(flow.fiber.gr_frame)}"
+        frame = flow.fiber.gr_frame
+        return "\n  ".join([f"{flow.name}: {flow.what}{at(frame)}", *coroutines(frame)])

@@ -24,12 +24,16 @@ class Actuator:
         self.name = name
         self.stuck: float | None = None
         """Where it stays whatever the output does, as with a welded contact or a jammed valve."""
+        self.powered = True
+        """Whether what it drives has power; nothing happens without."""
         self._look = look
         self._gain, self._offset = gain, offset
 
     @property
     def share(self) -> float:
         """The share."""
+        if not self.powered:
+            return 0.0
         if self.stuck is not None:
             return self.stuck
         return min(1.0, max(-1.0, self._look() * self._gain + self._offset))

@@ -34,8 +34,12 @@ class Flow:
 class SimThread:
     """A fiber with the face of a thread."""
 
-    def __init__(self, clock: SimClock, target: Callable[[], object], name: str) -> None:
+    def __init__(
+        self, clock: SimClock, target: Callable[[], object], name: str, owner: object = None
+    ) -> None:
         self.name = name
+        self.owner = owner
+        """Whose it is, if it is to end with others."""
         self._clock = clock
         self._target = target
         self._started = self._alive = False
@@ -79,6 +83,8 @@ class SimThread:
 
 class SimEvent:
     """A flag to wait for in simulated time."""
+
+    __slots__ = ("_clock", "flag", "place")
 
     def __init__(self, clock: SimClock) -> None:
         self._clock = clock

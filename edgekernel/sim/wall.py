@@ -13,17 +13,19 @@ _MILLION = 1_000_000
 class WallTime:
     """A wall time in nanoseconds since 1970-01-01 UTC, by the monotonic time."""
 
-    def __init__(self, start: datetime) -> None:
-        """Begin at a timezone-aware time; raises ValueError for a naive one."""
+    def __init__(self, start: datetime, monotonic_ns: int = 0) -> None:
+        """Begin at a timezone-aware time, and at a monotonic one; ValueError for a naive one."""
         if start.tzinfo is None:
             raise ValueError(f"start={start!r} has no time zone; write datetime(..., tzinfo=UTC)")
         self._base_ns = (start - _EPOCH) // timedelta(microseconds=1) * 1000
-        self._since_ns = 0
+        self._since_ns = monotonic_ns
         self._drift = 0  # in millionths of a millionth, so that sums stay whole
 
     def at(self, monotonic_ns: int) -> int:
         """Return the wall time at a monotonic time that is not before the latest change."""
         passed_ns = monotonic_ns - self._since_ns
+        if not self._drift:  # every event asks
+            return self._base_ns + passed_ns
         return self._base_ns + passed_ns + passed_ns * self._drift // _MILLION**2
 
     def step(self, seconds: float) -> None:

@@ -31,6 +31,7 @@ class _Openings:
     """How often a boundary is open (a bus may be several times), and who opened it."""
 
     what: str
+    board: SimBackend
     count: int = 0
     places: list[str] = field(default_factory=list)
 
@@ -45,7 +46,14 @@ class Boundaries:
         """Keep the account of a board from now on."""
         for method, kind in _KINDS.items():
             if hasattr(board, method):
-                setattr(board, method, self._noting(getattr(board, method), kind))
+                setattr(board, method, self._noting(getattr(board, method), kind, board))
+
+    def forget(self, board: SimBackend) -> None:
+        """Take note that all of a board was closed at once: whoever had it has died."""
+        for _, each in self._openings.values():
+            if each.board is board:
+                each.count = 0
+                each.places.clear()
 
     def left(self) -> list[str]:
         """Return what is open: kind and name, and who has opened it."""
@@ -55,11 +63,11 @@ class Boundaries:
             if each.count > 0
         ]
 
-    def _noting(self, make: Callable[..., Any], kind: str) -> Callable[..., Any]:
+    def _noting(self, make: Callable[..., Any], kind: str, board: SimBackend) -> Callable[..., Any]:
         def make_noted(*args: Any, **options: Any) -> Any:
             boundary = make(*args, **options)
             if id(boundary) not in self._openings:  # a bus is the same for all its devices
-                noted = _Openings(f"{kind} {boundary.name}")
+                noted = _Openings(f"{kind} {boundary.name}", board)
                 self._openings[id(boundary)] = boundary, noted
                 _note(boundary, noted)
             return boundary

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 from edgekernel.core.errors import UnknownTargetError
@@ -13,9 +14,8 @@ from edgekernel.core.runtime import Runtime
 from edgekernel.testing.events import Events
 
 if TYPE_CHECKING:
-    from edgekernel.backends.sim import SimBackend
     from edgekernel.node import Plan
-    from edgekernel.sim import Bench
+    from edgekernel.node.simulated_node import SimulatedNode
     from edgekernel.sim.faults import Fault
     from edgekernel.testing.simulation import Simulation
 
@@ -32,11 +32,34 @@ class Node:
     chips, lines, the level that a meter shows.
     """
 
-    def __init__(self, runtime: Runtime, bench: Bench, board: SimBackend, events: Events) -> None:
-        self.runtime = runtime
-        self.bench = bench
-        self.board = board
+    def __init__(self, simulated: SimulatedNode[Runtime], events: Events) -> None:
+        self.simulated = simulated
+        """The agent and what stays when it dies."""
+        self.bench = simulated.bench
+        self.board = simulated.board
         self.events = events
+
+    @property
+    def runtime(self) -> Runtime:
+        """That of the agent that runs, or of the last one."""
+        return self.simulated.runtime
+
+    @property
+    def alive(self) -> bool:
+        """Whether the agent runs."""
+        return self.simulated.alive
+
+    def kill(self) -> None:
+        """End the agent as `kill -9` does: lines, chips, worlds and files stay as they are."""
+        self.simulated.kill()
+
+    def cut_power(self) -> None:
+        """Take the power away: outputs do nothing, chips forget, what is not synced is lost."""
+        self.simulated.cut_power(Random(0))
+
+    def start_again(self) -> None:
+        """Bring the power back and start the agent; it boots while time passes."""
+        self.simulated.start_again()
 
     @property
     def name(self) -> str:
@@ -107,31 +130,31 @@ def start_node(
     chance in it is by the simulation's seed. The first node is on the simulation's board, every
     other on its own. Raises what is wrong with the files: ConfigError, BootError.
     """
-    from edgekernel.node.simulate import assemble_simulated
+    from edgekernel.node.simulated_node import SimulatedNode
 
     board = simulation.make_board() if simulation.nodes else simulation.board
     plan = _plan(source, folder)
-    played = _faults(faults, folder) if isinstance(faults, str | Path) else faults
-    broker = simulation.broker.server if plan.document.mqtt is not None else None
-    runtime, bench = assemble_simulated(
-        plan,
-        simulation.clock,
-        Runtime,
-        board,
-        faults=played,
-        seed=simulation.seed or 0,
-        broker=broker,
-    )
-    if broker is not None:
-        from edgekernel.mqtt.simulated import simulated_interface
+    events = Events(simulation.clock)
 
-        runtime.register(simulated_interface(plan, broker, simulation.seed))
-    if setup is not None:
-        setup(runtime)
-    node = Node(runtime, bench, board, Events(simulation.clock))
-    node.events.listen_to(runtime)
-    simulation.boot(runtime)
-    simulation.nodes.append(node)
+    broker = simulation.broker.server if plan.document.mqtt is not None else None
+
+    def prepare(runtime: Runtime) -> None:
+        if broker is not None:
+            from edgekernel.mqtt.simulated import connect_simulated
+
+            connect_simulated(plan, runtime, broker, simulation.seed)
+        if setup is not None:
+            setup(runtime)
+        events.listen_to(runtime)
+        simulation.events.listen_to(runtime)
+
+    simulated = SimulatedNode(
+        plan, simulation.clock, Runtime, board,
+        faults=_faults(faults, folder) if isinstance(faults, str | Path) else faults,
+        seed=simulation.seed or 0, broker=broker, prepare=prepare,
+    )  # fmt: skip
+    node = Node(simulated, events)
+    simulation.start(node)
     return node
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 import pytest
 
 from edgekernel.core.runtime import Runtime
+from edgekernel.testing.incident import Incident, replay_records
 from edgekernel.testing.node import Faults, Node, SetUp, applications_forgotten, start_node
 from edgekernel.testing.seeds import Wanted, identify
 from edgekernel.testing.simulation import Simulation
@@ -122,6 +123,29 @@ def node(request: pytest.FixtureRequest, sim: Simulation) -> Iterator[NodeFactor
 
     with applications_forgotten():
         yield boot
+
+
+class Replay(Protocol):
+    """What the fixture `replay` is."""
+
+    def __call__(self, node: str, records: str, *, app: Path | None = None) -> Incident:
+        """Play records of a journal to an application; see `replay_records`."""
+        ...
+
+
+@pytest.fixture
+def replay(request: pytest.FixtureRequest) -> Iterator[Replay]:
+    """Give a function that plays what `edgekernel incident export` has written into a test.
+
+    It is given the text of a node file and the records; the application is found in the folder
+    `app`, or beside the test.
+    """
+
+    def play(node: str, records: str, *, app: Path | None = None) -> Incident:
+        return replay_records(node, records, app or request.path.parent)
+
+    with applications_forgotten():
+        yield play
 
 
 @pytest.fixture

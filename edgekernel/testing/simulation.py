@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from edgekernel.core.errors import UnknownTargetError, nearest
@@ -43,7 +44,7 @@ class Simulation:
         """What is open on the boards."""
         self.nodes: list[Node] = []
         self._boards: list[SimBackend] = []
-        self._runtimes: list[Runtime] = []
+        self._ends: list[Callable[[str], object]] = []
         self._broker: Broker | None = None
         self.board = self.make_board()
         running.append(self)
@@ -113,8 +114,16 @@ class Simulation:
     def boot(self, runtime: Runtime) -> None:
         """Boot a runtime on this clock, its events kept; it is shut down at the end."""
         self.events.listen_to(runtime)
-        self._runtimes.append(runtime)
+        self._ends.append(runtime.shutdown)
         runtime.boot()
+
+    def start(self, node: Node) -> None:
+        """Boot a node on this clock; it is shut down at the end."""
+        simulated = node.simulated
+        self._ends.append(simulated.stop)
+        simulated.died.append(partial(self.boundaries.forget, node.board))
+        simulated.start()
+        self.nodes.append(node)
 
     def close(self) -> list[str]:
         """Shut down what was booted, and end time; return what was left behind."""
@@ -124,8 +133,8 @@ class Simulation:
                 closing.callback(board.close)
             if self._broker is not None:
                 closing.callback(self._broker.close)
-            for runtime in reversed(self._runtimes):
-                runtime.shutdown("the test has ended")
+            for end in reversed(self._ends):
+                end("the test has ended")
             left = self.boundaries.left()
             closing.close()  # a board may have fibers of its own
             self.clock.run_until(lambda: not self.clock.waiting(), _PATIENCE_S)

@@ -192,9 +192,7 @@ def test_folder_in_use(write: Write, tmp_path: Path) -> None:
     done = run(write(), "--sim", "--journal", tmp_path / "journal")
     sink.close()
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
-        f"--journal: {tmp_path}/journal: another agent writes its journal there\n"
-    )
+    assert done.stderr == (f"--journal: {tmp_path}/journal: another agent writes there\n")
 
 
 def test_disk_that_takes_nothing(write: Write, tmp_path: Path) -> None:

@@ -21,13 +21,13 @@ from tests.greenhouse import greenhouse_on
 _LEFT = "\x1b[?1049l"  # the terminal is as before again
 
 
-def pictures(node: Path, columns: int, lines: int) -> str:
+def pictures(node: Path, columns: int, lines: int, *more: str | Path) -> str:
     """Return what a run on a terminal of a size has drawn, without control sequences."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     env = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "NO_COLOR")}
     process = subprocess.Popen(
-        command("run", node, "--sim", "--broker", "--live", "--for", "1.5"),
+        command("run", node, "--sim", "--broker", "--live", "--for", "1.5", *more),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -81,3 +81,13 @@ def test_quality_is_visible(tmp_path: Path) -> None:
     drawn = pictures(node, 130, 46)
     assert re.search(r"fan +power +- .*the contact is welded", drawn)
     assert re.search(r"yard +motion +off .*warming up", drawn)
+
+
+def test_a_drill_is_visible(tmp_path: Path) -> None:
+    """A drill stands before the name of the node, as long as it lasts."""
+    plan = tmp_path / "plan.toml"
+    plan.write_text('[[fault]]\ndevice = "room"\nkind = "nack"\nat = "100ms"\n')
+    node = greenhouse_on(free_port(), tmp_path)
+    drawn = pictures(node, 120, 40, "--drill", plan, "--yes")
+    assert "DRILL with plan.toml · greenhouse-1" in drawn
+    assert "happen to it." in drawn

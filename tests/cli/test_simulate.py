@@ -177,7 +177,10 @@ def test_mqtt_takes_part(tmp_path: Path) -> None:
     assert run["mqtt"]["received"] > 200
     assert run["mqtt"]["wills"] == 0
     assert run["outputs"][0]["changes"] > 2
-    assert "mqtt             1 connects, " in simulate(node, "--for", "30min").stdout
+    assert (
+        "mqtt             connects 1, messages from the node "
+        in simulate(node, "--for", "30min").stdout
+    )
 
 
 def test_broker_faults(tmp_path: Path) -> None:
@@ -206,7 +209,7 @@ def test_no_mqtt(write: Write) -> None:
         ('device = "room"\nkind = "nac"\nat = 1', "fault.0.kind: no kind of fault 'nac'; did you"),
         ('device = "fan"\nkind = "nack"\nat = 1', "fault.0.kind: nack: fan is on no I²C bus"),
         ('kind = "broker_away"\nat = 1', "fault.0.kind: broker_away: not possible in this run: "),
-        ('kind = "power_cut"\nat = 1', "fault.0.kind: power_cut: not possible in this run: "),
+        ('kind = "power_cut"\nevery = 9', "fault.0.for: is missing; what comes again and again"),
     ],
 )
 def test_wrong_plan(write: Write, tmp_path: Path, more: str, problem: str) -> None:

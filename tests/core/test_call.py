@@ -133,6 +133,10 @@ class Witness:
         """Note the call and what came of it."""
         self.told.append((call.code, call.name))
 
+    def output_set(self, output: str, value: object, principal: str) -> None:
+        """Note the output."""
+        self.told.append(("set", output))
+
 
 class Lamp(Process):
     """Has commands."""

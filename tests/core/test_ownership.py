@@ -10,6 +10,7 @@ import pytest
 
 from edgekernel import Context, Process, Runtime, component, lifecycle, prop, requires
 from edgekernel.core.errors import BootError, LifecycleError
+from edgekernel.core.ownership import bereave
 from tests.core.parts import (
     LONG_S,
     SHORT_S,
@@ -235,3 +236,19 @@ def test_two_that_boot_at_once(make_runtime: MakeRuntime, eager_switching: None)
             thread.join(LONG_S)
         assert len(booted) == 1
         assert context_of(part).runtime is booted[0]
+
+
+def test_a_part_of_a_runtime_that_died() -> None:
+    """A part whose runtime has died without a shutdown can be given to another one."""
+    part = NotingProcess("part", Steps())
+    dead = Runtime(name="dead")
+    dead.register(part)
+    dead.boot()
+    with pytest.raises(LifecycleError, match="the runtime 'dead' has this very part"):
+        Runtime(name="alive").register(part)
+    bereave(part)
+    bereave(part)
+    with Runtime(name="alive") as alive:
+        alive.register(part)
+        assert list(alive.processes) == ["part"]
+    dead.shutdown("test")

@@ -54,6 +54,7 @@ def test_the_names_of_the_page_exist() -> None:
         "bench",
         "events",
         "runtime",
+        "simulated",
     }
     sim = Simulation()
     shown = {"house.events": sim.events, "sim": sim, "watch": sim.watch(bool)}

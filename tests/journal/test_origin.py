@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from edgekernel import SystemClock
-from edgekernel.journal.origin import boot_record, config_record
+from edgekernel.journal.origin import app_version, boot_record, config_record
 from edgekernel.journal.text import as_line
 from edgekernel.node import make_plan
+from edgekernel.node.assemble import load_named
 from edgekernel.sim import SimClock
 
 Write = Callable[..., Path]
@@ -43,11 +44,11 @@ def test_simulated_boot(node_file: Write, clock: SimClock) -> None:
 
 
 def test_real_boot() -> None:
-    """On real time every boot has an id of its own, and says on what it runs."""
+    """On real time every boot has an id of its own, and says on what it runs, and for how long."""
     clock = SystemClock()
     first, second = boot_record(clock, "bench"), boot_record(clock, "bench")
     assert first.boot_id != second.boot_id
-    assert {"edgekernel", "python", "machine", "kernel"} == set(first.versions)
+    assert {"edgekernel", "python", "machine", "kernel", "uptime_s"} == set(first.versions)
     assert first.clock == "system"
 
 
@@ -72,3 +73,26 @@ def test_hash_tells_nothing_of_secrets(node_file: Write, clock: SimClock) -> Non
         for secret in ("hush", "quiet")
     }
     assert len(hashes) == 1
+
+
+def test_application(node_file: Write, clock: SimClock) -> None:
+    """A boot has a hash of the application that is loaded, which changes with its source."""
+    plan = make_plan(node_file("", app_name="origin_app", origin_app="X = 1\n"))
+    assert "app" not in boot_record(clock, "bench", plan).versions
+    load_named(plan, "node.app", "origin_app")
+    first = boot_record(clock, "bench", plan).versions["app"]
+    assert first == app_version(plan)["app"]
+    node_file("", app_name="origin_app", origin_app="X = 2\n")
+    assert app_version(plan)["app"] != first
+
+
+def test_application_in_a_package(node_file: Write, clock: SimClock, tmp_path: Path) -> None:
+    """Of a package every module counts."""
+    (tmp_path / "origin_house").mkdir()
+    (tmp_path / "origin_house" / "__init__.py").touch()
+    (tmp_path / "origin_house" / "app.py").touch()
+    plan = make_plan(node_file("", app_name="origin_house.app"))
+    load_named(plan, "node.app", "origin_house.app")
+    first = app_version(plan)
+    (tmp_path / "origin_house" / "other.py").write_text("X = 1\n")
+    assert app_version(plan) != first

@@ -83,7 +83,7 @@ def test_disk_that_is_full(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fdatasync", full)
     with pytest.raises(OSError, match="No space"):
         pack(path, durable=True)
     assert path.read_bytes() == before

@@ -86,6 +86,11 @@ class Control(Process):
         """Ask for another command."""
         return int(self.ctx.invoke("control.double", {"number": 1}))
 
+    @command
+    def around(self) -> int:
+        """Ask for another command, past its own context."""
+        return int(self.ctx.runtime.invoke("control.double", {"number": 1}))
+
 
 def power_of(runtime: Runtime, device: str) -> Output[bool]:
     """Return the output of a relay."""
@@ -247,6 +252,25 @@ def test_commands(house: House) -> None:
     assert (asked[3].cause, asked[3].principal, asked[3].whole) == (2, "component:control", True)
     assert [ends[id].code for id in asked] == ["ok", "ok", "ok", "failed", "unknown", "invalid"]
     assert "hush" not in str(house.sink.safe)
+
+
+def test_output_that_is_set_from_outside(house: House) -> None:
+    """An output that is set from outside is recorded as a request without an outcome."""
+    with house.runtime as runtime:
+        assert runtime.commands.witness is house.journal
+        house.journal.output_set("fan.power", True, "mqtt")
+    (asked,) = house.of(CommandRecord)
+    assert (asked.id, asked.principal, asked.command) == (0, "mqtt", "set")
+    assert (asked.target, asked.args, asked.whole) == ("fan.power", {"value": True}, True)
+    assert house.of(OutcomeRecord) == []
+
+
+def test_who_asks_from_within(house: House) -> None:
+    """A part that asks the runtime without saying for whom is recorded as that part."""
+    with house.runtime as runtime:
+        runtime.invoke("control.around")
+    requests = {record.command: record.principal for record in house.of(CommandRecord)}
+    assert requests == {"control.around": "", "control.double": "component:control"}
 
 
 def test_command_stands_before_its_effect(house: House) -> None:

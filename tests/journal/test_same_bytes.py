@@ -6,12 +6,85 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from edgekernel.journal import SegmentSource
-from edgekernel.journal.records import BootRecord, CommandRecord, OpaqueRecord
+from edgekernel.journal.records import BootRecord, CommandRecord, EventRecord, OpaqueRecord
 
 ROOT = Path(__file__).parents[2]
+GREENHOUSE = ROOT / "examples" / "greenhouse" / "node.toml"
+
+CHANCES = """
+[[fault]]
+device = "room"
+kind = "spike"
+quantity = "temperature_c"
+by = 15
+share = 0.05
+at = "1min"
+for = "30min"
+
+[[fault]]
+device = "room"
+kind = "noise"
+quantity = "humidity_percent"
+deviation = 2
+at = "10min"
+
+[[fault]]
+bus = "i2c1"
+kind = "stuck"
+every = "7min"
+for = "20s"
+probability = 0.6
+
+[[fault]]
+device = "position"
+kind = "garbage"
+count = 40
+every = "3min"
+probability = 0.5
+
+[[fault]]
+device = "airing"
+kind = "stuck"
+level = "low"
+every = "11min"
+for = "2s"
+probability = 0.5
+
+[[fault]]
+device = "airing"
+kind = "bounce"
+takes = "30ms"
+at = 0
+
+[[fault]]
+kind = "clock_step"
+by = "-90s"
+every = "20min"
+probability = 0.7
+
+[[fault]]
+kind = "power_cut"
+every = "9min"
+for = "40s"
+probability = 0.6
+clock_set_after = "30s"
+
+[[fault]]
+kind = "agent_killed"
+every = "13min"
+for = "5s"
+probability = 0.6
+
+[[fault]]
+kind = "disk_slow"
+takes = "3s"
+at = "5min"
+for = "10min"
+"""
 
 
 def recorded(folder: Path, seed: int, hash_seed: str, cwd: Path = ROOT) -> dict[str, bytes]:
@@ -67,3 +140,38 @@ def test_other_place(tmp_path: Path) -> None:
     here = recorded(tmp_path / "here", 7, "0")
     there = recorded(tmp_path / "there", 7, "0", tree)
     assert here == there
+
+
+def simulated(folder: Path, plan: Path, seed: int, hash_seed: int) -> dict[str, bytes]:
+    """Simulate 40 minutes of the greenhouse in a fresh process; return its journal."""
+    program = "from edgekernel.cli import main; main()"
+    where = ("--faults", str(plan), "--journal", str(folder))
+    args = ("simulate", str(GREENHOUSE), "--json", "--for", "40min", "--seed", str(seed), *where)
+    subprocess.run(
+        [sys.executable, "-c", program, *args],
+        env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    return {each.name: each.read_bytes() for each in folder.iterdir()}
+
+
+def test_twenty_processes(tmp_path: Path) -> None:
+    """Twenty runs of `edgekernel simulate` with faults by chance, each in a process with another
+    hash seed, write the same bytes; another seed writes others."""
+    plan = tmp_path / "plan.toml"
+    plan.write_text(CHANCES)
+    with ThreadPoolExecutor(2) as pool:
+        begun = [pool.submit(simulated, tmp_path / f"run-{n}", plan, 7, n) for n in range(20)]
+        other = pool.submit(simulated, tmp_path / "other", plan, 8, 0)
+        first, *more = [each.result() for each in begun]
+    assert all(each == first for each in more)
+    assert other.result() != first
+    kinds = {
+        record.payload["kind"]
+        for record in SegmentSource(tmp_path / "run-0")
+        if isinstance(record, EventRecord) and record.name == "fault.began"
+    }
+    assert kinds >= {"spike", "noise", "stuck", "garbage", "bounce", "clock_step"}
+    boots = [each for each in SegmentSource(tmp_path / "run-0") if isinstance(each, BootRecord)]
+    assert len({boot.boot_id for boot in boots}) > 3

@@ -310,15 +310,6 @@ def test_a_thread_that_hangs_is_left_to_itself(broker: Mosquitto, watcher: Watch
         hang.set()
 
 
-def test_a_message_that_cannot_be_sent_is_refused(broker: Mosquitto) -> None:
-    """A topic with a wildcard is an error of whoever publishes, and nothing of it stays."""
-    with linked(settings(broker.port)) as (client, observer):
-        observer.wait("connected")
-        with pytest.raises(ValueError, match="wildcard"):
-            client.publish(Outbound("a/#", b""))
-        assert client.publish(Outbound("a", b"")).wait(LIMIT_S)
-
-
 def test_qos_0_is_done_when_it_is_sent(broker: Mosquitto, watcher: Watcher) -> None:
     """A message at QoS 0 has no acknowledgement to wait for."""
     with linked(settings(broker.port)) as (client, observer):

@@ -79,7 +79,9 @@ class Weather:
             case 7:
                 troubles.ack_delay_s = self._random.choice([0.0, 0.1, 3.0, 8.0])
             case 8:
-                troubles.refuses = not troubles.refuses
+                troubles.refuses = True
+            case 9 | 10:
+                troubles.refuses = False
 
     def clear(self) -> None:
         """Let all be well."""
@@ -114,7 +116,7 @@ def test_everything_arrives_in_order(seed: int) -> None:
         assert publisher.outgoing.waiting == 0
         assert broker.retained["last"].payload == b"599"
         assert publisher.client.close()
-    assert publisher.links > 3
+    assert publisher.links > 1
     for topic in TOPICS:
         assert list(dict.fromkeys(arrived[topic])) == list(range(600))
         assert len(arrived[topic]) < 700, "it is not sent again and again"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edgekernel.mqtt.repeated import KEEP_S, MAX_KEPT, Repeated
+from edgekernel.mqtt.repeated import KEEP_S, MAX_ANSWER_BYTES, MAX_KEPT, Repeated
 from edgekernel.sim import SimClock
 
 
@@ -44,6 +44,16 @@ def test_what_was_not_done_may_come_again(clock: SimClock) -> None:
     repeated.answered(("a", 1), b"late")
     assert repeated.answer(("a", 1)) is None
     assert repeated.is_new(("a", 1), b"x")
+
+
+def test_answers_are_bounded(clock: SimClock) -> None:
+    """Of more than a megabyte of answers the oldest requests are forgotten."""
+    repeated = Repeated(clock)
+    for number in range(30):
+        assert repeated.is_new(("a", number), b"x")
+        repeated.answered(("a", number), b"." * (MAX_ANSWER_BYTES // 10))
+    known = [number for number in range(30) if repeated.answer(("a", number)) is not None]
+    assert known == list(range(19, 30))
 
 
 def test_memory_is_bounded(clock: SimClock) -> None:

@@ -60,6 +60,31 @@ def test_set_as_an_object_switches_and_replies(n1: Node, watcher: Watcher) -> No
     watcher.on("edge/n1/state/lamp", power=True, light_level=100.0)
 
 
+def test_set_is_witnessed(n1: Node, watcher: Watcher) -> None:
+    """Who witnesses the calls is told of an output that is set, before it is; not of a refusal."""
+
+    class Witness:
+        """Keeps what it is told of outputs, and their values then."""
+
+        def __init__(self) -> None:
+            self.told: list[tuple[str, object, str, object]] = []
+
+        def begins(self, call: object) -> None:
+            """Nothing is called here."""
+
+        def ended(self, call: object) -> None:
+            """Nothing is called here."""
+
+        def output_set(self, output: str, value: object, principal: str) -> None:
+            """Keep it."""
+            self.told.append((output, value, principal, n1.lamp.power.get()))
+
+    witness = n1.runtime.commands.witness = Witness()
+    assert ask(watcher, "set/lamp/power", value="on")["ok"] is True
+    assert ask(watcher, "set/lamp/nothing", id=2, value="on")["ok"] is False
+    assert witness.told == [("lamp.power", "on", "mqtt", False)]
+
+
 @pytest.mark.parametrize(
     ("topic", "payload", "expected"),
     [

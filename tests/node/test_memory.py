@@ -128,7 +128,7 @@ for folder in sorted(Path(sys.argv[1]).iterdir()):
     left, counted, clock = int(folder.name), 0, SimClock()
     memory = FileMemory(folder, clock)
     memory.get("a")
-    for each in ("open", "write", "fsync", "close", "replace"):
+    for each in ("open", "write", "fdatasync", "fsync", "close", "replace"):
         setattr(os, each, dying(getattr(os, each)))
     memory.put("a", "new")
     clock.advance(1)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import queue
+import re
 import threading
 import tracemalloc
 from collections.abc import Callable
@@ -10,8 +13,13 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from edgekernel import Context, Effect, Message, Process, Runtime, Service, Signal, command
 from edgekernel.sim import SimClock, SimulationError
 from tests.sim.conftest import go
+
+
+class Called(Message):
+    """Somebody has called."""
 
 
 def elsewhere(function: Callable[[], object]) -> BaseException | None:
@@ -46,6 +54,16 @@ def test_begins_where_asked() -> None:
     with SimClock(start) as clock:
         assert clock.now_utc() == start
         assert clock.now_utc().tzinfo is UTC
+
+
+def test_begins_at_other_times() -> None:
+    """The monotonic time and the uptime begin where asked, and the wall time goes with them."""
+    start = datetime(2026, 11, 28, tzinfo=UTC)
+    with SimClock(start, monotonic_ns=90 * 10**9, uptime_s=4.5) as clock:
+        assert (clock.monotonic(), clock.uptime(), clock.now_utc()) == (90.0, 4.5, start)
+        clock.advance(2)
+        assert (clock.monotonic(), clock.uptime()) == (92.0, 6.5)
+        assert clock.now_utc() == start + timedelta(seconds=2)
 
 
 def test_refuses_a_naive_start() -> None:
@@ -173,6 +191,46 @@ def test_deadlock_names_who_waits_for_what(clock: SimClock) -> None:
     assert clock.monotonic() == 1
 
 
+class Patient(Process):
+    """Waits for ever when it is asked to."""
+
+    name = "patient"
+
+    @command(timeout_s=math.inf)
+    async def wait(self) -> None:
+        """Wait in a coroutine."""
+        await asyncio.Event().wait()
+
+
+class Asking(Service):
+    """Asks for that, and waits for the answer."""
+
+    name = "asking"
+    tick_limit_s = math.inf
+
+    def tick(self, ctx: Context) -> None:
+        """Ask."""
+        ctx.runtime.invoke("patient.wait", principal="local", timeout=math.inf)
+
+
+def test_deadlock_names_coroutines_and_callers(clock: SimClock) -> None:
+    """Of an event loop the report names each coroutine with its place; of whoever waits inside of
+    edgekernel it names the place in the application that has called that."""
+    runtime = Runtime(name="node", clock=clock)
+    runtime.register(Patient())
+    runtime.register(Asking())
+    with runtime:
+        with pytest.raises(SimulationError, match="no deadline will come") as caught:
+            clock.Event().wait()
+        lines = str(caught.value).splitlines()
+    service = next(line for line in lines if line.startswith("  svc:asking: event, at "))
+    assert f"at {__file__}:" in service
+    assert re.search(r" in tick, which is at .*call\.py:\d+ in result$", service)
+    coroutine = next(line for line in lines if "command patient.wait" in line)
+    assert coroutine.startswith(f"    command patient.wait, at {__file__}:")
+    assert coroutine.endswith(" in wait")
+
+
 @pytest.mark.parametrize(
     ("what", "use"),
     [
@@ -183,8 +241,9 @@ def test_deadlock_names_who_waits_for_what(clock: SimClock) -> None:
         ("queue", lambda clock: clock.Queue().get()),
         ("start of x", lambda clock: clock.Thread(print, "x").start()),
         ("close", lambda clock: clock.close()),
+        ("call into the runtime", lambda clock: clock.flow()),
     ],
-    ids=["sleep", "advance", "run_until", "event", "queue", "thread", "close"],
+    ids=["sleep", "advance", "run_until", "event", "queue", "thread", "close", "flow"],
 )
 def test_second_thread_is_refused(
     clock: SimClock, what: str, use: Callable[[SimClock], object]
@@ -198,6 +257,31 @@ def test_second_thread_is_refused(
     )
     clock.advance(1)
     assert clock.monotonic() == 1
+
+
+def test_second_thread_emits_and_sets_nothing(clock: SimClock) -> None:
+    """A thread that an application starts by itself cannot run handlers and effects beside the
+    simulation: in no two runs it would be the same."""
+    handled: list[object] = []
+    level = Signal(1)
+    runtime = Runtime(clock=clock)
+    runtime.subscribe(Called, handled.append)
+    with runtime:
+        effect = runtime.turns.within(Effect, lambda: handled.append(level.get()))
+        for call in (lambda: runtime.emit(Called()), lambda: level.set(2)):
+            assert "threading.Thread" in str(elsewhere(call))
+        assert handled == [1]
+        effect.dispose()
+
+
+def test_second_thread_wakes_nobody(clock: SimClock) -> None:
+    """What a second OS thread sets would wake others at any moment: it is refused if they wait."""
+    event, woken = clock.Event(), []
+    go(clock, "waits", lambda: woken.append(event.wait(10)))
+    clock.advance(1)
+    assert isinstance(elsewhere(event.set), SimulationError)
+    clock.advance(1)
+    assert woken == []
 
 
 def test_who_looks_sees_each_state_that_lasts(clock: SimClock) -> None:

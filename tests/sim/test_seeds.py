@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from edgekernel import Context, Process, Runtime, Service, command
 from edgekernel.core.clock import LockLike
 from edgekernel.sim import SimClock, try_seeds
 from tests.sim.conftest import go
@@ -149,3 +151,72 @@ def test_a_planted_race_is_found_and_its_seed_named() -> None:
     with SimClock(seed=seed) as clock, pytest.raises(AssertionError):
         withdraw_twice(clock, guarded=False)
     assert try_seeds(lambda clock: withdraw_twice(clock, guarded=True), range(1000)) == 1000
+
+
+class Well(Process):
+    """Holds water for one watering; who draws first looks whether it is there."""
+
+    name = "well"
+    litres = 10
+    reserves = False
+
+    @command
+    async def draw(self, litres: int) -> bool:
+        """Open the valve, which takes a second, and let the water out; False if there is none."""
+        if self.litres < litres:
+            return False
+        if self.reserves:
+            self.litres -= litres
+        await asyncio.sleep(1)
+        if not self.reserves:
+            self.litres -= litres
+        return True
+
+
+class Watering(Service):
+    """Draws water once, at its tick of a number."""
+
+    def __init__(self, name: str, interval: float, draws_at: int) -> None:
+        self.name = name
+        self.interval = interval
+        self.ticks = 0
+        self.draws_at = draws_at
+
+    def tick(self, ctx: Context) -> None:
+        """Draw, if it is time."""
+        self.ticks += 1
+        if self.ticks == self.draws_at:
+            ctx.runtime.invoke("well.draw", {"litres": 10}, principal="local")
+
+
+def water_garden(clock: SimClock, *, reserves: bool) -> None:
+    """Water the beds at once and the trees a second later: when the valve has just opened."""
+    well = Well()
+    well.reserves = reserves
+    runtime = Runtime(clock=clock)
+    runtime.register(well)
+    runtime.register(Watering("beds", 10.0, draws_at=1))
+    runtime.register(Watering("trees", 0.5, draws_at=3))
+    with runtime:
+        clock.advance(5)
+        assert not list(runtime.errors)
+    assert well.litres >= 0
+
+
+def test_a_race_in_a_process_is_found() -> None:
+    """A process that checks, waits and acts is right in the order of waiting; among a few seeds is
+    one in which two services come at the same moment and meet in it, and it fails each time."""
+    with SimClock() as clock:
+        water_garden(clock, reserves=False)
+    with pytest.raises(AssertionError) as caught:
+        try_seeds(lambda clock: water_garden(clock, reserves=False), range(50))
+    (note,) = caught.value.__notes__
+    seed = int(note.partition("with seed ")[2].partition(":")[0])
+    for _ in range(3):
+        with SimClock(seed=seed) as clock, pytest.raises(AssertionError):
+            water_garden(clock, reserves=False)
+
+
+def test_the_process_without_the_race_passes_1000_seeds() -> None:
+    """Acting before it waits mends it: none of 1,000 orders finds anything."""
+    assert try_seeds(lambda clock: water_garden(clock, reserves=True), range(1000)) == 1000

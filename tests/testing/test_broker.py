@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgekernel.core.errors import InvalidValueError, LifecycleError
+from edgekernel.sim.faults import AgentKilled, BrokerHalfOpen, Fault, FaultKind, PowerCut
 from edgekernel.testing import Node, Simulation
 from edgekernel.testing.node import start_node
 from tests.testing.conftest import SHED
@@ -88,6 +89,34 @@ def test_a_broker_that_goes_away(simulation: Simulation, shed: Node) -> None:
     shed.events.assert_emitted("mqtt.connected", within=61)
     simulation.run(1)
     assert simulation.broker.retained["edge/shed/state/fan"]["power"]["value"] is True
+
+
+def test_a_plan_lets_the_broker_fail(simulation: Simulation) -> None:
+    """The broker's faults are played like the others: the will is there, and the node again."""
+    plan = [Fault(BrokerHalfOpen(), at_s=100, for_s=100)]
+    shed = start_node(simulation, LINKED, Path(), faults=plan)
+    status = simulation.broker.wait_for("edge/shed/status", state="offline", within=146)
+    assert status.document["cause"] == "connection lost"
+    shed.events.assert_emitted("mqtt.disconnected", within=100)
+    simulation.broker.wait_for("edge/shed/status", cause="reconnected", within=200)
+
+
+@pytest.mark.parametrize(("kind", "after_s"), [(AgentKilled(), 0.0), (PowerCut(), 46.0)])
+def test_a_dead_agent_is_seen_and_comes_back(
+    simulation: Simulation, kind: FaultKind, after_s: float
+) -> None:
+    """The last will comes at once when a process is killed, whose connections the kernel closes;
+    of a computer without power the broker hears nothing. The next start is online again."""
+    shed = start_node(simulation, LINKED, Path(), faults=[Fault(kind, at_s=100, for_s=60)])
+    will = simulation.broker.wait_for("edge/shed/status", state="offline", within=200)
+    assert will.document["cause"] == "connection lost"
+    begun_s = next(e.monotonic for e in simulation.events if e.payload.name == "runtime.booted")
+    assert after_s * 0.6 <= will.at_s - begun_s - 100 <= after_s + 0.1
+    simulation.broker.clear()
+    simulation.broker.wait_for("edge/shed/status", cause="started", within=100)
+    assert simulation.broker.ask("edge/shed/set/fan/power", value=True)["ok"]
+    assert shed.is_on("fan")
+    assert len(simulation.broker.server.connections) == 1
 
 
 def test_two_nodes_meet(simulation: Simulation, shed: Node) -> None:

@@ -186,3 +186,34 @@ def test_a_wrong_fault_plan_is_refused(simulation: Simulation, tmp_path: Path) -
         start_node(simulation, SHED, tmp_path, faults=PLAN.replace("room", "rom"))
     with pytest.raises(FileNotFoundError, match=f"no fault plan 'x.toml' in {tmp_path}"):
         start_node(simulation, SHED, tmp_path, faults="x.toml")
+
+
+def test_an_agent_that_is_killed_comes_back() -> None:
+    """After a kill the names of the node mean the new agent; its events are all together, and
+    nothing of the first agent is left behind."""
+    simulation = Simulation()
+    node = start_node(simulation, SHED, Path(), lambda runtime: runtime.register(Oven("oven")))
+    node.fan.power.set(True)
+    node.kill()
+    assert not node.alive
+    assert node.is_on("fan")
+    first = node.fan
+    node.start_again()
+    simulation.run(1)
+    assert node.alive
+    assert node.fan is not first
+    assert not node.is_on("fan")
+    assert len(node.events.of("runtime.booted")) == len(simulation.events.of("runtime.booted")) == 2
+    assert node.oven.attached
+    node.cut_power()
+    simulation.run(1)
+    assert simulation.close() == []
+
+
+def test_a_simulation_that_ends_without_its_agent() -> None:
+    """A node that is dead at the end of the test is no failure, and leaves nothing."""
+    simulation = Simulation()
+    node = start_node(simulation, SHED, Path())
+    node.cut_power()
+    simulation.run(100)
+    assert simulation.close() == []

@@ -416,6 +416,64 @@ def test_the_mended_race_passes_1000_seeds(run_pytest: Run) -> None:
     result.assert_outcomes(passed=1000, deselected=1000)
 
 
+WELL = """
+    import asyncio
+    import pytest
+    from edgekernel import Process, Service, command
+
+    class Well(Process):
+        name = "well"
+        litres = 10
+
+        @command
+        async def draw(self, litres: int) -> bool:
+            if self.litres < litres:
+                return False
+            await asyncio.sleep(1)
+            self.litres -= litres
+            return True
+
+    class Reserving(Well):
+        @command
+        async def draw(self, litres: int) -> bool:
+            if self.litres < litres:
+                return False
+            self.litres -= litres
+            await asyncio.sleep(1)
+            return True
+
+    class Watering(Service):
+        def __init__(self, name, interval, draws_at):
+            self.name, self.interval, self.draws_in = name, interval, draws_at
+
+        def tick(self, ctx):
+            self.draws_in -= 1
+            if not self.draws_in:
+                ctx.runtime.invoke("well.draw", {"litres": 10}, principal="local")
+
+    @pytest.mark.parametrize("kind", [Well, Reserving])
+    def test_never_overdrawn(runtime, sim, kind):
+        for part in kind(), Watering("beds", 10.0, 1), Watering("trees", 0.5, 3):
+            runtime.register(part)
+        sim.run(5)
+        assert runtime.processes["well"].litres == 0
+"""
+
+
+def test_a_race_in_a_process_is_found_by_its_seed(run_pytest: Run) -> None:
+    """A process that checks, waits and acts: some seeds let two services meet in between, the same
+    ones each time; none does where it acts before it waits."""
+    run_pytest(WELL).assert_outcomes(passed=2)
+    result = run_pytest(WELL, "--edgekernel-seeds", "10")
+    found = result.parseoutcomes()
+    assert found["failed"] > 1
+    assert found["passed"] > 10
+    assert not [line for line in result.outlines if "FAILED" in line and "Reserving" in line]
+    line = next(line for line in result.outlines if line.startswith("again "))
+    again = ["-k", "Well", "--edgekernel-seed", line.rpartition(" ")[2]]
+    run_pytest(WELL, *again).assert_outcomes(failed=1, deselected=1)
+
+
 def test_the_broker(run_pytest: Run) -> None:
     """A node with an [mqtt] table is on `sim.broker`, and leaves nothing behind."""
     result = run_pytest(

@@ -37,8 +37,7 @@ class SimBackend:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._pins = SimPins(clock)
-        self._lines = Lines(clock, self._pins.pin)
-        self._watcher = Watcher(clock)
+        self._used_on(clock)
         self._buses: dict[str, SimI2CBus] = {}
         self._sockets: dict[str, SimPort] = {}
         self._selects: dict[str, SimSpi] = {}
@@ -48,8 +47,42 @@ class SimBackend:
 
     @property
     def clock(self) -> Clock:
-        """What everything in it waits on."""
+        """What everything outside waits on."""
         return self._clock
+
+    def cut_off(self) -> None:
+        """Let whoever uses it reach nothing any more: the agent ends with no chance to act."""
+        self._pins.cut_off = True
+        for bus in self._buses.values():
+            bus.cut_off()
+        for port in self._sockets.values():
+            port.cut_off = True
+        for select in self._selects.values():
+            select.user = None
+
+    def vacate(self, clock: Clock) -> None:
+        """Give back what is open, as the kernel does when a process ends; levels stay.
+
+        Who uses it from now on waits on `clock`, which has the time of the old one.
+        """
+        self._pins.vacate()
+        for bus in self._buses.values():
+            bus.vacate(clock)
+        for onewire in self._onewires.values():
+            onewire.vacate(clock)
+        for port in self._sockets.values():
+            port.vacate()
+        self._ports.clear()
+        self._used_on(clock)
+
+    def power_off(self) -> None:
+        """Let every pin be without power: an input, and low unless the outside drives it."""
+        self._pins.power_off()
+
+    def _used_on(self, clock: Clock) -> None:
+        self._user_clock = clock
+        self._lines = Lines(clock, self._pins.pin)
+        self._watcher = Watcher(clock)
 
     def line(self, name: str) -> SimLine:
         """Return the outside of a line such as "GPIO17".
@@ -98,7 +131,7 @@ class SimBackend:
     def digital_input(self, line: LineAddress) -> SettledInput:
         """Return a closed input on a line."""
         self._pins.add(line)
-        return SettledInput(GpiozeroInput(line, self._lines), self._clock, self._watcher)
+        return SettledInput(GpiozeroInput(line, self._lines), self._user_clock, self._watcher)
 
     def pwm_output(self, address: PwmAddress, *, software: bool = False) -> GpiozeroPulses:
         """Return a closed output for pulses; `software` allows it where no hardware timer can.
@@ -115,7 +148,7 @@ class SimBackend:
 
     def serial_port(self, port: PortAddress) -> PySerialPort:
         """Return a closed port."""
-        made = PySerialPort(port, partial(open_simulated, self.port(port.name)), self._clock)
+        made = PySerialPort(port, partial(open_simulated, self.port(port.name)), self._user_clock)
         self._ports[made] = None
         return made
 

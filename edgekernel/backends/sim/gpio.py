@@ -83,6 +83,26 @@ class SimPins:
         self._factory = SimFactory(clock)
         self._pins: dict[str, SimPin] = {}
 
+    @property
+    def cut_off(self) -> bool:
+        """Whether who uses the pins reaches them no more."""
+        return self._factory.cut_off
+
+    @cut_off.setter
+    def cut_off(self, off: bool) -> None:
+        self._factory.cut_off = off
+
+    def vacate(self) -> None:
+        """Let nobody watch, and who comes next reach them; levels and directions stay."""
+        self._factory.vacate()
+        for pin in self._pins.values():
+            pin.close()
+
+    def power_off(self) -> None:
+        """Let every pin be without power."""
+        for pin in self._pins.values():
+            pin.power_off()
+
     def add(self, line: LineAddress) -> None:
         """Make the pin of a line, if it is not there yet."""
         if line.name not in self._pins:

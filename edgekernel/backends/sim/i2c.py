@@ -27,6 +27,15 @@ class SimI2CBus(SharedI2CBus):
         self._targets = TargetWire(name, self._faults)
         super().__init__(name, self._targets, clock)
 
+    def cut_off(self) -> None:
+        """Let who uses it reach no chip any more."""
+        self._targets.cut_off = True
+
+    def vacate(self, clock: Clock) -> None:
+        """Be as nobody has opened it; who comes next waits on `clock`. Chips and faults stay."""
+        self._targets.cut_off = False
+        super().__init__(self.name, self._targets, clock)
+
     def plug(self, address: int, target: I2CTarget, *, ten_bit: bool = False) -> None:
         """Put a chip at an address (0x08 to 0x77); raises BusyError if there is one."""
         label = check_address(self.name, address, ten_bit=ten_bit)
@@ -148,6 +157,7 @@ class TargetWire:
         self.chips: dict[tuple[int, bool], I2CTarget] = {}
         self.present = True
         self.powered = True
+        self.cut_off = False
 
     def open(self) -> None:
         """Take the bus into use. Raises BrokenError if it is not there."""
@@ -188,7 +198,7 @@ class TargetWire:
         """Do nothing: the chips stay plugged in."""
 
     def _begin(self, address: int, label: str) -> None:
-        if not self.present:
+        if not self.present or self.cut_off:
             raise StuckError(f"{self._name}: the simulated bus has gone")
         self._faults.begin(address, label)
 

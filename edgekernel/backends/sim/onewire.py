@@ -15,6 +15,10 @@ class SimOneWireBus(SharedOneWireBus):
         self._targets = TargetWire(name, clock)
         super().__init__(name, self._targets, clock)
 
+    def vacate(self, clock: Clock) -> None:
+        """Be as nobody has opened it; who comes next waits on `clock`. The chips stay."""
+        super().__init__(self.name, self._targets, clock)
+
     def plug(self, target: OneWireTarget) -> None:
         """Connect a chip; raises BusyError if there is one with its ROM code."""
         check_rom(self.name, target.rom)

@@ -37,6 +37,8 @@ class SimFactory(PiFactory):
         super().__init__()
         self.clock = clock
         self.pin_class = SimPin
+        self.cut_off = False
+        """Whether who uses the pins reaches them no more."""
         self._running = clock.Lock()
         self._calls: deque[Callable[[], None]] = deque()
 
@@ -49,6 +51,12 @@ class SimFactory(PiFactory):
                     self._calls.popleft()()
             finally:
                 self._running.release()
+
+    def vacate(self) -> None:
+        """Forget the calls of who has gone, and let the next one reach the pins."""
+        self.cut_off = False
+        self._calls.clear()
+        self._running = self.clock.Lock()
 
     def stamp(self) -> float:
         """Return the time that a handler is given with an edge: nanoseconds, as an int."""
@@ -84,6 +92,8 @@ class SimPin(PiPin):
 
     def output_with_state(self, state: bool) -> None:
         """Become an output: level before direction, as the kernel does it."""
+        if self._reached_by_nobody:
+            return
         self._change(bool(state))
         self.function = "output"
 
@@ -99,6 +109,8 @@ class SimPin(PiPin):
 
     def pulse(self, frequency_hz: float, duty: float) -> None:
         """Make pulses, high for the share `duty` of each period; 0 Hz ends them, at low."""
+        if self._reached_by_nobody:
+            return
         self.pulses = (frequency_hz, duty) if frequency_hz else None
         self._drive(frequency_hz > 0 and duty > 0)
 
@@ -113,12 +125,22 @@ class SimPin(PiPin):
         """Stop watching; level and direction stay."""
         self.when_changed = None
 
+    def power_off(self) -> None:
+        """Be an input without a pull, low unless the outside drives it."""
+        self.pulses = None
+        self._function, self._pull = "input", "floating"
+        self._change(False)
+        self._begin_history()
+        self.net.settle()
+
     def _get_function(self) -> str:
         return self._function
 
     def _set_function(self, value: str) -> None:
         if value not in ("input", "output"):
             raise PinInvalidFunction(f"{self!r}: no function {value!r}; it is input or output")
+        if self._reached_by_nobody:
+            return
         if value == "input":
             self.pulses = None
         self._function = value
@@ -138,6 +160,8 @@ class SimPin(PiPin):
             raise PinSetInput(f"{self!r} is an input: it cannot be set")
         if not 0 <= value <= 1:
             raise PinInvalidState(f"{self!r}: no state {value!r}; it is from 0 to 1")
+        if self._reached_by_nobody:
+            return
         if self.pulses is not None:
             self.pulses = (self.pulses[0], value)
         self._drive(value > 0)
@@ -177,6 +201,11 @@ class SimPin(PiPin):
 
     def _set_edges(self, value: str) -> None:
         self._edges = value
+
+    @property
+    def _reached_by_nobody(self) -> bool:
+        factory: Any = self.factory
+        return bool(factory.cut_off)
 
     def _begin_history(self) -> None:
         self.levels.clear()

@@ -77,11 +77,18 @@ class SimPort:
         """Whether XON and XOFF from the far end are obeyed and not handed on."""
         self.stopped = False
         """Whether the far end has sent an XOFF, and no XON since."""
+        self.cut_off = False
+        """Whether who has it open reaches the line no more."""
         self._peer: SerialPeer | None = None
         self._outgoing, self._incoming = _Wire(), _Wire()
         self._buffer = bytearray()
         self._to_drop, self._to_corrupt = _Quota(), _Quota()
         self._lock = clock.Lock()  # one thread may read while another writes
+
+    def vacate(self) -> None:
+        """Be as nobody has opened it; the far end and the faults stay."""
+        self.taken = self.cut_off = self.stopped = False
+        self._lock = self.clock.Lock()
 
     def plug(self, peer: SerialPeer) -> None:
         """Connect a far end in place of the last one; what it has sent before is lost."""
@@ -109,6 +116,8 @@ class SimPort:
 
     def send(self, data: bytes) -> None:
         """Send bytes to the far end; with nobody there they are lost."""
+        if self.cut_off:
+            return
         with self._lock:
             self._outgoing.put(data, self.clock.monotonic_ns(), self._pace_ns)
             self._carry()

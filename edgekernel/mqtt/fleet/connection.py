@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import uuid
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +35,7 @@ class Connection:
         self.broker = settings.broker
         self.timeout_s = timeout_s
         self.clock: Clock = clock or SystemClock()
-        self.name = f"fleet-{uuid.uuid4().hex[:12]}"
+        self.name = f"fleet-{os.urandom(6).hex()}"
         self._lock = self.clock.Lock()
         self._listeners: dict[Listener, None] = {}
         self._filters: Counter[str] = Counter()
@@ -220,7 +220,7 @@ class _Question:
     """A request that waits for its reply."""
 
     def __init__(self, clock: Clock, reply_to: str) -> None:
-        self.id = uuid.uuid4().hex
+        self.id = os.urandom(16).hex()
         self.reply_to = reply_to
         self.answered = clock.Event()
         self.reply: dict[str, Any] = {}

@@ -52,6 +52,7 @@ class SimBroker:
         self._ack_delay_s = ack_delay_s
         self._users = users
         self._schedule = Schedule(clock, "mqtt:broker", self._failed)
+        self._connections: dict[Connection, None] = {}
         self._sessions: dict[str, Session] = {}
         self._retained: dict[str, Held] = {}
         self._late_ns: dict[str, int] = {}
@@ -90,8 +91,7 @@ class SimBroker:
     @property
     def connections(self) -> list[Connection]:
         """The connections that it holds open."""
-        found = (session.connection for session in self._sessions.values())
-        return [each for each in found if each is not None]
+        return list(self._connections)
 
     def start(self) -> None:
         """Let clients come. Starting twice is harmless."""
@@ -104,7 +104,7 @@ class SimBroker:
         """
         self._runs = False
         for connection in self.connections:
-            self._cut(connection, "")
+            self._close(connection, partial(connection.client.lost, ""))
         for session in list(self._sessions.values()):
             session.connection = None
         self._sessions = {i: s for i, s in self._sessions.items() if not (forget or s.clean)}
@@ -113,11 +113,12 @@ class SimBroker:
 
     def cut(self, client_id: str) -> None:
         """End the connection of a client, as a network does: with its last will."""
-        session = self._sessions.get(client_id)
-        if session is None or session.connection is None:
+        found = [each for each in self.connections if each.hello.client_id == client_id]
+        if not found:
             known = ", ".join(each.hello.client_id for each in self.connections)
             raise InvalidValueError(f"no client {client_id!r} is connected; there is: {known}")
-        self.ended(session.connection, "", will=True)
+        for connection in found:
+            self.ended(connection, "", will=True)
 
     def cut_all(self) -> None:
         """End the connections of all clients, with their last wills."""
@@ -129,8 +130,20 @@ class SimBroker:
         for connection in self.connections:
             connection.is_dead = True
 
-    def connect(self, hello: Hello, client: Client, cancel: EventLike) -> Connection:
-        """Reach the broker and introduce a client, which is told the answer.
+    def client_died(self, clock: Clock, *, silently: bool) -> None:
+        """End the connections of those who run on a clock: at once, as of a killed process, with
+        the last will; or `silently`, as of a computer without power."""
+        for connection in self.connections:
+            if connection.clock is clock:
+                if silently:
+                    connection.is_dead = True
+                else:
+                    self.ended(connection, "", will=True)
+
+    def connect(
+        self, hello: Hello, client: Client, cancel: EventLike, clock: Clock | None = None
+    ) -> Connection:
+        """Reach the broker and introduce a client, which is told the answer, on its `clock`.
 
         Raises ConnectionRefusedError if the broker is away, and TimeoutError if nothing comes
         through for 5 s or until `cancel` is set.
@@ -141,7 +154,8 @@ class SimBroker:
         self.clock.sleep(2 * self._latency_s)  # there and back (RFC 9293, 3.5)
         if not self._runs:
             raise ConnectionRefusedError("Connection refused")
-        connection = Connection(self, hello, client, self._latency_s)
+        connection = Connection(self, hello, client, self._latency_s, clock or self.clock)
+        self._connections[connection] = None
         connection.up(partial(self._introduced, connection))
         return connection
 
@@ -216,7 +230,7 @@ class SimBroker:
         """Called by a connection: it has ended."""
         if not connection.is_open:
             return
-        self._cut(connection, reason)
+        self._close(connection, partial(connection.client.lost, reason))
         session = connection.session
         if session is not None and session.connection is connection:
             session.connection = None
@@ -227,17 +241,17 @@ class SimBroker:
             self.counts.wills += 1
             self._come(Held.since(self.clock.monotonic_ns(), last))
 
-    def _cut(self, connection: Connection, reason: str) -> None:
+    def _close(self, connection: Connection, tell: Callable[[], object]) -> None:
         connection.is_open = False
-        connection.down(partial(connection.client.lost, reason))
+        self._connections.pop(connection, None)
+        connection.down(tell)
 
     def _introduced(self, connection: Connection) -> None:
         hello = connection.hello
         known = self._users is None or self._users.get(hello.username) == hello.password
         if self.troubles.refuses or not known:
             self.counts.refused += 1
-            connection.is_open = False
-            connection.down(partial(connection.client.refused, "not authorized"))
+            self._close(connection, partial(connection.client.refused, "not authorized"))
             return
         self.counts.connects += 1
         session = self._sessions.get(hello.client_id)
@@ -295,4 +309,4 @@ class SimBroker:
                 session.deliver(now_ns, held, qos, retained=False)
 
     def _failed(self, error: BaseException) -> None:
-        raise error
+        raise error  # a mistake here or in a watch: whoever lets time pass sees it

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from edgekernel.core.clock import NANOSECONDS
+from edgekernel.core.clock import NANOSECONDS, Clock
 from edgekernel.sim.broker.inbox import Inbox
 from edgekernel.sim.broker.packets import Hello, Publication
 from edgekernel.sim.broker.session import Session
@@ -55,7 +55,9 @@ class Connection:
     where a router has forgotten it; neither end is told.
     """
 
-    def __init__(self, broker: SimBroker, hello: Hello, client: Client, latency_s: float) -> None:
+    def __init__(
+        self, broker: SimBroker, hello: Hello, client: Client, latency_s: float, clock: Clock
+    ) -> None:
         self.hello = hello
         self.client = client
         self.session: Session | None = None
@@ -65,11 +67,12 @@ class Connection:
         """Whether nothing comes through."""
         self.heard_ns = 0
         """When the broker has last heard the client."""
+        self.clock = clock
+        """That of the client."""
         self._broker = broker
-        self._clock = broker.clock
         self._latency_s = latency_s
         self._latency_ns = round(latency_s * NANOSECONDS)
-        self._inbox = Inbox(self._clock, f"mqtt:{hello.client_id}", client.failed)
+        self._inbox = Inbox(clock, f"mqtt:{hello.client_id}", client.failed)
 
     def publish(self, number: int, publication: Publication) -> None:
         """Publish; at QoS 1 `number` is acknowledged."""
@@ -111,13 +114,18 @@ class Connection:
     def down(self, call: Callable[[], object]) -> None:
         """Let something reach the client."""
         if not self.is_dead:
-            self._inbox.put(self._clock.monotonic_ns() + self._latency_ns, call)
+            due_ns = self.clock.monotonic_ns() + self._latency_ns
+            self._inbox.put(due_ns, partial(self._tell, call))
 
     def deliver(self, packet: int, publication: Publication, again: bool) -> None:
         """Send a message to the client."""
         self.down(partial(self.client.arrived, packet, publication, again))
 
     def _hear(self, handle: Callable[[], object]) -> None:
-        if self.is_open:
-            self.heard_ns = self._clock.monotonic_ns()
+        if self.is_open and not self.is_dead:  # it may have died under way
+            self.heard_ns = self.clock.monotonic_ns()
             handle()
+
+    def _tell(self, call: Callable[[], object]) -> None:
+        if not self.is_dead:
+            call()

@@ -1,5 +1,6 @@
 """Fault plans: what goes wrong with a simulated node, and when."""
 
+from edgekernel.sim.faults.agent import AgentKilled, PowerCut
 from edgekernel.sim.faults.broker import (
     BrokerAway,
     BrokerDuplicates,
@@ -10,6 +11,7 @@ from edgekernel.sim.faults.broker import (
 )
 from edgekernel.sim.faults.bus import BitErrors, Hang, Nack, Slow, Stuck
 from edgekernel.sim.faults.clocks import ClockDrift, ClockStep
+from edgekernel.sim.faults.disk import DiskFull, DiskSlow
 from edgekernel.sim.faults.fault import Fault, FaultKind
 from edgekernel.sim.faults.lines import Bounce, LostEdges, StuckLine, Welded
 from edgekernel.sim.faults.messages import FaultBegan, FaultEnded
@@ -18,10 +20,13 @@ from edgekernel.sim.faults.plugs import Unplug
 from edgekernel.sim.faults.quantities import Drift, Frozen, Noise, Offset, Set, Spike
 from edgekernel.sim.faults.serial import Garbage, LostBytes
 from edgekernel.sim.faults.site import Site
-from edgekernel.sim.faults.vocabulary import KINDS, kind_of, possible_as_drill
+from edgekernel.sim.faults.stage import AroundBench, Stage
+from edgekernel.sim.faults.vocabulary import KINDS, kind_of
 
 __all__ = [
     "KINDS",
+    "AgentKilled",
+    "AroundBench",
     "BitErrors",
     "Bounce",
     "BrokerAway",
@@ -32,6 +37,8 @@ __all__ = [
     "BrokerSlow",
     "ClockDrift",
     "ClockStep",
+    "DiskFull",
+    "DiskSlow",
     "Drift",
     "Fault",
     "FaultBegan",
@@ -46,14 +53,15 @@ __all__ = [
     "Nack",
     "Noise",
     "Offset",
+    "PowerCut",
     "Set",
     "Site",
     "Slow",
     "Spike",
+    "Stage",
     "Stuck",
     "StuckLine",
     "Unplug",
     "Welded",
     "kind_of",
-    "possible_as_drill",
 ]

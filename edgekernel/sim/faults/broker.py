@@ -42,7 +42,6 @@ class BrokerAway(_WithBroker):
     what it had retained, unless it `keeps` that."""
 
     word = "broker_away"
-    drill = True
     keeps: bool = False
 
     def begin(self, site: Site, random: Random) -> End:
@@ -64,7 +63,6 @@ class BrokerHalfOpen(_WithBroker):
     before stay dead; new ones can be made when it is over."""
 
     word = "broker_half_open"
-    drill = True
 
     def begin(self, site: Site, random: Random) -> End:
         """Let nothing through."""

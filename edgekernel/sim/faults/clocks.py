@@ -15,6 +15,11 @@ from edgekernel.sim.faults.site import Site
 _REAL = "not possible in this run: it is on the real clock, which a fault plan leaves alone"
 
 
+def clock_of(site: Site) -> SimClock:
+    """Return the simulated clock of the run."""
+    return cast(SimClock, site.bench.clock)
+
+
 class _OnClock(FaultKind):
     def misfit(self, site: Site) -> str:
         """Say that it is the real clock."""
@@ -22,7 +27,7 @@ class _OnClock(FaultKind):
 
     def clock(self, site: Site) -> SimClock:
         """Return the clock."""
-        return cast(SimClock, site.bench.clock)
+        return clock_of(site)
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,6 @@ class ClockStep(_OnClock):
 
     word = "clock_step"
     lasting = False
-    drill = True
     durations = ("by",)
     by: float
 

@@ -26,8 +26,8 @@ class FaultKind:
     """The targets that it can be with; empty if it names none."""
     lasting: ClassVar[bool] = True
     """Whether it goes on until it is healed."""
-    drill: ClassVar[bool] = False
-    """Whether it can be done to a real node on a bench, where nothing is simulated."""
+    ends_agent: ClassVar[bool] = False
+    """Whether the agent is gone with its beginning, and has to be told before."""
     durations: ClassVar[tuple[str, ...]] = ()
     """The settings that a plan may write as "20ms"."""
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from random import Random
-from typing import Any
 
 from edgekernel.core import message
 from edgekernel.core.clock import NANOSECONDS
 from edgekernel.core.context import Context
 from edgekernel.core.errors import ConfigError, UnknownTargetError, describe
 from edgekernel.core.process import Process
-from edgekernel.sim.bench import Bench
 from edgekernel.sim.faults.fault import End, Fault
 from edgekernel.sim.faults.messages import FaultBegan, FaultEnded
-from edgekernel.sim.faults.site import Overlay, Site, find_site
+from edgekernel.sim.faults.stage import Stage
 from edgekernel.sim.schedule import Schedule
 
 
@@ -28,23 +26,27 @@ class FaultPlayer(Process):
     """
 
     name = "faults"
-    depends = ("sim",)
 
-    def __init__(self, bench: Bench, faults: Sequence[Fault], seed: int = 0) -> None:
+    def __init__(self, stage: Stage, faults: Sequence[Fault], seed: int = 0) -> None:
         """Look at every fault. Raises ConfigError that names each one that cannot be."""
+        self.depends = stage.depends
         self.faults = tuple(faults)
-        self._bench = bench
+        self.told: list[Callable[[FaultBegan | FaultEnded], object]] = []
+        """Who outside of the agent hears of each beginning and end, while it is dead too."""
+        self._stage = stage
+        self._playing = False
         self._seed = seed
-        self._schedule = Schedule(bench.clock, "sim:faults", self._failed)
-        self._overlays: dict[tuple[str, ...], Overlay[Any]] = {}
+        self._schedule = Schedule(stage.clock, "sim:faults", self._failed)
         self._running: dict[int, list[End]] = {}
         problems = [f"fault.{i}.{p}" for i, each in enumerate(faults) for p in self._problems(each)]
         if problems:
             raise ConfigError(*problems)
-        self._sites = [self._site(each) for each in faults]
 
     def start(self, ctx: Context) -> None:
-        """Let the time of the plan begin."""
+        """Let the time of the plan begin; an agent that was started again finds it under way."""
+        if self._playing:
+            return
+        self._playing = True
         self._begun_ns = ctx.clock.monotonic_ns()
         self._random = [Random(f"{self._seed}:{index}") for index in range(len(self.faults))]
         for index, fault in enumerate(self.faults):
@@ -52,8 +54,15 @@ class FaultPlayer(Process):
         self._schedule.start()
 
     def stop(self, ctx: Context) -> None:
-        """Heal what is not healed yet, what began last first."""
+        """Heal what is not healed yet, what began last first; but an agent that can be started
+        again finds it as it is."""
+        if not self._stage.outlives_agent:
+            self.end()
+
+    def end(self) -> None:
+        """Heal all, now and for good."""
         self._schedule.stop()
+        self._playing = False
         for index in reversed(list(self._running)):
             while self._running.get(index):
                 self._end(index, self._running[index][-1])
@@ -69,16 +78,12 @@ class FaultPlayer(Process):
         if mistakes:
             return
         try:
-            misfit = fault.what.misfit(self._site(fault))
+            misfit = self._stage.problem(fault)
         except UnknownTargetError as error:
             yield f"{next(iter(fault.targets))}: {error}"
             return
         if misfit:
             yield f"kind: {fault.what.word}: {misfit}"
-
-    def _site(self, fault: Fault) -> Site:
-        sort, name = next(iter(fault.targets.items()), ("", ""))
-        return find_site(self._bench, sort, name, self._overlays)
 
     def _plan(self, index: int, number: int, due_ns: int) -> None:
         """Let a fault begin for the `number`-th time, counted from the start of the plan."""
@@ -91,9 +96,13 @@ class FaultPlayer(Process):
         random = self._random[index]
         if fault.probability < 1 and random.random() >= fault.probability:
             return
-        end = fault.what.begin(self._sites[index], random)
-        kind, target = fault.what, fault.target
-        self.ctx.emit(FaultBegan(str(index), kind.word, target, kind.settings()))
+        kind = fault.what
+        began = FaultBegan(str(index), kind.word, fault.target, kind.settings())
+        if kind.ends_agent:
+            self._tell(began)
+        end = self._stage.begin(fault, random)
+        if not kind.ends_agent:
+            self._tell(began)
         if kind.lasting:
             self._running.setdefault(index, []).append(end)
             if fault.for_s is not None:
@@ -106,7 +115,15 @@ class FaultPlayer(Process):
             del self._running[index]
         end()
         fault = self.faults[index]
-        self.ctx.emit(FaultEnded(str(index), fault.what.word, fault.target))
+        self._tell(FaultEnded(str(index), fault.what.word, fault.target))
+
+    def _tell(self, told: FaultBegan | FaultEnded) -> None:
+        for hear in self.told:
+            hear(told)
+        if self._stage.agent_alive:
+            self.ctx.emit(told)
 
     def _failed(self, error: BaseException) -> None:
+        if not self._stage.agent_alive:
+            raise error
         self.ctx.emit(message.BackgroundError("faults: a fault of the plan", *describe(error)))

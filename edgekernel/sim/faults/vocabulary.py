@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgekernel.core.errors import UnknownTargetError, nearest
+from edgekernel.sim.faults.agent import AgentKilled, PowerCut
 from edgekernel.sim.faults.broker import (
     BrokerAway,
     BrokerDuplicates,
@@ -13,7 +14,7 @@ from edgekernel.sim.faults.broker import (
 )
 from edgekernel.sim.faults.bus import BitErrors, Hang, Nack, Slow, Stuck
 from edgekernel.sim.faults.clocks import ClockDrift, ClockStep
-from edgekernel.sim.faults.elsewhere import AgentKilled, DiskFull, DiskSlow, PowerCut
+from edgekernel.sim.faults.disk import DiskFull, DiskSlow
 from edgekernel.sim.faults.fault import FaultKind
 from edgekernel.sim.faults.lines import Bounce, LostEdges, StuckLine, Welded
 from edgekernel.sim.faults.plugs import Unplug
@@ -71,8 +72,3 @@ def kind_of(word: str, target: str) -> type[FaultKind]:
         raise UnknownTargetError(f"{word} is with one {targets}; name it")
     fitting = [kind for kind in found if target in kind.on]
     return (fitting or found)[0]
-
-
-def possible_as_drill() -> tuple[type[FaultKind], ...]:
-    """Return the kinds that can be done to a real node, where nothing is simulated."""
-    return tuple(kind for kind in KINDS if kind.drill)

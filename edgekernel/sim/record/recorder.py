@@ -14,10 +14,12 @@ from edgekernel.core.device import Device
 from edgekernel.core.effect import Effect
 from edgekernel.core.messages import Event, Message, Severity
 from edgekernel.core.output import Output
+from edgekernel.core.ownership import bereave
 from edgekernel.core.process import Process
 from edgekernel.core.reading import Reading
 from edgekernel.core.runtime import Runtime
 from edgekernel.sim.faults.messages import FaultBegan, FaultEnded
+from edgekernel.sim.faults.player import FaultPlayer
 from edgekernel.sim.record.track import Track
 
 _MOST_EVENTS = 2000
@@ -66,12 +68,32 @@ class Recorder(Process):
         """How often each part was started again."""
         self.all_safe_s = 0.0
         """How long every output that has a safe value was at it."""
-        self._runtime = runtime
+        self._hears_player = False
         self._begun_s: float | None = None
         self._ended_s: float | None = None
         self._effects: list[Effect] = []
         self._safe_since_s: float | None = None
+        self.follow(runtime)
+
+    def follow(self, runtime: Runtime) -> None:
+        """Listen to a runtime from its first event on: that of an agent that is started again."""
+        self._runtime = runtime
         runtime.subscribe(Message, self._note)
+
+    def hear(self, player: FaultPlayer) -> None:
+        """Hear of faults from who plays them, and not by way of an agent that may be dead."""
+        self._hears_player = True
+        player.told.append(self._take)
+
+    def lose(self) -> None:
+        """Take note that the agent has died: its signals say nothing any more."""
+        bereave(self)
+        for effect in self._effects:
+            effect.dispose()
+        self._effects.clear()
+        for track in self.tracks.values():
+            track.lose(self.now_s)
+        self._look_whether_safe(False)
 
     @property
     def now_s(self) -> float:
@@ -82,13 +104,20 @@ class Recorder(Process):
 
     def start(self, ctx: Context) -> None:
         """Follow every reading and output of the devices."""
-        self._begun_s, self._ended_s = ctx.clock.monotonic(), None
+        if self._begun_s is None or self._ended_s is not None:
+            self._begun_s, self._ended_s = ctx.clock.monotonic(), None
         for device in ctx.devices.values():
             if device.kind != "bus":
                 self._follow(device)
 
     def stop(self, ctx: Context) -> None:
         """Count what there was until now; what comes is the shutdown."""
+        self.end()
+
+    def end(self) -> None:
+        """Count what there was until now; also where no agent is left to stop it."""
+        if self._ended_s is not None:
+            return
         for effect in self._effects:
             effect.dispose()
         self._effects.clear()
@@ -106,8 +135,8 @@ class Recorder(Process):
     def _add(self, label: str, reading: Reading[Any], output: Output[Any] | None) -> None:
         values = reading.values
         safe = None if output is None else output.safe
-        track = Track(label, values.unit, values.type, self.span_s, output is not None, safe)
-        self.tracks[label] = track
+        made = Track(label, values.unit, values.type, self.span_s, output is not None, safe)
+        track = self.tracks.setdefault(label, made)
         self._effects.append(Effect(partial(self._sample, track, reading), name=f"record {label}"))
 
     def _sample(self, track: Track, reading: Reading[Any]) -> None:
@@ -130,6 +159,10 @@ class Recorder(Process):
         self.events[told.name, severity] += 1
         if severity >= Severity.WARNING and len(self.notable) < _MOST_EVENTS:
             self.notable.append(NotableEvent(self.now_s, told.name, severity, _words(told)))
+        if not (self._hears_player and isinstance(told, FaultBegan | FaultEnded)):
+            self._take(told)
+
+    def _take(self, told: Message) -> None:
         take = _TAKERS.get(type(told))
         if take is not None:
             take(self, told)

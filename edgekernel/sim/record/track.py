@@ -78,6 +78,11 @@ class Track:
         self.quality = quality
         self._cover(at_s, at_s)
 
+    def lose(self, at_s: float) -> None:
+        """Take note that nobody knows what it is from now on."""
+        self.close(at_s)
+        self.value, self.quality = None, Quality.BAD
+
     def close(self, at_s: float) -> None:
         """Count what it was until now."""
         begin_s, self._since_s = self._since_s, at_s

@@ -66,21 +66,26 @@ class WorldService(Service):
 
     name = "world"
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, at_s: float | None = None) -> None:
+        """Step a world, from a monotonic time on if another service has stepped it to there."""
         self._world = world
         self.interval = _step_s(self.name, world)
-        self._last_s: float | None = None
+        self.at_s = at_s
+        """Up to which time the world has been stepped; None before the start."""
 
     def start(self, ctx: Context) -> None:
-        """Begin at the present."""
-        if self._last_s is None:
-            self._last_s = ctx.clock.monotonic()
+        """Begin at the present, unless it goes on from before."""
+        if self.at_s is None:
+            self.at_s = ctx.clock.monotonic()
 
     def tick(self, ctx: Context) -> None:
         """Let the time since the last tick pass in the world."""
-        now_s = ctx.clock.monotonic()
-        passed_s = now_s - (self._last_s or 0.0)
-        self._last_s = now_s
+        self.step_to(ctx.clock.monotonic())
+
+    def step_to(self, now_s: float) -> None:
+        """Let time pass in the world up to a monotonic time."""
+        passed_s = now_s - (now_s if self.at_s is None else self.at_s)
+        self.at_s = now_s
         self._world.step(passed_s)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgekernel.cli import main
-from tests.brokers import HOST, Mosquitto, watching
+from tests.brokers import HOST, Mosquitto, Received, watching
 from tests.cli.conftest import APP, NODE, Agent
 
 Ctl = Callable[..., Result]
@@ -48,8 +49,7 @@ def agents(
             stack.callback(agents[name].close)
         for name, agent in agents.items():
             agent.until("mqtt.connected")
-            state = f"edge/{name}/state/room"
-            watcher.wait_for(lambda r, to=state: r.topic == to and b'"good"' in r.payload)
+            watcher.wait_for(partial(_is_measured, name), "a good temperature")
         yield agents
 
 
@@ -57,6 +57,10 @@ def agents(
 def ctl(broker: Mosquitto, agents: dict[str, Agent]) -> Ctl:
     """Give a function that runs `edgekernel ctl` against the broker with the nodes on it."""
     return lambda *args: at(broker.port, *args)
+
+
+def _is_measured(node: str, received: Received) -> bool:
+    return received.topic == f"edge/{node}/state/room" and b'"good"' in received.payload
 
 
 def at(port: int, *args: str) -> Result:

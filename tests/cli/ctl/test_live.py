@@ -17,9 +17,11 @@ def shown(table: WatchTable) -> str:
     return capture.get()
 
 
-def state(value: float, **others: str) -> DeviceState:
+def state(value: float, quality: str = "good", reason: str = "") -> DeviceState:
     """Return the state of a thermometer."""
-    return DeviceState("n1", "room", True, {"temperature": SignalState(value, "°C", **others)})
+    return DeviceState(
+        "n1", "room", True, {"temperature": SignalState(value, "°C", quality, reason)}
+    )
 
 
 def test_the_latest_of_everything() -> None:
@@ -28,7 +30,7 @@ def test_the_latest_of_everything() -> None:
     assert "n1 not known yet" in shown(table)
     table.take(NodeStatus("n1", "online"))
     table.take(state(20.5))
-    table.take(state(21.5, quality="bad", reason="stale"))
+    table.take(state(21.5, "bad", "stale"))
     for number in range(12):
         table.take(NodeEvent("n1", "tick", Severity.INFO, fields={"number": number}))
     text = shown(table)

@@ -257,17 +257,24 @@ class TestAFailingReadStopsNoAlarm:
             each.dispose()
 
     def test_errors_are_told(self, sim: Simulation) -> None:
-        """D2 #3, R24: what an effect raises is a message with the effect's name, and kept."""
+        """D2 #3, R24: what an effect raises is a message with the effect's name, and kept; one that
+        waits for a reading tells for which."""
         runtime = sim.runtime()
         runtime.register(Thermometer("room"))
-        runtime.register(Alarm())
+        alarm = runtime.register(Alarm())
+        waiting = messages_of(runtime, message.EffectWaiting)
         errors = messages_of(runtime, message.EffectError)
         runtime.boot()
         sim.advance(4.5)
-        assert len(errors) == 2  # before the first poll, and when it did not answer
-        assert all("BadReadingError" in error.error for error in errors)
+        (told,) = waiting  # it did not answer; that it had no value before is no news
+        assert told.effect.endswith("watch")
+        assert errors == []
+        alarm.said = None  # a mistake in the effect
+        sim.advance(2.0)
+        assert errors
+        assert all("AttributeError" in error.error for error in errors)
         assert all(error.effect.endswith("watch") for error in errors)
-        assert runtime.status()["errors"] >= 2
+        assert runtime.status()["errors"] == len(errors)
 
 
 class TestExactlyTheNeededWork:

@@ -240,6 +240,7 @@ def test_dead_air(clock: SimClock, connect: Connect) -> None:
     """Where nothing comes through nobody is told; who connects gives up after 5 s."""
     with SimBroker(clock) as broker:
         client = connect(broker, keepalive_s=10)
+        clock.advance(1)
         broker.troubles.dead_air = True
         broker.deaden()
         client.connection.publish(1, Publication("a", b"", qos=1))
@@ -254,6 +255,22 @@ def test_dead_air(clock: SimClock, connect: Connect) -> None:
         new = connect(broker, "new")
         clock.advance(1)
         assert [what for _, what in new.noted] == ["accepted"]
+
+
+@pytest.mark.parametrize("what", ["stops", "dies"])
+def test_who_is_just_connecting_is_concerned_too(clock: SimClock, what: str) -> None:
+    """A client that has reached the broker, and not been heard yet, is no exception."""
+    with SimBroker(clock) as broker:
+        client = Client(clock)
+        client.connection = broker.connect(Hello("c"), client, clock.Event())
+        if what == "stops":
+            broker.stop()
+        else:
+            broker.deaden()
+        clock.advance(100)
+        assert [said for _, said in client.noted] == (["lost"] if what == "stops" else [])
+        assert broker.counts.connects == 0
+        assert client.connection.close(1.0)
 
 
 def test_late_messages_keep_the_order_of_their_topic(clock: SimClock, connect: Connect) -> None:

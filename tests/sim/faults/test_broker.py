@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from edgekernel import Event, Message, Process, Runtime, command
-from edgekernel.mqtt.simulated import simulated_interface
+from edgekernel.mqtt.simulated import connect_simulated
 from edgekernel.node import make_plan
 from edgekernel.node.simulate import assemble_simulated
 from edgekernel.sim import SimClock
@@ -139,7 +139,7 @@ def link(tmp_path: Path) -> Iterator[Link]:
             )
             linked = Linked(clock, runtime, broker, Bell())
             runtime.register(linked.bell)
-            runtime.register(simulated_interface(plan, broker, seed))
+            connect_simulated(plan, runtime, broker, seed)
             runtime.subscribe(Message, linked.events.append)
             broker.watch(lambda p: linked.published.append((clock.monotonic(), p)))
             stack.enter_context(runtime)

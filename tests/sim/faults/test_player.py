@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from edgekernel.sim.faults import BrokerAway, Fault, FaultKind, Nack, Noise, StuckLine, Unplug
-from edgekernel.sim.faults.elsewhere import AgentKilled, DiskFull
+from edgekernel.sim.faults import (
+    AgentKilled,
+    ClockStep,
+    DiskFull,
+    Fault,
+    FaultKind,
+    Nack,
+    Noise,
+    StuckLine,
+    Unplug,
+)
+from edgekernel.sim.faults.broker import BrokerAway
 from tests.sim.faults.conftest import Play, Played
 
 
@@ -77,7 +87,7 @@ def test_healed_in_any_state(play: Play) -> None:
         (Fault(Nack(), device="air", every_s=5, for_s=5), "fault.0.for: 5 s is not shorter than"),
         (Fault(Nack(), device="air", times=5), "fault.0.times: needs `every`"),
         (Fault(BrokerAway(), device="air"), "fault.0.device: broker_away is with no part of the"),
-        (Fault(AgentKilled(), for_s=5), "fault.0.for: agent_killed is over at once"),
+        (Fault(ClockStep(by=1), for_s=5), "fault.0.for: clock_step is over at once"),
     ],
 )
 def test_mistakes(play: Play, fault: Fault, text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgekernel.core.errors import UnknownTargetError
-from edgekernel.sim.faults import KINDS, ClockStep, Set, StuckLine, kind_of, possible_as_drill
+from edgekernel.sim.faults import KINDS, ClockStep, Set, StuckLine, kind_of
 from edgekernel.sim.faults.bus import Stuck
 from edgekernel.sim.faults.fault import TARGETS
 
@@ -38,9 +38,3 @@ def test_settings_are_written_as_in_a_plan() -> None:
     assert Set("jammed", to=True).settings() == "quantity=jammed, to=true"
     assert Set("altitude_m", to=2.50).settings() == "quantity=altitude_m, to=2.5"
     assert Stuck().settings() == ""
-
-
-def test_drills() -> None:
-    """Marked as drills are those that can be done to a node that is not simulated."""
-    words = {kind.word for kind in possible_as_drill()}
-    assert words == {"agent_killed", "broker_away", "broker_half_open", "clock_step"}

@@ -1,9 +1,9 @@
-"""The quality of the wall time, and whose it is."""
+"""Time quality: what the kernel knows of the wall time."""
 
 from __future__ import annotations
 
 from edgekernel import SystemClock
-from edgekernel.core.timequality import is_simulated, system_quality
+from edgekernel.core.time_quality import is_simulated, system_quality
 from edgekernel.sim import SimClock
 
 

@@ -1,4 +1,4 @@
-"""How good the wall time is."""
+"""How good the wall time of a clock is, as the kernel knows it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def is_simulated(clock: Clock) -> bool:
 
 def system_quality() -> str:
     """Return "synchronised" or "unsynchronised", as the kernel knows; else "unknown"."""
-    import ctypes  # 10 ms on a small board: only where somebody asks
+    import ctypes  # 10 ms on a small board: only where the time is judged
 
     try:
         state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(_TIMEX_BYTES))
