@@ -48,7 +48,6 @@ ALLOWED = {
     "edgekernel/mqtt/broker.py": "starts and ends a broker, which is a process",
     "edgekernel/mqtt/client.py": "talks to a real network",
     "edgekernel/mqtt/outgoing.py": "talks to a real network",
-    "edgekernel/mqtt/remote.py": "talks to a real network",
     "edgekernel/sim/clock.py": "paces simulated time by the real one",
     "edgekernel/sim/stall.py": "finds what waits in real time",
     "edgekernel/testing/leaks.py": "looks for real threads",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -65,7 +64,7 @@ def watch(
         with fleet.watch(*names) as stream:
             if out.is_terminal and not as_json and not lines:
                 with WatchTable(names) as shown:
-                    for item in _items(stream, seconds):
+                    for item in stream.during(seconds):
                         shown.take(item)
                 return
             _announce("watching", names, as_json)
@@ -81,14 +80,14 @@ def _announce(what: str, names: list[str], as_json: bool) -> None:
 def _print_all(stream: Stream[Any], names: list[str], seconds: float | None, as_json: bool) -> None:
     several = len(names) != 1
     unseen = set(names)
-    for item in _items(stream, QUIET_S if seconds is None else min(QUIET_S, seconds)):
+    for item in stream.during(QUIET_S if seconds is None else min(QUIET_S, seconds)):
         unseen.discard(getattr(item, "node", ""))
         _print(item, several, as_json)
     for name in sorted(unseen):
         text = f"no node {name!r} is known yet; waiting for it (see `edgekernel ctl nodes`)"
         err.print(text, soft_wrap=True)
     left_s = None if seconds is None else max(0.0, seconds - QUIET_S)
-    for item in _items(stream, left_s):
+    for item in stream.during(left_s):
         _print(item, several, as_json)
 
 
@@ -110,7 +109,7 @@ def events(
         names = _names(fleet, words, where, all_nodes)
         with fleet.events(*names, name=name) as stream:
             _announce("events of", names, as_json)
-            for item in _items(stream, seconds):
+            for item in stream.during(seconds):
                 _print(item, len(names) != 1, as_json)
 
 
@@ -138,7 +137,7 @@ def logs(
         names = _names(fleet, words, where, all_nodes)
         with fleet.events(*names, least=Severity[severity.upper()]) as stream:
             _announce("events of", names, as_json)
-            for item in _items(stream, seconds):
+            for item in stream.during(seconds):
                 _print(item, len(names) != 1, as_json)
 
 
@@ -153,18 +152,6 @@ def _names(
     except InvalidValueError as error:
         raise click.UsageError(f"--where: {error}") from None
     return Targets((), wanted).pick(fleet) if wanted else list(dict.fromkeys(words))
-
-
-def _items(stream: Stream[Any], seconds: float | None) -> Iterator[Any]:
-    """Yield what comes, for so many seconds or until Ctrl-C."""
-    end_s = None if seconds is None else time.monotonic() + seconds
-    while True:
-        left_s = None if end_s is None else end_s - time.monotonic()
-        if left_s is not None and left_s <= 0:
-            return
-        item = stream.get(left_s)
-        if item is not None:
-            yield item
 
 
 def _print(item: Any, several: bool, as_json: bool) -> None:

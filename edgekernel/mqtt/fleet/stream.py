@@ -55,9 +55,19 @@ class Stream(Generic[T]):
         """Listen no more; whoever waits is let go. Closing twice is harmless."""
         self._connection.leave(self._listener)
 
-    def __iter__(self) -> Iterator[T | LinkState]:
-        while (item := self.get()) is not None:
+    def during(self, seconds: float | None) -> Iterator[T | LinkState]:
+        """Yield what comes in so many seconds; without them until the stream is closed."""
+        clock = self._connection.clock
+        end_s = None if seconds is None else clock.monotonic() + seconds
+        while True:
+            left_s = None if end_s is None else end_s - clock.monotonic()
+            item = self.get(left_s) if left_s is None or left_s > 0 else None
+            if item is None:
+                return
             yield item
+
+    def __iter__(self) -> Iterator[T | LinkState]:
+        return self.during(None)
 
     def __enter__(self) -> Self:
         return self
