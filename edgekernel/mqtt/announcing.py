@@ -80,13 +80,15 @@ class Announcing:
         """Called by the link: let schema and info be there before the status vouches for them."""
         with self._described:
             if not self._is_known:
-                self._describe()
+                self._guarded(self._describe)
         self._due_ns = 0
         self._asked.set()
 
     def noticed(self, payload: Message) -> None:
-        """Look again if a message tells of a change."""
-        if isinstance(payload, CHANGES):
+        """Look again if a message tells of a change; not while everything is being stopped."""
+        if isinstance(payload, message.RuntimeShuttingDown):
+            self._closing = True
+        elif isinstance(payload, CHANGES):
             self._is_known = False
             self._asked.set()
 
@@ -99,11 +101,7 @@ class Announcing:
 
     def _run(self) -> None:
         while not self._closing:
-            try:
-                self._look()
-            except Exception as error:  # of a part that is described: it is looked at again
-                told = message.InterfaceError(self._ctx.source, "announcing", *describe(error))
-                self._ctx.runtime.post(told, self._ctx.source)
+            self._guarded(self._look)
             self._ctx.clock.wait_until(self._asked, self._due_ns)
             self._asked.clear()
 
@@ -114,6 +112,14 @@ class Announcing:
         if now_ns >= self._due_ns:
             self._due_ns = now_ns + _EVERY_NS
             self._health.publish()
+
+    def _guarded(self, step: Callable[[], object]) -> None:
+        """Report what a part raises that is described; it is looked at again at the next change."""
+        try:
+            step()
+        except Exception as error:
+            told = message.InterfaceError(self._ctx.source, "announcing", *describe(error))
+            self._ctx.runtime.post(told, self._ctx.source)
 
     def _describe(self) -> None:
         """Publish schema and info; what has not changed is not sent again."""

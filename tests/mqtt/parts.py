@@ -163,6 +163,7 @@ def staged_node(
     max_events: int = 1000,
     about: About = NOTHING_KNOWN,
     name: str = "n1",
+    prepare: Callable[[Runtime], object] = lambda runtime: None,
     **others: Any,
 ) -> Iterator[Node]:
     """Run a node on a stage until the end; it is connected."""
@@ -172,6 +173,7 @@ def staged_node(
     made = Node(runtime, interface, Seen(runtime))
     for part in (made.lamp, made.heater, made.room, interface):
         runtime.register(part)
+    prepare(runtime)
     with runtime:
         stage.until(lambda: made.seen.of("mqtt.connected"), "connected")
         yield made

@@ -2,12 +2,35 @@
 
 from __future__ import annotations
 
-from edgekernel import Process, command
+from edgekernel import Device, Process, Service, command
 from edgekernel.core.version import VERSION
 from edgekernel.mqtt import About
 from tests.mqtt.parts import Heater, staged_node
 from tests.mqtt.seer import BASE, Seer
 from tests.stages import SimStage, Stage
+
+
+class Dial(Service):
+    """A service with a command."""
+
+    name = "dial"
+    interval = 10.0
+
+    def tick(self, ctx: object) -> None:
+        """Do nothing."""
+
+    @command
+    def turn(self) -> None:
+        """Do nothing."""
+
+
+class Odd(Device):
+    """A device that nobody can describe."""
+
+    @property
+    def kind(self) -> str:  # type: ignore[override]
+        raise RuntimeError("I am odd")
+
 
 INFO = f"{BASE}/info"
 SCHEMA = f"{BASE}/schema"
@@ -62,6 +85,28 @@ def test_what_has_not_changed_is_not_published_again(sim_stage: SimStage) -> Non
         sim_stage.sim_clock.advance(65)
         assert len(seer.on(SCHEMA)) == len(seer.on(INFO)) == 1
         assert len(seer.on(f"{BASE}/health")) == 3
+
+
+def test_the_schema_outlives_the_node(stage: Stage) -> None:
+    """While a node stops its parts one by one, its schema stays what it was."""
+    seer = Seer(stage)
+    with staged_node(stage) as n1:
+        n1.runtime.register(Dial())
+        seer.sees(SCHEMA, lambda schema: "dial" in schema["commands"])
+    seer.sees(STATUS, lambda status: status["state"] == "offline")
+    assert "dial" in Seer(stage, "late").sees(SCHEMA).document["commands"]
+    assert "dial" in seer.on(SCHEMA)[-1]["commands"]
+
+
+def test_a_part_that_cannot_be_described(stage: Stage) -> None:
+    """It is told, and keeps nothing else from being published."""
+    seer = Seer(stage)
+    runtime_of = staged_node(stage, prepare=lambda runtime: runtime.register(Odd("odd")))
+    with runtime_of as n1:
+        seer.sees(STATUS, lambda status: status["state"] == "online")
+        seer.sees(f"{BASE}/state/lamp")
+        stage.until(lambda: n1.seen.of("interface.error"), "an error")
+        assert n1.seen.of("interface.error")[0]["event"] == "announcing"
 
 
 def test_all_comes_again_after_the_broker_was_gone(stage: Stage) -> None:
