@@ -4,8 +4,8 @@ time."""
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from edgekernel.core import message
 from edgekernel.core.clock import NANOSECONDS
@@ -18,9 +18,6 @@ from edgekernel.mqtt.about import About
 from edgekernel.mqtt.encoding import encode, to_plain_or_text
 from edgekernel.mqtt.health import Health
 from edgekernel.mqtt.topics import Topics
-
-if TYPE_CHECKING:
-    from edgekernel.core.runtime import Runtime
 
 EVERY_S = 30.0
 """How often the health is published."""
@@ -36,6 +33,7 @@ CHANGES = (
 )
 """After these the schema may be another one."""
 
+Schema = Mapping[str, Any]
 Retain = Callable[[str, bytes], object]
 
 
@@ -53,14 +51,17 @@ class Announcing:
         boot: str,
         retain: Retain,
         health: Health,
+        described: Callable[[Schema], object] = lambda schema: None,
     ) -> None:
-        """Prepare; `retain` publishes what is kept, `health` publishes itself."""
+        """Prepare; `retain` publishes what is kept, `health` publishes itself, and `described` is
+        given the schema when it may have changed."""
         self._ctx = ctx
         self._topics = topics
         self._about = about
         self._boot = boot
         self._retain = retain
         self._health = health
+        self._on_described = described
         clock = ctx.clock
         self._simulated = is_simulated(clock)
         self._described = clock.Lock()
@@ -76,11 +77,15 @@ class Announcing:
         self._started = True
         self._thread.start()
 
-    def connected(self) -> None:
-        """Called by the link: let schema and info be there before the status vouches for them."""
+    def describe(self) -> None:
+        """Let schema and info be known, if they are not."""
         with self._described:
             if not self._is_known:
                 self._guarded(self._describe)
+
+    def connected(self) -> None:
+        """Called by the link: let schema and info be there before the status vouches for them."""
+        self.describe()
         self._due_ns = 0
         self._asked.set()
 
@@ -127,8 +132,9 @@ class Announcing:
 
         if not self._is_known:
             self._is_known = True  # first: a change meanwhile is looked at again
-            schema = describe_node(cast("Runtime", self._ctx.runtime))
+            schema = describe_node(self._ctx.runtime)
             self._retain(self._topics.schema, encode(to_plain_or_text(schema)))
+            self._on_described(schema)
         self._retain(self._topics.info, encode(self._info()))
 
     def _info(self) -> dict[str, Any]:

@@ -15,10 +15,11 @@ from edgekernel.core.errors import TurnTimeoutError, describe
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.turns import CallTurn
 from edgekernel.mqtt.about import NOTHING_KNOWN, About
-from edgekernel.mqtt.announcing import Announcing
+from edgekernel.mqtt.announcing import Announcing, Schema
 from edgekernel.mqtt.client import MqttClient
 from edgekernel.mqtt.encoding import event_payload, status_payload
 from edgekernel.mqtt.health import Health
+from edgekernel.mqtt.home_assistant.discovery import Discovery, Seam
 from edgekernel.mqtt.leftovers import Leftovers
 from edgekernel.mqtt.messages import (
     MqttConnected,
@@ -63,15 +64,24 @@ class Bridge:
         self._requests = Requests(ctx, topics, self._outgoing.reply)
         self._states = States(ctx, topics, self._outgoing.retain, self._outgoing.clear)
         self._leftovers = Leftovers(topics, self._states, self._outgoing.clear)
-        health = Health(ctx, self.counters, self._send_health)
-        self._announcing = Announcing(ctx, topics, about, self._boot, self._outgoing.retain, health)
+        self._announcing = Announcing(
+            ctx,
+            topics,
+            about,
+            self._boot,
+            self._outgoing.retain,
+            Health(ctx, self.counters, self._send_health),
+            self._described,
+        )
         self._connections = 0
         self._linked = False  # whether a link is wanted
+        self.home_assistant = self._make_discovery(settings, random)
+        shown = self.home_assistant.subscriptions if self.home_assistant else ()
         self.client = MqttClient(
             settings,
             self,
             client_id=settings.client_id or topics.base.replace("/", "-"),
-            subscriptions=topics.requests,
+            subscriptions=(*topics.requests, *shown),
             will=Will(topics.status, self._status("offline", None, "connection lost")),
             clock=ctx.clock,
             transport=medium.transport if medium else None,
@@ -88,6 +98,8 @@ class Bridge:
     def connect(self) -> None:
         """Begin to connect; from the first connection on requests are served."""
         self._linked = True
+        if self.home_assistant is not None:  # before what it has announced earlier comes back
+            self._announcing.describe()
         self.client.start()
         self._announcing.start()
 
@@ -107,6 +119,8 @@ class Bridge:
         self._outgoing.flush(_FLUSH_S)
         self._outgoing.close()
         self._linked = False
+        if self.home_assistant is not None:
+            self.home_assistant.disconnected()
         self.client.close(_CLOSE_S)
 
     def counters(self) -> dict[str, int]:
@@ -140,11 +154,15 @@ class Bridge:
         now = self._ctx.clock.now_utc()
         self._outgoing.retain(self._topics.status, self._status("online", now, cause))
         self._outgoing.open()
+        if self.home_assistant is not None:
+            self.home_assistant.connected()
         self._tell(MqttConnected(self._broker))
 
     def disconnected(self, reason: str) -> None:
         """Hold everything back until the link is up again."""
         self._outgoing.close()
+        if self.home_assistant is not None:
+            self.home_assistant.disconnected()
         if self._linked:  # else it was closed by us
             self._tell(MqttDisconnected(self._broker, reason))
 
@@ -154,8 +172,12 @@ class Bridge:
 
     def message(self, message: Inbound) -> None:
         """Take a message from the broker."""
-        if not self._leftovers.arrived(message):
-            self._requests.arrived(message.topic, message.payload, message.retained)
+        if self._leftovers.arrived(message):
+            return
+        topic, payload, retained = message.topic, message.payload, message.retained
+        discovery = self.home_assistant
+        if discovery is None or not discovery.message(topic, payload, retained):
+            self._requests.arrived(topic, payload, retained)
 
     def failed(self, where: str, error: Exception) -> None:
         """Report a mistake in what the network thread calls."""
@@ -165,6 +187,24 @@ class Bridge:
         """Emit in the dispatcher's thread: handlers must not keep the network's from its pings."""
         emit = partial(self._ctx.emit, told)
         self._ctx.runtime.turns.submit_elsewhere(CallTurn(emit, f"mqtt: {told.name}"))
+
+    def _make_discovery(self, settings: Settings, random: Random) -> Discovery | None:
+        if settings.home_assistant is None:
+            return None
+        not_shown = (self._topics.info, self._topics.schema)
+        seam = Seam(
+            publish=lambda topic, payload: self.client.publish(
+                Outbound(topic, payload, retain=True)
+            ),
+            publish_states=partial(self._outgoing.repeat, but=not_shown),
+            timer=self._ctx.runtime.timers.timer,
+            problem=self.problem,
+        )
+        return Discovery(settings.home_assistant, self._topics, self._ctx.clock, random, seam)
+
+    def _described(self, schema: Schema) -> None:
+        if self.home_assistant is not None:
+            self.home_assistant.describe(schema)
 
     def _status(self, state: str, since: datetime | None, cause: str) -> bytes:
         return status_payload(state, self._boot, since, cause)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import NamedTuple
 
 from edgekernel.core.clock import Clock
@@ -100,6 +100,14 @@ class Outgoing:
         with self._changed:
             self._open = True
             self._unsent = dict.fromkeys(self._retained)
+        self._pump()
+
+    def repeat(self, but: Container[str] = ()) -> None:
+        """Publish everything that is retained again, `but` some topics: somebody may have missed
+        it."""
+        with self._changed:
+            again = dict.fromkeys(topic for topic in self._retained if topic not in but)
+            self._unsent = {**self._unsent, **again}
         self._pump()
 
     def close(self) -> None:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgekernel.core.errors import ConfigError
+from edgekernel.mqtt.home_assistant.settings import HomeAssistant
 from edgekernel.mqtt.topics import prefix_problem
 from edgekernel.mqtt.transport import Server
 
 if TYPE_CHECKING:
     from edgekernel.node import Plan
+    from edgekernel.node.home_assistant_table import HomeAssistantTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,8 @@ class Settings:
     `keepalive_s` seconds the broker publishes the last will, and the node gives the link up; the
     broker has half of one to answer in. After a failure the next attempt waits `reconnect_min_s`,
     doubled each time up to `reconnect_max_s`, and varied by half so that a fleet does not come
-    back all at once; a link that has been up for `stable_s` begins anew. Raises ConfigError with
-    every mistake.
+    back all at once; a link that has been up for `stable_s` begins anew. The node shows itself in
+    Home Assistant if `home_assistant` says how. Raises ConfigError with every mistake.
     """
 
     host: str
@@ -35,6 +37,7 @@ class Settings:
     reconnect_min_s: float = 1.0
     reconnect_max_s: float = 60.0
     stable_s: float = 10.0
+    home_assistant: HomeAssistant | None = None
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -66,6 +69,7 @@ class Settings:
                 password=password,
                 prefix=table.prefix,
                 keepalive_s=int(table.keepalive),
+                home_assistant=_home_assistant(table.home_assistant),
             )
         except ConfigError as error:
             raise ConfigError(*(f"{plan.path.name}: {text}" for text in error.problems)) from None
@@ -96,6 +100,23 @@ class Settings:
         wrong_prefix = prefix_problem(self.prefix)
         problems = [problem for problem, fine in checks.items() if not fine]
         return [*problems, wrong_prefix] if wrong_prefix else problems
+
+
+def _home_assistant(table: HomeAssistantTable | None) -> HomeAssistant | None:
+    if table is None:
+        return None
+    return HomeAssistant(
+        discovery=table.discovery or "off",
+        prefix=table.prefix,
+        name=table.name,
+        area=table.area,
+        lights=tuple(table.lights),
+        exclude=tuple(table.exclude),
+        events=tuple(table.events),
+        expire_after_s=table.expire_after,
+        command_ttl_s=table.command_ttl,
+        birth_delay_s=table.birth_delay,
+    )
 
 
 def _is_host(host: str) -> bool:

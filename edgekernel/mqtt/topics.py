@@ -64,6 +64,7 @@ class Topics:
             raise ConfigError(
                 f"node name {node!r}: MQTT needs 1 to 64 of the characters a-z, 0-9 and '-'"
             )
+        self.node = node
         self.base = f"{prefix}/{node}"
         self.status = f"{self.base}/status"
         self.info = f"{self.base}/info"
@@ -73,6 +74,8 @@ class Topics:
         """The filter of what there is of states."""
         self.requests = (f"{self.base}/set/+/+", f"{self.base}/call/+/+")
         """The filters to subscribe to."""
+        self.events = f"{self.base}/event/+"
+        """The filter of every message."""
 
     def state(self, device: str) -> str:
         """Return where the state of a device is retained."""
@@ -81,6 +84,14 @@ class Topics:
     def event(self, message: str) -> str:
         """Return where messages of a name are published."""
         return f"{self.base}/event/{segment(message)}"
+
+    def set(self, device: str, output: str) -> str:
+        """Return where an output of a device is set."""
+        return f"{self.base}/set/{segment(device)}/{segment(output)}"
+
+    def call(self, component: str, command: str) -> str:
+        """Return where a command of a component is called."""
+        return f"{self.base}/call/{segment(component)}/{segment(command)}"
 
     def target(self, topic: str) -> Target | None:
         """Return what a request to this topic is for; None if the topic is no request to us.

@@ -13,6 +13,7 @@ from edgekernel.core.errors import ConfigError
 from edgekernel.core.output_limits import Limits
 from edgekernel.node.duration import Duration, DurationOrNone
 from edgekernel.node.filters import SETTINGS, FilterTable
+from edgekernel.node.home_assistant_table import HomeAssistantTable
 from edgekernel.node.journal_table import JournalTable
 from edgekernel.node.problems import did_you_mean, explain
 from edgekernel.node.tuning import ReadingTuning, Tuning
@@ -194,6 +195,7 @@ class MqttTable(_Table):
     password: str | None = Field(default=None, repr=False)
     password_file: str | None = None
     keepalive: Annotated[Duration, AfterValidator(_keepalive)] = 30.0
+    home_assistant: HomeAssistantTable | None = None
 
 
 class WorldTable(_Table):
@@ -346,6 +348,8 @@ def _text(key: str, text: str) -> str:
 def _model_of(path: list[str]) -> type[BaseModel] | None:
     """Return the model of the table at a path of keys."""
     inside = path[2:]
+    if path[:2] == ["mqtt", "home_assistant"]:
+        return HomeAssistantTable
     if path[0] == "buses" and inside:
         return RecoveryTable
     if path[0] != "devices" or not inside:

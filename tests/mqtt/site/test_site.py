@@ -241,10 +241,23 @@ def test_one_node_cannot_read_anothers_topics(
     for wanted in ("#", "edge/two/#", "edge/+/set/+/+"):
         one.subscribe(wanted)
     two.publish("edge/two/state/room")
+    two.publish("homeassistant/device/two/config")
     alice.publish("edge/two/set/pump/power")
     alice.publish("edge/one/set/pump/power")  # last: what came before it would be there
     one.wait_for("edge/one/set/pump/power")
     assert one.topics() == {"edge/one/set/pump/power"}
+
+
+def test_a_node_finds_what_it_told_home_assistant(
+    site: Site, broker: Broker, clients: list[Client]
+) -> None:
+    """It writes its own discovery message, and reads it back to take away what is gone."""
+    site.enroll("one")
+    broker.start()
+    one = node(site, "one", clients)
+    one.subscribe("homeassistant/device/one/config")
+    assert one.publish("homeassistant/device/one/config") == "Success"
+    one.wait_for("homeassistant/device/one/config")
 
 
 def test_a_node_cannot_throw_another_off(site: Site, broker: Broker, clients: list[Client]) -> None:
