@@ -68,6 +68,7 @@ class Announcing:
         self._asked = clock.Event()
         self._closing = False
         self._is_known = False
+        self._quality = ""
         self._due_ns = clock.monotonic_ns() + _EVERY_NS  # or when there is a link
         self._thread = clock.Thread(self._run, f"{ctx.runtime.name}:announcing")
         self._started = False
@@ -127,25 +128,26 @@ class Announcing:
             self._ctx.runtime.post(told, self._ctx.source)
 
     def _describe(self) -> None:
-        """Publish schema and info; what has not changed is not sent again."""
+        """Publish schema and info if they may have changed."""
         from edgekernel.node.schema import describe_node  # pydantic: not before it is needed
 
-        if not self._is_known:
-            self._is_known = True  # first: a change meanwhile is looked at again
-            schema = describe_node(self._ctx.runtime)
-            self._retain(self._topics.schema, encode(to_plain_or_text(schema)))
-            self._on_described(schema)
+        quality = "simulated" if self._simulated else system_quality()
+        if self._is_known and quality == self._quality:
+            return
+        self._is_known, self._quality = True, quality  # first: a change meanwhile is looked at
+        schema = describe_node(self._ctx.runtime)
+        self._retain(self._topics.schema, encode(to_plain_or_text(schema)))
         self._retain(self._topics.info, encode(self._info()))
+        self._on_described(schema)
 
     def _info(self) -> dict[str, Any]:
-        simulated = self._simulated
         return {
             "version": VERSION,
             "board": self._about.board,
-            "host": "simulated" if simulated else platform.node(),
+            "host": "simulated" if self._simulated else platform.node(),
             "config": self._about.config,
             "boot": self._boot,
             "restart_cause": "started",
-            "time_quality": "simulated" if simulated else system_quality(),
+            "time_quality": self._quality,
             "labels": dict(self._about.labels),
         }

@@ -34,7 +34,7 @@ def complete(kind: str) -> Complete:
 
 
 def _complete(kind: str, context: click.Context, incomplete: str) -> list[str]:
-    words = list(context.params.get("words") or ())
+    words: list[str] = [*(context.params.get("words") or ())]
     where = context.params.get("where") or ()
     selects = bool(where) or bool(context.params.get("all_nodes"))
     link = link_of({**_options(context), "timeout": _PATIENCE_S})

@@ -33,7 +33,7 @@ _LIMITS: dict[str, tuple[Callable[[Any, Any], bool], str]] = {
     "exclusiveMinimum": (lambda value, limit: value > limit, "more than {}"),
     "exclusiveMaximum": (lambda value, limit: value < limit, "less than {}"),
 }
-_LENGTHS = {
+_LENGTHS: dict[str, tuple[str, type[str] | type[list[Any]], int]] = {
     "minLength": ("at least {} characters", str, 1),
     "maxLength": ("at most {} characters", str, -1),
     "minItems": ("at least {} items", list, 1),

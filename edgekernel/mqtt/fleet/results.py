@@ -114,8 +114,8 @@ class LinkState:
 @dataclass(frozen=True, slots=True)
 class NodeHealth:
     """How a node is. `dropped` counts what was lost since its start, by what it was; `turn_wait_s`
-    is how long a turn waited for its place, None if too long; the computer's figures are None
-    where they are not measured."""
+    is how long a turn waited for its place, None if too long; it and the computer's figures are
+    None where they are not measured, as in a simulation."""
 
     node: str
     state: str
