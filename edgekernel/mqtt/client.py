@@ -22,6 +22,7 @@ from edgekernel.mqtt.transport import (
     Login,
     MakeTransport,
     Outbound,
+    QoS,
     Transport,
     TransportObserver,
     Will,
@@ -84,7 +85,7 @@ class MqttClient:
         self._settings = settings
         self._observer = observer
         self._client_id = client_id
-        self._subscriptions = dict.fromkeys(subscriptions)
+        self._subscriptions: dict[str, QoS] = dict.fromkeys(subscriptions, 1)
         self._will = will
         self._clock = clock or SystemClock()
         self._make_transport = transport or _paho
@@ -125,18 +126,22 @@ class MqttClient:
         self._deliveries.withdraw(delivery)
 
     def subscribe(
-        self, filters: Sequence[str], done: Callable[[list[str]], object] | None = None
+        self,
+        filters: Sequence[str],
+        done: Callable[[list[str]], object] | None = None,
+        qos: QoS = 1,
     ) -> None:
         """Subscribe to more filters, on this link and on all that follow.
 
         `done` is called in the network thread with those that the broker refuses. If the link
-        breaks before it has answered, the observer's `connected` tells that they are there.
+        breaks before it has answered, the observer's `connected` tells that it is up again, and
+        what is at QoS 1 is there then.
         """
         with self._lock:
-            self._subscriptions |= dict.fromkeys(filters)
+            self._subscriptions |= dict.fromkeys(filters, qos)
             link = self._link
         if link is not None and link.was_up and not link.is_over:
-            link.subscribe(filters, done or (lambda refused: None))
+            link.subscribe(filters, done or (lambda refused: None), qos)
 
     def unsubscribe(self, filters: Sequence[str]) -> None:
         """Give subscriptions up; what is on its way still arrives."""
@@ -172,11 +177,15 @@ class MqttClient:
             self._observer.connected()
 
     def _catch_up(self, link: Link) -> None:
-        """Subscribe to what was asked for while the link was being made."""
+        """Subscribe to what is at QoS 0, and to what was asked for while the link was made."""
         with self._lock:
-            late = [each for each in self._subscriptions if each not in link.subscriptions]
-        if late:
-            link.subscribe(late, lambda refused: None)
+            late = [
+                each for each in self._subscriptions.items() if each[0] not in link.subscriptions
+            ]
+        levels: tuple[QoS, ...] = (0, 1)
+        for level in levels:
+            if filters := [each for each, qos in late if qos == level]:
+                link.subscribe(filters, lambda refused: None, level)
 
     def arrived(self, message: Inbound) -> None:
         """Called by the link: a message has arrived."""
@@ -205,7 +214,7 @@ class MqttClient:
                 self,
                 self._clock,
                 self._make_transport,
-                tuple(self._subscriptions),
+                [each for each, qos in self._subscriptions.items() if qos],
                 self._settings.keepalive_s,
             )
         if self._closing.is_set():  # `close` has not seen it

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from edgekernel.core.clock import NANOSECONDS, Clock
-from edgekernel.mqtt.transport import Inbound, Login, MakeTransport, Outbound, Server
+from edgekernel.mqtt.transport import Inbound, Login, MakeTransport, Outbound, QoS, Server
 
 
 class LinkOwner(Protocol):
@@ -104,7 +104,9 @@ class Link:
         self._ask()
         self._transport.publish(message, acknowledged)
 
-    def subscribe(self, filters: Sequence[str], done: Callable[[list[str]], object]) -> None:
+    def subscribe(
+        self, filters: Sequence[str], done: Callable[[list[str]], object], qos: QoS = 1
+    ) -> None:
         """Subscribe to more; `done` is given the filters that the broker refuses."""
 
         def subscribed(refused: list[str]) -> None:
@@ -112,7 +114,7 @@ class Link:
             done(refused)
 
         self._ask()
-        self._transport.subscribe(filters, subscribed)
+        self._transport.subscribe(filters, subscribed, qos)
 
     def unsubscribe(self, filters: Sequence[str]) -> None:
         """Give subscriptions up."""

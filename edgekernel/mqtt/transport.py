@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+QoS = Literal[0, 1]
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -73,7 +75,7 @@ class Outbound:
 
     topic: str
     payload: bytes
-    qos: Literal[0, 1] = 1
+    qos: QoS = 1
     retain: bool = False
     properties: Properties = NOTHING_BESIDE
 
@@ -141,8 +143,10 @@ class Transport(Protocol):
         """
         ...
 
-    def subscribe(self, filters: Sequence[str], done: Callable[[list[str]], object]) -> None:
-        """Subscribe at QoS 1; `done` is given the filters that the broker refuses."""
+    def subscribe(
+        self, filters: Sequence[str], done: Callable[[list[str]], object], qos: QoS = 1
+    ) -> None:
+        """Subscribe; `done` is given the filters that the broker refuses."""
         ...
 
     def unsubscribe(self, filters: Sequence[str], done: Done) -> None:

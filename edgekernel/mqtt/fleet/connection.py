@@ -15,13 +15,16 @@ from edgekernel.mqtt.client import MqttClient
 from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.fleet.listening import Arrival, LinkChange, Listener
 from edgekernel.mqtt.settings import Settings
-from edgekernel.mqtt.transport import Inbound, Medium, Outbound
+from edgekernel.mqtt.transport import Inbound, Medium, Outbound, QoS
 
 QUIET_S = 0.3
 """Retained messages come right after a subscription; a pause of this length ends them."""
 
 ROOM = 10_000
 """Messages that wait for whoever listens."""
+
+_MANY = 200_000
+"""The same for what is retained, which comes all at once."""
 
 
 class Connection:
@@ -37,6 +40,7 @@ class Connection:
         self.clock: Clock = clock or SystemClock()
         self.name = f"fleet-{os.urandom(6).hex()}"
         self._lock = self.clock.Lock()
+        self._order = self.clock.Lock()  # a filter is not given up after somebody else needs it
         self._listeners: dict[Listener, None] = {}
         self._filters: Counter[str] = Counter()
         self._replies: Listener | None = None
@@ -75,21 +79,26 @@ class Connection:
         finally:
             self.leave(listener)
 
-    def listen(self, filters: tuple[str, ...], room: int = ROOM) -> Listener:
+    def listen(self, filters: tuple[str, ...], room: int = ROOM, qos: QoS = 0) -> Listener:
         """Subscribe, and return what arrives until `leave`.
+
+        At QoS 0: at QoS 1 a broker holds back, and drops, what is beyond its queue for a client
+        (1,000 messages on mosquitto), which the retained messages of a large fleet are; and with
+        a session that ends with the link QoS 1 brings nothing that QoS 0 does not.
 
         Raises NoAnswerError if the broker does not answer, ForbiddenError if it refuses.
         """
         listener = Listener(self.clock, filters, room)
-        with self._lock:
-            self._listeners[listener] = None
-            self._filters.update(filters)
 
         def answered(refused: list[str]) -> None:
             listener.refused += refused
             listener.subscribed.set()
 
-        self._client.subscribe(self._full(filters), answered)
+        with self._order:
+            with self._lock:
+                self._listeners[listener] = None
+                self._filters.update(filters)
+            self._client.subscribe(self._full(filters), answered, qos)
         if not listener.subscribed.wait(self.timeout_s):
             self.leave(listener)
             raise NoAnswerError(f"{self.broker} did not answer within {self.timeout_s:g} s")
@@ -101,28 +110,24 @@ class Connection:
     def leave(self, listener: Listener) -> None:
         """Listen no more."""
         listener.close()
-        with self._lock:
-            if listener not in self._listeners:
-                return
-            del self._listeners[listener]
-            self._filters.subtract(listener.filters)
-            unused = tuple(each for each in listener.filters if self._filters[each] <= 0)
-            for each in unused:
-                del self._filters[each]
-        if unused:
-            self._client.unsubscribe(self._full(unused))
+        with self._order:
+            if unused := self._forget(listener):
+                self._client.unsubscribe(self._full(unused))
 
     def retained(self, *filters: str) -> dict[str, bytes]:
         """Return what is retained on filters, by topic below the prefix.
 
-        Exact topics are there as soon as the last of them has come.
+        Exact topics are there as soon as the last of them has come. Raises NoAnswerError if the
+        link breaks meanwhile.
         """
         exact = set(filters) if not any("+" in each for each in filters) else set()
         found: dict[str, bytes] = {}
-        with self.listening(*filters) as listener:
+        with self.listening(*filters, room=_MANY) as listener:
             end_s = self.clock.monotonic() + QUIET_S
             while (left_s := end_s - self.clock.monotonic()) > 0:
                 arrival = listener.get(left_s)
+                if isinstance(arrival, LinkChange) and not arrival.up:
+                    raise NoAnswerError(f"{self.broker}: the link broke: {arrival.reason}")
                 if not isinstance(arrival, Arrival):
                     continue
                 found[arrival.topic] = arrival.payload
@@ -130,6 +135,8 @@ class Connection:
                     end_s = self.clock.monotonic() + QUIET_S
                 if exact and exact <= found.keys():
                     break
+            if listener.dropped:
+                raise NoAnswerError(f"{self.broker}: more than {_MANY} messages waited to be read")
         return {topic: payload for topic, payload in found.items() if payload}
 
     def ask(self, node: str, topic: str, body: dict[str, Any], timeout_s: float) -> Any:
@@ -192,9 +199,21 @@ class Connection:
         """Called by the link: a callback has raised."""
         self.problem(f"{where}: {type(error).__name__}: {error}")
 
+    def _forget(self, listener: Listener) -> tuple[str, ...]:
+        """Strike a listener; return the filters that nobody needs any more."""
+        with self._lock:
+            if listener not in self._listeners:
+                return ()
+            del self._listeners[listener]
+            self._filters.subtract(listener.filters)
+            unused = tuple(each for each in listener.filters if self._filters[each] <= 0)
+            for each in unused:
+                del self._filters[each]
+            return unused
+
     def _listen_to_replies(self) -> None:
         if self._replies is None:  # twice is harmless
-            self._replies = self.listen((f"+/reply/{self.name}",), room=1)
+            self._replies = self.listen((f"+/reply/{self.name}",), room=1, qos=1)
 
     def _replied(self, arrival: Arrival) -> None:
         try:
