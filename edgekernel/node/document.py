@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.core.output_limits import Limits
@@ -184,11 +184,31 @@ class BusTable(_Table):
     recovery: RecoveryTable | None = None
 
 
+class TlsTable(_Table):
+    """`[mqtt.tls]`: files in PEM, relative to the node file; see edgekernel.mqtt.tls."""
+
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    alpn: str = ""
+
+
+def _tls(given: object) -> object:
+    if isinstance(given, bool):
+        return TlsTable() if given else None
+    if not isinstance(given, dict):
+        raise ValueError("TLS is true, false or a table with ca, certificate and key")
+    return given
+
+
 class MqttTable(_Table):
     """`[mqtt]`: the broker."""
 
     host: str
-    port: int = Field(default=1883, ge=1, le=65535)
+    port: int | None = Field(default=None, ge=1, le=65535)
+    """1883, and 8883 with TLS, unless given."""
+    tls: Annotated[TlsTable | None, BeforeValidator(_tls)] = None
+    """A table; or true for the authorities of the system and no certificate of the node's own."""
     prefix: str = "edge"
     """The rule for it is in the topic map, edgekernel.mqtt.topics."""
     username: str | None = None
@@ -348,6 +368,8 @@ def _text(key: str, text: str) -> str:
 def _model_of(path: list[str]) -> type[BaseModel] | None:
     """Return the model of the table at a path of keys."""
     inside = path[2:]
+    if path == ["mqtt", "tls"]:
+        return TlsTable
     if path[:2] == ["mqtt", "home_assistant"]:
         return HomeAssistantTable
     if path[0] == "buses" and inside:

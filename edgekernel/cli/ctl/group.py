@@ -14,7 +14,20 @@ from edgekernel.core.errors import ConfigError
 
 @click.group()
 @click.option("--host", default="127.0.0.1", envvar="EDGEKERNEL_HOST", show_default=True)
-@click.option("--port", default=1883, envvar="EDGEKERNEL_PORT", show_default=True)
+@click.option(
+    "--port",
+    type=int,
+    envvar="EDGEKERNEL_PORT",
+    show_default="1883, with TLS 8883",
+    help="Its port.",
+)
+@click.option("--tls", is_flag=True, envvar="EDGEKERNEL_TLS", help="Encrypt the connection.")
+@click.option(
+    "--ca",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="EDGEKERNEL_CA",
+    help="Whom to trust, with --tls: a file in PEM, instead of whom the system trusts.",
+)
 @click.option("--username", default="", envvar="EDGEKERNEL_USERNAME", help="User on the broker.")
 @click.option(
     "--password-file",

@@ -14,7 +14,8 @@ import click
 from edgekernel.cli.console import Exit, fail_with
 from edgekernel.core.errors import ConfigError, EdgekernelError, RefusedError
 from edgekernel.mqtt.fleet import Fleet, NoAnswerError, RequestRefusedError
-from edgekernel.mqtt.settings import Settings
+from edgekernel.mqtt.settings import PLAIN_PORT, TLS_PORT, Settings
+from edgekernel.mqtt.tls import Tls
 
 
 class Link:
@@ -45,16 +46,22 @@ def link_of(options: dict[str, Any]) -> Link:
             password = file.read_text(encoding="utf-8").rstrip("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{file}: cannot be read: {error}") from None
+    ca: Path | None = options.get("ca")
+    tls = Tls(ca) if options.get("tls") or ca is not None else None
+    port: int | None = options.get("port")
     try:
+        if tls is not None:
+            tls.context()
         settings = Settings(
             host=options["host"],
-            port=options["port"],
+            port=port if port is not None else TLS_PORT if tls else PLAIN_PORT,
             username=options["username"],
             password=password,
             prefix=options["prefix"],
+            tls=tls,
         )
     except ConfigError as error:
-        texts = (re.sub(r"\bmqtt\.", "--", problem) for problem in error.problems)
+        texts = (re.sub(r"\bmqtt\.(tls\.)?", "--", problem) for problem in error.problems)
         raise ConfigError(*texts) from None
     return Link(settings, options["timeout"])
 
