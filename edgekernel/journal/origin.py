@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edgekernel.core.clock import Clock
 from edgekernel.core.time_quality import is_simulated
 from edgekernel.core.version import VERSION
-from edgekernel.journal.plain import arguments, plain
+from edgekernel.journal.plain import plain
 from edgekernel.journal.records import BootRecord, ConfigRecord
 
 if TYPE_CHECKING:
@@ -53,9 +53,11 @@ def boot_record(clock: Clock, node: str, plan: Plan | None = None) -> BootRecord
 
 def config_record(clock: Clock, plan: Plan) -> ConfigRecord:
     """Return the record of the node file, without its secrets."""
-    content = plan.document.model_dump(mode="json", exclude_unset=True)
-    document, _ = arguments(content)
-    return ConfigRecord(clock.monotonic_ns(), clock.time_ns(), _hash(document), document)
+    from edgekernel.node.fingerprint import fingerprint, shown  # there is a plan: it is loaded
+
+    document = plan.document
+    now = clock.monotonic_ns(), clock.time_ns()
+    return ConfigRecord(*now, fingerprint(document), shown(document))
 
 
 def app_version(plan: Plan) -> dict[str, str]:
