@@ -29,6 +29,20 @@ _PARTS = 400
 """After how many parts of the run the progress is shown anew, and its end is looked for."""
 
 
+class _Picture(click.Path):
+    """A file that a picture can be written to: better told now than after a long run."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Refuse a folder, a file in no folder, and a name that promises another format."""
+        path = Path(str(super().convert(value, param, ctx)))
+        if path.suffix not in ("", ".svg"):
+            name = path.with_suffix(".svg").name
+            self.fail(f"{path}: the picture is written as SVG: name it {name}", param, ctx)
+        if not path.parent.is_dir():
+            self.fail(f"{path}: there is no folder {path.parent}", param, ctx)
+        return path
+
+
 class _Span(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
     name = "duration"
 
@@ -55,7 +69,12 @@ class _Span(click.ParamType):  # type: ignore[type-arg]  # generic in newer vers
     type=click.FloatRange(0, min_open=True),
     help="Simulated seconds in a real one; without it as many as can be.",
 )
-@click.option("--report", type=click.Path(path_type=Path), help="Draw a timeline into an SVG file.")
+@click.option(
+    "--report",
+    type=_Picture(dir_okay=False, path_type=Path),
+    help="Draw a timeline into the file FILE, as SVG.",
+    metavar="FILE",
+)
 @click.option(
     "--journal",
     type=click.Path(file_okay=False, path_type=Path),
@@ -97,9 +116,9 @@ def simulate(
         fail(Exit.REFUSED, [str(error)])
     except BootError as error:
         fail(Exit.FAILED, tree(error))
+    _tell(run, as_json)
     if report is not None:
         _write(report, run)
-    _tell(run, as_json)
     if run.critical:
         fail(Exit.REFUSED, [f"{plan.name}: {problem}" for problem in run.critical])
 

@@ -251,11 +251,21 @@ def test_boot_failure(write: Write, tmp_path: Path) -> None:
 
 
 def test_report_that_cannot_be_written(write: Write, tmp_path: Path) -> None:
-    """A picture that cannot be written is told by its path, exit 1."""
-    report = tmp_path / "nowhere" / "run.svg"
-    done = simulate(write(), "--for", "1min", "--report", report)
+    """A picture that cannot be written is told before the run, exit 2; if that is found out after
+    it, the summary is not lost, exit 1."""
+    node, nowhere = write(), tmp_path / "nowhere" / "run.svg"
+    for report, problem in (
+        (nowhere, f"{nowhere}: there is no folder {nowhere.parent}"),
+        (tmp_path / "run.png", "the picture is written as SVG: name it run.svg"),
+        (tmp_path, "is a directory"),
+    ):
+        done = simulate(node, "--for", "1min", "--report", report)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert problem in done.stderr
+    done = simulate(node, "--for", "1min", "--report", "/dev/full")
     assert done.returncode == 1
-    assert f"{report}: cannot be written: No such file or directory" in done.stderr
+    assert done.stderr == "/dev/full: cannot be written: No space left on device\n"
+    assert done.stdout.startswith("bench-1 · 60 s simulated")
 
 
 READY = """
