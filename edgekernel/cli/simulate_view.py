@@ -14,6 +14,7 @@ from edgekernel.core.messages import Severity
 from edgekernel.core.sample import Quality
 from edgekernel.node.plan import Plan
 from edgekernel.sim.broker import Counts
+from edgekernel.sim.faults import Fault
 from edgekernel.sim.record import Recorder, Track
 
 _UNITS = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0))
@@ -74,7 +75,9 @@ class Run:
         """Return a title and what stands below it; the same in each run of the same."""
         seed = "" if self.seed is None else f" · seed {self.seed}"
         events = sum(self.recorder.events.values())
-        faults = f" · {len(self.recorder.faults)} faults" if self.recorder.faults else ""
+        count, missed = len(self.recorder.faults), len(self.recorder.unplayed)
+        faults = f" · {count} fault{'' if count == 1 else 's'}" if count or missed else ""
+        faults += f", {missed} did not begin" if missed else ""
         return (
             f"{self.plan.name} · {duration(self.span_s)} simulated",
             f"{self.plan.path.name} on {self.plan.board.name}{seed} · {events} events{faults}"
@@ -126,13 +129,20 @@ class Run:
         yield made
 
     def _faults(self) -> Iterator[str | Table]:
-        if not self.recorder.faults:
-            return
-        made = table("", "fault", "with", "settings", "at", "for")
-        for each in self.recorder.faults:
-            lasted = "-" if each.ended_s is None else duration(each.ended_s - each.began_s)
-            made.add_row(each.kind, each.target, each.settings, duration(each.began_s), lasted)
-        yield made
+        if self.recorder.faults:
+            made = table("", "fault", "with", "settings", "at", "for")
+            for each in self.recorder.faults:
+                lasted = "-" if each.ended_s is None else duration(each.ended_s - each.began_s)
+                made.add_row(each.kind, each.target, each.settings, duration(each.began_s), lasted)
+            yield made
+        for index, fault in self.recorder.unplayed:
+            yield f"fault.{index} did not begin: {self._why_unplayed(fault)}"
+
+    def _why_unplayed(self, fault: Fault) -> str:
+        name = f"{fault.what.word} {fault.target}".strip()
+        if fault.at_s >= self.span_s:
+            return f"{name} is planned for {duration(fault.at_s)} after the start"
+        return f"{name} has a probability of {fault.probability:g}"
 
     def _events(self) -> Iterator[str | Table]:
         made = table("", "event", "severity", "times")
@@ -172,6 +182,10 @@ class Run:
                     "ended_s": each.ended_s,
                 }
                 for each in recorder.faults
+            ],
+            "faults_unplayed": [
+                {"fault": index, "kind": each.what.word, "target": each.target, "at_s": each.at_s}
+                for index, each in recorder.unplayed
             ],
             "lateness_max_s": self.lateness[1],
             "lateness_max_of": self.lateness[0],

@@ -122,6 +122,55 @@ def test_json(write: Write, plan: Path) -> None:
     assert counts["fault.began"] == counts["fault.ended"] == len(run["faults"])
 
 
+ODD_PLAN = """
+[[fault]]
+at = "2min"
+device = "room"
+kind = "nack"
+count = 2
+
+[[fault]]
+at = "2h"
+device = "room"
+kind = "nack"
+
+[[fault]]
+at = "1min"
+device = "room"
+kind = "nack"
+probability = 1e-9
+"""
+
+
+def test_faults_that_do_not_last_or_begin(write: Write, tmp_path: Path) -> None:
+    """A fault that is over after so many times does not last to the end of the run, and one that
+    has not begun is told, with what has kept it."""
+    plan, report = tmp_path / "plan.toml", tmp_path / "run.svg"
+    plan.write_text(ODD_PLAN)
+    args = (write(), "--for", "5min", "--faults", plan)
+    done = simulate(*args, "--report", report)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert lines[1].endswith(" · 1 fault, 2 did not begin")
+    assert "nack device room count=2 2 min -" in lines
+    assert "fault.1 did not begin: nack device room is planned for 2 h after the start" in lines
+    assert "fault.2 did not begin: nack device room has a probability of 1e-09" in lines
+    run = told(*args)
+    assert [(each["fault"], each["ended_s"]) for each in run["faults"]] == [(0, None)]
+    assert [(each["fault"], each["at_s"]) for each in run["faults_unplayed"]] == [
+        (1, 7200),
+        (2, 60),
+    ]
+    widths = [
+        float(each.get("width", 0))
+        for each in ET.fromstring(report.read_text()).iter()
+        if (title := each.find("{http://www.w3.org/2000/svg}title")) is not None
+        and str(title.text).startswith("nack device room")
+    ]
+    assert len(widths) == 1
+    assert widths[0] < 5
+
+
 def test_same_seed_same_run(write: Write, plan: Path) -> None:
     """Two runs with one seed differ in nothing but the time that they took, also in the picture."""
     node = write()

@@ -87,6 +87,14 @@ class Fault:
         """What it is with, in words: "device room"."""
         return " ".join(part for pair in self.targets.items() for part in pair)
 
+    @property
+    def ends_by_itself(self) -> bool:
+        """Whether its end is no time of the plan: when it has happened so many times, or when the
+        node has cleared a bus."""
+        counted = getattr(self.what, "count", None) is not None
+        cleared = getattr(self.what, "until", "released") != "released"
+        return self.for_s is None and (counted or cleared)
+
     def mistakes(self) -> Iterator[str]:
         """Say what is wrong with it whatever the node, each beginning with the key."""
         kind, named = self.what, self.targets
