@@ -117,6 +117,21 @@ def test_what_cannot_be_replayed(shed: Path, journal: Path, tmp_path: Path) -> N
     assert (done.returncode, "GPIO99" in done.stderr) == (3, True)
 
 
+@pytest.mark.parametrize(
+    ("limits", "problem"),
+    [
+        (["--from", "2027-01-01"], "nothing was recorded at 2027-01-01T00:00:00; this run is from"),
+        (["--to", "2025-01-01"], "nothing was recorded at 2025-01-01T00:00:00; this run is from"),
+        (["--from", "00:00:03", "--to", "00:00:02"], "00:00:02 is not after --from 00:00:03"),
+    ],
+)
+def test_no_time_of_the_run(shed: Path, journal: Path, limits: list[str], problem: str) -> None:
+    """Where nothing would be compared that is no agreement: exit 2, with what there is."""
+    done = replay(journal, shed, *limits)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert problem in " ".join(done.stderr.split())
+
+
 def test_help_teaches() -> None:
     """The help says what is compared, what the signs and the exit codes mean, and what is next."""
     text = " ".join(replay("--help").stdout.split())
