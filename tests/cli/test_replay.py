@@ -108,6 +108,9 @@ def test_what_cannot_be_replayed(shed: Path, journal: Path, tmp_path: Path) -> N
     done = replay(journal, tmp_path / "gone.toml", "--json")
     assert done.returncode == 3
     assert "there is no such file" in json.loads(done.stdout)["error"]["message"]
+    done = replay(journal, cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stderr.startswith('the recorded node file: node.app: "shed_app": there is no such')
     record(shed, tmp_path / "without", what=["events"])
     done = replay(tmp_path / "without", shed)
     assert done.returncode == 3
