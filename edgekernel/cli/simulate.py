@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from edgekernel.sim.broker import SimBroker
     from edgekernel.sim.clock import SimClock
 
+_PIPE_WIDTH = 1000
+"""Columns of what is no terminal: nothing is folded there."""
 _PARTS = 400
 """After how many parts of the run the progress is shown anew, and its end is looked for."""
 
@@ -240,6 +242,8 @@ def _tell(run: Run, as_json: bool) -> None:
     if as_json:
         print_json(run.to_dict())
         return
+    if not out.is_terminal:
+        out.width = _PIPE_WIDTH
     with suppress(BrokenPipeError):  # such as of `head`
         for part in run.page():
             out.print(part, soft_wrap=isinstance(part, str))

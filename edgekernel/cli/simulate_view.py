@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from edgekernel.cli.console import show, table
+from edgekernel.cli.console import out, show, table
 from edgekernel.cli.simulated_run import SimulatedRun
 from edgekernel.core.messages import Severity
 from edgekernel.core.sample import Quality
@@ -17,6 +17,8 @@ from edgekernel.sim.broker import Counts
 from edgekernel.sim.faults import Fault
 from edgekernel.sim.record import Recorder, Track
 
+_WIDE, _SHORT = 120, 20
+"""Columns of a terminal that has room for any name, and letters of a name that fits in any."""
 _UNITS = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0))
 
 
@@ -114,7 +116,7 @@ class Run:
         made = table("", "reading", "min", "mean", "max", "", "good", "uncertain", "bad")
         for each in tracks:
             shares = [duration(each.quality_s[quality]) for quality in Quality]
-            made.add_row(each.label, *_numbers(each), each.unit, *shares)
+            made.add_row(_name(each.label), *_numbers(each), each.unit, *shares)
         yield made
 
     def _outputs(self) -> Iterator[str | Table]:
@@ -125,7 +127,7 @@ class Run:
         for each in tracks:
             safe = "-" if each.safe is None else duration(each.safe_s)
             row = (str(each.changes), duration(each.on_s), safe, show(each.value))
-            made.add_row(each.label, *row)
+            made.add_row(_name(each.label), *row)
         yield made
 
     def _faults(self) -> Iterator[str | Table]:
@@ -211,6 +213,13 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * length_s:
             return f"{seconds / length_s:.3g} {unit}"
     return f"{seconds:.3g} s"
+
+
+def _name(label: str) -> str:
+    """Write a signal's name; a long one has a line for each of its parts where there is little
+    room, rather than an end anywhere in a word."""
+    narrow = out.is_terminal and out.width < _WIDE and len(label) > _SHORT
+    return label.replace(".", ".\n") if narrow else label
 
 
 def _numbers(track: Track) -> tuple[str, str, str]:

@@ -60,14 +60,14 @@ def setup(runtime):
 """
 
 
-def simulate(*args: str | Path) -> subprocess.CompletedProcess[str]:
+def simulate(*args: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `edgekernel simulate` to its end."""
     return subprocess.run(
         command("simulate", *args),
         capture_output=True,
         text=True,
         timeout=240,
-        env={**os.environ, "COLUMNS": "200"},
+        env={**os.environ, "COLUMNS": "200", **environment},
         check=False,
     )
 
@@ -100,6 +100,29 @@ def test_summary(write: Write, plan: Path) -> None:
     assert "nack device room 60 s 30 s" in lines
     assert "device.offline warning 1" in lines
     assert "restarts 0" in lines
+
+
+LONG_NAMES = """
+[node]
+name = "beds"
+board = "sim"
+
+[devices.raised-bed-at-the-wall]
+driver = "bme280"
+bus = "i2c1"
+every = "10s"
+"""
+
+
+def test_long_names(write: Write) -> None:
+    """In a narrow terminal a long name has two lines and no word is torn; in a pipe it has one."""
+    node = write(text=LONG_NAMES)
+    narrow = simulate(node, "--for", "1h", COLUMNS="80", FORCE_COLOR="1").stdout.splitlines()
+    (first, *_) = [i for i, line in enumerate(narrow) if line.startswith("raised-bed")]
+    assert narrow[first].split()[0] == "raised-bed-at-the-wall."
+    assert narrow[first + 1].strip() == "temperature"
+    piped = simulate(node, "--for", "1h", COLUMNS="80").stdout
+    assert "raised-bed-at-the-wall.temperature" in piped
 
 
 def test_json(write: Write, plan: Path) -> None:
