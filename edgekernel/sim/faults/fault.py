@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from random import Random
 from typing import TYPE_CHECKING, ClassVar
@@ -15,6 +15,17 @@ End = Callable[[], object]
 
 TARGETS = ("device", "bus", "port", "line", "world")
 """What a fault can be with; those of the clock, agent, broker and disk name nothing."""
+
+
+def end_all(ends: Iterable[End]) -> End:
+    """Return what heals several things."""
+    found = list(ends)
+
+    def end() -> None:
+        for each in found:
+            each()
+
+    return end
 
 
 class FaultKind:
