@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import getattr_static
 from typing import Any
 
 from edgekernel.core.errors import UnknownTargetError, nearest
@@ -19,7 +20,13 @@ def seal(chip: Any, device: str) -> None:
     if not hasattr(chip, "__dict__"):
         return
 
+    plain = cls.__setattr__ is object.__setattr__
+    held = {n for n in vars(chip) if plain and not hasattr(getattr_static(cls, n, None), "__set__")}
+
     def set_known(self: Any, name: str, value: Any) -> None:
+        if name in held:  # as worlds and registers do all the time
+            vars(self)[name] = value
+            return
         if name not in vars(self) and not name.startswith("_") and not hasattr(cls, name):
             raise UnknownTargetError(
                 f"the chip of {device} has no quantity {name!r}{nearest(name, quantities(self))}"
