@@ -169,6 +169,8 @@ def _broker(plan: Plan, clock: SimClock) -> Iterator[SimBroker | None]:
 
 def _advance(clock: SimClock, ctrl_c: _CtrlC, simulated: SimulatedRun, progress: Progress) -> str:
     """Let the span pass; return why it ended before, or nothing."""
+    from edgekernel.cli.simulate_view import duration
+
     task, node, recorder = progress.task_ids[0], simulated.node, simulated.recorder
     part_s = simulated.span_s / _PARTS
     end_s = clock.monotonic() - recorder.now_s + simulated.span_s
@@ -177,8 +179,8 @@ def _advance(clock: SimClock, ctrl_c: _CtrlC, simulated: SimulatedRun, progress:
             clock.advance(min(part_s, end_s - clock.monotonic()))
         progress.update(task, completed=recorder.now_s)
     if ctrl_c.seen:
-        return f"interrupted after {recorder.now_s:g} s"
-    return f"stopped by itself after {recorder.now_s:g} s" if node.ending else ""
+        return f"interrupted after {duration(recorder.now_s)}"
+    return f"stopped by itself after {duration(recorder.now_s)}" if node.ending else ""
 
 
 class _CtrlC:

@@ -234,7 +234,7 @@ def test_critical_failure(write: Write, tmp_path: Path) -> None:
     assert run["span_s"] == pytest.approx(120, abs=1)
     assert run["restarts"]["lazy"] >= 1
     assert run["critical"][0] == "1 service.failure"
-    assert run["stopped"].startswith("stopped by itself after 120")
+    assert run["stopped"].startswith("stopped by itself after 2 min")
     assert "bench-1: 1 service.failure\n" in done.stderr
 
 
