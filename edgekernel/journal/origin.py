@@ -32,20 +32,20 @@ def boot_record(clock: Clock, node: str, plan: Plan | None = None) -> BootRecord
     """
     now = clock.monotonic_ns(), clock.time_ns()
     plan_hash = "" if plan is None else _hash(_resolved(plan))
-    versions: dict[str, Any]
     seed = getattr(clock, "seed", None)
     app = {} if plan is None else app_version(plan)
-    if is_simulated(clock):
-        boot_id = _hash([node, plan_hash, *now, seed])
-        versions = {"edgekernel": VERSION, **app}
-        return BootRecord(*now, boot_id, node, versions, plan_hash, "simulated", seed)
-    versions = {
+    versions: dict[str, Any] = {
         "edgekernel": VERSION,
         **app,
+        UPTIME: round(clock.uptime(), 6),
+    }
+    if is_simulated(clock):
+        boot_id = _hash([node, plan_hash, *now, seed])
+        return BootRecord(*now, boot_id, node, versions, plan_hash, "simulated", seed)
+    versions |= {
         "python": platform.python_version(),
         "machine": platform.machine(),
         "kernel": platform.release(),
-        UPTIME: round(clock.uptime(), 6),
     }
     boot_id = secrets.token_hex(_HASH_DIGITS // 2)
     return BootRecord(*now, boot_id, node, versions, plan_hash, "system", None)

@@ -323,17 +323,24 @@ def _without_mistakes(raw: dict[str, Any]) -> dict[str, Any]:
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a file of ours. Raises ConfigError if it is not there, or no TOML in UTF-8."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file") from None
     except IsADirectoryError:
-        raise ConfigError(f"{path}: this is a folder; name the node file in it") from None
+        raise ConfigError(f"{path}: this is a folder; name the file in it") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is no text in UTF-8: {error}") from None
+    return parse_toml(text, str(path))
+
+
+def parse_toml(text: str, file: str) -> dict[str, Any]:
+    """Return what a text says; `file` names it. Raises ConfigError if it is no TOML."""
+    try:
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # beside TOML's own: too many digits, too deep
-        raise ConfigError(f"{path}: is not TOML: {error}") from None
+        raise ConfigError(f"{file}: is not TOML: {error}") from None
 
 
 def parse_document(raw: dict[str, Any], file: str) -> NodeDocument:
