@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from random import Random
+from typing import TYPE_CHECKING, Any
 
 from edgekernel.core import message
 from edgekernel.core.clock import Clock
@@ -17,19 +18,18 @@ from edgekernel.core.errors import ConfigError, TurnTimeoutError, describe
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.turns import CallTurn
 from edgekernel.mqtt.client import MqttClient
-from edgekernel.mqtt.encoding import event_payload, state_payload, status_payload
-from edgekernel.mqtt.messages import (
-    MqttConnected,
-    MqttDisconnected,
-    MqttEventsDropped,
-    MqttProblem,
-)
+from edgekernel.mqtt.encoding import state_payload, status_payload
+from edgekernel.mqtt.events import event_way
+from edgekernel.mqtt.messages import MqttConnected, MqttDisconnected, MqttProblem
 from edgekernel.mqtt.names import device_problems
 from edgekernel.mqtt.outgoing import Outgoing, Publication
 from edgekernel.mqtt.requests import Requests
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Inbound, Medium, Outbound, Will
+
+if TYPE_CHECKING:
+    from edgekernel.node.outbox_table import OutboxPlace
 
 _FLUSH_S = 1.5
 _CLOSE_S = 2.0
@@ -49,10 +49,12 @@ class Bridge:
         topics: Topics,
         max_events: int,
         medium: Medium | None = None,
+        outbox: OutboxPlace | None = None,
     ) -> None:
         """Prepare the bridge; raises ConfigError if two things would share a topic.
 
-        It goes over paho unless another `medium` is given.
+        It goes over paho unless another `medium` is given. Without an `outbox` events wait in
+        memory, at most `max_events`.
         """
         if problems := device_problems(ctx.devices):
             raise ConfigError(*problems)
@@ -62,6 +64,7 @@ class Bridge:
         random = _chance(medium.seed if medium else "", ctx.clock, topics)
         self._boot = f"{random.getrandbits(128):032x}"
         self._outgoing = Outgoing(self._send, ctx.clock, max_events=max_events)
+        self._events = event_way(outbox, ctx.clock, topics, self._boot, self._outgoing, self._tell)
         self._requests = Requests(ctx, topics, self._outgoing.reply)
         self._states: dict[str, Effect] = {}
         self._connections = 0
@@ -78,7 +81,8 @@ class Bridge:
         )
 
     def watch(self) -> None:
-        """Watch the devices: their states are ready for the moment the link is up."""
+        """Watch the devices and take events: all is ready for the moment the link is up."""
+        self._events.start()
         self._ctx.runtime.turns.within(self._watch_devices)
 
     def connect(self) -> None:
@@ -90,6 +94,8 @@ class Bridge:
         """Publish the final states, then the status, and disconnect; each within its limit."""
         if self._linked:
             self._say_goodbye(reason)
+        else:
+            self._events.close()
         for effect in self._states.values():
             effect.dispose()
 
@@ -97,6 +103,7 @@ class Bridge:
         with suppress(TurnTimeoutError):  # a turn hangs: what was published last stands
             self._ctx.runtime.turns.call(self._refresh_all, "mqtt: final states", _FLUSH_S)
         self._outgoing.flush(_FLUSH_S)
+        self._events.close()
         now = self._ctx.clock.now_utc()
         self._outgoing.retain(self._topics.status, self._status("offline", now, reason))
         self._outgoing.flush(_FLUSH_S)
@@ -104,7 +111,7 @@ class Bridge:
         self._linked = False
         self.client.close(_CLOSE_S)
 
-    def counters(self) -> dict[str, int]:
+    def counters(self) -> dict[str, Any]:
         """Return what the link has done and what waits for it."""
         return {
             "connections": self._connections,
@@ -112,6 +119,7 @@ class Bridge:
             "dropped_events": self._outgoing.dropped_events,
             "dropped_replies": self._outgoing.dropped_replies,
             "requests_turned_away": self._requests.turned_away,
+            **self._events.counters(),
         }
 
     def refresh(self, device: str) -> None:
@@ -121,10 +129,7 @@ class Bridge:
 
     def publish_event(self, event: Event) -> None:
         """Publish an event, now or when there is a link; tell of earlier ones that were lost."""
-        topic = self._topics.event(event.payload.name)
-        self._outgoing.event(topic, event_payload(event, self._boot))
-        if dropped := self._outgoing.take_dropped():
-            self._ctx.emit(MqttEventsDropped(dropped))
+        self._events.send(event)
 
     def connected(self) -> None:
         """Publish everything that is retained, the status last: it vouches for the others."""
@@ -133,11 +138,13 @@ class Bridge:
         now = self._ctx.clock.now_utc()
         self._outgoing.retain(self._topics.status, self._status("online", now, cause))
         self._outgoing.open()
+        self._events.up(self.client)
         self._tell(MqttConnected(self._broker))
 
     def disconnected(self, reason: str) -> None:
         """Hold everything back until the link is up again."""
         self._outgoing.close()
+        self._events.down()
         if self._linked:  # else it was closed by us
             self._tell(MqttDisconnected(self._broker, reason))
 

@@ -14,6 +14,7 @@ from edgekernel.core.output_limits import Limits
 from edgekernel.node.duration import Duration, DurationOrNone
 from edgekernel.node.filters import SETTINGS, FilterTable
 from edgekernel.node.journal_table import JournalTable
+from edgekernel.node.outbox_table import OutboxTable, TopicRule
 from edgekernel.node.problems import did_you_mean, explain
 from edgekernel.node.tuning import ReadingTuning, Tuning
 
@@ -175,6 +176,8 @@ class MqttTable(_Table):
     password: str | None = Field(default=None, repr=False)
     password_file: str | None = None
     keepalive: Annotated[Duration, AfterValidator(_keepalive)] = 30.0
+    outbox: OutboxTable = Field(default_factory=OutboxTable)
+    """What waits for the broker on the disk; only with a data folder."""
 
 
 class WorldTable(_Table):
@@ -329,6 +332,8 @@ def _model_of(path: list[str]) -> type[BaseModel] | None:
     inside = path[2:]
     if path[0] == "buses" and inside:
         return RecoveryTable
+    if path[:2] == ["mqtt", "outbox"]:
+        return TopicRule if "topics" in inside else OutboxTable
     if path[0] != "devices" or not inside:
         return _TABLES.get(path[0])
     if "filters" in inside:

@@ -22,7 +22,7 @@ def _tables(plan: Plan) -> Iterator[str]:
     if not document.devices and document.node.app is None:
         yield "node: does nothing: it has neither [devices] nor node.app"
     restores = (limits.initial == "restore" for d in plan.devices for limits in d.limits.values())
-    if plan.data is not None and not any(restores):
+    if plan.data is not None and plan.outbox is None and not any(restores):
         yield "node.data: has no effect: no output begins with what it is to restore"
     if "sim" in document.model_fields_set and not document.sim.surrounds:
         yield "sim: has no effect: it says nothing; give it a world, or take it out"
@@ -42,6 +42,11 @@ def _mqtt(plan: Plan) -> Iterator[str]:
     table = plan.document.mqtt
     if table is not None and table.password is not None and table.password_file is not None:
         yield "mqtt.password: has no effect: the password is read from mqtt.password_file"
+    if table is not None and "outbox" in table.model_fields_set and plan.outbox is None:
+        yield (
+            "mqtt.outbox: has no effect: its file lies in the folder node.data, which is not "
+            "named; events wait in memory, and end with the agent"
+        )
 
 
 def _device(plan: Plan, device: PlannedDevice) -> Iterator[str]:

@@ -45,9 +45,9 @@ def test_everything() -> None:
 
 
 def test_nothing() -> None:
-    """Without any key it keeps every message, a week long, and commits every 50 ms."""
+    """Without any key it keeps every message, a week long, and commits each second."""
     table = read("")
-    assert (table.commit_every, table.max_age, table.topics) == (0.05, 604800.0, [])
+    assert (table.commit_every, table.max_age, table.topics) == (1.0, 604800.0, [])
     assert (table.max_size, table.queue_full) == (64_000_000, "drop-oldest")
 
 

@@ -190,6 +190,16 @@ class Ledger:
                 self._drop(item, "refused")
                 self.sender_wakes.set()
 
+    @property
+    def live(self) -> int:
+        """How many messages are to be sent at once; none without a link."""
+        return len(self._lanes.live)
+
+    @property
+    def answers_due(self) -> int:
+        """How many messages a link that is up has not been given an answer to."""
+        return len(self._lanes.flight) if self._lanes.up else 0
+
     # For who writes.
 
     def batch(self, rows: int) -> Batch:
