@@ -13,6 +13,7 @@ from typing import Any
 from edgekernel import Device, Event, Message, Process, Runtime, command, output, reading
 from edgekernel.core.masking import Secret
 from edgekernel.mqtt import MqttInterface, Settings
+from edgekernel.node.outbox_table import OutboxPlace
 from tests.brokers import HOST, LIMIT_S
 from tests.stages import Stage
 
@@ -156,16 +157,24 @@ def settings(port: int, **others: Any) -> Settings:
 
 
 @contextmanager
-def staged_node(stage: Stage, *, max_events: int = 1000, **others: Any) -> Iterator[Node]:
-    """Run a node named n1 on a stage until the end; it is connected."""
+def staged_node(
+    stage: Stage,
+    *,
+    max_events: int = 1000,
+    outbox: OutboxPlace | None = None,
+    wait: bool = True,
+    **others: Any,
+) -> Iterator[Node]:
+    """Run a node named n1 on a stage until the end; it is connected, if it is to wait for that."""
     runtime = Runtime(name="n1", clock=stage.clock)
     to = settings(stage.port, **others)
-    interface = MqttInterface(to, max_events=max_events, medium=stage.medium)
+    interface = MqttInterface(to, max_events=max_events, medium=stage.medium, outbox=outbox)
     made = Node(runtime, interface, Seen(runtime))
     for part in (made.lamp, made.heater, made.room, interface):
         runtime.register(part)
     with runtime:
-        stage.until(lambda: made.seen.of("mqtt.connected"), "connected")
+        if wait:
+            stage.until(lambda: made.seen.of("mqtt.connected"), "connected")
         yield made
 
 

@@ -52,6 +52,8 @@ class Pending(NamedTuple):
     half_full: bool
     """Whether the queue needs to be emptied, whatever the interval."""
     deletes: bool
+    starved: bool
+    """Whether the link has room for messages that it can have only when they are written."""
 
 
 class Ledger:
@@ -99,6 +101,8 @@ class Ledger:
             if item.stage is Stage.LIVE and len(self._lanes.live) == 1:
                 self.sender_wakes.set()
             if self._writer_rests or (self.file_works and self._unwritten.half_full):
+                self._wake_writer()
+            elif self._is_starved and item.stage is Stage.BEHIND:
                 self._wake_writer()
             return True
 
@@ -312,7 +316,8 @@ class Ledger:
             oldest_ns = None if oldest is None else oldest.monotonic_ns
             if oldest is not None and oldest.boot is not self._boot:  # another monotonic time
                 oldest_ns = 0
-            return Pending(oldest_ns, self._unwritten.half_full, bool(self._deletes))
+            full = self._unwritten.half_full
+            return Pending(oldest_ns, full, bool(self._deletes), self._is_starved)
 
     def drops_to_tell(self, *, all: bool = False) -> list[Message]:
         """Return the messages about drops that are due."""
@@ -335,6 +340,10 @@ class Ledger:
                 "behind": lanes.behind.total(),
                 "unwritten": self._unwritten.rows,
             }
+
+    @property
+    def _is_starved(self) -> bool:
+        return self._lanes.up and self._lanes.exhausted and bool(self._lanes.behind)
 
     def _admit(self, item: Item) -> bool:
         while item.keeping.count and (surplus := self._unwritten.surplus(item)) is not None:
