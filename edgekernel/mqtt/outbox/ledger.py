@@ -195,14 +195,17 @@ class Ledger:
                 self.sender_wakes.set()
 
     @property
-    def live(self) -> int:
-        """How many messages are to be sent at once; none without a link."""
-        return len(self._lanes.live)
+    def sendable(self) -> int:
+        """How many messages are live or behind; none without a link."""
+        with self._lock:
+            lanes = self._lanes
+            return len(lanes.live) + lanes.behind.total() if lanes.up else 0
 
     @property
     def answers_due(self) -> int:
         """How many messages a link that is up has not been given an answer to."""
-        return len(self._lanes.flight) if self._lanes.up else 0
+        with self._lock:
+            return len(self._lanes.flight) if self._lanes.up else 0
 
     # For who writes.
 

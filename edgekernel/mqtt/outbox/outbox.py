@@ -135,12 +135,13 @@ class Outbox:
         return done.wait(timeout_s)
 
     def settle(self, timeout_s: float) -> bool:
-        """Send what is live and then nothing more; say whether all of it was answered in time.
+        """Send what can be sent in half the time, then nothing more, and wait for the answers.
 
-        What is behind stays in the file. Without a link there is nothing to wait for.
+        Says whether there was one to each. What was not sent stays in the file. Without a link
+        there is nothing to wait for.
         """
         end_s = self._clock.monotonic() + timeout_s
-        self._wait(lambda: not self._ledger.live, end_s)
+        self._wait(lambda: not self._ledger.sendable, end_s - timeout_s / 2)
         self._sender.close(max(0.0, end_s - self._clock.monotonic()))
         return self._wait(lambda: not self._ledger.answers_due, end_s)
 
@@ -170,6 +171,7 @@ class Outbox:
         ledger = self._ledger
         return {
             "accepted": ledger.accepted,
+            "committed": ledger.committed,
             "delivered": ledger.delivered,
             "never_written": ledger.spared,
             "dropped": dict(ledger.drops.by_cause),

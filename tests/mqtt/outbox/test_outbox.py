@@ -73,6 +73,27 @@ def test_the_link_does_not_wait_for_the_interval(
     assert outbox.counters()["commits"] == commits
 
 
+def test_settling(clock: SimClock, broker: Broker, open_outbox: Open) -> None:
+    """Before the end what can be sent is sent, and its answers are waited for; what comes to no
+    answer in time is sent again by the next."""
+    outbox = open_outbox()
+    outbox.up(broker)
+    fill(outbox, "t", range(3))
+    clock.Thread(lambda: [clock.sleep(0.3), broker.acknowledge(2)], "broker").start()
+    before = clock.monotonic()
+    assert not outbox.settle(1.0)
+    assert clock.monotonic() - before == pytest.approx(1.0, abs=0.01)
+    assert outbox.close()
+    broker.at_once = True
+    outbox = open_outbox()
+    outbox.up(broker)
+    assert outbox.settle(1.0)
+    assert broker.values == [0, 1, 2, 2]
+    outbox.down()
+    fill(outbox, "t", range(3, 5))
+    assert outbox.settle(1.0)
+
+
 def test_flush(clock: SimClock, open_outbox: Open) -> None:
     """A flush does not wait for the interval."""
     outbox = open_outbox(commit_every=60.0)
