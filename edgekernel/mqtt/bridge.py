@@ -20,6 +20,7 @@ from edgekernel.core.turns import CallTurn
 from edgekernel.mqtt.client import MqttClient
 from edgekernel.mqtt.encoding import state_payload, status_payload
 from edgekernel.mqtt.events import event_way
+from edgekernel.mqtt.history import History
 from edgekernel.mqtt.messages import MqttConnected, MqttDisconnected, MqttProblem
 from edgekernel.mqtt.names import device_problems
 from edgekernel.mqtt.outgoing import Outgoing, Publication
@@ -65,6 +66,7 @@ class Bridge:
         self._boot = f"{random.getrandbits(128):032x}"
         self._outgoing = Outgoing(self._send, ctx.clock, max_events=max_events)
         self._events = event_way(outbox, ctx.clock, topics, self._boot, self._outgoing, self._tell)
+        self._history = History(ctx.devices, ctx.clock, settings.history_s, self._events.send_data)
         self._requests = Requests(ctx, topics, self._outgoing.reply)
         self._states: dict[str, Effect] = {}
         self._connections = 0
@@ -92,6 +94,7 @@ class Bridge:
 
     def stop(self, reason: str) -> None:
         """Publish the final states, then the status, and disconnect; each within its limit."""
+        self._history.close()
         if self._linked:
             self._say_goodbye(reason)
         else:
@@ -168,6 +171,7 @@ class Bridge:
     def _watch_devices(self) -> None:
         for id, device in self._ctx.devices.items():
             self._states[id] = Effect(partial(self._publish, device), name=f"mqtt.state.{id}")
+        self._history.start()
 
     def _refresh_all(self) -> None:
         for effect in self._states.values():

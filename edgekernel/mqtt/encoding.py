@@ -97,15 +97,21 @@ def status_payload(state: str, boot: str, since: datetime | None, cause: str) ->
     return encode({"state": state, "boot": boot, "since": when, "cause": cause})
 
 
-def _signal(reading: Reading[Any]) -> dict[str, Any]:
-    sample: Sample[Any] = reading.sample
+def plain_sample(reading: Reading[Any], sample: Sample[Any]) -> tuple[Any, Quality, str]:
+    """Return value, quality and reason of a sample, rounded to the precision of its reading."""
     value, quality, reason = sample.value, sample.quality, sample.reason
     if isinstance(value, float) and not math.isfinite(value):  # JSON has no such number
         value, quality, reason = None, Quality.BAD, f"not a finite number: {value}"
     elif isinstance(value, float) and reading.values.precision is not None:
         value = round(value, reading.values.precision)
+    return _scalar(value), quality, reason
+
+
+def _signal(reading: Reading[Any]) -> dict[str, Any]:
+    sample: Sample[Any] = reading.sample
+    value, quality, reason = plain_sample(reading, sample)
     signal: dict[str, Any] = {
-        "value": _scalar(value),
+        "value": value,
         "quality": str(quality),
         "time": None if sample.reason == NO_VALUE_YET else timestamp(sample.time),
     }

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edgekernel.core.clock import Clock
+from edgekernel.core.clock import Clock, utc
 from edgekernel.core.messages import Event, Message
 from edgekernel.mqtt.client import MqttClient
-from edgekernel.mqtt.encoding import event_body, event_payload
+from edgekernel.mqtt.encoding import event_body, event_payload, stamp_of, stamped
 from edgekernel.mqtt.messages import MqttEventsDropped
 from edgekernel.mqtt.outgoing import Outgoing
 from edgekernel.mqtt.topics import Topics
@@ -32,6 +32,10 @@ class EventWay(Protocol):
 
     def send(self, event: Event) -> None:
         """Publish an event, now or when there is a link, after those before it of its topic."""
+        ...
+
+    def send_data(self, device: str, body: bytes, monotonic_ns: int) -> None:
+        """Publish what was measured from a monotonic time on; a JSON object."""
         ...
 
     def up(self, client: MqttClient) -> None:
@@ -64,14 +68,18 @@ def event_way(
     `tell` emits what is to be told and must not wait.
     """
     if place is None:
-        return FromMemory(topics, boot, outgoing, tell)
+        return FromMemory(clock, topics, boot, outgoing, tell)
     return ThroughOutbox(place, clock, topics, boot, tell)
 
 
 class FromMemory:
     """Events wait in memory, and end with the agent."""
 
-    def __init__(self, topics: Topics, boot: str, outgoing: Outgoing, tell: Tell) -> None:
+    def __init__(
+        self, clock: Clock, topics: Topics, boot: str, outgoing: Outgoing, tell: Tell
+    ) -> None:
+        self._clock = clock
+        self._batches = 0
         self._topics = topics
         self._boot = boot
         self._outgoing = outgoing
@@ -87,6 +95,14 @@ class FromMemory:
         )
         if dropped := self._outgoing.take_dropped():
             self._tell(MqttEventsDropped(dropped))
+
+    def send_data(self, device: str, body: bytes, monotonic_ns: int) -> None:
+        """Publish what was measured from a monotonic time on."""
+        self._batches += 1
+        since_ns = self._clock.monotonic_ns() - monotonic_ns
+        time = utc(self._clock.time_ns() - since_ns)
+        stamp = stamp_of(f"{self._boot}-data-{self._batches}", self._boot, monotonic_ns, time)
+        self._outgoing.event(self._topics.data(device), stamped(body, stamp))
 
     def up(self, client: MqttClient) -> None:
         """Leave it to `Outgoing`, which is told as well."""
@@ -122,6 +138,10 @@ class ThroughOutbox:
         """Publish an event; it is safe within the commit interval."""
         topic = self._topics.event(event.payload.name)
         self._outbox.accept(topic, event_body(event), monotonic_ns=event.monotonic_ns)
+
+    def send_data(self, device: str, body: bytes, monotonic_ns: int) -> None:
+        """Publish what was measured from a monotonic time on; it is kept as events are."""
+        self._outbox.accept(self._topics.data(device), body, monotonic_ns=monotonic_ns)
 
     def up(self, client: MqttClient) -> None:
         """Let live events go at once and those that wait at their pace."""

@@ -77,6 +77,10 @@ class Topics:
         """Return where messages of a name are published."""
         return f"{self.base}/event/{segment(message)}"
 
+    def data(self, device: str) -> str:
+        """Return where the history of a device is published."""
+        return f"{self.base}/data/{segment(device)}"
+
     def target(self, topic: str) -> Target | None:
         """Return what a request to this topic is for; None if the topic is no request to us.
 

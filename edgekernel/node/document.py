@@ -33,6 +33,12 @@ def _keepalive(seconds: float) -> float:
     return seconds
 
 
+def _history(seconds: float) -> float:
+    if not 0.1 <= seconds <= 86400:
+        raise ValueError("a history is sent every 100ms to 24h")
+    return seconds
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -176,6 +182,8 @@ class MqttTable(_Table):
     password: str | None = Field(default=None, repr=False)
     password_file: str | None = None
     keepalive: Annotated[Duration, AfterValidator(_keepalive)] = 30.0
+    history: Annotated[Duration, AfterValidator(_history)] | None = None
+    """How often the changes of all readings are sent, in seconds; None: they are not."""
     outbox: OutboxTable = Field(default_factory=OutboxTable)
     """What waits for the broker on the disk; only with a data folder."""
 

@@ -95,9 +95,7 @@ def test_with_a_link_nothing_is_written(stage: Stage, tmp_path: Path) -> None:
     assert numbers(peer.received) == list(range(200))
 
 
-def test_what_waited_comes_after_a_restart_of_the_broker(
-    stage: Stage, outbox: OutboxPlace
-) -> None:
+def test_what_waited_comes_after_a_restart_of_the_broker(stage: Stage, outbox: OutboxPlace) -> None:
     """3,000 events of an outage, more than memory takes, come all, in the order of their topic,
     and none twice but with the same id."""
     with staged_node(stage, outbox=outbox) as n1:

@@ -100,9 +100,9 @@ class Ledger:
                 return False
             if item.stage is Stage.LIVE and len(self._lanes.live) == 1:
                 self.sender_wakes.set()
-            if self._writer_rests or (self.file_works and self._unwritten.half_full):
-                self._wake_writer()
-            elif self._is_starved and item.stage is Stage.BEHIND:
+            pressed = self.file_works and self._unwritten.half_full
+            waits = item.stage is Stage.BEHIND and self._is_starved
+            if self._writer_rests or pressed or waits:
                 self._wake_writer()
             return True
 

@@ -79,7 +79,12 @@ def test_settling(clock: SimClock, broker: Broker, open_outbox: Open) -> None:
     outbox = open_outbox()
     outbox.up(broker)
     fill(outbox, "t", range(3))
-    clock.Thread(lambda: [clock.sleep(0.3), broker.acknowledge(2)], "broker").start()
+
+    def answer() -> None:
+        clock.sleep(0.3)
+        broker.acknowledge(2)
+
+    clock.Thread(answer, "broker").start()
     before = clock.monotonic()
     assert not outbox.settle(1.0)
     assert clock.monotonic() - before == pytest.approx(1.0, abs=0.01)
