@@ -145,7 +145,7 @@ class ThroughOutbox:
 
     def up(self, client: MqttClient) -> None:
         """Let live events go at once and those that wait at their pace."""
-        self._outbox.up(_Over(client))
+        self._outbox.up(OverClient(client))
 
     def down(self) -> None:
         """Let events wait. What was on its way the client sends again."""
@@ -161,7 +161,7 @@ class ThroughOutbox:
         return {"outbox": {**self._outbox.counters(), "problem": self._outbox.problem}}
 
 
-class _Over:
+class OverClient:
     """The link of an outbox: an MQTT client, which sends again until there is an answer."""
 
     def __init__(self, client: MqttClient) -> None:
