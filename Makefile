@@ -16,11 +16,11 @@ export PYRIGHT_PYTHON_GLOBAL_NODE := 0
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench stress docs format lock clean
+.PHONY: help demo test test-home-assistant check bench stress docs format lock clean
 
 help: ## list the targets
 	@echo "edgekernel: make <target>"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-19s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(STAMP) ## run a simulated greenhouse with an embedded broker in this terminal
 	@echo "demo: a simulated greenhouse with an embedded MQTT broker; Ctrl-C ends it"
@@ -31,6 +31,14 @@ test: $(STAMP) ## run the tests (ARGS="-k relay" passes options to pytest)
 	@tools/ensure-mosquitto
 	@tools/fetch-foreign-suites $(VENV)
 	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/local/sbin:/usr/sbin" $(BIN)/python -m pytest $(ARGS)
+
+test-home-assistant: $(STAMP) ## run a node in a real Home Assistant (needs Python 3.13 or 3.14)
+	@echo "test-home-assistant: Home Assistant's own schemas, and its core on a real mosquitto"
+	@tools/ensure-mosquitto
+	@HOME_ASSISTANT_PYTHON="$$(tools/ensure-home-assistant $(BIN)/uv)" || exit 1; \
+		export HOME_ASSISTANT_PYTHON PATH="$(CURDIR)/$(BIN):$$PATH:/usr/local/sbin:/usr/sbin"; \
+		echo "test-home-assistant: with $$HOME_ASSISTANT_PYTHON"; \
+		$(BIN)/python -m pytest tests/home_assistant $(ARGS)
 
 check: $(STAMP) ## lint, formatting, types, import contracts
 	@echo "check 1/5: ruff check (lint)"

@@ -21,7 +21,7 @@ class Led(Device):
     The line's levels and currents: Raspberry Pi documentation, "GPIO and the 40-pin header".
     """
 
-    light = output(bool, safe=False)
+    light = output(bool, safe=False, device_class="light")
 
     def __init__(
         self,

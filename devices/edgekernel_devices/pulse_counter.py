@@ -29,8 +29,8 @@ class PulseCounter(Device):
     second.
     """
 
-    count = reading(int)
-    total = reading(float, precision=3)
+    count = reading(int, counts_up=True)
+    total = reading(float, precision=3, counts_up=True)
     rate = reading(float, precision=3)
 
     def __init__(

@@ -117,7 +117,8 @@ def _start_broker(plan: Plan, stack: ExitStack) -> EmbeddedBroker:
     from edgekernel.mqtt import EmbeddedBroker
     from edgekernel.mqtt.broker import STANDARD_PORT
 
-    port = plan.document.mqtt.port if plan.document.mqtt else STANDARD_PORT
+    table = plan.document.mqtt
+    port = (table.port if table is not None else None) or STANDARD_PORT
     try:
         return stack.enter_context(EmbeddedBroker(prefer=port))
     except EdgekernelError as error:
@@ -175,7 +176,7 @@ def _connect(
 
     settings = Settings.of(plan)
     if embedded is not None:
-        settings = replace(settings, host=embedded.host, port=embedded.port)
+        settings = replace(settings, host=embedded.host, port=embedded.port, tls=None)
     runtime.register(MqttInterface(settings, outbox=None if simulated else plan.outbox))
 
 

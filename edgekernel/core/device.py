@@ -129,7 +129,12 @@ class Device:
         self._check_new("readings", name)
         try:
             values = ValueType(
-                type, settings.unit, settings.range, settings.precision, settings.device_class
+                type,
+                settings.unit,
+                settings.range,
+                settings.precision,
+                settings.device_class,
+                settings.counts_up,
             )
         except ConfigError as error:
             raise ConfigError(f"readings.{name}: {error}") from None
@@ -155,6 +160,8 @@ class Device:
         refuses, and for a safe value that cannot be driven.
         """
         self._check_new("outputs", name)
+        if settings.counts_up:
+            raise ConfigError(f"outputs.{name}: counts_up is for a reading, and this is an output")
         try:
             declared = declare_output(
                 type,

@@ -301,6 +301,7 @@ class ReadingSettings:
     range: tuple[float, float] | None = None
     precision: int | None = None
     device_class: str = ""
+    counts_up: bool = False
 
 
 def reading(
@@ -310,18 +311,20 @@ def reading(
     range: tuple[float, float] | None = None,
     precision: int | None = None,
     device_class: str = "",
+    counts_up: bool = False,
     stale_s: float | None = None,
     filters: Sequence[Filter] = (),
 ) -> ReadingDeclaration[T]:
     """Declare a reading of a Device class.
 
     `type` is bool, int, float or str; `range` the inclusive limits in `unit`; `precision` the
-    decimals worth showing; `device_class` what is measured, in Home Assistant's words. It is BAD
-    `stale_s` seconds after its latest measurement; 0 or None is no limit of its own. What the
-    driver reports goes through `filters` (see `edgekernel.filters`), and the range is that of what
-    comes out. Both can be set for an instance, in code and in the node file.
+    decimals worth showing; `device_class` what is measured, in Home Assistant's words; `counts_up`
+    says that it is a meter's, which only falls where it begins anew. It is BAD `stale_s` seconds
+    after its latest measurement; 0 or None is no limit of its own. What the driver reports goes
+    through `filters` (see `edgekernel.filters`), and the range is that of what comes out. Both can
+    be set for an instance, in code and in the node file.
 
     Raises ConfigError for a limit below 0 and for filters that are not for this type.
     """
-    values = ValueType(type, unit, range, precision, device_class)
+    values = ValueType(type, unit, range, precision, device_class, counts_up)
     return ReadingDeclaration(values, stale_s, filters)

@@ -16,7 +16,7 @@ _WORDS = {"on": True, "off": False, "true": True, "false": False}
 @dataclass(frozen=True, slots=True)
 class ValueType(Generic[T]):
     """A type with its unit, its inclusive range, the decimals worth showing, and what is measured
-    or driven, in Home Assistant's words.
+    or driven, in Home Assistant's words. A number that `counts_up` only falls where it begins anew.
 
     Raises ConfigError for another type than bool, int, float and str, and for an empty range.
     """
@@ -26,6 +26,7 @@ class ValueType(Generic[T]):
     range: tuple[float, float] | None = None
     precision: int | None = None
     device_class: str = ""
+    counts_up: bool = False
 
     def __post_init__(self) -> None:
         if self.type not in (bool, int, float, str):

@@ -21,6 +21,7 @@ from edgekernel.mqtt.client import MqttClient
 from edgekernel.mqtt.encoding import state_payload, status_payload
 from edgekernel.mqtt.events import event_way
 from edgekernel.mqtt.history import History
+from edgekernel.mqtt.home_assistant.discovery import Discovery, Seam
 from edgekernel.mqtt.messages import MqttConnected, MqttDisconnected, MqttProblem
 from edgekernel.mqtt.names import device_problems
 from edgekernel.mqtt.outgoing import Outgoing, Publication
@@ -71,11 +72,13 @@ class Bridge:
         self._states: dict[str, Effect] = {}
         self._connections = 0
         self._linked = False  # whether a link is wanted
+        self.home_assistant = self._make_discovery(settings, random)
+        shown = self.home_assistant.subscriptions if self.home_assistant else ()
         self.client = MqttClient(
             settings,
             self,
             client_id=settings.client_id or topics.base.replace("/", "-"),
-            subscriptions=topics.requests,
+            subscriptions=(*topics.requests, *shown),
             will=Will(topics.status, self._status("offline", None, "connection lost")),
             clock=ctx.clock,
             transport=medium.transport if medium else None,
@@ -90,6 +93,7 @@ class Bridge:
     def connect(self) -> None:
         """Begin to connect; from the first connection on requests are served."""
         self._linked = True
+        self.describe()
         self.client.start()
 
     def stop(self, reason: str) -> None:
@@ -112,6 +116,8 @@ class Bridge:
         self._outgoing.flush(_FLUSH_S)
         self._outgoing.close()
         self._linked = False
+        if self.home_assistant is not None:
+            self.home_assistant.disconnected()
         self.client.close(_CLOSE_S)
 
     def counters(self) -> dict[str, Any]:
@@ -124,6 +130,13 @@ class Bridge:
             "requests_turned_away": self._requests.turned_away,
             **self._events.counters(),
         }
+
+    def describe(self) -> None:
+        """Take note of what the node has: at first, and after a hot change."""
+        if self.home_assistant is not None:
+            from edgekernel.node.schema import describe_node  # pydantic, which few need so early
+
+            self.home_assistant.describe(describe_node(self._ctx.runtime))
 
     def refresh(self, device: str) -> None:
         """Publish the state of a device if it has changed in what is no signal."""
@@ -142,12 +155,16 @@ class Bridge:
         self._outgoing.retain(self._topics.status, self._status("online", now, cause))
         self._outgoing.open()
         self._events.up(self.client)
+        if self.home_assistant is not None:
+            self.home_assistant.connected()
         self._tell(MqttConnected(self._broker))
 
     def disconnected(self, reason: str) -> None:
         """Hold everything back until the link is up again."""
         self._outgoing.close()
         self._events.down()
+        if self.home_assistant is not None:
+            self.home_assistant.disconnected()
         if self._linked:  # else it was closed by us
             self._tell(MqttDisconnected(self._broker, reason))
 
@@ -157,7 +174,10 @@ class Bridge:
 
     def message(self, message: Inbound) -> None:
         """Take a message from the broker."""
-        self._requests.arrived(message.topic, message.payload, message.retained)
+        topic, payload, retained = message.topic, message.payload, message.retained
+        discovery = self.home_assistant
+        if discovery is None or not discovery.message(topic, payload, retained):
+            self._requests.arrived(topic, payload, retained)
 
     def failed(self, where: str, error: Exception) -> None:
         """Report a mistake in what the network thread calls."""
@@ -167,6 +187,19 @@ class Bridge:
         """Emit in the dispatcher's thread: handlers must not keep the network's from its pings."""
         emit = partial(self._ctx.emit, told)
         self._ctx.runtime.turns.submit_elsewhere(CallTurn(emit, f"mqtt: {told.name}"))
+
+    def _make_discovery(self, settings: Settings, random: Random) -> Discovery | None:
+        if settings.home_assistant is None:
+            return None
+        seam = Seam(
+            publish=lambda topic, payload: self.client.publish(
+                Outbound(topic, payload, retain=True)
+            ),
+            publish_states=self._outgoing.repeat,
+            timer=self._ctx.runtime.timers.timer,
+            problem=self.problem,
+        )
+        return Discovery(settings.home_assistant, self._topics, self._ctx.clock, random, seam)
 
     def _watch_devices(self) -> None:
         for id, device in self._ctx.devices.items():

@@ -13,6 +13,7 @@ from random import Random
 from typing import Protocol
 
 from edgekernel.core.clock import NANOSECONDS, Clock, SystemClock
+from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt import link_problems as problems
 from edgekernel.mqtt.deliveries import Deliveries, Delivery
 from edgekernel.mqtt.link import Link
@@ -186,6 +187,8 @@ class MqttClient:
             link.run(settings.server, login)
         except OSError as error:
             self._tell(problems.unreachable(settings.broker, error))
+        except ConfigError as error:
+            self._tell(f"{settings.broker} cannot be reached: {error}")
         else:
             self._tell_end(link)
         finally:
@@ -206,7 +209,8 @@ class MqttClient:
         elif link.refusal:
             self._tell(problems.refused(settings.broker, settings.username, link.refusal))
         elif not self._told:
-            self._tell(problems.no_answer(settings.broker, link.loss))
+            tls = settings.tls is not None
+            self._tell(problems.no_answer(settings.broker, link.loss, tls=tls))
 
     def _judge(self) -> None:
         """Begin anew with the delays only after a link that lasted, or two clients of one id

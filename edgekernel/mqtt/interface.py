@@ -56,8 +56,13 @@ class MqttInterface(Interface):
 
     def status(self) -> dict[str, Any]:
         """Return the state of the link, ready for JSON."""
-        link = {"broker": self.settings.broker, "connected": self.connected}
-        return link | (self._bridge.counters() if self._bridge else {})
+        link: dict[str, Any] = {"broker": self.settings.broker, "connected": self.connected}
+        if self._bridge is None:
+            return link
+        link |= self._bridge.counters()
+        if (shown := self._bridge.home_assistant) is not None:
+            link["not_in_home_assistant"] = list(shown.left_out)
+        return link
 
     def start(self, ctx: Context) -> None:
         """Watch the devices; the link is made when the runtime has booted.
@@ -82,6 +87,8 @@ class MqttInterface(Interface):
             self._stop_reason = payload.reason
         elif isinstance(payload, message.DeviceOnline | message.DeviceOffline):
             self._bridge.refresh(payload.device)
+        elif isinstance(payload, message.HotAdded | message.HotRemoved | message.HotUpdated):
+            self._bridge.describe()
         self._bridge.publish_event(evt)
 
     def stop(self, ctx: Context) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 
 _HINTS = {
     "bad user name or password": "check mqtt.username and mqtt.password",
@@ -17,6 +18,16 @@ def unreachable(broker: str, error: OSError) -> str:
     what = f"{broker} cannot be reached"
     if isinstance(error, socket.gaierror):
         return f"{what}: the host name is unknown; check mqtt.host and the name server"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"{broker} is not trusted: {error.verify_message}; check mqtt.tls.ca, and that "
+            "mqtt.host is a name in the broker's certificate"
+        )
+    if isinstance(error, ssl.SSLError):
+        return (
+            f"{broker}: no TLS connection: {error.reason or error}; does this port have TLS, and "
+            "does the broker accept mqtt.tls.certificate?"
+        )
     if isinstance(error, ConnectionRefusedError):
         return f"{what}: connection refused; is the broker running, and is mqtt.port right?"
     if isinstance(error, TimeoutError):
@@ -31,9 +42,11 @@ def refused(broker: str, username: str, reason: str) -> str:
     return f"{broker} refused the connection: {reason}; {hint}"
 
 
-def no_answer(broker: str, loss: str) -> str:
+def no_answer(broker: str, loss: str, *, tls: bool = False) -> str:
     """Say that a connection was made, and that nothing came of it."""
     ask = "is it an MQTT broker, and is this port without TLS?"
+    if tls:
+        ask = "is it an MQTT broker, and does it accept mqtt.tls.certificate?"
     if loss:
         return f"{broker} accepts connections, but: {loss}; {ask}"
     return f"{broker} closed the connection without an answer; {ask}"

@@ -98,6 +98,12 @@ class Outgoing:
             self._unsent = dict.fromkeys(self._retained)
         self._pump()
 
+    def repeat(self) -> None:
+        """Publish everything that is retained again: somebody may have missed it."""
+        with self._changed:
+            self._unsent = dict.fromkeys(self._retained)
+        self._pump()
+
     def close(self) -> None:
         """The link is down. What is in flight is the link's to send again."""
         with self._changed:

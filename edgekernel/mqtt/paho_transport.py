@@ -43,8 +43,13 @@ class PahoTransport:
         self._paho: paho.Client | None = None
 
     def connect(self, server: Server, login: Login) -> None:
-        """Reach a server and introduce the client. Raises OSError if it cannot be reached."""
+        """Reach a server and introduce the client.
+
+        Raises OSError if it cannot be reached or trusted, ConfigError if a file for TLS is wrong.
+        """
         client = self._paho = self._make(login)
+        if server.tls is not None:
+            client.tls_set_context(server.tls.context())
         client.connect(server.host, server.port, login.keepalive_s)
         if self._paho is None:  # closed meanwhile
             _cut(client)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekernel.core.errors import ConfigError
+from edgekernel.mqtt.home_assistant.settings import HomeAssistant
+from edgekernel.mqtt.tls import Tls
 from edgekernel.mqtt.topics import prefix_problem
 from edgekernel.mqtt.transport import Server
 
 if TYPE_CHECKING:
     from edgekernel.node import Plan
+    from edgekernel.node.document import TlsTable
+    from edgekernel.node.home_assistant_table import HomeAssistantTable
+
+PLAIN_PORT, TLS_PORT = 1883, 8883
+"""Of MQTT, and of MQTT over TLS, as registered with IANA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +29,10 @@ class Settings:
     `keepalive_s` seconds the broker publishes the last will, and the node gives the link up; the
     broker has half of one to answer in. After a failure the next attempt waits `reconnect_min_s`,
     doubled each time up to `reconnect_max_s`, and varied by half so that a fleet does not come
-    back all at once; a link that has been up for `stable_s` begins anew. Each
-    `history_s` seconds the changes of all readings are sent, unless that is 0. Raises ConfigError
-    with every mistake.
+    back all at once; a link that has been up for `stable_s` begins anew. Each `history_s` seconds
+    the changes of all readings are sent, unless that is 0. The node shows itself in Home Assistant
+    if `home_assistant` says how. With `tls` the connection is encrypted. Raises ConfigError with
+    every mistake.
     """
 
     host: str
@@ -37,6 +46,8 @@ class Settings:
     reconnect_max_s: float = 60.0
     stable_s: float = 10.0
     history_s: float = 0.0
+    home_assistant: HomeAssistant | None = None
+    tls: Tls | None = None
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -52,6 +63,7 @@ class Settings:
         if table is None:
             return cls(host="127.0.0.1")
         password = (table.password or "") if with_secrets else ""
+        tls = _tls(table.tls, plan.folder)
         if with_secrets and table.password_file is not None:
             try:
                 password = (plan.folder / table.password_file).read_text("utf-8").rstrip("\n")
@@ -61,14 +73,18 @@ class Settings:
                     f"read: {error.strerror}"
                 ) from None
         try:
+            if with_secrets and tls is not None:
+                tls.context()
             return cls(
                 host=table.host,
-                port=table.port,
+                port=table.port or (PLAIN_PORT if tls is None else TLS_PORT),
+                tls=tls,
                 username=table.username or "",
                 password=password,
                 prefix=table.prefix,
                 keepalive_s=int(table.keepalive),
                 history_s=table.history or 0.0,
+                home_assistant=_home_assistant(table.home_assistant),
             )
         except ConfigError as error:
             raise ConfigError(*(f"{plan.path.name}: {text}" for text in error.problems)) from None
@@ -76,7 +92,7 @@ class Settings:
     @property
     def server(self) -> Server:
         """Where the broker listens."""
-        return Server(self.host, self.port)
+        return Server(self.host, self.port, self.tls)
 
     @property
     def broker(self) -> str:
@@ -100,6 +116,34 @@ class Settings:
         wrong_prefix = prefix_problem(self.prefix)
         problems = [problem for problem, fine in checks.items() if not fine]
         return [*problems, wrong_prefix] if wrong_prefix else problems
+
+
+def _tls(table: TlsTable | None, folder: Path) -> Tls | None:
+    """Return what `[mqtt.tls]` says; paths are relative to the node file."""
+    if table is None:
+        return None
+    files = {
+        key: None if (path := getattr(table, key)) is None else folder / path
+        for key in ("ca", "certificate", "key")
+    }
+    return Tls(**files, alpn=table.alpn)
+
+
+def _home_assistant(table: HomeAssistantTable | None) -> HomeAssistant | None:
+    if table is None:
+        return None
+    return HomeAssistant(
+        discovery=table.discovery or "off",
+        prefix=table.prefix,
+        name=table.name,
+        area=table.area,
+        lights=tuple(table.lights),
+        exclude=tuple(table.exclude),
+        events=tuple(table.events),
+        expire_after_s=table.expire_after,
+        command_ttl_s=table.command_ttl,
+        birth_delay_s=table.birth_delay,
+    )
 
 
 def _is_host(host: str) -> bool:

@@ -64,10 +64,13 @@ class Topics:
             raise ConfigError(
                 f"node name {node!r}: MQTT needs 1 to 64 of the characters a-z, 0-9 and '-'"
             )
+        self.node = node
         self.base = f"{prefix}/{node}"
         self.status = f"{self.base}/status"
         self.requests = (f"{self.base}/set/+/+", f"{self.base}/call/+/+")
         """The filters to subscribe to."""
+        self.events = f"{self.base}/event/+"
+        """The filter of every message."""
 
     def state(self, device: str) -> str:
         """Return where the state of a device is retained."""
@@ -80,6 +83,14 @@ class Topics:
     def data(self, device: str) -> str:
         """Return where the history of a device is published."""
         return f"{self.base}/data/{segment(device)}"
+
+    def set(self, device: str, output: str) -> str:
+        """Return where an output of a device is set."""
+        return f"{self.base}/set/{segment(device)}/{segment(output)}"
+
+    def call(self, component: str, command: str) -> str:
+        """Return where a command of a component is called."""
+        return f"{self.base}/call/{segment(component)}/{segment(command)}"
 
     def target(self, topic: str) -> Target | None:
         """Return what a request to this topic is for; None if the topic is no request to us.

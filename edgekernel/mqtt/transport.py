@@ -10,13 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from edgekernel.mqtt.tls import Tls
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where a broker listens."""
+    """Where a broker listens, and whether with TLS."""
 
     host: str
     port: int
+    tls: Tls | None = None
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"

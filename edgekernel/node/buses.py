@@ -45,11 +45,11 @@ class Bus(Device):
         self._counting = bus if isinstance(bus, HasHealth) else None
         self._told: tuple[object, ...] = ()
         if self._counting is not None:
-            plain = ReadingSettings()
+            plain, counter = ReadingSettings(), ReadingSettings(counts_up=True)
             self._state = self.add_reading("state", str, plain)
-            self._errors = self.add_reading("errors", int, plain)
-            self._nacks = self.add_reading("nacks", int, plain)
-            self._recoveries = self.add_reading("recoveries", int, plain)
+            self._errors = self.add_reading("errors", int, counter)
+            self._nacks = self.add_reading("nacks", int, counter)
+            self._recoveries = self.add_reading("recoveries", int, counter)
             self._left_out = self.add_reading("left_out", str, plain)
         if supply is not None:
             self._power_cycles = self.add_reading("power_cycles", int, ReadingSettings())

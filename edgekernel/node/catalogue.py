@@ -80,6 +80,7 @@ def _signals(driver: type[Device]) -> Iterator[dict[str, Any]]:
             "range": None if values.range is None else list(values.range),
             "precision": values.precision,
             "device_class": values.device_class,
+            "counts_up": values.counts_up,
         }
         if isinstance(declaration, OutputDeclaration):
             signal["safe"] = declaration.safe

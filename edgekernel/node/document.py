@@ -7,12 +7,13 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.core.output_limits import Limits
 from edgekernel.node.duration import Duration, DurationOrNone
 from edgekernel.node.filters import SETTINGS, FilterTable
+from edgekernel.node.home_assistant_table import HomeAssistantTable
 from edgekernel.node.journal_table import JournalTable
 from edgekernel.node.outbox_table import OutboxTable, TopicRule
 from edgekernel.node.problems import did_you_mean, explain
@@ -171,11 +172,31 @@ class BusTable(_Table):
     recovery: RecoveryTable | None = None
 
 
+class TlsTable(_Table):
+    """`[mqtt.tls]`: files in PEM, relative to the node file; see edgekernel.mqtt.tls."""
+
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    alpn: str = ""
+
+
+def _tls(given: object) -> object:
+    if isinstance(given, bool):
+        return TlsTable() if given else None
+    if not isinstance(given, dict):
+        raise ValueError("TLS is true, false or a table with ca, certificate and key")
+    return given
+
+
 class MqttTable(_Table):
     """`[mqtt]`: the broker."""
 
     host: str
-    port: int = Field(default=1883, ge=1, le=65535)
+    port: int | None = Field(default=None, ge=1, le=65535)
+    """1883, and 8883 with TLS, unless given."""
+    tls: Annotated[TlsTable | None, BeforeValidator(_tls)] = None
+    """A table; or true for the authorities of the system and no certificate of the node's own."""
     prefix: str = "edge"
     """The rule for it is in the topic map, edgekernel.mqtt.topics."""
     username: str | None = None
@@ -186,6 +207,7 @@ class MqttTable(_Table):
     """How often the changes of all readings are sent, in seconds; None: they are not."""
     outbox: OutboxTable = Field(default_factory=OutboxTable)
     """What waits for the broker on the disk; only with a data folder."""
+    home_assistant: HomeAssistantTable | None = None
 
 
 class WorldTable(_Table):
@@ -338,6 +360,10 @@ def _text(key: str, text: str) -> str:
 def _model_of(path: list[str]) -> type[BaseModel] | None:
     """Return the model of the table at a path of keys."""
     inside = path[2:]
+    if path == ["mqtt", "tls"]:
+        return TlsTable
+    if path[:2] == ["mqtt", "home_assistant"]:
+        return HomeAssistantTable
     if path[0] == "buses" and inside:
         return RecoveryTable
     if path[:2] == ["mqtt", "outbox"]:

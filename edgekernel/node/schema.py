@@ -13,11 +13,11 @@ from pydantic import PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError
 
 from edgekernel.core.commands import Command
+from edgekernel.core.context import Host
 from edgekernel.core.device import Device
 from edgekernel.core.messages import Message
 from edgekernel.core.output import Output
 from edgekernel.core.reading import Reading
-from edgekernel.core.runtime import Runtime
 from edgekernel.core.values import ValueType
 from edgekernel.core.version import VERSION
 from edgekernel.node.signature import arguments_model
@@ -30,7 +30,7 @@ VERSION_OF_SCHEMA = 1
 _NO_SCHEMA = (PydanticSchemaGenerationError, PydanticUserError, NameError, TypeError, ValueError)
 
 
-def describe_node(runtime: Runtime, surface: str = "mqtt") -> Schema:
+def describe_node(runtime: Host, surface: str = "mqtt") -> Schema:
     """Return what a runtime has, ready for JSON; nothing in it changes while a node runs, but by
     hot changes.
 
@@ -50,13 +50,15 @@ def describe_node(runtime: Runtime, surface: str = "mqtt") -> Schema:
 
 
 def describe_device(device: Device) -> Schema:
-    """Return what a device measures and does."""
+    """Return what a device measures, does and tells: the messages that name the device and come
+    from its driver's module."""
     return {
         "driver": type(device).__name__,
         "kind": device.kind,
         "description": _summary(type(device)),
         "readings": {name: _reading(each) for name, each in device.readings.items()},
         "outputs": {name: _output(each) for name, each in device.outputs.items()},
+        "messages": [each.name for each in _messages_of(device)],
     }
 
 
@@ -117,6 +119,7 @@ def _values(values: ValueType[Any]) -> Schema:
         range=None if values.range is None else list(values.range),
         precision=values.precision,
         device_class=values.device_class or None,
+        counts_up=values.counts_up or None,
     )
 
 
@@ -144,6 +147,13 @@ def _messages() -> Iterator[type[Message]]:
         found += each.__subclasses__()
     own = (each for each in found if not each.__module__.startswith("edgekernel."))
     yield from {each.name: each for each in sorted(own, key=lambda each: each.name)}.values()
+
+
+def _messages_of(device: Device) -> Iterator[type[Message]]:
+    modules = {each.__module__ for each in type(device).__mro__}
+    for each in _messages():
+        if each.__module__ in modules and "device" in each.__annotations__:
+            yield each
 
 
 def _message(message: type[Message]) -> Schema:

@@ -478,3 +478,11 @@ def test_wrong_added_outputs(name: str, safe: float, wrong: str) -> None:
     settings = ReadingSettings(range=(0, 10))
     with pytest.raises(ConfigError, match=rf"outputs\.{name}: .*{wrong}"):
         heater.add_output(name, float, settings, safe=safe, drive=lambda value: value)
+
+
+def test_an_output_does_not_count_up() -> None:
+    """What is only said of a meter is refused for an output, and not passed over."""
+    with pytest.raises(ConfigError, match=r"outputs\.speed: counts_up is for a reading"):
+        Heater().add_output(
+            "speed", float, ReadingSettings(counts_up=True), safe=0.0, drive=lambda value: value
+        )

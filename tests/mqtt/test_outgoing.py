@@ -191,3 +191,17 @@ def test_whatever_happens_in_which_order_everything_arrives_once(steps: list[str
     states = [b"%d" % n for n, step in enumerate(steps) if step == "retain"]
     assert [p.payload for p in link.sent if p.topic == "s"][-1:] == states[-1:]
     assert outgoing.waiting == 0
+
+
+def test_what_is_retained_is_sent_again_when_asked() -> None:
+    """The latest of each topic, once; without a link it waits for the next one as ever."""
+    link = Link()
+    outgoing = Outgoing(link.send, SystemClock())
+    outgoing.retain("a", b"1")
+    outgoing.repeat()
+    assert link.sent == []
+    outgoing.open()
+    outgoing.retain("b", b"2")
+    link.sent.clear()
+    outgoing.repeat()
+    assert link.sent == [Publication("a", b"1", True), Publication("b", b"2", True)]

@@ -26,6 +26,12 @@ class FilterClogged(Message):
     share: float
 
 
+class Stuck(Message):
+    """A pump turns no more."""
+
+    device: str
+
+
 class Odd:
     """Something that no JSON can carry."""
 
@@ -36,6 +42,7 @@ class Pump(Device):
     The second paragraph is for the manual.
     """
 
+    total = reading(float, unit="L", counts_up=True)
     flow = reading(float, unit="L/min", range=(0, 30), precision=1, device_class="volume_flow_rate")
     speed = output(float, safe=0.0, unit="%", range=(0, 100), limits=Limits(lease_s=30.0))
     valve = output(bool, safe=None)
@@ -94,6 +101,17 @@ def test_a_reading_says_what_it_measures(described: dict[str, Any]) -> None:
         "type": "float", "unit": "L/min", "range": [0, 30], "precision": 1,
         "device_class": "volume_flow_rate",
     }  # fmt: skip
+
+
+def test_a_meter_says_that_it_counts_up(described: dict[str, Any]) -> None:
+    """So that a client makes no mean of it."""
+    readings = described["devices"]["pump"]["readings"]
+    assert readings["total"] == {"type": "float", "unit": "L", "counts_up": True}
+
+
+def test_a_device_says_what_it_tells(described: dict[str, Any]) -> None:
+    """The messages of its driver's module that name a device, here also one of the application."""
+    assert described["devices"]["pump"]["messages"] == ["filter.clogged", "stuck"]
 
 
 def test_an_output_says_its_safe_value_and_limits(described: dict[str, Any]) -> None:

@@ -37,7 +37,7 @@ def _patterns(prefix: str) -> Iterator[str]:
         yield f"pattern write {prefix}/%u/{topic}"
     for topic in (*_ASKED, "desired"):
         yield f"pattern read {prefix}/%u/{topic}"
-    yield f"pattern write {_DISCOVERY}/device/%u/config"
+    yield f"pattern readwrite {_DISCOVERY}/device/%u/config"  # it finds there what it was before
     yield f"pattern read {_DISCOVERY}/status"
 
 

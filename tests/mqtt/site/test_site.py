@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import ssl
 import stat
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,44 +21,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edgekernel.core.errors import BusyError, ConfigError, InvalidValueError, UnknownTargetError
-from edgekernel.mqtt.broker import find_mosquitto
 from edgekernel.mqtt.site import Site
 from tests.brokers import HOST, LIMIT_S, free_port
-
-
-class Broker:
-    """A mosquitto that is started with a site's own configuration."""
-
-    def __init__(self, site: Site, folder: Path) -> None:
-        text = site.configuration_file.read_text("utf-8")
-        if os.geteuid() == 0:  # else it may not read pytest's folder
-            text = f"user root\n{text}"
-        self._conf = folder / "started.conf"
-        self._conf.write_text(text, "utf-8")
-        self._log = folder / "mosquitto.log"
-        self._ports = (site.record.node_port, site.record.user_port)
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it and wait until both ports accept connections."""
-        binary = find_mosquitto()
-        assert binary is not None, "mosquitto is missing; tools/ensure-mosquitto installs it"
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen([binary, "-c", self._conf], stdout=log, stderr=log)
-        end = time.monotonic() + LIMIT_S
-        while time.monotonic() < end and self._process.poll() is None:
-            if all(_accepts(port) for port in self._ports):
-                return
-            time.sleep(0.01)  # the broker is another process: there is nothing to wait on
-        self.stop()
-        raise AssertionError(f"mosquitto did not start:\n{self._log.read_text()}")
-
-    def stop(self) -> None:
-        """End it."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.terminate()
-            process.wait(LIMIT_S)
+from tests.mqtt.site.site_broker import SiteBroker
 
 
 class Client:
@@ -151,11 +113,6 @@ class Client:
             self._changed.notify_all()
 
 
-def _accepts(port: int) -> bool:
-    with socket.socket() as attempt:
-        return attempt.connect_ex((HOST, port)) == 0
-
-
 def trusting(site: Site, folder: Path | None = None) -> ssl.SSLContext:
     """Return what trusts the site, with a node's certificate if its folder is given."""
     context = ssl.create_default_context(cafile=str(site.folder / "broker/ca.crt"))
@@ -174,9 +131,9 @@ def site(tmp_path: Path) -> Site:
 
 
 @pytest.fixture
-def broker(site: Site, tmp_path: Path) -> Iterator[Broker]:
+def broker(site: Site, tmp_path: Path) -> Iterator[SiteBroker]:
     """A broker of the site, not started yet."""
-    made = Broker(site, tmp_path)
+    made = SiteBroker(site, tmp_path)
     yield made
     made.stop()
 
@@ -208,7 +165,7 @@ def user(site: Site, name: str, password: str, clients: list[Client]) -> Client:
 
 
 def test_one_node_cannot_write_anothers_topics(
-    site: Site, broker: Broker, clients: list[Client]
+    site: Site, broker: SiteBroker, clients: list[Client]
 ) -> None:
     """It may publish below its own name; everywhere else the broker says no."""
     for name in ("one", "two"):
@@ -229,7 +186,7 @@ def test_one_node_cannot_write_anothers_topics(
 
 
 def test_one_node_cannot_read_anothers_topics(
-    site: Site, broker: Broker, clients: list[Client]
+    site: Site, broker: SiteBroker, clients: list[Client]
 ) -> None:
     """Whatever it subscribes to, only requests to itself come."""
     for name in ("one", "two"):
@@ -241,13 +198,28 @@ def test_one_node_cannot_read_anothers_topics(
     for wanted in ("#", "edge/two/#", "edge/+/set/+/+"):
         one.subscribe(wanted)
     two.publish("edge/two/state/room")
+    two.publish("homeassistant/device/two/config")
     alice.publish("edge/two/set/pump/power")
     alice.publish("edge/one/set/pump/power")  # last: what came before it would be there
     one.wait_for("edge/one/set/pump/power")
     assert one.topics() == {"edge/one/set/pump/power"}
 
 
-def test_a_node_cannot_throw_another_off(site: Site, broker: Broker, clients: list[Client]) -> None:
+def test_a_node_finds_what_it_told_home_assistant(
+    site: Site, broker: SiteBroker, clients: list[Client]
+) -> None:
+    """It writes its own discovery message, and reads it back to take away what is gone."""
+    site.enroll("one")
+    broker.start()
+    one = node(site, "one", clients)
+    one.subscribe("homeassistant/device/one/config")
+    assert one.publish("homeassistant/device/one/config") == "Success"
+    one.wait_for("homeassistant/device/one/config")
+
+
+def test_a_node_cannot_throw_another_off(
+    site: Site, broker: SiteBroker, clients: list[Client]
+) -> None:
     """A certificate with somebody else's client id leaves that one connected."""
     for name in ("one", "two"):
         site.enroll(name)
@@ -261,7 +233,7 @@ def test_a_node_cannot_throw_another_off(site: Site, broker: Broker, clients: li
 
 
 def test_nobody_comes_without_credentials(
-    site: Site, broker: Broker, clients: list[Client]
+    site: Site, broker: SiteBroker, clients: list[Client]
 ) -> None:
     """No certificate, one of another site, no password, a wrong one: nobody is let in."""
     site.add_user("alice", "operator")
@@ -279,7 +251,7 @@ def test_nobody_comes_without_credentials(
     assert not [client for client in without if client.let_in]
 
 
-def test_the_broker_is_known(site: Site, broker: Broker) -> None:
+def test_the_broker_is_known(site: Site, broker: SiteBroker) -> None:
     """Who trusts another site does not talk to this broker."""
     broker.start()
     tls = trusting(Site.make(site.folder.parent / "other", [HOST]))
@@ -289,7 +261,7 @@ def test_the_broker_is_known(site: Site, broker: Broker) -> None:
         tls.wrap_socket(plain, server_hostname=HOST)
 
 
-def test_a_revoked_node_is_shut_out(site: Site, broker: Broker, clients: list[Client]) -> None:
+def test_a_revoked_node_is_shut_out(site: Site, broker: SiteBroker, clients: list[Client]) -> None:
     """Its certificate is worthless, and so is the earlier one of a node enrolled anew."""
     lost = trusting(site, site.enroll("lost"))
     earlier = trusting(site, site.enroll("renewed"))
@@ -302,7 +274,7 @@ def test_a_revoked_node_is_shut_out(site: Site, broker: Broker, clients: list[Cl
     assert node(site, "renewed", clients).let_in
 
 
-def test_roles_of_users(site: Site, broker: Broker, clients: list[Client]) -> None:
+def test_roles_of_users(site: Site, broker: SiteBroker, clients: list[Client]) -> None:
     """A viewer asks for nothing; an operator asks and reads the reply, and plays no node."""
     passwords = {role: site.add_user(role, role) for role in ("viewer", "operator")}
     site.enroll("one")
@@ -319,7 +291,7 @@ def test_roles_of_users(site: Site, broker: Broker, clients: list[Client]) -> No
     operator.wait_for("edge/one/reply/operator-1")
 
 
-def test_one_user_may_come_twice(site: Site, broker: Broker, clients: list[Client]) -> None:
+def test_one_user_may_come_twice(site: Site, broker: SiteBroker, clients: list[Client]) -> None:
     """Two programs of one person do not throw each other off."""
     password = site.add_user("alice", "operator")
     broker.start()
@@ -329,7 +301,9 @@ def test_one_user_may_come_twice(site: Site, broker: Broker, clients: list[Clien
         assert not client.lost.is_set()
 
 
-def test_the_key_may_stay_on_the_node(site: Site, broker: Broker, clients: list[Client]) -> None:
+def test_the_key_may_stay_on_the_node(
+    site: Site, broker: SiteBroker, clients: list[Client]
+) -> None:
     """With a signing request no key leaves the node, and what the request calls itself counts
     for nothing."""
     key = ec.generate_private_key(ec.SECP256R1())
