@@ -22,6 +22,7 @@
         ├── ForbiddenError (PermissionError)   a role is needed and was not shown
         ├── UnavailableError                   right now not possible: offline, driver failed
         │   ├── HeldSafeError                  the output is held at its safe value
+        │   │   └── LeaseNotHeldError          it needs a lease, and nobody holds it
         │   ├── InterlockedError               an output that excludes it is on
         │   └── RateLimitedError               more often than a rate limit allows
         └── TurnTimeoutError (TimeoutError)    not done within its time limit
@@ -191,9 +192,22 @@ class UnavailableError(RefusedError):
 class HeldSafeError(UnavailableError):
     """An output of `device` is held at its safe value: the node stops, or nothing is attached."""
 
+    expected = False
+    """Whether an effect that meets it is not at fault: it runs again when that is over."""
+
     def __init__(self, text: str, device: str) -> None:
         super().__init__(text)
         self.device = device
+
+
+class LeaseNotHeldError(HeldSafeError):
+    """An output, or a command, needs a controller that is alive, and there is none.
+
+    The `device` of a command is "".
+    """
+
+    code = "no_lease"
+    expected = True
 
 
 class InterlockedError(UnavailableError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from edgekernel.core.errors import InterlockedError, nearest
@@ -26,6 +26,15 @@ class Interlocks:
         self._lock = threading.Lock()  # around the fields; never while a driver is called
         self._declared: dict[str, tuple[str, ...]] = {}
         self._away: dict[str, object] = {}
+        self._needs: dict[str, tuple[Callable[[str], object], ...]] = {}
+
+    def require(self, label: str, check: Callable[[str], object]) -> None:
+        """Let an output leave its safe value only if `check`, given what is wanted, does not raise.
+
+        To be called before its device is attached; it holds for every device of that id.
+        """
+        with self._lock:
+            self._needs[label] = (*self._needs.get(label, ()), check)
 
     def declare(self, label: str, others: Sequence[str]) -> None:
         """Let an output and each of the others exclude one another."""
@@ -40,15 +49,19 @@ class Interlocks:
     def concern(self, label: str) -> bool:
         """Say whether an output excludes another one, or is excluded by one."""
         with self._lock:
-            return label in self._declared or any(label in each for each in self._declared.values())
+            known = label in self._declared or label in self._needs
+            return known or any(label in each for each in self._declared.values())
 
     def check(self, label: str, value: object) -> None:
-        """Raise InterlockedError if the output must not leave its safe value now."""
+        """Raise InterlockedError if the output must not leave its safe value now, and what one
+        of the checks raises that it has to pass."""
+        self._check_needs(label, value)
         with self._lock:
             self._check(label, value)
 
     def claim(self, label: str, value: object) -> None:
-        """Note that the output leaves its safe value; raise InterlockedError if it must not."""
+        """Note that the output leaves its safe value; raise as `check` if it must not."""
+        self._check_needs(label, value)
         with self._lock:
             self._check(label, value)
             self._away[label] = value
@@ -57,6 +70,10 @@ class Interlocks:
         """Note that the output is at its safe value."""
         with self._lock:
             self._away.pop(label, None)
+
+    def _check_needs(self, label: str, value: object) -> None:
+        for check in self._needs.get(label, ()):
+            check(f"{label}: not set to {value!r}")
 
     def _check(self, label: str, value: object) -> None:
         for other, at in self._away.items():

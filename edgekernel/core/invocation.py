@@ -82,6 +82,7 @@ class Commands(CommandTable):
         self._idle.set()
         self._refusal = ""
         self.witness: CallWitness | None = None
+        self._needs: dict[str, tuple[Callable[[str], object], ...]] = {}
         self.policies = Policies()
         self.audit: deque[Invocation] = self._books.audit
         self.dead_letters: deque[Invocation] = self._books.dead_letters
@@ -100,6 +101,10 @@ class Commands(CommandTable):
     def in_flight(self) -> int:
         """How many calls are on their way."""
         return len(self._on_their_way)
+
+    def require(self, name: str, check: Callable[[str], object]) -> None:
+        """Carry a command out only if `check`, given what is wanted, raises no refusal."""
+        self._needs[name] = (*self._needs.get(name, ()), check)
 
     def refuse(self, reason: str) -> None:
         """Refuse new calls for this reason from now on, or with "" accept them again.
@@ -225,6 +230,8 @@ class Commands(CommandTable):
         call.limit_s = _limit_s(request.timeout_s, command.note.timeout_s)
         self.policies.check(call.principals, command.names, command.note.destructive)
         self._authorize(command, request.principal)
+        for check in self._needs.get(command.name, ()):
+            check(f"{command.name}: not carried out")
         call.make = self._bind(command, request.args)
         if waits and not request.dry_run:
             self.check_waiting(command.name, at_once=command.runs_on == "turn")

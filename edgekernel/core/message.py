@@ -34,6 +34,8 @@ __all__ = [
     "InterfaceError",
     "InterfaceStarted",
     "InterfaceStopped",
+    "LeaseHeld",
+    "LeaseLost",
     "MemoryFailed",
     "MemoryRecovered",
     "OutputExpired",
@@ -279,6 +281,22 @@ class OutputExpired(Message):
     output: str
     reason: str
     limit_s: float
+
+
+class LeaseHeld(Message):
+    """A controller holds the lease from now on: what needs it works."""
+
+    lease: str
+    holder: str
+
+
+class LeaseLost(Message):
+    """Nobody holds the lease any more: its outputs go safe, its commands are refused."""
+
+    severity = Severity.WARNING
+    lease: str
+    holder: str
+    reason: str
 
 
 class OutputNotDriven(Message):

@@ -12,7 +12,6 @@ from edgekernel.core.effect import running_effect
 from edgekernel.core.errors import (
     ConfigError,
     HeldSafeError,
-    InterlockedError,
     LifecycleError,
     RefusedError,
     UnavailableError,
@@ -236,7 +235,7 @@ class Output(Generic[T]):
         first = not self._held
         self._held = self._held or reason
         if first or not self._safe_now:
-            self._make_safe()
+            self.make_safe()
 
     def let_go(self) -> None:
         """Refuse every later `set` without driving anything: the device is not there."""
@@ -252,12 +251,12 @@ class Output(Generic[T]):
     # What its guard does
 
     def claim(self, value: T) -> None:
-        """Leave the safe value, if nothing that excludes it is on: else raise InterlockedError."""
+        """Leave the safe value, unless an interlock or a lease is against it: then raise why."""
         if self._interlocks is None or value == self.safe:
             return
         try:
             self._interlocks.claim(self.label, value)
-        except InterlockedError:
+        except UnavailableError:
             if self._guard is not None:
                 self._guard.drop()
             raise
@@ -323,7 +322,7 @@ class Output(Generic[T]):
             if not self._failed:
                 self._drive_again()
             elif self.safe is not None:
-                self._make_safe()
+                self.make_safe()
             elif self._read is not None:
                 self.read_again()
         except RefusedError:
@@ -343,12 +342,13 @@ class Output(Generic[T]):
             return
         if self._guard is None:
             if not self._safe_now:
-                self._make_safe()
+                self.make_safe()
             return
         fallback = self._guard.fall_back
         self._insist(lambda: None if self._held else fallback())
 
-    def _make_safe(self) -> None:
+    def make_safe(self) -> None:
+        """Drive the safe value, and forget what is pending; it may be set again."""
         guard = self._guard
 
         def decide() -> T | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from edgekernel.core import message
 from edgekernel.core.approach import Approach
 from edgekernel.core.clock import NANOSECONDS
-from edgekernel.core.errors import InterlockedError, InvalidValueError, RefusedError
+from edgekernel.core.errors import InvalidValueError, RefusedError, UnavailableError
 from edgekernel.core.expiry import Expiry
 from edgekernel.core.limits import RateLimit, Rates
 from edgekernel.core.memory import Plain
@@ -90,7 +90,7 @@ class Guard(Generic[T]):
     def _may_claim(self, value: T) -> bool:
         try:
             self._output.claim(value)
-        except InterlockedError as error:
+        except UnavailableError as error:  # an interlock, or a lease
             self._tell_not_driven(value, str(error))
             return False
         return True

@@ -12,6 +12,7 @@ from edgekernel.core.workers import Workers
 if TYPE_CHECKING:
     from edgekernel.core.context import Host
     from edgekernel.core.interlocks import Interlocks
+    from edgekernel.core.leases import Leases
     from edgekernel.core.timers import Timer
 
 
@@ -24,6 +25,8 @@ class Outputs:
         self.memory = Transient() if memory is None else memory
         self.interlocks: Interlocks | None = None
         """Who excludes whom; None while nobody excludes anybody."""
+        self.leases: Leases | None = None
+        """Which controllers have to be alive; None if none has."""
         self._workers = Workers(runtime.clock, f"{runtime.name}:outputs", runtime.turns.failed)
 
     def timer(self, call: Callable[[], object]) -> Timer:

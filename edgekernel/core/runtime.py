@@ -473,7 +473,8 @@ class Runtime:
         if not isinstance(error, HeldSafeError):
             return False
         exchanged = (unit.name for unit in self._lifecycle.parts.held_back)
-        return self.phase is Phase.STOPPING or error.device in exchanged
+        stopping = self.phase is Phase.STOPPING
+        return error.expected or stopping or error.device in exchanged
 
     def _tell(self, payload: Message) -> None:
         """Emit without keeping the caller for the handlers."""

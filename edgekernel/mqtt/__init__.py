@@ -7,6 +7,7 @@ from edgekernel.mqtt.messages import (
     MqttDisconnected,
     MqttEventsDropped,
     MqttProblem,
+    RequestAnswered,
 )
 from edgekernel.mqtt.settings import Settings
 
@@ -17,5 +18,6 @@ __all__ = [
     "MqttEventsDropped",
     "MqttInterface",
     "MqttProblem",
+    "RequestAnswered",
     "Settings",
 ]

@@ -68,7 +68,9 @@ class Bridge:
         self._outgoing = Outgoing(self._send, ctx.clock, max_events=max_events)
         self._events = event_way(outbox, ctx.clock, topics, self._boot, self._outgoing, self._tell)
         self._history = History(ctx.devices, ctx.clock, settings.history_s, self._events.send_data)
-        self._requests = Requests(ctx, topics, self._outgoing.reply)
+        self._requests = Requests(
+            ctx, topics, self._outgoing.reply, settings.signatures, self._boot
+        )
         self._states: dict[str, Effect] = {}
         self._connections = 0
         self._linked = False  # whether a link is wanted
@@ -103,6 +105,7 @@ class Bridge:
             self._say_goodbye(reason)
         else:
             self._events.close()
+        self._requests.close()
         for effect in self._states.values():
             effect.dispose()
 

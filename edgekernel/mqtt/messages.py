@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from edgekernel.core.messages import Message, Severity
 
-__all__ = ["MqttConnected", "MqttDisconnected", "MqttEventsDropped", "MqttProblem"]
+__all__ = [
+    "MqttConnected",
+    "MqttDisconnected",
+    "MqttEventsDropped",
+    "MqttProblem",
+    "RequestAnswered",
+]
 
 
 class MqttConnected(Message):
@@ -34,3 +40,19 @@ class MqttEventsDropped(Message):
 
     severity = Severity.WARNING
     dropped: int
+
+
+class RequestAnswered(Message):
+    """A request over MQTT has come to its end: who asked for what, and what came of it.
+
+    `kind` is "set", "call" or "lease", `principal` who has signed it, or "mqtt", `id` that of the
+    request, or "". The `outcome` is "ok", "failed", "repeated" (the first answer was given again),
+    or the code of a refusal; `error` says more. A renewal of a lease is told only if it is refused.
+    """
+
+    kind: str
+    target: str
+    principal: str
+    id: str
+    outcome: str
+    error: str

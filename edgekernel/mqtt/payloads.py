@@ -7,11 +7,17 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from edgekernel.core.errors import InvalidValueError, UnavailableError, nearest
 from edgekernel.mqtt.encoding import encode
-from edgekernel.mqtt.repeated import Key
+from edgekernel.mqtt.request_log import Key
+
+if TYPE_CHECKING:
+    from edgekernel.mqtt.freshness import Stamp
+
+PRINCIPAL = "mqtt"
+"""Who asks, for the authorizer, if it is not signed: MQTT 3.1.1 does not say whose a message is."""
 
 MAX_BYTES = 65_536
 _MAX_ID = 128
@@ -30,6 +36,8 @@ class ReplyAddress:
     id: RequestId = None
     key: Key | None = None
     """By which the request is known if it comes again."""
+    principal: str = PRINCIPAL
+    """Who asks: who has signed it, or whoever may publish."""
 
 
 @dataclass(slots=True)
@@ -39,6 +47,8 @@ class Request:
     content: Any
     reply: ReplyAddress
     expires: datetime | None = None
+    stamp: Stamp | None = None
+    """Who has signed it, and when; None if nobody has."""
 
     def check_fresh(self, now: datetime) -> None:
         """Raise ExpiredError if it was to be carried out before `now`."""
@@ -111,6 +121,52 @@ def parse_call(payload: bytes) -> Request:
     if not isinstance(args, dict):
         raise PayloadError("'args' must be an object of arguments by name", reply)
     return Request(args, reply, expires)
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A sign of life of the controller that holds a lease, or that it gives the lease up."""
+
+    holder: str = ""
+    release: bool = False
+
+
+def parse_lease(payload: bytes) -> Request:
+    """Read `{"holder": ..., "release": true}`, of which nothing is needed; nor is any payload.
+
+    It expires as a set does.
+
+    Raises PayloadError that says what is wrong; never anything else, whatever the bytes.
+    """
+    text = _text(payload)
+    if not text:
+        return Request(Heartbeat(), ReplyAddress())
+    document = _json(text)
+    if not isinstance(document, dict):
+        raise PayloadError('not an object: expected {"holder": ...} or nothing')
+    reply = _reply(document, ("holder", "release", *_COMMON_KEYS))
+    expires = _expires(document, reply)
+    holder, release = document.get("holder", ""), document.get("release", False)
+    if not isinstance(holder, str):
+        raise PayloadError("'holder' must be a text", reply)
+    if not isinstance(release, bool):
+        raise PayloadError("'release' must be true or false", reply)
+    return Request(Heartbeat(holder, release), reply, expires)
+
+
+def parse_json(payload: bytes) -> Any:
+    """Read a JSON document as strictly as those of requests. Raises PayloadError."""
+    return _json(_text(payload))
+
+
+def read_reply(document: dict[str, Any]) -> ReplyAddress:
+    """Read where a reply goes, whatever else there is. Raises PayloadError."""
+    return _reply(document, document)
+
+
+def parse_instant(text: object, reply: ReplyAddress) -> datetime:
+    """Read a time in UTC. Raises PayloadError."""
+    return _instant(text, reply)
 
 
 def result_payload(id: RequestId, result: object) -> bytes:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 
 from edgekernel.core.clock import Clock
+from edgekernel.mqtt.request_log import Entry, Key, RequestLog
 
 MAX_KEPT = 1000
 MAX_ANSWER_BYTES = 1_000_000
 KEEP_S = 3600.0
-
-Key = tuple[str, str | int]
-"""The topic of a request, and its id."""
 
 
 @dataclass(slots=True)
@@ -21,6 +20,8 @@ class _Kept:
     digest: bytes
     since_s: float
     answer: bytes | None = None
+    noted: bool = False  # on the disk, before it was carried out
+    interrupted: bool = False  # by the end of the agent
 
     @property
     def size(self) -> int:
@@ -29,47 +30,102 @@ class _Kept:
 
 class Repeated:
     """Remembers the requests that had an id: the latest 1000, each for an hour, with a megabyte of
-    answers at most.
+    answers at most. Called from any thread.
 
     The same id with another payload is another request, from then on: a client may count from 1
-    again. Use it under one lock.
+    again. With a `log` all of it is known after a restart too, for another hour: of a request that
+    was noted as begun and has no answer nobody knows whether it was carried out.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, log: RequestLog | None = None) -> None:
+        """Know what the log knows."""
         self._clock = clock
+        self._lock = clock.Lock()
+        self._log = log
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()
         self._answer_bytes = 0
+        now_s = clock.monotonic()
+        for each in log.load() if log is not None else ():
+            lost = each.answer is None
+            self._kept[each.key] = _Kept(each.digest, now_s, each.answer, lost, lost)
+            self._answer_bytes += len(each.answer or b"")
 
     def is_new(self, key: Key, payload: bytes) -> bool:
         """Say whether a request has not come before, and remember it."""
         now_s = self._clock.monotonic()
         digest = blake2b(payload, digest_size=16).digest()
-        while self._kept and self._is_too_much(now_s):
-            self.forget(next(iter(self._kept)))
-        before = self._kept.get(key)
-        if before is not None and before.digest == digest:
-            return False
-        self.forget(key)
-        self._kept[key] = _Kept(digest, now_s)
+        with self._lock:
+            while self._kept and self._is_too_much(now_s):
+                self._drop(next(iter(self._kept)))
+            before = self._kept.get(key)
+            if before is not None and before.digest == digest:
+                return False
+            self._drop(key)
+            self._kept[key] = _Kept(digest, now_s)
+        if self._log is not None:
+            self._log.prepare(self._entries)
         return True
 
+    def begin(self, key: Key) -> None:
+        """Note on the disk, before a request is carried out, that it is; waits for the disk."""
+        if self._log is None:
+            return
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is None:
+                return
+            kept.noted = True
+        self._log.append(Entry(key, kept.digest))
+        self._log.sync()
+
     def answer(self, key: Key) -> bytes | None:
-        """Return what was answered; None while it is carried out."""
-        kept = self._kept.get(key)
-        return None if kept is None else kept.answer
+        """Return what was answered; None while it is carried out, and if that is unknown."""
+        with self._lock:
+            kept = self._kept.get(key)
+            return None if kept is None else kept.answer
+
+    def is_interrupted(self, key: Key) -> bool:
+        """Say whether a request had begun when the agent died, so that its outcome is unknown."""
+        with self._lock:
+            kept = self._kept.get(key)
+            return kept is not None and kept.interrupted
 
     def answered(self, key: Key, answer: bytes) -> None:
         """Remember what was answered."""
-        kept = self._kept.get(key)
-        if kept is not None:
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is None:
+                return
             self._answer_bytes += len(answer) - kept.size
             kept.answer = answer
+        if self._log is not None:
+            self._log.append(Entry(key, kept.digest, answer))
 
     def forget(self, key: Key) -> None:
         """Forget a request of which nothing was done: it may come again."""
+        with self._lock:
+            kept = self._drop(key)
+        if self._log is not None and kept is not None and kept.noted:
+            self._log.append(Entry(key, kept.digest, forgotten=True))
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._log is not None:
+            self._log.close()
+
+    def _drop(self, key: Key) -> _Kept | None:
         kept = self._kept.pop(key, None)
         if kept is not None:
             self._answer_bytes -= kept.size
+        return kept
+
+    def _entries(self) -> Iterator[Entry]:
+        """Give what is to be known after a restart."""
+        with self._lock:
+            kept = [(key, each.digest, each.answer, each.noted) for key, each in self._kept.items()]
+        for key, digest, answer, noted in kept:
+            if noted or answer is not None:
+                yield Entry(key, digest, answer)
 
     def _is_too_much(self, now_s: float) -> bool:
         oldest = next(iter(self._kept.values()))

@@ -9,6 +9,7 @@ from typing import Any
 
 from edgekernel.core import message
 from edgekernel.core.call import Call
+from edgekernel.core.clock import Clock
 from edgekernel.core.context import Context
 from edgekernel.core.errors import (
     ConfigError,
@@ -20,35 +21,60 @@ from edgekernel.core.errors import (
     nearest,
 )
 from edgekernel.core.output import Output
+from edgekernel.core.time_quality import is_simulated, system_quality
 from edgekernel.core.turns import CallTurn
 from edgekernel.mqtt.encoding import NotEncodableError, to_plain
+from edgekernel.mqtt.freshness import Freshness
+from edgekernel.mqtt.messages import RequestAnswered
 from edgekernel.mqtt.payloads import (
+    Heartbeat,
     PayloadError,
     ReplyAddress,
     Request,
     error_payload,
     parse_call,
+    parse_lease,
     parse_set,
     result_payload,
 )
 from edgekernel.mqtt.repeated import Repeated
+from edgekernel.mqtt.request_log import RequestLog
+from edgekernel.mqtt.signatures import Signatures
 from edgekernel.mqtt.topics import Target, Topics, segment
-
-PRINCIPAL = "mqtt"
-"""Who asks, for the authorizer: MQTT 3.1.1 does not say which client a message comes from."""
+from edgekernel.node.memory import FileMemory
 
 MAX_WAITING = 200
 _MAX_TEXT = 500
+_INTERRUPTED = (
+    "the agent ended after it had begun this call: it may have been carried out or not, and is not "
+    "carried out again; look at the state, and if it is still wanted call with another id"
+)
 
 Reply = Callable[[str, bytes], object]
+
+_PARSERS: dict[str, Callable[[bytes], Request]] = {
+    "set": parse_set,
+    "call": parse_call,
+    "lease": parse_lease,
+}
 
 
 class Requests:
     """Carries out what arrives on the request topics, in the order of arrival."""
 
-    def __init__(self, ctx: Context, topics: Topics, reply: Reply) -> None:
-        """Serve requests; `reply` publishes a payload on a topic."""
+    def __init__(
+        self,
+        ctx: Context,
+        topics: Topics,
+        reply: Reply,
+        signatures: Signatures | None = None,
+        boot: str = "",
+    ) -> None:
+        """Serve requests; `reply` publishes a payload on a topic. With `signatures` those that are
+        signed count, for the boot of that id where the clock is not synchronised."""
         self._ctx = ctx
+        self._signatures = signatures
+        self._freshness = Freshness(ctx.clock, boot, lambda: _is_synchronised(ctx.clock))
         self._topics = topics
         self._reply = reply
         self._lock = ctx.clock.Lock()
@@ -56,17 +82,19 @@ class Requests:
         self._left_behind: set[str] = set()
         self._overloaded = False
         self.turned_away = 0
-        self._repeated = Repeated(ctx.clock)
+        self._repeated = Repeated(ctx.clock, _log_of(ctx))
+        if (leases := ctx.runtime.outputs.leases) is not None:
+            leases.how = lambda name: f"publish to {topics.lease(name)}"
 
     def arrived(self, topic: str, payload: bytes, retained: bool) -> None:
         """Take a message in; called in the network thread. What is no request is ignored."""
         target = self._topics.target(topic)
         if target is None or self._clears_retained(topic, payload, retained):
             return
-        request = self._read(target, payload)
-        if request.reply.id is not None and not retained:
+        request = self._read(target, topic, payload)
+        if request.reply.id is not None and not retained and target.kind != "lease":
             request.reply = replace(request.reply, key=(topic, request.reply.id))
-            if self._came_before(request.reply, payload):
+            if self._came_before(target, request.reply, payload):
                 return
         with self._lock:
             full = self._waiting >= MAX_WAITING
@@ -77,10 +105,26 @@ class Requests:
         if full:
             self._turn_away(target, request.reply, first)
             return
+        if target.kind == "call" and request.reply.key is not None:
+            self._repeated.begin(request.reply.key)
+        now_ns = self._ctx.clock.monotonic_ns()
         turn = CallTurn(
-            lambda: self._serve(target, request, retained), f"mqtt {target.kind} {target}"
+            lambda: self._serve(target, request, retained, now_ns), f"mqtt {target.kind} {target}"
         )
         self._ctx.runtime.turns.submit_elsewhere(turn)
+
+    def close(self) -> None:
+        """Give back what it has open; nothing arrives any more."""
+        self._repeated.close()
+
+    def _wrong_reply(self, reply: ReplyAddress) -> RefusedError | None:
+        """Return why nothing may be published where the reply is to go; None if it may."""
+        try:
+            if reply.topic is not None:
+                self._topics.check_reply(reply.topic)
+        except RefusedError as error:
+            return error
+        return None
 
     def _clears_retained(self, topic: str, payload: bytes, retained: bool) -> bool:
         """Say whether this only takes a retained request off the broker, as its refusal asks for.
@@ -96,48 +140,70 @@ class Requests:
         self._left_behind.discard(topic)
         return True
 
-    def _came_before(self, reply: ReplyAddress, payload: bytes) -> bool:
+    def _came_before(self, target: Target, reply: ReplyAddress, payload: bytes) -> bool:
         """Say whether it is a request that came before; then its answer is given again."""
         assert reply.key is not None
-        with self._lock:
-            if self._repeated.is_new(reply.key, payload):
-                return False
-            answer = self._repeated.answer(reply.key)
-        if answer is not None and reply.topic is not None:
+        if self._repeated.is_new(reply.key, payload):
+            return False
+        answer = self._repeated.answer(reply.key)
+        if self._repeated.is_interrupted(reply.key):
+            answer = error_payload(reply.id, "unknown_outcome", _INTERRUPTED)
+        if answer is not None and reply.topic is not None and not self._wrong_reply(reply):
             self._reply(reply.topic, answer)
+        self._ctx.runtime.post(_audit(target, reply, "repeated"), self._ctx.source)
         return True
 
-    @staticmethod
-    def _read(target: Target, payload: bytes) -> Request | PayloadError:
+    def _read(self, target: Target, topic: str, payload: bytes) -> Request | PayloadError:
+        parse = _PARSERS[target.kind]
         try:
-            return parse_set(payload) if target.kind == "set" else parse_call(payload)
+            if self._signatures is None:
+                return parse(payload)
+            request = self._signatures.read_request(topic, payload, parse)
+            if request.stamp is not None:
+                request.reply = replace(request.reply, principal=request.stamp.principal)
+            return request
         except PayloadError as error:
             return error
 
-    def _serve(self, target: Target, request: Request | PayloadError, retained: bool) -> None:
+    def _serve(
+        self, target: Target, request: Request | PayloadError, retained: bool, since_ns: int
+    ) -> None:
         """Begin to carry out one request; it is answered at its end. Runs in a turn."""
         reply = request.reply
-        try:
-            if reply.topic is not None:
-                self._topics.check_reply(reply.topic)
-        except RefusedError as error:
-            self._fail(target, replace(reply, topic=None), error)
+        if (wrong := self._wrong_reply(reply)) is not None:
+            self._fail(target, replace(reply, topic=None), wrong)
             return
         try:
             content = self._check(request, retained)
             if target.kind == "call":
                 invoke = self._ctx.runtime.invoke_nowait
-                call = invoke(self._command(target), content, principal=PRINCIPAL)
+                call = invoke(self._command(target), content, principal=reply.principal)
                 call.when_done(lambda call: self._called(target, reply, call))
                 return
-            output, witness = self._output(target), self._ctx.runtime.commands.witness
-            if witness is not None:
-                witness.output_set(output.label, content, PRINCIPAL)
-            output.set(content)
+            if target.kind == "lease":
+                self._hold(target.member, content, since_ns)
+            else:
+                self._set(target, content, reply.principal)
         except Exception as error:
             self._fail(target, reply, error)
         else:
             self._succeed(target, reply, None)
+
+    def _set(self, target: Target, value: Any, principal: str) -> None:
+        output, witness = self._output(target), self._ctx.runtime.commands.witness
+        if witness is not None:
+            witness.output_set(output.label, value, principal)
+        output.set(value)
+
+    def _hold(self, name: str, heartbeat: Heartbeat, since_ns: int) -> None:
+        """Hold a lease from the arrival on: what has waited long renews it for less time."""
+        leases = self._ctx.runtime.outputs.leases
+        if leases is None:
+            raise UnknownTargetError(f"no lease {name[:64]!r}; there are none")
+        if heartbeat.release:
+            leases.get(name).release(heartbeat.holder)
+        else:
+            leases.get(name).renew(heartbeat.holder, since_ns)
 
     def _check(self, request: Request | PayloadError, retained: bool) -> Any:
         """Return the content of a request, unless it is to be refused."""
@@ -148,7 +214,10 @@ class Requests:
             )
         if isinstance(request, PayloadError):
             raise request
-        request.check_fresh(self._ctx.clock.now_utc())
+        if request.stamp is not None:
+            self._freshness.check(request.stamp)
+        else:
+            request.check_fresh(self._ctx.clock.now_utc())
         return request.content
 
     def _called(self, target: Target, reply: ReplyAddress, call: Call) -> None:
@@ -171,7 +240,10 @@ class Requests:
             self._waiting -= 1
         try:
             self._answer(reply, result_payload(reply.id, to_plain(result)))
+            if target.kind != "lease":
+                self._ctx.emit(_audit(target, reply, "ok"))
         except NotEncodableError as error:
+            self._ctx.emit(_audit(target, reply, "ok", str(error)))
             self._answer(reply, error_payload(reply.id, "internal", f"{target}: done, but {error}"))
             self._report(target, *describe(error))
 
@@ -189,10 +261,12 @@ class Requests:
                 self._refuse(target, reply, error)
             else:
                 self._answer(reply, error_payload(reply.id, error.code, _short(str(error))))
+            self._ctx.emit(_audit(target, reply, error.code, str(error)))
             return
         text, trace = describe(error)
         self._answer(reply, error_payload(reply.id, "failed", _short(text)))
         hide = call.hide if call is not None else str
+        self._ctx.emit(_audit(target, reply, "failed", hide(text)))
         self._report(target, hide(text), hide(trace))
 
     def _output(self, target: Target) -> Output[Any]:
@@ -230,10 +304,7 @@ class Requests:
     def _turn_away(self, target: Target, reply: ReplyAddress, first: bool) -> None:
         error = UnavailableError(f"busy: {MAX_WAITING} requests are waiting already")
         self._forget(reply)
-        try:
-            if reply.topic is not None:
-                self._topics.check_reply(reply.topic)
-        except RefusedError:
+        if self._wrong_reply(reply) is not None:
             reply = replace(reply, topic=None)
         if first:  # one message per spell: more would feed the queue that is too long already
             self._refuse(target, reply, error)
@@ -244,13 +315,12 @@ class Requests:
         text = _short(str(error))
         self._answer(reply, error_payload(reply.id, error.code, text))
         name = _short(str(target))
-        self._ctx.emit(message.CommandRefused(name, PRINCIPAL, error.code, text))
+        self._ctx.emit(message.CommandRefused(name, reply.principal, error.code, text))
 
     def _forget(self, reply: ReplyAddress) -> None:
         """Let a request of which nothing was done come again."""
         if reply.key is not None:
-            with self._lock:
-                self._repeated.forget(reply.key)
+            self._repeated.forget(reply.key)
 
     def _report(self, target: Target, text: str, trace: str) -> None:
         where = f"{target.kind} {target}"
@@ -258,10 +328,28 @@ class Requests:
 
     def _answer(self, reply: ReplyAddress, payload: bytes) -> None:
         if reply.key is not None:
-            with self._lock:
-                self._repeated.answered(reply.key, payload)
+            self._repeated.answered(reply.key, payload)
         if reply.topic is not None:
             self._reply(reply.topic, payload)
+
+
+def _log_of(ctx: Context) -> RequestLog | None:
+    """Return the log beside what else the node knows after a restart, if it has such a place."""
+    memory = ctx.runtime.outputs.memory
+    if not isinstance(memory, FileMemory):
+        return None
+    return RequestLog(memory.folder, memory.disk, ctx.clock, ctx.runtime.post)
+
+
+def _is_synchronised(clock: Clock) -> bool:
+    """Say whether the wall time can be relied on; that of a simulation can."""
+    return is_simulated(clock) or system_quality() == "synchronised"
+
+
+def _audit(target: Target, reply: ReplyAddress, outcome: str, error: str = "") -> RequestAnswered:
+    id = "" if reply.id is None else str(reply.id)
+    name = _short(str(target))
+    return RequestAnswered(target.kind, name, reply.principal, id, outcome, _short(error))
 
 
 def _short(text: str) -> str:

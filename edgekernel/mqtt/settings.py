@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt.home_assistant.settings import HomeAssistant
+from edgekernel.mqtt.signatures import Signatures
 from edgekernel.mqtt.tls import Tls
 from edgekernel.mqtt.topics import prefix_problem
 from edgekernel.mqtt.transport import Server
@@ -31,8 +32,8 @@ class Settings:
     doubled each time up to `reconnect_max_s`, and varied by half so that a fleet does not come
     back all at once; a link that has been up for `stable_s` begins anew. Each `history_s` seconds
     the changes of all readings are sent, unless that is 0. The node shows itself in Home Assistant
-    if `home_assistant` says how. With `tls` the connection is encrypted. Raises ConfigError with
-    every mistake.
+    if `home_assistant` says how. With `tls` the connection is encrypted. `signatures` says whose
+    signed requests count. Raises ConfigError with every mistake.
     """
 
     host: str
@@ -48,6 +49,7 @@ class Settings:
     history_s: float = 0.0
     home_assistant: HomeAssistant | None = None
     tls: Tls | None = None
+    signatures: Signatures | None = None
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -84,6 +86,7 @@ class Settings:
                 prefix=table.prefix,
                 keepalive_s=int(table.keepalive),
                 history_s=table.history or 0.0,
+                signatures=_signatures(plan),
                 home_assistant=_home_assistant(table.home_assistant),
             )
         except ConfigError as error:
@@ -116,6 +119,15 @@ class Settings:
         wrong_prefix = prefix_problem(self.prefix)
         problems = [problem for problem, fine in checks.items() if not fine]
         return [*problems, wrong_prefix] if wrong_prefix else problems
+
+
+def _signatures(plan: Plan) -> Signatures | None:
+    """Return whose signatures count, with the public keys from their files."""
+    mqtt = plan.document.mqtt
+    table = None if mqtt is None else mqtt.signatures
+    if table is None:
+        return None
+    return Signatures.read(table.keys, plan.folder, required=table.required)
 
 
 def _tls(table: TlsTable | None, folder: Path) -> Tls | None:

@@ -43,9 +43,10 @@ def prefix_problem(prefix: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an incoming request is for: an output of a device, or a command of a component."""
+    """What an incoming request is for: an output of a device, a command of a component, or a lease,
+    whose owner is "lease"."""
 
-    kind: Literal["set", "call"]
+    kind: Literal["set", "call", "lease"]
     owner: str
     member: str
 
@@ -67,7 +68,11 @@ class Topics:
         self.node = node
         self.base = f"{prefix}/{node}"
         self.status = f"{self.base}/status"
-        self.requests = (f"{self.base}/set/+/+", f"{self.base}/call/+/+")
+        self.requests = (
+            f"{self.base}/set/+/+",
+            f"{self.base}/call/+/+",
+            f"{self.base}/lease/+",
+        )
         """The filters to subscribe to."""
         self.events = f"{self.base}/event/+"
         """The filter of every message."""
@@ -83,6 +88,10 @@ class Topics:
     def data(self, device: str) -> str:
         """Return where the history of a device is published."""
         return f"{self.base}/data/{segment(device)}"
+
+    def lease(self, name: str) -> str:
+        """Return where controllers hold the lease of a name."""
+        return f"{self.base}/lease/{name}"
 
     def set(self, device: str, output: str) -> str:
         """Return where an output of a device is set."""
@@ -104,6 +113,8 @@ class Topics:
                 return Target("set", owner, member)
             case ["call", owner, member]:
                 return Target("call", owner, member)
+            case ["lease", name]:
+                return Target("lease", "lease", name)
         return None
 
     def check_reply(self, topic: str) -> str:

@@ -29,6 +29,7 @@ from edgekernel.hal.disk import Disk
 from edgekernel.hal.gpio import DigitalOutput, LineProvider
 from edgekernel.node.buses import attach_buses
 from edgekernel.node.edges import ToldInput
+from edgekernel.node.leases import add_leases, check_commands
 from edgekernel.node.memory import FileMemory
 from edgekernel.node.outputs import begin_together, check_interlocks, limit_outputs
 from edgekernel.node.plan import Plan
@@ -69,12 +70,14 @@ def assemble(
     problems += [f"{plan.path.name}: {problem}" for problem in begin_together(made)]
     if problems:
         raise ConfigError(*problems)
+    add_leases(plan, runtime, made)
     users = [(each, made[each.id]) for each in plan.devices]
     attach_buses(runtime, backend, users, plan.recoveries)
     for planned in plan.devices:
         runtime.attach_device(made[planned.id], optional=planned.optional)
     if plan.document.node.app is not None:
         _set_up(plan, plan.document.node.app, runtime)
+    check_commands(plan, runtime)
     return runtime
 
 

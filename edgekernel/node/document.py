@@ -16,7 +16,9 @@ from edgekernel.node.filters import SETTINGS, FilterTable
 from edgekernel.node.home_assistant_table import HomeAssistantTable
 from edgekernel.node.journal_table import JournalTable
 from edgekernel.node.outbox_table import OutboxTable, TopicRule
+from edgekernel.node.lease_table import LeaseName, LeaseTable
 from edgekernel.node.problems import did_you_mean, explain
+from edgekernel.node.signatures_table import SignaturesTable
 from edgekernel.node.tuning import ReadingTuning, Tuning
 
 SEGMENT = r"^[a-z0-9-]{1,64}$"
@@ -207,6 +209,7 @@ class MqttTable(_Table):
     """How often the changes of all readings are sent, in seconds; None: they are not."""
     outbox: OutboxTable = Field(default_factory=OutboxTable)
     """What waits for the broker on the disk; only with a data folder."""
+    signatures: SignaturesTable | None = None
     home_assistant: HomeAssistantTable | None = None
 
 
@@ -245,11 +248,13 @@ class NodeDocument(_Table):
     buses: dict[str, BusTable] = Field(default_factory=dict)
     mqtt: MqttTable | None = None
     journal: JournalTable | None = None
+    leases: dict[LeaseName, LeaseTable] = Field(default_factory=dict)
     sim: SimTable = Field(default_factory=SimTable)
 
 
 _TAKEN = {
     "journal": "the journal",
+    "leases": "the leases",
     "mqtt": "the MQTT interface",
     "faults": "the fault plan of a simulation",
     "recorder": "the recorder of a simulation",
@@ -264,6 +269,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "buses": BusTable,
     "mqtt": MqttTable,
     "journal": JournalTable,
+    "leases": LeaseTable,
     "sim": SimTable,
 }
 
@@ -368,6 +374,8 @@ def _model_of(path: list[str]) -> type[BaseModel] | None:
         return RecoveryTable
     if path[:2] == ["mqtt", "outbox"]:
         return TopicRule if "topics" in inside else OutboxTable
+    if path == ["mqtt", "signatures"]:
+        return SignaturesTable
     if path[0] != "devices" or not inside:
         return _TABLES.get(path[0])
     if "filters" in inside:

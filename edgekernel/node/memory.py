@@ -40,8 +40,10 @@ class FileMemory:
     def __init__(self, folder: Path, clock: Clock, disk: Disk | None = None) -> None:
         """Keep the files in `folder` of a disk, this machine's without one; the folder is made if
         needed. Touches nothing yet."""
-        self._folder = folder
-        self._disk: Disk = SystemDisk() if disk is None else disk
+        self.folder = folder
+        """Where the files are."""
+        self.disk: Disk = SystemDisk() if disk is None else disk
+        """What the folder is on."""
         self._newest = folder / "memory.json"
         self._previous = folder / "memory.old.json"
         self._new = folder / "memory.new.json"
@@ -99,7 +101,7 @@ class FileMemory:
         problems = []
         for path in (self._newest, self._previous):
             try:
-                values = decode(self._disk.place(path).read_bytes())
+                values = decode(self.disk.place(path).read_bytes())
             except FileNotFoundError:
                 continue
             except (OSError, ValueError) as error:
@@ -155,15 +157,15 @@ class FileMemory:
             self._changed = True
             if not self._failing:
                 self._failing = True
-                self.tell(message.MemoryFailed(f"{self._folder}: not written: {error}"))
+                self.tell(message.MemoryFailed(f"{self.folder}: not written: {error}"))
             return
         if self._failing:
             self._failing = False
             self.tell(message.MemoryRecovered())
 
     def _write(self, data: bytes) -> None:
-        disk = self._disk
-        disk.make_folder(self._folder)
+        disk = self.disk
+        disk.make_folder(self.folder)
         file = disk.create(self._new, anew=True)
         try:
             written = 0
@@ -177,7 +179,7 @@ class FileMemory:
             self._newest_is_good = False
         disk.replace(self._new, self._newest)
         self._newest_is_good = True
-        disk.sync_folder(self._folder)
+        disk.sync_folder(self.folder)
 
 
 def encode(values: dict[str, Plain]) -> bytes:

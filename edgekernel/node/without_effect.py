@@ -22,8 +22,8 @@ def _tables(plan: Plan) -> Iterator[str]:
     if not document.devices and document.node.app is None:
         yield "node: does nothing: it has neither [devices] nor node.app"
     restores = (limits.initial == "restore" for d in plan.devices for limits in d.limits.values())
-    if plan.data is not None and plan.outbox is None and not any(restores):
-        yield "node.data: has no effect: no output begins with what it is to restore"
+    if plan.data is not None and not any(restores) and document.mqtt is None:
+        yield "node.data: has no effect: no output begins with what it is to restore, and no mqtt"
     if "sim" in document.model_fields_set and not document.sim.surrounds:
         yield "sim: has no effect: it says nothing; give it a world, or take it out"
     for bus, told in document.buses.items():

@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from edgekernel.mqtt.payloads import (
     MAX_BYTES,
     ExpiredError,
+    Heartbeat,
     PayloadError,
     ReplyAddress,
     Request,
     error_payload,
     parse_call,
+    parse_lease,
     parse_set,
     result_payload,
 )
@@ -55,6 +57,29 @@ def test_id_and_reply_topic_come_along() -> None:
     for parse, key, content in ((parse_set, "value", 3), (parse_call, "args", {"x": 1})):
         document = {key: content, "id": "a7", "reply_to": "edge/n1/reply/me"}
         assert parse(json.dumps(document).encode()) == Request(content, address)
+
+
+def test_a_heartbeat_needs_nothing() -> None:
+    """A lease's payload may be empty, or say who holds it or gives it up."""
+    assert parse_lease(b"") == parse_lease(b"{}") == Request(Heartbeat(), NOBODY)
+    document = b'{"holder": "a", "release": true, "id": 1}'
+    assert parse_lease(document) == Request(Heartbeat("a", True), ReplyAddress(None, 1))
+
+
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [
+        (b"[]", "not an object"),
+        (b'{"holder": 1}', "'holder' must be a text"),
+        (b'{"release": "yes"}', "'release' must be true or false"),
+        (b'{"released": true}', "did you mean 'release'?"),
+    ],
+)
+def test_a_wrong_heartbeat_says_why(payload: bytes, text: str) -> None:
+    """What is no heartbeat is refused with what is wrong."""
+    with pytest.raises(PayloadError) as caught:
+        parse_lease(payload)
+    assert text in str(caught.value)
 
 
 def test_a_call_needs_no_arguments() -> None:
@@ -126,13 +151,14 @@ _DOCUMENTS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
 )
-_FIELDS = st.dictionaries(st.sampled_from(["value", "args", "id", "reply_to", "x"]), _DOCUMENTS)
+_KEYS = ["value", "args", "holder", "release", "id", "reply_to", "x"]
+_FIELDS = st.dictionaries(st.sampled_from(_KEYS), _DOCUMENTS)
 
 
 @given(st.binary() | (_DOCUMENTS | _FIELDS).map(lambda d: json.dumps(d).encode()))
 def test_no_bytes_crash_the_parsers(payload: bytes) -> None:
     """Whatever arrives is a request or a PayloadError, and what it says fits into a reply."""
-    for parse in (parse_set, parse_call):
+    for parse in (parse_set, parse_call, parse_lease):
         try:
             reply = parse(payload).reply
         except PayloadError as error:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt import Settings
+from edgekernel.node import make_plan
+from tests.mqtt.signing import Signer
 
 
 def test_a_password_is_not_shown() -> None:
@@ -33,3 +37,18 @@ def test_every_mistake_is_named() -> None:
     assert len(caught.value.problems) == len(named)
     assert all(p.startswith(n) for p, n in zip(caught.value.problems, named, strict=True))
     assert "'x'" not in str(caught.value)
+
+
+def test_public_keys_are_read_beside_the_node_file(tmp_path: Path) -> None:
+    """`[mqtt.signatures]` names files; without the table nothing is signed."""
+    text = '[node]\nname = "n1"\nboard = "sim"\n[mqtt]\nhost = "h"\n'
+    path = tmp_path / "node.toml"
+    path.write_text(text, encoding="utf-8")
+    assert Settings.of(make_plan(path)).signatures is None
+    (tmp_path / "anna.pem").write_bytes(Signer("anna").public)
+    signatures = '[mqtt.signatures]\nrequired = true\nkeys = { anna = "anna.pem" }\n'
+    path.write_text(text + signatures, encoding="utf-8")
+    for with_secrets in (True, False):
+        found = Settings.of(make_plan(path), with_secrets=with_secrets).signatures
+        assert found is not None
+        assert found.required

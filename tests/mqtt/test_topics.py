@@ -51,7 +51,9 @@ def test_the_topics_are_those_of_the_map() -> None:
     assert TOPICS.status == "edge/n1/status"
     assert TOPICS.state("light_1") == "edge/n1/state/light-1"
     assert TOPICS.event("button.pressed") == "edge/n1/event/button-pressed"
-    assert TOPICS.requests == ("edge/n1/set/+/+", "edge/n1/call/+/+")
+    assert TOPICS.requests == ("edge/n1/set/+/+", "edge/n1/call/+/+", "edge/n1/lease/+")
+    assert TOPICS.lease("hand") == "edge/n1/lease/hand"
+    assert TOPICS.target("edge/n1/lease/hand") == Target("lease", "lease", "hand")
     assert Topics("plant/line-1", "n1").status == "plant/line-1/n1/status"
 
 

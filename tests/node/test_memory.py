@@ -53,7 +53,7 @@ def test_what_was_put_is_there_after_a_restart(memory: FileMemory, clock: SimClo
     for key, value in values.items():
         memory.put(key, value)
     memory.close()
-    again = FileMemory(memory._folder, clock)
+    again = FileMemory(memory.folder, clock)
     assert {key: again.get(key) for key in values} == values
     assert [type(again.get(key)) for key in values] == [bool, int, float, str]
     assert again.get("e") is None

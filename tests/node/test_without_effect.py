@@ -80,7 +80,7 @@ def test_lines_that_nobody_uses(node_file: NodeFile) -> None:
 def test_a_folder_for_nothing(node_file: NodeFile) -> None:
     """A folder for what is to be restored has an effect only if an output restores."""
     fan = 'data = "kept"\n' + FAN
-    text = "node.data: has no effect: no output begins with what it is to restore"
+    text = "node.data: has no effect: no output begins with what it is to restore, and no mqtt"
     assert found(node_file(fan)) == [text]
     assert found(node_file(fan + '[devices.fan.outputs.power]\ninitial = "restore"\n')) == []
 
