@@ -101,7 +101,7 @@ def run(
             recording = open_recording(plan, clock, journal, stack)
             with naming(drill):
                 runtime = _make(plan, simulated, clock, recording, drilled)
-            _connect(plan, runtime, embedded)
+            _connect(plan, simulated, runtime, embedded)
             wanted = _Wanted(simulated, live, as_json, seconds, drill)
             raise click.exceptions.Exit(_live(plan, runtime, embedded, wanted))
     except ConfigError as error:
@@ -167,7 +167,9 @@ def _assemble(
     return assemble(plan, around(LinuxBackend(clock)), clock, SignalRuntime, remember=True)
 
 
-def _connect(plan: Plan, runtime: Runtime, embedded: EmbeddedBroker | None) -> None:
+def _connect(
+    plan: Plan, simulated: bool, runtime: Runtime, embedded: EmbeddedBroker | None
+) -> None:
     if plan.document.mqtt is None and embedded is None:
         return
     from edgekernel.mqtt import About, MqttInterface, Settings
@@ -175,7 +177,8 @@ def _connect(plan: Plan, runtime: Runtime, embedded: EmbeddedBroker | None) -> N
     settings = Settings.of(plan)
     if embedded is not None:
         settings = replace(settings, host=embedded.host, port=embedded.port, tls=None)
-    runtime.register(MqttInterface(settings, about=About.of(plan)))
+    outbox = None if simulated else plan.outbox
+    runtime.register(MqttInterface(settings, about=About.of(plan), outbox=outbox))
 
 
 def _live(

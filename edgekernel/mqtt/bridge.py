@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from random import Random
+from typing import TYPE_CHECKING, Any
 
 from edgekernel.core import message
 from edgekernel.core.clock import Clock
@@ -17,22 +18,22 @@ from edgekernel.core.turns import CallTurn
 from edgekernel.mqtt.about import NOTHING_KNOWN, About
 from edgekernel.mqtt.announcing import Announcing, Schema
 from edgekernel.mqtt.client import MqttClient
-from edgekernel.mqtt.encoding import event_payload, status_payload
+from edgekernel.mqtt.encoding import status_payload
+from edgekernel.mqtt.events import event_way
 from edgekernel.mqtt.health import Health
+from edgekernel.mqtt.history import History
 from edgekernel.mqtt.home_assistant.discovery import Discovery, Seam
 from edgekernel.mqtt.leftovers import Leftovers
-from edgekernel.mqtt.messages import (
-    MqttConnected,
-    MqttDisconnected,
-    MqttEventsDropped,
-    MqttProblem,
-)
+from edgekernel.mqtt.messages import MqttConnected, MqttDisconnected, MqttProblem
 from edgekernel.mqtt.outgoing import Outgoing, Publication
 from edgekernel.mqtt.requests import Requests
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.states import States
 from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Inbound, Medium, Outbound, Will
+
+if TYPE_CHECKING:
+    from edgekernel.node.outbox_table import OutboxPlace
 
 _FLUSH_S = 1.5
 _CLOSE_S = 2.0
@@ -53,14 +54,20 @@ class Bridge:
         max_events: int,
         medium: Medium | None = None,
         about: About = NOTHING_KNOWN,
+        outbox: OutboxPlace | None = None,
     ) -> None:
-        """Prepare the bridge. It goes over paho unless another `medium` is given."""
+        """Prepare the bridge. It goes over paho unless another `medium` is given.
+
+        Without an `outbox` events wait in memory, at most `max_events`.
+        """
         self._ctx = ctx
         self._topics = topics
         self._broker = settings.broker
         random = _chance(medium.seed if medium else "", ctx.clock, topics)
         self._boot = f"{random.getrandbits(128):032x}"
         self._outgoing = Outgoing(self._send, ctx.clock, max_events=max_events)
+        self._events = event_way(outbox, ctx.clock, topics, self._boot, self._outgoing, self._tell)
+        self._history = History(ctx.devices, ctx.clock, settings.history_s, self._events.send_data)
         self._requests = Requests(
             ctx, topics, self._outgoing.reply, settings.signatures, self._boot
         )
@@ -91,11 +98,12 @@ class Bridge:
         )
 
     def watch(self) -> None:
-        """Watch the devices: their states are ready for the moment the link is up.
+        """Watch the devices and take events: all is ready for the moment the link is up.
 
-        Raises ConfigError if two of them would share a topic.
+        Raises ConfigError if two devices would share a topic.
         """
-        self._ctx.runtime.turns.within(self._states.watch)
+        self._events.start()
+        self._ctx.runtime.turns.within(self._watch_devices)
 
     def connect(self) -> None:
         """Begin to connect; from the first connection on requests are served."""
@@ -108,8 +116,11 @@ class Bridge:
     def stop(self, reason: str) -> None:
         """Publish the final states, then the status, and disconnect; each within its limit."""
         self._announcing.close()
+        self._history.close()
         if self._linked:
             self._say_goodbye(reason)
+        else:
+            self._events.close()
         self._requests.close()
         self._states.close()
 
@@ -117,6 +128,7 @@ class Bridge:
         with suppress(TurnTimeoutError):  # a turn hangs: what was published last stands
             self._ctx.runtime.turns.call(self._states.refresh, "mqtt: final states", _FLUSH_S)
         self._outgoing.flush(_FLUSH_S)
+        self._events.close()
         now = self._ctx.clock.now_utc()
         self._outgoing.retain(self._topics.status, self._status("offline", now, reason))
         self._outgoing.flush(_FLUSH_S)
@@ -126,7 +138,7 @@ class Bridge:
             self.home_assistant.disconnected()
         self.client.close(_CLOSE_S)
 
-    def counters(self) -> dict[str, int]:
+    def counters(self) -> dict[str, Any]:
         """Return what the link has done and what waits for it."""
         return {
             "connections": self._connections,
@@ -134,6 +146,7 @@ class Bridge:
             "dropped_events": self._outgoing.dropped_events,
             "dropped_replies": self._outgoing.dropped_replies,
             "requests_turned_away": self._requests.turned_away,
+            **self._events.counters(),
         }
 
     def noticed(self, payload: Message) -> None:
@@ -143,10 +156,7 @@ class Bridge:
 
     def publish_event(self, event: Event) -> None:
         """Publish an event, now or when there is a link; tell of earlier ones that were lost."""
-        topic = self._topics.event(event.payload.name)
-        self._outgoing.event(topic, event_payload(event, self._boot))
-        if dropped := self._outgoing.take_dropped():
-            self._ctx.emit(MqttEventsDropped(dropped))
+        self._events.send(event)
 
     def connected(self) -> None:
         """Publish everything that is retained, the status last: it vouches for the others."""
@@ -157,6 +167,7 @@ class Bridge:
         now = self._ctx.clock.now_utc()
         self._outgoing.retain(self._topics.status, self._status("online", now, cause))
         self._outgoing.open()
+        self._events.up(self.client)
         if self.home_assistant is not None:
             self.home_assistant.connected()
         self._tell(MqttConnected(self._broker))
@@ -164,6 +175,7 @@ class Bridge:
     def disconnected(self, reason: str) -> None:
         """Hold everything back until the link is up again."""
         self._outgoing.close()
+        self._events.down()
         if self.home_assistant is not None:
             self.home_assistant.disconnected()
         if self._linked:  # else it was closed by us
@@ -208,6 +220,10 @@ class Bridge:
     def _described(self, schema: Schema) -> None:
         if self.home_assistant is not None:
             self.home_assistant.describe(schema)
+
+    def _watch_devices(self) -> None:
+        self._states.watch()
+        self._history.start()
 
     def _status(self, state: str, since: datetime | None, cause: str) -> bytes:
         return status_payload(state, self._boot, since, cause)

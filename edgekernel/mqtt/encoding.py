@@ -11,6 +11,7 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
+from edgekernel.core.clock import NANOSECONDS
 from edgekernel.core.device import Device
 from edgekernel.core.messages import Event
 from edgekernel.core.reading import NO_VALUE_YET, Reading
@@ -56,14 +57,17 @@ def state_payload(device: Device) -> bytes:
 
 
 def event_payload(event: Event, boot: str) -> bytes:
-    """Return an event with its place in the order; `boot` and `seq` together are its id."""
+    """Return an event as it is sent; `boot` and `seq` together are its id."""
+    stamp = stamp_of(f"{boot}-{event.seq}", boot, event.monotonic_ns, event.time)
+    return stamped(event_body(event), stamp)
+
+
+def event_body(event: Event) -> bytes:
+    """Return an event with its place in the order, without the stamp."""
     payload = event.payload
     return encode(
         {
             "seq": event.seq,
-            "boot": boot,
-            "time": timestamp(event.time),
-            "monotonic": event.monotonic,
             "source": event.source,
             "name": payload.name,
             "severity": payload.severity.name.lower(),
@@ -72,21 +76,42 @@ def event_payload(event: Event, boot: str) -> bytes:
     )
 
 
+def stamp_of(id: str, boot: str, monotonic_ns: int, time: datetime | None, more: str = "") -> bytes:
+    """Return the first fields of what is not retained, open at their end; `more` is JSON."""
+    when = "null" if time is None else f'"{timestamp(time)}"'
+    return (
+        f'{{"id":"{id}","boot":"{boot}","monotonic":{monotonic_ns / NANOSECONDS:.6f},'
+        f'"time":{when}{more}'
+    ).encode()
+
+
+def stamped(body: bytes, stamp: bytes) -> bytes:
+    """Return a JSON object with a stamp as its first fields."""
+    rest = body[1:].lstrip()
+    return stamp + (b"}" if rest == b"}" else b"," + rest)
+
+
 def status_payload(state: str, boot: str, since: datetime | None, cause: str) -> bytes:
     """Return the node's status; `since` is None in a last will, which cannot know its hour."""
     when = timestamp(since) if since else None
     return encode({"state": state, "boot": boot, "since": when, "cause": cause})
 
 
-def _signal(reading: Reading[Any]) -> dict[str, Any]:
-    sample: Sample[Any] = reading.sample
+def plain_sample(reading: Reading[Any], sample: Sample[Any]) -> tuple[Any, Quality, str]:
+    """Return value, quality and reason of a sample, rounded to the precision of its reading."""
     value, quality, reason = sample.value, sample.quality, sample.reason
     if isinstance(value, float) and not math.isfinite(value):  # JSON has no such number
         value, quality, reason = None, Quality.BAD, f"not a finite number: {value}"
     elif isinstance(value, float) and reading.values.precision is not None:
         value = round(value, reading.values.precision)
+    return _scalar(value), quality, reason
+
+
+def _signal(reading: Reading[Any]) -> dict[str, Any]:
+    sample: Sample[Any] = reading.sample
+    value, quality, reason = plain_sample(reading, sample)
     signal: dict[str, Any] = {
-        "value": _scalar(value),
+        "value": value,
         "quality": str(quality),
         "time": None if sample.reason == NO_VALUE_YET else timestamp(sample.time),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekernel.core import message
 from edgekernel.core.context import Context
@@ -14,13 +14,17 @@ from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Medium
 
+if TYPE_CHECKING:
+    from edgekernel.node.outbox_table import OutboxPlace
+
 
 class MqttInterface(Interface):
     """Publishes the state of every device and every message, and serves set and call requests.
 
-    Works without a broker: it keeps trying, and meanwhile the latest `max_events` events wait.
-    Retained on the broker are the node's status, `offline` being the last will, its info, schema
-    and health, and one JSON object per device. `edgekernel.mqtt.topics` has the topic map.
+    Works without a broker: it keeps trying, and meanwhile events wait in the file of an outbox, or
+    without one the latest `max_events` in memory. Retained on the broker are the node's status,
+    `offline` being the last will, its info, schema and health, and one JSON object per device.
+    `edgekernel.mqtt.topics` has the topic map.
     """
 
     name = "mqtt"
@@ -33,6 +37,7 @@ class MqttInterface(Interface):
         max_events: int = 1000,
         medium: Medium | None = None,
         about: About = NOTHING_KNOWN,
+        outbox: OutboxPlace | None = None,
     ) -> None:
         """Prepare the interface of a node, whose name is the runtime's unless given.
 
@@ -42,6 +47,7 @@ class MqttInterface(Interface):
         self.settings = settings
         self._medium = medium
         self._about = about
+        self._outbox = outbox
         self._node = node
         self._max_events = max_events
         self._bridge: Bridge | None = None
@@ -70,7 +76,9 @@ class MqttInterface(Interface):
         """
         topics = Topics(self.settings.prefix, self._node or ctx.runtime.name)
         settings, events = self.settings, self._max_events
-        self._bridge = Bridge(ctx, settings, topics, events, self._medium, self._about)
+        self._bridge = Bridge(
+            ctx, settings, topics, events, self._medium, self._about, self._outbox
+        )
         self._bridge.watch()
 
     def handle_event(self, ctx: Context, evt: Event) -> None:
@@ -86,7 +94,7 @@ class MqttInterface(Interface):
         self._bridge.publish_event(evt)
 
     def stop(self, ctx: Context) -> None:
-        """Publish the final states, then the status offline, and disconnect; within 7 seconds."""
+        """Publish the final states, then the status offline, and disconnect; within 8 seconds."""
         bridge, self._bridge = self._bridge, None
         if bridge is not None:
             bridge.stop(self._stop_reason)

@@ -30,9 +30,10 @@ class Settings:
     `keepalive_s` seconds the broker publishes the last will, and the node gives the link up; the
     broker has half of one to answer in. After a failure the next attempt waits `reconnect_min_s`,
     doubled each time up to `reconnect_max_s`, and varied by half so that a fleet does not come
-    back all at once; a link that has been up for `stable_s` begins anew. The node shows itself in
-    Home Assistant if `home_assistant` says how. With `tls` the connection is encrypted.
-    `signatures` says whose signed requests count. Raises ConfigError with every mistake.
+    back all at once; a link that has been up for `stable_s` begins anew. Each `history_s` seconds
+    the changes of all readings are sent, unless that is 0. The node shows itself in Home Assistant
+    if `home_assistant` says how. With `tls` the connection is encrypted. `signatures` says whose
+    signed requests count. Raises ConfigError with every mistake.
     """
 
     host: str
@@ -45,6 +46,7 @@ class Settings:
     reconnect_min_s: float = 1.0
     reconnect_max_s: float = 60.0
     stable_s: float = 10.0
+    history_s: float = 0.0
     home_assistant: HomeAssistant | None = None
     tls: Tls | None = None
     signatures: Signatures | None = None
@@ -83,6 +85,7 @@ class Settings:
                 password=password,
                 prefix=table.prefix,
                 keepalive_s=int(table.keepalive),
+                history_s=table.history or 0.0,
                 signatures=_signatures(plan),
                 home_assistant=_home_assistant(table.home_assistant),
             )
@@ -111,6 +114,7 @@ class Settings:
                 0 < self.reconnect_min_s <= self.reconnect_max_s
             ),
             "mqtt.stable_s: must be 0 or more": self.stable_s >= 0,
+            "mqtt.history: must be 0 or more": self.history_s >= 0,
         }
         wrong_prefix = prefix_problem(self.prefix)
         problems = [problem for problem, fine in checks.items() if not fine]

@@ -90,6 +90,10 @@ class Topics:
         """Return where messages of a name are published."""
         return f"{self.base}/event/{segment(message)}"
 
+    def data(self, device: str) -> str:
+        """Return where the history of a device is published."""
+        return f"{self.base}/data/{segment(device)}"
+
     def lease(self, name: str) -> str:
         """Return where controllers hold the lease of a name."""
         return f"{self.base}/lease/{name}"

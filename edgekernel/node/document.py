@@ -16,6 +16,7 @@ from edgekernel.node.filters import SETTINGS, FilterTable
 from edgekernel.node.home_assistant_table import HomeAssistantTable
 from edgekernel.node.journal_table import JournalTable
 from edgekernel.node.lease_table import LeaseName, LeaseTable
+from edgekernel.node.outbox_table import OutboxTable, TopicRule
 from edgekernel.node.problems import did_you_mean, explain
 from edgekernel.node.signatures_table import SignaturesTable
 from edgekernel.node.tuning import ReadingTuning, Tuning
@@ -50,6 +51,12 @@ def _label_text(text: str) -> str:
 
 _Label = Annotated[str, AfterValidator(_label)]
 _LabelText = Annotated[str, AfterValidator(_label_text)]
+
+
+def _history(seconds: float) -> float:
+    if not 0.1 <= seconds <= 86400:
+        raise ValueError("a history is sent every 100ms to 24h")
+    return seconds
 
 
 class _Table(BaseModel):
@@ -217,6 +224,10 @@ class MqttTable(_Table):
     password: str | None = Field(default=None, repr=False)
     password_file: str | None = None
     keepalive: Annotated[Duration, AfterValidator(_keepalive)] = 30.0
+    history: Annotated[Duration, AfterValidator(_history)] | None = None
+    """How often the changes of all readings are sent, in seconds; None: they are not."""
+    outbox: OutboxTable = Field(default_factory=OutboxTable)
+    """What waits for the broker on the disk; only with a data folder."""
     signatures: SignaturesTable | None = None
     home_assistant: HomeAssistantTable | None = None
 
@@ -387,6 +398,8 @@ def _model_of(path: list[str]) -> type[BaseModel] | None:
         return HomeAssistantTable
     if path[0] == "buses" and inside:
         return RecoveryTable
+    if path[:2] == ["mqtt", "outbox"]:
+        return TopicRule if "topics" in inside else OutboxTable
     if path == ["mqtt", "signatures"]:
         return SignaturesTable
     if path[0] != "devices" or not inside:

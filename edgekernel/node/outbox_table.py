@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -68,9 +69,9 @@ class OutboxTable(_Table):
     """`[mqtt.outbox]`: the store of what waits for the broker, its bounds and its pace."""
 
     file: str = Field(default="outbox.db", min_length=1)
-    """Beside the node file, unless it is absolute."""
-    commit_every: Annotated[Duration, AfterValidator(_commit)] = 0.05
-    """Seconds until what was accepted survives a power cut, at most."""
+    """In the node's data folder, unless it is absolute."""
+    commit_every: Annotated[Duration, AfterValidator(_commit)] = 1.0
+    """Seconds until what was accepted survives a kill and a power cut, at most."""
     max_size: Size = Field(default=64_000_000, ge=10_000)
     """Bytes of messages in the file, with 80 for each message beside its topic and payload."""
     max_rows: int = Field(default=500_000, ge=1, le=100_000_000)
@@ -87,3 +88,10 @@ class OutboxTable(_Table):
     """Messages that may wait in memory for the disk, and as many for the link."""
     queue_size: Size = Field(default=4_000_000, ge=1_000)
     queue_full: WhenFull = "drop-oldest"
+
+
+class OutboxPlace(NamedTuple):
+    """An outbox of a node: its file, and what is said of it."""
+
+    path: Path
+    table: OutboxTable

@@ -26,6 +26,7 @@ from edgekernel.node.board import Board
 from edgekernel.node.buses import name_clashes
 from edgekernel.node.claims import Claims
 from edgekernel.node.document import DeviceTable, NodeDocument, ReadingTable, load_valid_part
+from edgekernel.node.outbox_table import OutboxPlace
 from edgekernel.node.outputs import check_outputs
 from edgekernel.node.packs import find_board, load_board, load_driver
 from edgekernel.node.planned import Address, PlannedDevice
@@ -78,6 +79,14 @@ class Plan:
         """The folder for what the node is to know after a restart, if it has one."""
         data = self.document.node.data
         return None if data is None else self.folder / data
+
+    @property
+    def outbox(self) -> OutboxPlace | None:
+        """Where events wait for the broker; None without one, or without a folder for it."""
+        mqtt, data = self.document.mqtt, self.data
+        if mqtt is None or data is None:
+            return None
+        return OutboxPlace(data / mqtt.outbox.file, mqtt.outbox)
 
 
 def boundary_parameters(driver: type[Device]) -> dict[str, type]:

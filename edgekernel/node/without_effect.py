@@ -42,6 +42,11 @@ def _mqtt(plan: Plan) -> Iterator[str]:
     table = plan.document.mqtt
     if table is not None and table.password is not None and table.password_file is not None:
         yield "mqtt.password: has no effect: the password is read from mqtt.password_file"
+    if table is not None and "outbox" in table.model_fields_set and plan.outbox is None:
+        yield (
+            "mqtt.outbox: has no effect: its file lies in the folder node.data, which is not "
+            "named; events wait in memory, and end with the agent"
+        )
 
 
 def _device(plan: Plan, device: PlannedDevice) -> Iterator[str]:

@@ -14,6 +14,7 @@ from edgekernel import Device, Event, Message, Process, Runtime, command, output
 from edgekernel.core.masking import Secret
 from edgekernel.mqtt import About, MqttInterface, Settings
 from edgekernel.mqtt.about import NOTHING_KNOWN
+from edgekernel.node.outbox_table import OutboxPlace
 from tests.brokers import HOST, LIMIT_S
 from tests.stages import Stage
 
@@ -164,18 +165,23 @@ def staged_node(
     about: About = NOTHING_KNOWN,
     name: str = "n1",
     prepare: Callable[[Runtime], object] = lambda runtime: None,
+    outbox: OutboxPlace | None = None,
+    wait: bool = True,
     **others: Any,
 ) -> Iterator[Node]:
-    """Run a node on a stage until the end; it is connected."""
+    """Run a node on a stage until the end; it is connected, if it is to wait for that."""
     runtime = Runtime(name=name, clock=stage.clock)
     to = settings(stage.port, **others)
-    interface = MqttInterface(to, max_events=max_events, medium=stage.medium, about=about)
+    interface = MqttInterface(
+        to, max_events=max_events, medium=stage.medium, about=about, outbox=outbox
+    )
     made = Node(runtime, interface, Seen(runtime))
     for part in (made.lamp, made.heater, made.room, interface):
         runtime.register(part)
     prepare(runtime)
     with runtime:
-        stage.until(lambda: made.seen.of("mqtt.connected"), "connected")
+        if wait:
+            stage.until(lambda: made.seen.of("mqtt.connected"), "connected")
         yield made
 
 

@@ -144,6 +144,7 @@ def test_an_event_has_its_place_in_the_order() -> None:
     sentinel = object()
     event = Event(7, 1_700_000_000_000_000_000, 5.5, "me", Odd(sentinel, Point(1, Colour.RED)), 6)
     assert json.loads(event_payload(event, "b1")) == {
+        "id": "b1-7",
         "seq": 7,
         "boot": "b1",
         "time": "2023-11-14T22:13:20.000Z",

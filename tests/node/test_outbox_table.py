@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from edgekernel.node.outbox_table import OutboxTable, TopicRule
+from edgekernel.core.errors import ConfigError
+from edgekernel.node import make_plan
+from edgekernel.node.outbox_table import OutboxPlace, OutboxTable, TopicRule
 
 
 def read(text: str) -> OutboxTable:
@@ -45,9 +48,9 @@ def test_everything() -> None:
 
 
 def test_nothing() -> None:
-    """Without any key it keeps every message, a week long, and commits every 50 ms."""
+    """Without any key it keeps every message, a week long, and commits each second."""
     table = read("")
-    assert (table.commit_every, table.max_age, table.topics) == (0.05, 604800.0, [])
+    assert (table.commit_every, table.max_age, table.topics) == (1.0, 604800.0, [])
     assert (table.max_size, table.queue_full) == (64_000_000, "drop-oldest")
 
 
@@ -74,3 +77,23 @@ def test_mistakes(line: str, text: str) -> None:
         read(line)
     messages: list[Any] = [error["msg"] for error in caught.value.errors()]
     assert text in " ".join(messages)
+
+
+def test_place(tmp_path: Path) -> None:
+    """It lies in the data folder, even without a table; without broker or folder there is none."""
+
+    def place(text: str) -> OutboxPlace | None:
+        path = tmp_path / "node.toml"
+        path.write_text(f'[node]\nname = "n1"\nboard = "sim"\n{text}')
+        return make_plan(path).outbox
+
+    mqtt = '[mqtt]\nhost = "h"\n'
+    assert place(f'data = "kept"\n{mqtt}') == (tmp_path / "kept" / "outbox.db", OutboxTable())
+    named = f'data = "kept"\n{mqtt}[mqtt.outbox]\nfile = "/var/e.db"\nring = 1'
+    with pytest.raises(ConfigError, match=r"mqtt\.outbox\.ring: unknown key; .*max_rows"):
+        place(named)
+    found = place(named.replace("\nring = 1", ""))
+    assert found is not None
+    assert found.path == Path("/var/e.db")
+    assert place(mqtt) is None
+    assert place('data = "kept"\n') is None

@@ -83,3 +83,14 @@ def test_a_folder_for_nothing(node_file: NodeFile) -> None:
     text = "node.data: has no effect: no output begins with what it is to restore, and no mqtt"
     assert found(node_file(fan)) == [text]
     assert found(node_file(fan + '[devices.fan.outputs.power]\ninitial = "restore"\n')) == []
+
+
+MQTT = '[mqtt]\nhost = "h"\n'
+
+
+def test_an_outbox_without_a_folder(node_file: NodeFile) -> None:
+    """The outbox needs the folder of the node, and gives it an effect."""
+    (said,) = found(node_file(FAN + MQTT + "[mqtt.outbox]\n"))
+    assert said.startswith("mqtt.outbox: has no effect: its file lies in the folder node.data")
+    assert found(node_file(FAN + MQTT)) == []
+    assert found(node_file('data = "kept"\n' + FAN + MQTT)) == []

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from edgekernel.core.clock import NANOSECONDS, utc
-from edgekernel.mqtt.encoding import timestamp
+from edgekernel.core.clock import utc
+from edgekernel.mqtt.encoding import stamp_of, stamped
 from edgekernel.mqtt.outbox.boots import Boot
 from edgekernel.mqtt.outbox.keeping import Keeping
 
@@ -65,21 +65,16 @@ class Item:
         """Return the payload, with the stamp as its first fields if it is to be stamped."""
         if not self.stamped:
             return self.payload
-        rest = self.payload[1:].lstrip()
-        return self._stamp() + (b"}" if rest == b"}" else b"," + rest)
+        return stamped(self.payload, self._stamp())
 
     def _stamp(self) -> bytes:
         time_ns, more = self.time_ns, ""
         if time_ns is None and self.boot.offset_ns is not None:
             time_ns, more = self.monotonic_ns + self.boot.offset_ns, ',"backfilled":true'
-        when = "null" if time_ns is None else f'"{timestamp(utc(time_ns))}"'
-        if time_ns is None:
+        time = None if time_ns is None else utc(time_ns)
+        if time is None:
             more = ',"time_quality":"unsynchronised"'
-        seconds = self.monotonic_ns / NANOSECONDS
-        return (
-            f'{{"id":"{self.id}","boot":"{self.boot.id}","monotonic":{seconds:.6f},'
-            f'"time":{when}{more}'
-        ).encode()
+        return stamp_of(self.id, self.boot.id, self.monotonic_ns, time, more)
 
 
 def can_be_stamped(payload: bytes) -> bool:

@@ -52,6 +52,8 @@ class Pending(NamedTuple):
     half_full: bool
     """Whether the queue needs to be emptied, whatever the interval."""
     deletes: bool
+    starved: bool
+    """Whether the link has room for messages that it can have only when they are written."""
 
 
 class Ledger:
@@ -98,7 +100,9 @@ class Ledger:
                 return False
             if item.stage is Stage.LIVE and len(self._lanes.live) == 1:
                 self.sender_wakes.set()
-            if self._writer_rests or (self.file_works and self._unwritten.half_full):
+            pressed = self.file_works and self._unwritten.half_full
+            waits = item.stage is Stage.BEHIND and self._is_starved
+            if self._writer_rests or pressed or waits:
                 self._wake_writer()
             return True
 
@@ -189,6 +193,19 @@ class Ledger:
             if item.stage is Stage.FLIGHT:
                 self._drop(item, "refused")
                 self.sender_wakes.set()
+
+    @property
+    def sendable(self) -> int:
+        """How many messages are live or behind; none without a link."""
+        with self._lock:
+            lanes = self._lanes
+            return len(lanes.live) + lanes.behind.total() if lanes.up else 0
+
+    @property
+    def answers_due(self) -> int:
+        """How many messages a link that is up has not been given an answer to."""
+        with self._lock:
+            return len(self._lanes.flight) if self._lanes.up else 0
 
     # For who writes.
 
@@ -302,7 +319,8 @@ class Ledger:
             oldest_ns = None if oldest is None else oldest.monotonic_ns
             if oldest is not None and oldest.boot is not self._boot:  # another monotonic time
                 oldest_ns = 0
-            return Pending(oldest_ns, self._unwritten.half_full, bool(self._deletes))
+            full = self._unwritten.half_full
+            return Pending(oldest_ns, full, bool(self._deletes), self._is_starved)
 
     def drops_to_tell(self, *, all: bool = False) -> list[Message]:
         """Return the messages about drops that are due."""
@@ -325,6 +343,10 @@ class Ledger:
                 "behind": lanes.behind.total(),
                 "unwritten": self._unwritten.rows,
             }
+
+    @property
+    def _is_starved(self) -> bool:
+        return self._lanes.up and self._lanes.exhausted and bool(self._lanes.behind)
 
     def _admit(self, item: Item) -> bool:
         while item.keeping.count and (surplus := self._unwritten.surplus(item)) is not None:

@@ -17,6 +17,9 @@ from edgekernel.mqtt.outbox.store import Store
 from edgekernel.mqtt.outbox.writer import Writer
 from edgekernel.node.outbox_table import OutboxTable
 
+_LOOK_S = 0.005
+"""How often it is looked at, in the end, whether the last answers have come."""
+
 
 class Outbox:
     """Takes messages at once, keeps them in a file, and sends them when there is a link (P9).
@@ -131,11 +134,27 @@ class Outbox:
         self._writer.hurry()
         return done.wait(timeout_s)
 
+    def settle(self, timeout_s: float) -> bool:
+        """Send what can be sent in half the time, then nothing more, and wait for the answers.
+
+        Says whether there was one to each. What was not sent stays in the file. Without a link
+        there is nothing to wait for.
+        """
+        end_s = self._clock.monotonic() + timeout_s
+        self._wait(lambda: not self._ledger.sendable, end_s - timeout_s / 2)
+        self._sender.close(max(0.0, end_s - self._clock.monotonic()))
+        return self._wait(lambda: not self._ledger.answers_due, end_s)
+
     def close(self, timeout_s: float = 5.0) -> bool:
         """Accept and send nothing more, commit, and close the file; False if it takes longer."""
         self._closed = True
         sender = self._sender.close(timeout_s)
         return self._writer.close(timeout_s) and sender
+
+    def _wait(self, condition: Callable[[], bool], end_s: float) -> bool:
+        while not condition() and self._clock.monotonic() < end_s:
+            self._clock.sleep(_LOOK_S)
+        return condition()
 
     @property
     def problem(self) -> str:
@@ -152,6 +171,7 @@ class Outbox:
         ledger = self._ledger
         return {
             "accepted": ledger.accepted,
+            "committed": ledger.committed,
             "delivered": ledger.delivered,
             "never_written": ledger.spared,
             "dropped": dict(ledger.drops.by_cause),

@@ -19,6 +19,8 @@ from edgekernel.node.outbox_table import OutboxTable
 _FORGET_NS = NANOSECONDS
 """What was acknowledged is removed after this time at the latest: until then a crash means a
 duplicate, and each removal of its own would mean a commit."""
+_STARVED_NS = NANOSECONDS // 20
+"""How long messages wait to be written, at most, that only then can be sent."""
 _LOOK_NS = 10 * NANOSECONDS
 _LOOK_FOR_TIME_NS = NANOSECONDS
 """How often the quality of the time is looked at, and how often while it is bad."""
@@ -145,7 +147,8 @@ class Writer:
                 self._deletes_ns = now_ns
             due.append(self._deletes_ns + self._forget_ns)
         if pending.oldest_ns is not None:
-            due.append(pending.oldest_ns + self._commit_ns)
+            wait_ns = min(self._commit_ns, _STARVED_NS) if pending.starved else self._commit_ns
+            due.append(pending.oldest_ns + wait_ns)
         return due
 
     @property

@@ -61,7 +61,7 @@ def open_outbox(clock: SimClock, file: Path, broker: Broker, told: list[Message]
     def open(*, boot: str = "", settle: bool = True, path: Path = file, **more: Any) -> Outbox:
         arguments = {key: more.pop(key) for key in ("quality", "machine", "base") if key in more}
         name = boot or f"boot{len(opened)}"
-        table = OutboxTable(**more)
+        table = OutboxTable(**{"commit_every": 0.05, **more})
         outbox = Outbox(path, clock, boot=name, table=table, tell=told.append, **arguments)
         outbox.start()
         opened.append(outbox)

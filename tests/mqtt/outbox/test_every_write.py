@@ -27,7 +27,8 @@ from tests.mqtt.outbox.recording_vfs import (
 )
 
 RING = 5
-TABLE = OutboxTable(drain_messages=0, topics=[TopicRule(filter="ring/#", ring=RING)])
+RULES = [TopicRule(filter="ring/#", ring=RING)]
+TABLE = OutboxTable(commit_every=0.05, drain_messages=0, topics=RULES)
 TOPICS = ("all/a", "all/b", "ring/c")
 
 

@@ -51,6 +51,54 @@ def test_commit_interval(clock: SimClock, open_outbox: Open) -> None:
     assert outbox.counters()["commits"] == 1
 
 
+def test_the_link_does_not_wait_for_the_interval(
+    clock: SimClock, broker: Broker, open_outbox: Open
+) -> None:
+    """What can only be sent when it is written is written within 50 ms of it or of the link,
+    also what comes meanwhile; then messages go straight out again."""
+    outbox = open_outbox(commit_every=60.0)
+    broker.at_once = True
+    fill(outbox, "t", range(5))
+    clock.advance(1.0)
+    assert outbox.counters()["commits"] == 0
+    outbox.up(broker)
+    clock.advance(0.001)
+    fill(outbox, "t", range(5, 8))
+    clock.advance(0.06)
+    assert broker.values == list(range(8))
+    commits = outbox.counters()["commits"]
+    fill(outbox, "t", range(8, 10))
+    clock.advance(0.1)
+    assert broker.values == list(range(10))
+    assert outbox.counters()["commits"] == commits
+
+
+def test_settling(clock: SimClock, broker: Broker, open_outbox: Open) -> None:
+    """Before the end what can be sent is sent, and its answers are waited for; what comes to no
+    answer in time is sent again by the next."""
+    outbox = open_outbox()
+    outbox.up(broker)
+    fill(outbox, "t", range(3))
+
+    def answer() -> None:
+        clock.sleep(0.3)
+        broker.acknowledge(2)
+
+    clock.Thread(answer, "broker").start()
+    before = clock.monotonic()
+    assert not outbox.settle(1.0)
+    assert clock.monotonic() - before == pytest.approx(1.0, abs=0.01)
+    assert outbox.close()
+    broker.at_once = True
+    outbox = open_outbox()
+    outbox.up(broker)
+    assert outbox.settle(1.0)
+    assert broker.values == [0, 1, 2, 2]
+    outbox.down()
+    fill(outbox, "t", range(3, 5))
+    assert outbox.settle(1.0)
+
+
 def test_flush(clock: SimClock, open_outbox: Open) -> None:
     """A flush does not wait for the interval."""
     outbox = open_outbox(commit_every=60.0)

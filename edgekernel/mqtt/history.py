@@ -1,0 +1,110 @@
+"""The history of readings: every change, sent in batches, one for each device."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from edgekernel.core.clock import NANOSECONDS, Clock, ThreadLike
+from edgekernel.core.device import Device
+from edgekernel.core.effect import Effect
+from edgekernel.core.reading import NO_VALUE_YET, Reading
+from edgekernel.core.sample import Quality
+from edgekernel.mqtt.encoding import encode, plain_sample
+
+MAX_SAMPLES = 1000
+"""In one batch; with more it goes before its time, so that its size stays below 128 KB."""
+_CLOSE_S = 1.0
+
+SendData = Callable[[str, bytes, int], object]
+"""Given the device, the batch without its stamp, and the monotonic time that it begins at."""
+
+
+class _Batch:
+    """The samples of a device since the last batch."""
+
+    def __init__(self, begin_ns: int) -> None:
+        self.begin_ns = begin_ns
+        self.samples: dict[str, list[list[Any]]] = {}
+        self.count = 0
+
+    def add(self, name: str, now_ns: int, value: Any, quality: Quality, reason: str) -> None:
+        """Add a sample: seconds since the beginning, value, and what is wrong with it."""
+        after_s = round((now_ns - self.begin_ns) / NANOSECONDS, 6)
+        doubts = [] if quality is Quality.GOOD else [str(quality), reason]
+        self.samples.setdefault(name, []).append([after_s, value, *doubts])
+        self.count += 1
+
+
+class History:
+    """Notes the changes of all readings and readbacks; sends those of a device together.
+
+    A change of value, quality or reason is a sample; measuring the same again is none. Changes
+    that follow one another before a handler or effect could see them are one. A batch is a JSON
+    object with `samples`: for each reading a list of `[seconds, value]`, with quality and reason
+    behind them where it is not GOOD. The seconds count from the `monotonic` and `time` of its
+    stamp.
+    """
+
+    def __init__(
+        self, devices: Mapping[str, Device], clock: Clock, every_s: float, send: SendData
+    ) -> None:
+        """Prepare; with `every_s` 0 nothing is noted and nothing sent."""
+        self._devices = devices
+        self._clock = clock
+        self._every_ns = int(every_s * NANOSECONDS)
+        self._send = send
+        self._lock = threading.RLock()  # held for moments, also by a finalizer's effect
+        self._batches: dict[str, _Batch] = {}
+        self._effects: list[Effect] = []
+        self._closing = clock.Event()
+        self._thread: ThreadLike | None = None
+
+    def start(self) -> None:
+        """Begin to note, and to send. Call it as a turn."""
+        if not self._every_ns:
+            return
+        for id, device in self._devices.items():
+            readbacks = {name: output.readback for name, output in device.outputs.items()}
+            for name, reading in {**device.readings, **readbacks}.items():
+                note = partial(self._note, id, name, reading)
+                self._effects.append(Effect(note, name=f"mqtt.history.{id}.{name}"))
+        self._thread = self._clock.Thread(self._run, "edgekernel:mqtt:history")
+        self._thread.start()
+
+    def close(self) -> None:
+        """Send what was noted, and end."""
+        if self._thread is None:
+            return
+        for effect in self._effects:
+            effect.dispose()
+        self._closing.set()
+        self._thread.join(_CLOSE_S)
+
+    def _note(self, id: str, name: str, reading: Reading[Any]) -> None:
+        sample = reading.sample
+        if sample.reason == NO_VALUE_YET:
+            return
+        now_ns = self._clock.monotonic_ns()
+        with self._lock:
+            batch = self._batches.setdefault(id, _Batch(now_ns))
+            batch.add(name, now_ns, *plain_sample(reading, sample))
+            full = self._batches.pop(id) if batch.count >= MAX_SAMPLES else None
+        if full is not None:
+            self._send_batch(id, full)
+
+    def _run(self) -> None:
+        due_ns = self._clock.monotonic_ns()
+        ends = False
+        while not ends:
+            due_ns = max(due_ns + self._every_ns, self._clock.monotonic_ns())
+            ends = self._clock.wait_until(self._closing, due_ns)
+            with self._lock:
+                batches, self._batches = self._batches, {}
+            for id, batch in batches.items():
+                self._send_batch(id, batch)
+
+    def _send_batch(self, id: str, batch: _Batch) -> None:
+        self._send(id, encode({"samples": batch.samples}), batch.begin_ns)
