@@ -176,14 +176,14 @@ class MqttClient:
     def _follow(self, link: Link) -> None:
         """Keep one link until it is over, and tell how it ended."""
         settings = self._settings
-        login = Login(
-            self._client_id,
-            settings.username,
-            settings.password,
-            settings.keepalive_s,
-            self._will,
-        )
         try:
+            login = Login(
+                self._client_id,
+                settings.username,
+                settings.current_password(),
+                settings.keepalive_s,
+                self._will,
+            )
             link.run(settings.server, login)
         except OSError as error:
             self._tell(problems.unreachable(settings.broker, error))

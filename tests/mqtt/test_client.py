@@ -12,6 +12,7 @@ import pytest
 
 from edgekernel.mqtt.client import MqttClient
 from edgekernel.mqtt.settings import Settings
+from edgekernel.mqtt.site.mosquitto import password_line
 from edgekernel.mqtt.transport import Inbound, Outbound, Will
 from tests.brokers import HOST, LIMIT_S, Mosquitto, Watcher, free_port, watching
 from tests.mqtt.parts import settings
@@ -316,3 +317,30 @@ def test_qos_0_is_done_when_it_is_sent(broker: Mosquitto, watcher: Watcher) -> N
         observer.wait("connected")
         assert client.publish(Outbound("out", b"0", qos=0)).wait(LIMIT_S)
         watcher.wait_for(lambda r: r.payload == b"0")
+
+
+def test_a_new_password_counts_from_the_next_connect(tmp_path: Path) -> None:
+    """A password that the broker and its file change together needs no restart of the node."""
+    broker = Mosquitto(tmp_path, {"me": "first"})
+    secret = tmp_path / "secret"
+    secret.write_text("first\n")
+    to = Settings(
+        HOST, broker.port, "me", "first", password_file=secret, reconnect_min_s=0.05, stable_s=0.0
+    )
+    broker.start()
+    try:
+        with linked(to) as (_, observer):
+            observer.wait("connected")
+            broker.stop()
+            (tmp_path / "passwords").write_text(f"{password_line('me', 'second', rounds=101)}\n")
+            secret.unlink()
+            assert "mqtt.password_file" in observer.wait(
+                f"problem: {HOST}:{broker.port} cannot be reached: mqtt.password_file"
+            )
+            broker.start()
+            secret.write_text("first\n")
+            observer.wait(f"problem: {HOST}:{broker.port} refused")
+            secret.write_text("second\n")
+            observer.wait("connected", count=2)
+    finally:
+        broker.stop()
