@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -342,5 +343,34 @@ def test_a_new_password_counts_from_the_next_connect(tmp_path: Path) -> None:
             observer.wait(f"problem: {HOST}:{broker.port} refused")
             secret.write_text("second\n")
             observer.wait("connected", count=2)
+    finally:
+        broker.stop()
+
+
+def test_a_changed_password_file_ends_the_link_cleanly(tmp_path: Path) -> None:
+    """A link that is up is made anew with the new password, and no last will is published."""
+    broker = Mosquitto(tmp_path, {"me": "first", "seer": "seer"})
+    secret = tmp_path / "secret"
+    secret.write_text("first\n")
+    to = Settings(
+        HOST, broker.port, "me", "first", keepalive_s=1, reconnect_min_s=0.05, password_file=secret
+    )
+    lines = [password_line("me", "second", rounds=101), password_line("seer", "seer", rounds=101)]
+    broker.start()
+    try:
+        watcher = Watcher(broker.port, username="seer", password="seer")
+        with linked(to, will=Will("gone", b"1")) as (client, observer):
+            observer.wait("connected")
+            secret.unlink()
+            observer.wait("problem: ")
+            secret.write_text("second\n")
+            observer.wait("disconnected: the password has changed")
+            (tmp_path / "passwords").write_text("".join(f"{line}\n" for line in lines))
+            broker.send(signal.SIGHUP)
+            observer.wait("connected", count=2)
+            client.publish(Outbound("here", b"1"))
+            watcher.wait_for(lambda r: r.topic == "here")
+            assert not [r for r in watcher.received if r.topic == "gone"]
+        watcher.close()
     finally:
         broker.stop()
