@@ -48,7 +48,6 @@ ALLOWED = {
     "edgekernel/mqtt/broker.py": "starts and ends a broker, which is a process",
     "edgekernel/mqtt/link_problems.py": "tells of a real network's errors",
     "edgekernel/mqtt/paho_transport.py": "talks to a real network",
-    "edgekernel/mqtt/remote.py": "talks to a real network",
     "edgekernel/mqtt/site/authority.py": "dates certificates, on whoever's computer signs them",
     "edgekernel/sim/clock.py": "paces simulated time by the real one",
     "edgekernel/sim/stall.py": "finds what waits in real time",

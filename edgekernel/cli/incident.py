@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgekernel.cli.console import Exit, fail, out
-from edgekernel.cli.moments import option_ns, wall_time_ns
+from edgekernel.cli.moments import check_time, limits_ns, wall_time_ns
 from edgekernel.cli.replay import opened
 from edgekernel.core.errors import ConfigError
 from edgekernel.journal.describing import words_of
@@ -134,16 +134,13 @@ def _incident(run: Recording, plan: Plan, asked: _Asked) -> Incident:
 
     begin, end = (
         None if ns is None else run.monotonic_at(ns)
-        for ns in (
-            option_ns("--from", asked.begin, run.last_wall_ns),
-            option_ns("--to", asked.end, run.last_wall_ns),
-        )
+        for ns in limits_ns(run, asked.begin, asked.end)
     )
     from_ns = run.boot.monotonic_ns if begin is None else begin
     to_ns = run.end_ns if end is None else end
     found = errors(run, from_ns, to_ns)
     of_code = [each for each in found if is_of_code(each)]
-    expected = _expected(asked.sentences, run) or expect_none_of(of_code)
+    expected = _expected(asked.sentences, run, plan) or expect_none_of(of_code)
     if not expected and not asked.strict:
         fail(Exit.REFUSED, _nothing(run, found))
     ends_ns = [run.end_ns if each.end_ns is None else each.end_ns for each in expected]
@@ -168,13 +165,33 @@ def _has_failures(run: Recording) -> bool:
     return any(map(is_of_code, errors(run, run.boot.monotonic_ns, run.end_ns)))
 
 
-def _expected(sentences: tuple[str, ...], run: Recording) -> list[Expectation]:
+def _expected(sentences: tuple[str, ...], run: Recording, plan: Plan) -> list[Expectation]:
+    """Read what is to be. Ends with what could not come true whatever the application does."""
     from edgekernel.journal.replay.expect import parse
+    from edgekernel.node.problems import did_you_mean
 
     try:
-        return [parse(each, partial(wall_time_ns, last_ns=run.last_wall_ns)) for each in sentences]
+        found = [parse(each, partial(wall_time_ns, last_ns=run.last_wall_ns)) for each in sentences]
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--expect") from None
+    known = _outputs(run, plan)
+    for each, sentence in zip(found, sentences, strict=True):
+        if each.value is not None and each.name not in known:
+            text = f"no output {each.name!r} in this node; {did_you_mean(each.name, known)}"
+            raise click.BadParameter(text, param_hint="--expect")
+        check_time(run, each.after_ns, each.end_ns, f"--expect {sentence!r}")
+    return found
+
+
+def _outputs(run: Recording, plan: Plan) -> list[str]:
+    """Return the outputs of a node: those of its drivers, and what was set then."""
+    from edgekernel.journal.records import OutputRecord
+    from edgekernel.node.outputs import declared_outputs
+
+    declared = {
+        f"{device.id}.{name}" for device in plan.devices for name in declared_outputs(device.driver)
+    }
+    return sorted(declared | {r.output for r in run.records if isinstance(r, OutputRecord)})
 
 
 def _nothing(run: Recording, found: list[EventRecord]) -> Iterator[str]:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from edgekernel.core.clock import NANOSECONDS
+from edgekernel.journal.text import iso
+
+if TYPE_CHECKING:
+    from edgekernel.journal.replay import Recording
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|min|h|d)", re.ASCII)
 _UNITS_S = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -44,6 +49,29 @@ def option_ns(option: str, text: str | None, last_ns: int) -> int | None:
         return wall_time_ns(text, last_ns)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=option) from None
+
+
+def limits_ns(run: Recording, begin: str | None, end: str | None) -> tuple[int | None, int | None]:
+    """Return the wall times of --from and --to. Raises click's BadParameter, also if nothing of a
+    run lies between them."""
+    begin_ns = option_ns("--from", begin, run.last_wall_ns)
+    end_ns = option_ns("--to", end, run.last_wall_ns)
+    check_time(run, begin_ns, None, f"--from {begin}")
+    check_time(run, None, end_ns, f"--to {end}")
+    if begin_ns is not None and end_ns is not None and begin_ns >= end_ns:
+        raise click.BadParameter(f"{end} is not after --from {begin}", param_hint="--to")
+    return begin_ns, end_ns
+
+
+def check_time(run: Recording, begin_ns: int | None, end_ns: int | None, hint: str) -> None:
+    """Raise click's BadParameter if nothing of a run lies between two wall times."""
+    if run.lies_in(begin_ns, end_ns):
+        return
+    first, last, *meant = (
+        iso(each)[:19] for each in (run.boot.time_ns, run.last_wall_ns, begin_ns, end_ns) if each
+    )
+    text = f"nothing was recorded at {meant[0]}; this run is from {first} to {last}"
+    raise click.BadParameter(text, param_hint=hint)
 
 
 def _since_1970(moment: datetime) -> int:

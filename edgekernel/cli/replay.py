@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
 from edgekernel.cli.console import Exit, err, fail_with, out, print_json
-from edgekernel.cli.moments import option_ns
+from edgekernel.cli.moments import limits_ns, option_ns
 from edgekernel.core.errors import ConfigError, EdgekernelError
 from edgekernel.journal.text import iso
 
@@ -123,13 +123,7 @@ def _wanted(
 ) -> Wanted:
     from edgekernel.journal.replay import Wanted
 
-    limits = [
-        None if ns is None else run.monotonic_at(ns)
-        for ns in (
-            option_ns("--from", begin, run.last_wall_ns),
-            option_ns("--to", end, run.last_wall_ns),
-        )
-    ]
+    limits = [None if ns is None else run.monotonic_at(ns) for ns in limits_ns(run, begin, end)]
     return Wanted(rate, tolerance_s, *limits)
 
 

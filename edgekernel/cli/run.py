@@ -170,12 +170,12 @@ def _assemble(
 def _connect(plan: Plan, runtime: Runtime, embedded: EmbeddedBroker | None) -> None:
     if plan.document.mqtt is None and embedded is None:
         return
-    from edgekernel.mqtt import MqttInterface, Settings
+    from edgekernel.mqtt import About, MqttInterface, Settings
 
     settings = Settings.of(plan)
     if embedded is not None:
         settings = replace(settings, host=embedded.host, port=embedded.port, tls=None)
-    runtime.register(MqttInterface(settings))
+    runtime.register(MqttInterface(settings, about=About.of(plan)))
 
 
 def _live(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ def schema(node: Path, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        _show(found)
+        show_schema(found)
 
 
 def _describe(node: Path) -> Schema:
@@ -54,7 +55,8 @@ def _describe(node: Path) -> Schema:
     return found
 
 
-def _show(found: Schema) -> None:
+def show_schema(found: Mapping[str, Any]) -> None:
+    """Print a schema as tables."""
     signals = table("", "device", "signal", "type", "range", "safe")
     for device, each in found["devices"].items():
         for name, reading in each["readings"].items():

@@ -25,8 +25,24 @@ if TYPE_CHECKING:
     from edgekernel.sim.broker import SimBroker
     from edgekernel.sim.clock import SimClock
 
+_PIPE_WIDTH = 1000
+"""Columns of what is no terminal: nothing is folded there."""
 _PARTS = 400
 """After how many parts of the run the progress is shown anew, and its end is looked for."""
+
+
+class _Picture(click.Path):
+    """A file that a picture can be written to: better told now than after a long run."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Refuse a folder, a file in no folder, and a name that promises another format."""
+        path = Path(str(super().convert(value, param, ctx)))
+        if path.suffix not in ("", ".svg"):
+            name = path.with_suffix(".svg").name
+            self.fail(f"{path}: the picture is written as SVG: name it {name}", param, ctx)
+        if not path.parent.is_dir():
+            self.fail(f"{path}: there is no folder {path.parent}", param, ctx)
+        return path
 
 
 class _Span(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
@@ -55,7 +71,12 @@ class _Span(click.ParamType):  # type: ignore[type-arg]  # generic in newer vers
     type=click.FloatRange(0, min_open=True),
     help="Simulated seconds in a real one; without it as many as can be.",
 )
-@click.option("--report", type=click.Path(path_type=Path), help="Draw a timeline into an SVG file.")
+@click.option(
+    "--report",
+    type=_Picture(dir_okay=False, path_type=Path),
+    help="Draw a timeline into the file FILE, as SVG.",
+    metavar="FILE",
+)
 @click.option(
     "--journal",
     type=click.Path(file_okay=False, path_type=Path),
@@ -97,9 +118,9 @@ def simulate(
         fail(Exit.REFUSED, [str(error)])
     except BootError as error:
         fail(Exit.FAILED, tree(error))
+    _tell(run, as_json)
     if report is not None:
         _write(report, run)
-    _tell(run, as_json)
     if run.critical:
         fail(Exit.REFUSED, [f"{plan.name}: {problem}" for problem in run.critical])
 
@@ -148,6 +169,8 @@ def _broker(plan: Plan, clock: SimClock) -> Iterator[SimBroker | None]:
 
 def _advance(clock: SimClock, ctrl_c: _CtrlC, simulated: SimulatedRun, progress: Progress) -> str:
     """Let the span pass; return why it ended before, or nothing."""
+    from edgekernel.cli.simulate_view import duration
+
     task, node, recorder = progress.task_ids[0], simulated.node, simulated.recorder
     part_s = simulated.span_s / _PARTS
     end_s = clock.monotonic() - recorder.now_s + simulated.span_s
@@ -156,8 +179,8 @@ def _advance(clock: SimClock, ctrl_c: _CtrlC, simulated: SimulatedRun, progress:
             clock.advance(min(part_s, end_s - clock.monotonic()))
         progress.update(task, completed=recorder.now_s)
     if ctrl_c.seen:
-        return f"interrupted after {recorder.now_s:g} s"
-    return f"stopped by itself after {recorder.now_s:g} s" if node.ending else ""
+        return f"interrupted after {duration(recorder.now_s)}"
+    return f"stopped by itself after {duration(recorder.now_s)}" if node.ending else ""
 
 
 class _CtrlC:
@@ -221,6 +244,8 @@ def _tell(run: Run, as_json: bool) -> None:
     if as_json:
         print_json(run.to_dict())
         return
+    if not out.is_terminal:
+        out.width = _PIPE_WIDTH
     with suppress(BrokenPipeError):  # such as of `head`
         for part in run.page():
             out.print(part, soft_wrap=isinstance(part, str))

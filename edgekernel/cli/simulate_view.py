@@ -8,14 +8,17 @@ from typing import Any
 
 from rich.table import Table
 
-from edgekernel.cli.console import show, table
+from edgekernel.cli.console import out, show, table
 from edgekernel.cli.simulated_run import SimulatedRun
 from edgekernel.core.messages import Severity
 from edgekernel.core.sample import Quality
 from edgekernel.node.plan import Plan
 from edgekernel.sim.broker import Counts
+from edgekernel.sim.faults import Fault
 from edgekernel.sim.record import Recorder, Track
 
+_WIDE, _SHORT = 120, 20
+"""Columns of a terminal that has room for any name, and letters of a name that fits in any."""
 _UNITS = (("d", 86_400.0), ("h", 3600.0), ("min", 60.0))
 
 
@@ -74,7 +77,9 @@ class Run:
         """Return a title and what stands below it; the same in each run of the same."""
         seed = "" if self.seed is None else f" · seed {self.seed}"
         events = sum(self.recorder.events.values())
-        faults = f" · {len(self.recorder.faults)} faults" if self.recorder.faults else ""
+        count, missed = len(self.recorder.faults), len(self.recorder.unplayed)
+        faults = f" · {count} fault{'' if count == 1 else 's'}" if count or missed else ""
+        faults += f", {missed} did not begin" if missed else ""
         return (
             f"{self.plan.name} · {duration(self.span_s)} simulated",
             f"{self.plan.path.name} on {self.plan.board.name}{seed} · {events} events{faults}"
@@ -111,7 +116,7 @@ class Run:
         made = table("", "reading", "min", "mean", "max", "", "good", "uncertain", "bad")
         for each in tracks:
             shares = [duration(each.quality_s[quality]) for quality in Quality]
-            made.add_row(each.label, *_numbers(each), each.unit, *shares)
+            made.add_row(_name(each.label), *_numbers(each), each.unit, *shares)
         yield made
 
     def _outputs(self) -> Iterator[str | Table]:
@@ -122,17 +127,24 @@ class Run:
         for each in tracks:
             safe = "-" if each.safe is None else duration(each.safe_s)
             row = (str(each.changes), duration(each.on_s), safe, show(each.value))
-            made.add_row(each.label, *row)
+            made.add_row(_name(each.label), *row)
         yield made
 
     def _faults(self) -> Iterator[str | Table]:
-        if not self.recorder.faults:
-            return
-        made = table("", "fault", "with", "settings", "at", "for")
-        for each in self.recorder.faults:
-            lasted = "-" if each.ended_s is None else duration(each.ended_s - each.began_s)
-            made.add_row(each.kind, each.target, each.settings, duration(each.began_s), lasted)
-        yield made
+        if self.recorder.faults:
+            made = table("", "fault", "with", "settings", "at", "for")
+            for each in self.recorder.faults:
+                lasted = "-" if each.ended_s is None else duration(each.ended_s - each.began_s)
+                made.add_row(each.kind, each.target, each.settings, duration(each.began_s), lasted)
+            yield made
+        for index, fault in self.recorder.unplayed:
+            yield f"fault.{index} did not begin: {self._why_unplayed(fault)}"
+
+    def _why_unplayed(self, fault: Fault) -> str:
+        name = f"{fault.what.word} {fault.target}".strip()
+        if fault.at_s >= self.span_s:
+            return f"{name} is planned for {duration(fault.at_s)} after the start"
+        return f"{name} has a probability of {fault.probability:g}"
 
     def _events(self) -> Iterator[str | Table]:
         made = table("", "event", "severity", "times")
@@ -173,6 +185,10 @@ class Run:
                 }
                 for each in recorder.faults
             ],
+            "faults_unplayed": [
+                {"fault": index, "kind": each.what.word, "target": each.target, "at_s": each.at_s}
+                for index, each in recorder.unplayed
+            ],
             "lateness_max_s": self.lateness[1],
             "lateness_max_of": self.lateness[0],
             "all_safe_s": recorder.all_safe_s,
@@ -197,6 +213,13 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * length_s:
             return f"{seconds / length_s:.3g} {unit}"
     return f"{seconds:.3g} s"
+
+
+def _name(label: str) -> str:
+    """Write a signal's name; a long one has a line for each of its parts where there is little
+    room, rather than an end anywhere in a word."""
+    narrow = out.is_terminal and out.width < _WIDE and len(label) > _SHORT
+    return label.replace(".", ".\n") if narrow else label
 
 
 def _numbers(track: Track) -> tuple[str, str, str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from edgekernel.core.clock import Clock
 from edgekernel.core.time_quality import is_simulated
 from edgekernel.core.version import VERSION
-from edgekernel.journal.plain import arguments, plain
+from edgekernel.journal.plain import plain
 from edgekernel.journal.records import BootRecord, ConfigRecord
 
 if TYPE_CHECKING:
@@ -32,20 +32,20 @@ def boot_record(clock: Clock, node: str, plan: Plan | None = None) -> BootRecord
     """
     now = clock.monotonic_ns(), clock.time_ns()
     plan_hash = "" if plan is None else _hash(_resolved(plan))
-    versions: dict[str, Any]
     seed = getattr(clock, "seed", None)
     app = {} if plan is None else app_version(plan)
-    if is_simulated(clock):
-        boot_id = _hash([node, plan_hash, *now, seed])
-        versions = {"edgekernel": VERSION, **app}
-        return BootRecord(*now, boot_id, node, versions, plan_hash, "simulated", seed)
-    versions = {
+    versions: dict[str, Any] = {
         "edgekernel": VERSION,
         **app,
+        UPTIME: round(clock.uptime(), 6),
+    }
+    if is_simulated(clock):
+        boot_id = _hash([node, plan_hash, *now, seed])
+        return BootRecord(*now, boot_id, node, versions, plan_hash, "simulated", seed)
+    versions |= {
         "python": platform.python_version(),
         "machine": platform.machine(),
         "kernel": platform.release(),
-        UPTIME: round(clock.uptime(), 6),
     }
     boot_id = secrets.token_hex(_HASH_DIGITS // 2)
     return BootRecord(*now, boot_id, node, versions, plan_hash, "system", None)
@@ -53,9 +53,11 @@ def boot_record(clock: Clock, node: str, plan: Plan | None = None) -> BootRecord
 
 def config_record(clock: Clock, plan: Plan) -> ConfigRecord:
     """Return the record of the node file, without its secrets."""
-    content = plan.document.model_dump(mode="json", exclude_unset=True)
-    document, _ = arguments(content)
-    return ConfigRecord(clock.monotonic_ns(), clock.time_ns(), _hash(document), document)
+    from edgekernel.node.fingerprint import fingerprint, shown  # there is a plan: it is loaded
+
+    document = plan.document
+    now = clock.monotonic_ns(), clock.time_ns()
+    return ConfigRecord(*now, fingerprint(document), shown(document))
 
 
 def app_version(plan: Plan) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""How good the wall time is, and when it was set."""
+"""When the wall time was set, and when its quality changed."""
 
 from __future__ import annotations
 

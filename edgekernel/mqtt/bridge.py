@@ -11,24 +11,26 @@ from random import Random
 from edgekernel.core import message
 from edgekernel.core.clock import Clock
 from edgekernel.core.context import Context
-from edgekernel.core.device import Device
-from edgekernel.core.effect import Effect
-from edgekernel.core.errors import ConfigError, TurnTimeoutError, describe
+from edgekernel.core.errors import TurnTimeoutError, describe
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.turns import CallTurn
+from edgekernel.mqtt.about import NOTHING_KNOWN, About
+from edgekernel.mqtt.announcing import Announcing, Schema
 from edgekernel.mqtt.client import MqttClient
-from edgekernel.mqtt.encoding import event_payload, state_payload, status_payload
+from edgekernel.mqtt.encoding import event_payload, status_payload
+from edgekernel.mqtt.health import Health
 from edgekernel.mqtt.home_assistant.discovery import Discovery, Seam
+from edgekernel.mqtt.leftovers import Leftovers
 from edgekernel.mqtt.messages import (
     MqttConnected,
     MqttDisconnected,
     MqttEventsDropped,
     MqttProblem,
 )
-from edgekernel.mqtt.names import device_problems
 from edgekernel.mqtt.outgoing import Outgoing, Publication
 from edgekernel.mqtt.requests import Requests
 from edgekernel.mqtt.settings import Settings
+from edgekernel.mqtt.states import States
 from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Inbound, Medium, Outbound, Will
 
@@ -50,13 +52,9 @@ class Bridge:
         topics: Topics,
         max_events: int,
         medium: Medium | None = None,
+        about: About = NOTHING_KNOWN,
     ) -> None:
-        """Prepare the bridge; raises ConfigError if two things would share a topic.
-
-        It goes over paho unless another `medium` is given.
-        """
-        if problems := device_problems(ctx.devices):
-            raise ConfigError(*problems)
+        """Prepare the bridge. It goes over paho unless another `medium` is given."""
         self._ctx = ctx
         self._topics = topics
         self._broker = settings.broker
@@ -66,7 +64,17 @@ class Bridge:
         self._requests = Requests(
             ctx, topics, self._outgoing.reply, settings.signatures, self._boot
         )
-        self._states: dict[str, Effect] = {}
+        self._states = States(ctx, topics, self._outgoing.retain, self._outgoing.clear)
+        self._leftovers = Leftovers(topics, self._states, self._outgoing.clear)
+        self._announcing = Announcing(
+            ctx,
+            topics,
+            about,
+            self._boot,
+            self._outgoing.retain,
+            Health(ctx, self.counters, self._send_health),
+            self._described,
+        )
         self._connections = 0
         self._linked = False  # whether a link is wanted
         self.home_assistant = self._make_discovery(settings, random)
@@ -83,26 +91,31 @@ class Bridge:
         )
 
     def watch(self) -> None:
-        """Watch the devices: their states are ready for the moment the link is up."""
-        self._ctx.runtime.turns.within(self._watch_devices)
+        """Watch the devices: their states are ready for the moment the link is up.
+
+        Raises ConfigError if two of them would share a topic.
+        """
+        self._ctx.runtime.turns.within(self._states.watch)
 
     def connect(self) -> None:
         """Begin to connect; from the first connection on requests are served."""
         self._linked = True
-        self.describe()
+        if self.home_assistant is not None:  # before what it has announced earlier comes back
+            self._announcing.describe()
         self.client.start()
+        self._announcing.start()
 
     def stop(self, reason: str) -> None:
         """Publish the final states, then the status, and disconnect; each within its limit."""
+        self._announcing.close()
         if self._linked:
             self._say_goodbye(reason)
         self._requests.close()
-        for effect in self._states.values():
-            effect.dispose()
+        self._states.close()
 
     def _say_goodbye(self, reason: str) -> None:
         with suppress(TurnTimeoutError):  # a turn hangs: what was published last stands
-            self._ctx.runtime.turns.call(self._refresh_all, "mqtt: final states", _FLUSH_S)
+            self._ctx.runtime.turns.call(self._states.refresh, "mqtt: final states", _FLUSH_S)
         self._outgoing.flush(_FLUSH_S)
         now = self._ctx.clock.now_utc()
         self._outgoing.retain(self._topics.status, self._status("offline", now, reason))
@@ -123,17 +136,10 @@ class Bridge:
             "requests_turned_away": self._requests.turned_away,
         }
 
-    def describe(self) -> None:
-        """Take note of what the node has: at first, and after a hot change."""
-        if self.home_assistant is not None:
-            from edgekernel.node.schema import describe_node  # pydantic, which few need so early
-
-            self.home_assistant.describe(describe_node(self._ctx.runtime))
-
-    def refresh(self, device: str) -> None:
-        """Publish the state of a device if it has changed in what is no signal."""
-        if device in self._states:
-            self._states[device].run()
+    def noticed(self, payload: Message) -> None:
+        """Follow what a message says about devices and parts."""
+        self._states.noticed(payload)
+        self._announcing.noticed(payload)
 
     def publish_event(self, event: Event) -> None:
         """Publish an event, now or when there is a link; tell of earlier ones that were lost."""
@@ -146,6 +152,8 @@ class Bridge:
         """Publish everything that is retained, the status last: it vouches for the others."""
         cause = "reconnected" if self._connections else "started"
         self._connections += 1
+        self._leftovers.look(self.client)
+        self._announcing.connected()
         now = self._ctx.clock.now_utc()
         self._outgoing.retain(self._topics.status, self._status("online", now, cause))
         self._outgoing.open()
@@ -167,6 +175,8 @@ class Bridge:
 
     def message(self, message: Inbound) -> None:
         """Take a message from the broker."""
+        if self._leftovers.arrived(message):
+            return
         topic, payload, retained = message.topic, message.payload, message.retained
         discovery = self.home_assistant
         if discovery is None or not discovery.message(topic, payload, retained):
@@ -184,26 +194,20 @@ class Bridge:
     def _make_discovery(self, settings: Settings, random: Random) -> Discovery | None:
         if settings.home_assistant is None:
             return None
+        not_shown = (self._topics.info, self._topics.schema)
         seam = Seam(
             publish=lambda topic, payload: self.client.publish(
                 Outbound(topic, payload, retain=True)
             ),
-            publish_states=self._outgoing.repeat,
+            publish_states=partial(self._outgoing.repeat, but=not_shown),
             timer=self._ctx.runtime.timers.timer,
             problem=self.problem,
         )
         return Discovery(settings.home_assistant, self._topics, self._ctx.clock, random, seam)
 
-    def _watch_devices(self) -> None:
-        for id, device in self._ctx.devices.items():
-            self._states[id] = Effect(partial(self._publish, device), name=f"mqtt.state.{id}")
-
-    def _refresh_all(self) -> None:
-        for effect in self._states.values():
-            effect.run()
-
-    def _publish(self, device: Device) -> None:
-        self._outgoing.retain(self._topics.state(device.id), state_payload(device))
+    def _described(self, schema: Schema) -> None:
+        if self.home_assistant is not None:
+            self.home_assistant.describe(schema)
 
     def _status(self, state: str, since: datetime | None, cause: str) -> bytes:
         return status_payload(state, self._boot, since, cause)
@@ -211,6 +215,10 @@ class Bridge:
     def _send(self, publication: Publication, on_done: Callable[[], None]) -> None:
         topic, payload, retain = publication
         self.client.publish(Outbound(topic, payload, retain=retain), on_done)
+
+    def _send_health(self, payload: bytes) -> None:
+        if self.client.connected:  # else it would be an old one when it is sent
+            self.client.publish(Outbound(self._topics.health, payload, qos=0, retain=True))
 
 
 def _chance(seed: str, clock: Clock, topics: Topics) -> Random:

@@ -8,7 +8,7 @@ what was on its way when the link broke is sent again before the link counts as 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from edgekernel.mqtt.transport import (
     Login,
     MakeTransport,
     Outbound,
+    QoS,
     Transport,
     TransportObserver,
     Will,
@@ -85,7 +86,7 @@ class MqttClient:
         self._settings = settings
         self._observer = observer
         self._client_id = client_id
-        self._subscriptions = subscriptions
+        self._subscriptions: dict[str, QoS] = dict.fromkeys(subscriptions, 1)
         self._will = will
         self._clock = clock or SystemClock()
         self._make_transport = transport or _paho
@@ -99,6 +100,12 @@ class MqttClient:
         self._told: set[str] = set()
         self._failures = self._short_links = 0
         self._up_since_ns = 0
+
+    @property
+    def subscriptions(self) -> tuple[str, ...]:
+        """The filters that are subscribed to, on this link and on the next."""
+        with self._lock:
+            return tuple(self._subscriptions)
 
     @property
     def connected(self) -> bool:
@@ -115,6 +122,37 @@ class MqttClient:
         It is sent again after a reconnect until it is acknowledged.
         """
         return self._deliveries.publish(message, on_done)
+
+    def withdraw(self, delivery: Delivery) -> None:
+        """Send a message on no later link; on this one it may be on its way already."""
+        self._deliveries.withdraw(delivery)
+
+    def subscribe(
+        self,
+        filters: Sequence[str],
+        done: Callable[[list[str]], object] | None = None,
+        qos: QoS = 1,
+    ) -> None:
+        """Subscribe to more filters, on this link and on all that follow.
+
+        `done` is called in the network thread with those that the broker refuses. If the link
+        breaks before it has answered, the observer's `connected` tells that it is up again, and
+        what is at QoS 1 is there then.
+        """
+        with self._lock:
+            self._subscriptions |= dict.fromkeys(filters, qos)
+            link = self._link
+        if link is not None and link.was_up and not link.is_over:
+            link.subscribe(filters, done or (lambda refused: None), qos)
+
+    def unsubscribe(self, filters: Sequence[str]) -> None:
+        """Give subscriptions up; what is on its way still arrives."""
+        with self._lock:
+            for each in filters:
+                self._subscriptions.pop(each, None)
+            link = self._link
+        if link is not None and link.was_up and not link.is_over:
+            link.unsubscribe(filters)
 
     def close(self, timeout_s: float = 2.0) -> bool:
         """Disconnect cleanly (no last will) and end the thread; False if it takes longer."""
@@ -136,8 +174,20 @@ class MqttClient:
             self._tell(problems.unsubscribed(self._settings.broker, refused))
         self._deliveries.open(link)
         self._up_since_ns = self._clock.monotonic_ns()
+        self._catch_up(link)
         if not link.is_over:
             self._observer.connected()
+
+    def _catch_up(self, link: Link) -> None:
+        """Subscribe to what is at QoS 0, and to what was asked for while the link was made."""
+        with self._lock:
+            late = [
+                each for each in self._subscriptions.items() if each[0] not in link.subscriptions
+            ]
+        levels: tuple[QoS, ...] = (0, 1)
+        for level in levels:
+            if filters := [each for each, qos in late if qos == level]:
+                link.subscribe(filters, lambda refused: None, level)
 
     def arrived(self, message: Inbound) -> None:
         """Called by the link: a message has arrived."""
@@ -161,16 +211,15 @@ class MqttClient:
                 self._clock.sleep(self._delay_s(), self._closing)
 
     def _make_link(self) -> Link:
-        link = Link(
-            self,
-            self._clock,
-            self._make_transport,
-            self._subscriptions,
-            self._settings.keepalive_s,
-            self._outdated,
-        )
         with self._lock:
-            self._link = link
+            link = self._link = Link(
+                self,
+                self._clock,
+                self._make_transport,
+                [each for each, qos in self._subscriptions.items() if qos],
+                self._settings.keepalive_s,
+                self._outdated,
+            )
         if self._closing.is_set():  # `close` has not seen it
             link.end()
         return link

@@ -59,6 +59,11 @@ class Deliveries:
             link.publish(message, partial(self._finish, delivery))
         return delivery
 
+    def withdraw(self, delivery: Delivery) -> None:
+        """Send a message on no further link."""
+        with self._lock:
+            self._waiting.pop(delivery, None)
+
     def open(self, link: Link) -> None:
         """Send again what is on its way, then let messages go over this link."""
         sent: set[Delivery] = set()

@@ -8,6 +8,7 @@ from edgekernel.core import message
 from edgekernel.core.context import Context
 from edgekernel.core.interface import Interface
 from edgekernel.core.messages import Event
+from edgekernel.mqtt.about import NOTHING_KNOWN, About
 from edgekernel.mqtt.bridge import Bridge
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.topics import Topics
@@ -18,8 +19,8 @@ class MqttInterface(Interface):
     """Publishes the state of every device and every message, and serves set and call requests.
 
     Works without a broker: it keeps trying, and meanwhile the latest `max_events` events wait.
-    Retained on the broker are the node's status, `offline` being the last will, and one JSON
-    object per device. `edgekernel.mqtt.topics` has the topic map.
+    Retained on the broker are the node's status, `offline` being the last will, its info, schema
+    and health, and one JSON object per device. `edgekernel.mqtt.topics` has the topic map.
     """
 
     name = "mqtt"
@@ -31,13 +32,16 @@ class MqttInterface(Interface):
         *,
         max_events: int = 1000,
         medium: Medium | None = None,
+        about: About = NOTHING_KNOWN,
     ) -> None:
         """Prepare the interface of a node, whose name is the runtime's unless given.
 
-        It reaches the broker through paho-mqtt unless another `medium` is given.
+        It reaches the broker through paho-mqtt unless another `medium` is given. `about` is what it
+        publishes of itself beside what its runtime knows.
         """
         self.settings = settings
         self._medium = medium
+        self._about = about
         self._node = node
         self._max_events = max_events
         self._bridge: Bridge | None = None
@@ -65,7 +69,8 @@ class MqttInterface(Interface):
         names that no topic can hold; an unreachable broker is no error.
         """
         topics = Topics(self.settings.prefix, self._node or ctx.runtime.name)
-        self._bridge = Bridge(ctx, self.settings, topics, self._max_events, self._medium)
+        settings, events = self.settings, self._max_events
+        self._bridge = Bridge(ctx, settings, topics, events, self._medium, self._about)
         self._bridge.watch()
 
     def handle_event(self, ctx: Context, evt: Event) -> None:
@@ -77,10 +82,7 @@ class MqttInterface(Interface):
             self._bridge.connect()
         elif isinstance(payload, message.RuntimeShuttingDown):
             self._stop_reason = payload.reason
-        elif isinstance(payload, message.DeviceOnline | message.DeviceOffline):
-            self._bridge.refresh(payload.device)
-        elif isinstance(payload, message.HotAdded | message.HotRemoved | message.HotUpdated):
-            self._bridge.describe()
+        self._bridge.noticed(payload)
         self._bridge.publish_event(evt)
 
     def stop(self, ctx: Context) -> None:

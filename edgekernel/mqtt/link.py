@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from edgekernel.core.clock import NANOSECONDS, Clock
-from edgekernel.mqtt.transport import Inbound, Login, MakeTransport, Outbound, Server
+from edgekernel.mqtt.transport import Inbound, Login, MakeTransport, Outbound, QoS, Server
 
 
 class LinkOwner(Protocol):
@@ -48,7 +48,8 @@ class Link:
         to be made anew, nothing if it is not."""
         self._owner = owner
         self._clock = clock
-        self._subscriptions = subscriptions
+        self.subscriptions = subscriptions
+        """What it subscribes to before it counts as up."""
         self._idle_ns = round(keepalive_s * NANOSECONDS)
         self._answer_ns = self._idle_ns // 2
         self._outdated = outdated
@@ -112,12 +113,29 @@ class Link:
         self._ask()
         self._transport.publish(message, acknowledged)
 
+    def subscribe(
+        self, filters: Sequence[str], done: Callable[[list[str]], object], qos: QoS = 1
+    ) -> None:
+        """Subscribe to more; `done` is given the filters that the broker refuses."""
+
+        def subscribed(refused: list[str]) -> None:
+            self._answered()
+            done(refused)
+
+        self._ask()
+        self._transport.subscribe(filters, subscribed, qos)
+
+    def unsubscribe(self, filters: Sequence[str]) -> None:
+        """Give subscriptions up."""
+        self._ask()
+        self._transport.unsubscribe(filters, self._answered)
+
     def accepted(self, session_present: bool) -> None:
         """Called by the transport: the broker takes the client."""
         self._answered()
-        if self._subscriptions:
-            self._ask()
-            self._transport.subscribe(self._subscriptions, self._subscribed)
+        if self.subscriptions:
+            # It is up only then: whoever hears that we are here and publishes must reach us.
+            self.subscribe(self.subscriptions, self._go_up)
         else:
             self._go_up([])
 
@@ -140,11 +158,6 @@ class Link:
     def failed(self, where: str, error: Exception) -> None:
         """Called by the transport: what it told has raised."""
         self._owner.failed(where, error)
-
-    def _subscribed(self, refused: list[str]) -> None:
-        # Only now: whoever publishes a request after hearing that we are here must reach us.
-        self._answered()
-        self._go_up(refused)
 
     def _go_up(self, refused: list[str]) -> None:
         if not self._over.is_set():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import NamedTuple
 
 from edgekernel.core.clock import Clock
@@ -64,6 +64,10 @@ class Outgoing:
             self._retained[topic] = payload
         self._pump()
 
+    def clear(self, topic: str) -> None:
+        """Take what is retained on a topic off the broker."""
+        self.retain(topic, b"")
+
     def event(self, topic: str, payload: bytes) -> None:
         """Publish an event after those before it; without a link it waits."""
         with self._changed:
@@ -98,10 +102,12 @@ class Outgoing:
             self._unsent = dict.fromkeys(self._retained)
         self._pump()
 
-    def repeat(self) -> None:
-        """Publish everything that is retained again: somebody may have missed it."""
+    def repeat(self, but: Container[str] = ()) -> None:
+        """Publish everything that is retained again, `but` some topics: somebody may have missed
+        it."""
         with self._changed:
-            self._unsent = dict.fromkeys(self._retained)
+            again = dict.fromkeys(topic for topic in self._retained if topic not in but)
+            self._unsent = {**self._unsent, **again}
         self._pump()
 
     def close(self) -> None:

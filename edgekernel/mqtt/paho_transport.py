@@ -12,7 +12,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from edgekernel.mqtt.transport import Done, Inbound, Login, Outbound, Server, TransportObserver
+from edgekernel.mqtt.transport import (
+    Done,
+    Inbound,
+    Login,
+    Outbound,
+    QoS,
+    Server,
+    TransportObserver,
+)
 
 try:
     from paho.mqtt import client as paho
@@ -57,15 +65,24 @@ class PahoTransport:
             return
         client.loop_start()  # with a thread of its own the order of other threads' messages holds
 
-    def subscribe(self, filters: Sequence[str], done: Callable[[list[str]], object]) -> None:
-        """Subscribe at QoS 1; `done` is given the filters that the broker refuses."""
+    def subscribe(
+        self, filters: Sequence[str], done: Callable[[list[str]], object], qos: QoS = 1
+    ) -> None:
+        """Subscribe; `done` is given the filters that the broker refuses."""
 
         def answered(reasons: Sequence[Any]) -> None:
             done([each for each, r in zip(filters, reasons, strict=False) if r.is_failure])
 
         if self._paho is not None:
-            _, number = self._paho.subscribe([(each, 1) for each in filters])
+            wanted: list[tuple[str, int]] = [(each, qos) for each in filters]
+            _, number = self._paho.subscribe(wanted)
             self._ask(number, answered)
+
+    def unsubscribe(self, filters: Sequence[str], done: Done) -> None:
+        """Give subscriptions up; `done` when the broker has."""
+        if self._paho is not None:
+            _, number = self._paho.unsubscribe(list(filters))
+            self._ask(number, lambda _: done())
 
     def publish(self, message: Outbound, done: Done) -> None:
         """Send a message; `done` at its acknowledgement, at QoS 0 when it is on its way."""

@@ -15,6 +15,7 @@ from edgekernel.mqtt.transport import (
     MakeTransport,
     Outbound,
     Properties,
+    QoS,
     Server,
     TransportObserver,
     Will,
@@ -57,11 +58,19 @@ class SimTransport:
         )
         self._connection = self._broker.connect(hello, self, self._closed, self._clock)
 
-    def subscribe(self, filters: Sequence[str], done: Callable[[list[str]], object]) -> None:
-        """Subscribe at QoS 1; the broker refuses no filter that there can be."""
+    def subscribe(
+        self, filters: Sequence[str], done: Callable[[list[str]], object], qos: QoS = 1
+    ) -> None:
+        """Subscribe; the broker refuses no filter that there can be."""
         number = self._next_number()
         self._asked[number] = partial(done, [])
-        self._reached.subscribe(number, [(each, 1) for each in filters])
+        self._reached.subscribe(number, [(each, qos) for each in filters])
+
+    def unsubscribe(self, filters: Sequence[str], done: Done) -> None:
+        """Give subscriptions up; `done` when the broker has."""
+        number = self._next_number()
+        self._asked[number] = done
+        self._reached.unsubscribe(number, filters)
 
     def publish(self, message: Outbound, done: Done) -> None:
         """Send a message; `done` at its acknowledgement, at QoS 0 at once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgekernel.core.runtime import Runtime
+from edgekernel.mqtt.about import About
 from edgekernel.mqtt.interface import MqttInterface
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.sim_transport import SimTransport
@@ -19,4 +20,4 @@ def connect_simulated(plan: Plan, runtime: Runtime, broker: SimBroker, seed: int
     """
     settings = Settings.of(plan, with_secrets=False)
     medium = Medium(SimTransport.to(broker, runtime.clock), f"mqtt:{seed}")
-    runtime.register(MqttInterface(settings, medium=medium))
+    runtime.register(MqttInterface(settings, medium=medium, about=About.of(plan)))

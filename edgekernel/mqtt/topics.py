@@ -68,6 +68,11 @@ class Topics:
         self.node = node
         self.base = f"{prefix}/{node}"
         self.status = f"{self.base}/status"
+        self.info = f"{self.base}/info"
+        self.schema = f"{self.base}/schema"
+        self.health = f"{self.base}/health"
+        self.states = f"{self.base}/state/+"
+        """The filter of what there is of states."""
         self.requests = (
             f"{self.base}/set/+/+",
             f"{self.base}/call/+/+",

@@ -12,6 +12,8 @@ from typing import Literal, Protocol
 
 from edgekernel.mqtt.tls import Tls
 
+QoS = Literal[0, 1]
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -76,7 +78,7 @@ class Outbound:
 
     topic: str
     payload: bytes
-    qos: Literal[0, 1] = 1
+    qos: QoS = 1
     retain: bool = False
     properties: Properties = NOTHING_BESIDE
 
@@ -144,8 +146,14 @@ class Transport(Protocol):
         """
         ...
 
-    def subscribe(self, filters: Sequence[str], done: Callable[[list[str]], object]) -> None:
-        """Subscribe at QoS 1; `done` is given the filters that the broker refuses."""
+    def subscribe(
+        self, filters: Sequence[str], done: Callable[[list[str]], object], qos: QoS = 1
+    ) -> None:
+        """Subscribe; `done` is given the filters that the broker refuses."""
+        ...
+
+    def unsubscribe(self, filters: Sequence[str], done: Done) -> None:
+        """Give subscriptions up; `done` when the broker has."""
         ...
 
     def publish(self, message: Outbound, done: Done) -> None:

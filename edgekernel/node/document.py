@@ -21,6 +21,7 @@ from edgekernel.node.signatures_table import SignaturesTable
 from edgekernel.node.tuning import ReadingTuning, Tuning
 
 SEGMENT = r"^[a-z0-9-]{1,64}$"
+_MAX_LABEL = 64
 
 
 def _module(name: str) -> str:
@@ -35,6 +36,22 @@ def _keepalive(seconds: float) -> float:
     return seconds
 
 
+def _label(name: str) -> str:
+    if not re.fullmatch(SEGMENT, name):
+        raise ValueError("a label's name is 1 to 64 characters of a-z, 0-9 and -")
+    return name
+
+
+def _label_text(text: str) -> str:
+    if not 0 < len(text) <= _MAX_LABEL or not text.isprintable():
+        raise ValueError(f"a label is 1 to {_MAX_LABEL} characters that can be printed")
+    return text
+
+
+_Label = Annotated[str, AfterValidator(_label)]
+_LabelText = Annotated[str, AfterValidator(_label_text)]
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -47,6 +64,8 @@ class NodeTable(_Table):
     app: Annotated[str, AfterValidator(_module)] | None = None
     data: str | None = None
     """The folder for what the node is to know after a restart, relative to the node file."""
+    labels: dict[_Label, _LabelText] = Field(default_factory=dict)
+    """What the fleet may pick it by, such as `zone = "north"`; everybody on the broker sees it."""
 
 
 class ReadingTable(_Table):
@@ -304,17 +323,24 @@ def _without_mistakes(raw: dict[str, Any]) -> dict[str, Any]:
 def read_toml(path: Path) -> dict[str, Any]:
     """Read a file of ours. Raises ConfigError if it is not there, or no TOML in UTF-8."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file") from None
     except IsADirectoryError:
-        raise ConfigError(f"{path}: this is a folder; name the node file in it") from None
+        raise ConfigError(f"{path}: this is a folder; name the file in it") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is no text in UTF-8: {error}") from None
+    return parse_toml(text, str(path))
+
+
+def parse_toml(text: str, file: str) -> dict[str, Any]:
+    """Return what a text says; `file` names it. Raises ConfigError if it is no TOML."""
+    try:
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # beside TOML's own: too many digits, too deep
-        raise ConfigError(f"{path}: is not TOML: {error}") from None
+        raise ConfigError(f"{file}: is not TOML: {error}") from None
 
 
 def parse_document(raw: dict[str, Any], file: str) -> NodeDocument:

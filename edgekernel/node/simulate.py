@@ -31,6 +31,7 @@ from edgekernel.node.worlds import make_worlds
 from edgekernel.sim.agent import Agent
 from edgekernel.sim.bench import Bench
 from edgekernel.sim.faults import AroundBench, Fault, FaultPlayer
+from edgekernel.sim.sealing import seal
 from edgekernel.sim.wiring import Socket, Wiring
 from edgekernel.sim.worlds.service import World, Worlds, WorldService
 
@@ -136,6 +137,9 @@ def plug_chips(plan: Plan, backend: SimBackend, clock: Clock) -> Bench:
     for wired in wiring.values():
         if wired.chip is not None and hasattr(wired.chip, "wire"):
             wired.chip.wire({key: bench.line(name) for key, name in wired.lines.items()}, clock)
+    for id, wired in wiring.items():
+        if wired.chip is not None:
+            seal(wired.chip, id)
     for name, recovery in plan.recoveries.items():
         _wire_bus(backend, name, recovery)
     return bench

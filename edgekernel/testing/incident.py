@@ -94,13 +94,13 @@ def replay_records(node: str, records: str, app: Path) -> Incident:
 
     `records` is what `edgekernel incident export` has written. Raises ConfigError, RecordingError.
     """
-    import tomllib
-
     from edgekernel.journal.replay import choose, plan_of, recordings, replay
     from edgekernel.journal.replay.embed import unembed
+    from edgekernel.node.document import parse_toml
 
     run = choose(recordings(unembed(records)))
-    return Incident(replay(run, plan_of(tomllib.loads(node), app, run)))
+    raw = parse_toml(node, "the incident's node file")
+    return Incident(replay(run, plan_of(raw, app, run)))
 
 
 def _ns(moment: str | None) -> int | None:

@@ -162,23 +162,20 @@ def _plan(source: str | Path, folder: Path) -> Plan:
     from edgekernel.node import make_plan
 
     if _is_text(source):
-        import tomllib
-
-        from edgekernel.node.document import parse_document
+        from edgekernel.node.document import parse_document, parse_toml
         from edgekernel.node.plan import plan_document
 
         path = folder / "node.toml"
-        return plan_document(parse_document(tomllib.loads(source), path.name), path)
+        return plan_document(parse_document(parse_toml(source, path.name), path.name), path)
     return make_plan(_found(source, folder, "node file"))
 
 
 def _faults(source: str | Path, folder: Path) -> Sequence[Fault]:
+    from edgekernel.node.document import parse_toml
     from edgekernel.node.fault_plan import load_faults, parse_faults
 
     if _is_text(source):
-        import tomllib
-
-        return parse_faults(tomllib.loads(source), "fault plan")
+        return parse_faults(parse_toml(source, "fault plan"), "fault plan")
     return load_faults(_found(source, folder, "fault plan"))
 
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any
 
-from edgekernel.core.errors import UnknownTargetError, nearest
+from edgekernel.core.errors import InvalidValueError, UnknownTargetError, nearest
 from edgekernel.testing.boundaries import Boundaries
 from edgekernel.testing.current import running
 from edgekernel.testing.events import Events
@@ -64,7 +65,12 @@ class Simulation:
         return self._broker
 
     def run(self, seconds: float) -> None:
-        """Let simulated time pass, with everything that happens in it."""
+        """Let simulated time pass, with everything that happens in it.
+
+        Raises InvalidValueError for a time that cannot pass: it is most likely a slip.
+        """
+        if not 0 <= seconds < inf:
+            raise InvalidValueError(f"seconds: {seconds} cannot pass; 0 or more can")
         self.clock.advance(seconds)
 
     def run_until(

@@ -202,10 +202,21 @@ def test_it_does_not_fail_here(shed: Path, journal: Path, tmp_path: Path) -> Non
 
 
 def test_wrong_usage(shed: Path, journal: Path, tmp_path: Path) -> None:
-    """A sentence that means nothing is told with one that does, exit 2; no journal, exit 3."""
+    """A sentence that means nothing is told with one that does, and one that cannot come true with
+    the reason, exit 2; no journal, exit 3."""
     done = edgekernel("incident", "export", journal, shed, "-o", "x.py", "--expect", "it works")
     assert done.returncode == 2
     assert 'write "fan.power is on within 30s after 12:04:10"' in " ".join(done.stderr.split())
+    for sentence, problem in (
+        ("fan.powr is on", "no output 'fan.powr' in this node; did you mean 'fan.power'?"),
+        ("fan.power is on after 2027-01-01", "nothing was recorded at 2027-01-01T00:00:00; this"),
+        ("aired within 1s after 12:00", "nothing was recorded at 2025-12-31T12:00:00; this run"),
+    ):
+        done = edgekernel(
+            "incident", "export", journal, shed, "-o", tmp_path / "x.py", "--expect", sentence
+        )
+        assert (done.returncode, problem in " ".join(done.stderr.split())) == (2, True)
+        assert not (tmp_path / "x.py").exists()
     done = edgekernel("incident", "export", tmp_path, "-o", "x.py")
     assert (done.returncode, "no journal" in done.stderr) == (3, True)
 

@@ -108,6 +108,9 @@ def test_what_cannot_be_replayed(shed: Path, journal: Path, tmp_path: Path) -> N
     done = replay(journal, tmp_path / "gone.toml", "--json")
     assert done.returncode == 3
     assert "there is no such file" in json.loads(done.stdout)["error"]["message"]
+    done = replay(journal, cwd=tmp_path)
+    assert done.returncode == 3
+    assert done.stderr.startswith('the recorded node file: node.app: "shed_app": there is no such')
     record(shed, tmp_path / "without", what=["events"])
     done = replay(tmp_path / "without", shed)
     assert done.returncode == 3
@@ -115,6 +118,21 @@ def test_what_cannot_be_replayed(shed: Path, journal: Path, tmp_path: Path) -> N
     broken = write_shed(tmp_path / "broken", node=NODE.replace("GPIO17", "GPIO99"))
     done = replay(journal, broken)
     assert (done.returncode, "GPIO99" in done.stderr) == (3, True)
+
+
+@pytest.mark.parametrize(
+    ("limits", "problem"),
+    [
+        (["--from", "2027-01-01"], "nothing was recorded at 2027-01-01T00:00:00; this run is from"),
+        (["--to", "2025-01-01"], "nothing was recorded at 2025-01-01T00:00:00; this run is from"),
+        (["--from", "00:00:03", "--to", "00:00:02"], "00:00:02 is not after --from 00:00:03"),
+    ],
+)
+def test_no_time_of_the_run(shed: Path, journal: Path, limits: list[str], problem: str) -> None:
+    """Where nothing would be compared that is no agreement: exit 2, with what there is."""
+    done = replay(journal, shed, *limits)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert problem in " ".join(done.stderr.split())
 
 
 def test_help_teaches() -> None:

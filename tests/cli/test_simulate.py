@@ -60,14 +60,14 @@ def setup(runtime):
 """
 
 
-def simulate(*args: str | Path) -> subprocess.CompletedProcess[str]:
+def simulate(*args: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `edgekernel simulate` to its end."""
     return subprocess.run(
         command("simulate", *args),
         capture_output=True,
         text=True,
         timeout=240,
-        env={**os.environ, "COLUMNS": "200"},
+        env={**os.environ, "COLUMNS": "200", **environment},
         check=False,
     )
 
@@ -102,6 +102,29 @@ def test_summary(write: Write, plan: Path) -> None:
     assert "restarts 0" in lines
 
 
+LONG_NAMES = """
+[node]
+name = "beds"
+board = "sim"
+
+[devices.raised-bed-at-the-wall]
+driver = "bme280"
+bus = "i2c1"
+every = "10s"
+"""
+
+
+def test_long_names(write: Write) -> None:
+    """In a narrow terminal a long name has two lines and no word is torn; in a pipe it has one."""
+    node = write(text=LONG_NAMES)
+    narrow = simulate(node, "--for", "1h", COLUMNS="80", FORCE_COLOR="1").stdout.splitlines()
+    (first, *_) = [i for i, line in enumerate(narrow) if line.startswith("raised-bed")]
+    assert narrow[first].split()[0] == "raised-bed-at-the-wall."
+    assert narrow[first + 1].strip() == "temperature"
+    piped = simulate(node, "--for", "1h", COLUMNS="80").stdout
+    assert "raised-bed-at-the-wall.temperature" in piped
+
+
 def test_json(write: Write, plan: Path) -> None:
     """With --json the same is an object; times are seconds since the node has started."""
     run = told(write(), "--for", "300", "--faults", plan)
@@ -120,6 +143,55 @@ def test_json(write: Write, plan: Path) -> None:
     counts = {each["name"]: each["count"] for each in run["events"]}
     assert counts["runtime.booted"] == counts["runtime.shutdown"] == 1
     assert counts["fault.began"] == counts["fault.ended"] == len(run["faults"])
+
+
+ODD_PLAN = """
+[[fault]]
+at = "2min"
+device = "room"
+kind = "nack"
+count = 2
+
+[[fault]]
+at = "2h"
+device = "room"
+kind = "nack"
+
+[[fault]]
+at = "1min"
+device = "room"
+kind = "nack"
+probability = 1e-9
+"""
+
+
+def test_faults_that_do_not_last_or_begin(write: Write, tmp_path: Path) -> None:
+    """A fault that is over after so many times does not last to the end of the run, and one that
+    has not begun is told, with what has kept it."""
+    plan, report = tmp_path / "plan.toml", tmp_path / "run.svg"
+    plan.write_text(ODD_PLAN)
+    args = (write(), "--for", "5min", "--faults", plan)
+    done = simulate(*args, "--report", report)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert lines[1].endswith(" · 1 fault, 2 did not begin")
+    assert "nack device room count=2 2 min -" in lines
+    assert "fault.1 did not begin: nack device room is planned for 2 h after the start" in lines
+    assert "fault.2 did not begin: nack device room has a probability of 1e-09" in lines
+    run = told(*args)
+    assert [(each["fault"], each["ended_s"]) for each in run["faults"]] == [(0, None)]
+    assert [(each["fault"], each["at_s"]) for each in run["faults_unplayed"]] == [
+        (1, 7200),
+        (2, 60),
+    ]
+    widths = [
+        float(each.get("width", 0))
+        for each in ET.fromstring(report.read_text()).iter()
+        if (title := each.find("{http://www.w3.org/2000/svg}title")) is not None
+        and str(title.text).startswith("nack device room")
+    ]
+    assert len(widths) == 1
+    assert widths[0] < 5
 
 
 def test_same_seed_same_run(write: Write, plan: Path) -> None:
@@ -162,7 +234,7 @@ def test_critical_failure(write: Write, tmp_path: Path) -> None:
     assert run["span_s"] == pytest.approx(120, abs=1)
     assert run["restarts"]["lazy"] >= 1
     assert run["critical"][0] == "1 service.failure"
-    assert run["stopped"].startswith("stopped by itself after 120")
+    assert run["stopped"].startswith("stopped by itself after 2 min")
     assert "bench-1: 1 service.failure\n" in done.stderr
 
 
@@ -251,11 +323,21 @@ def test_boot_failure(write: Write, tmp_path: Path) -> None:
 
 
 def test_report_that_cannot_be_written(write: Write, tmp_path: Path) -> None:
-    """A picture that cannot be written is told by its path, exit 1."""
-    report = tmp_path / "nowhere" / "run.svg"
-    done = simulate(write(), "--for", "1min", "--report", report)
+    """A picture that cannot be written is told before the run, exit 2; if that is found out after
+    it, the summary is not lost, exit 1."""
+    node, nowhere = write(), tmp_path / "nowhere" / "run.svg"
+    for report, problem in (
+        (nowhere, f"{nowhere}: there is no folder {nowhere.parent}"),
+        (tmp_path / "run.png", "the picture is written as SVG: name it run.svg"),
+        (tmp_path, "is a directory"),
+    ):
+        done = simulate(node, "--for", "1min", "--report", report)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert problem in done.stderr
+    done = simulate(node, "--for", "1min", "--report", "/dev/full")
     assert done.returncode == 1
-    assert f"{report}: cannot be written: No such file or directory" in done.stderr
+    assert done.stderr == "/dev/full: cannot be written: No space left on device\n"
+    assert done.stdout.startswith("bench-1 · 60 s simulated")
 
 
 READY = """

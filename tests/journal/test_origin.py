@@ -32,7 +32,8 @@ def test_simulated_boot(node_file: Write, clock: SimClock) -> None:
     plan = make_plan(node_file(LAMP))
     record = boot_record(clock, "bench", plan)
     assert record == boot_record(clock, "bench", plan)
-    assert (record.clock, record.seed, list(record.versions)) == ("simulated", 3, ["edgekernel"])
+    assert (record.clock, record.seed) == ("simulated", 3)
+    assert set(record.versions) == {"edgekernel", "uptime_s"}
     other_plan = make_plan(node_file(LAMP.replace("17", "18")))
     with SimClock(seed=4) as other_clock:
         others = {

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.brokers import LIMIT_S, Mosquitto, Watcher, watching
+from tests.stages import KINDS, SimStage, Stage, staged
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +39,17 @@ def watcher(broker: Mosquitto) -> Iterator[Watcher]:
     """Give a foreign client that receives everything."""
     with watching(broker.port) as watcher:
         yield watcher
+
+
+@pytest.fixture(params=KINDS)
+def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    """Give a broker, started: mosquitto, and ours."""
+    with staged(request.param, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def sim_stage() -> Iterator[SimStage]:
+    """Give our broker in simulated time."""
+    with ExitStack() as stack:
+        yield SimStage(stack)

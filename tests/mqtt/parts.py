@@ -12,7 +12,8 @@ from typing import Any
 
 from edgekernel import Device, Event, Message, Process, Runtime, command, output, reading
 from edgekernel.core.masking import Secret
-from edgekernel.mqtt import MqttInterface, Settings
+from edgekernel.mqtt import About, MqttInterface, Settings
+from edgekernel.mqtt.about import NOTHING_KNOWN
 from tests.brokers import HOST, LIMIT_S
 from tests.stages import Stage
 
@@ -156,14 +157,23 @@ def settings(port: int, **others: Any) -> Settings:
 
 
 @contextmanager
-def staged_node(stage: Stage, *, max_events: int = 1000, **others: Any) -> Iterator[Node]:
-    """Run a node named n1 on a stage until the end; it is connected."""
-    runtime = Runtime(name="n1", clock=stage.clock)
+def staged_node(
+    stage: Stage,
+    *,
+    max_events: int = 1000,
+    about: About = NOTHING_KNOWN,
+    name: str = "n1",
+    prepare: Callable[[Runtime], object] = lambda runtime: None,
+    **others: Any,
+) -> Iterator[Node]:
+    """Run a node on a stage until the end; it is connected."""
+    runtime = Runtime(name=name, clock=stage.clock)
     to = settings(stage.port, **others)
-    interface = MqttInterface(to, max_events=max_events, medium=stage.medium)
+    interface = MqttInterface(to, max_events=max_events, medium=stage.medium, about=about)
     made = Node(runtime, interface, Seen(runtime))
     for part in (made.lamp, made.heater, made.room, interface):
         runtime.register(part)
+    prepare(runtime)
     with runtime:
         stage.until(lambda: made.seen.of("mqtt.connected"), "connected")
         yield made

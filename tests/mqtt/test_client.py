@@ -374,3 +374,53 @@ def test_a_changed_password_file_ends_the_link_cleanly(tmp_path: Path) -> None:
         watcher.close()
     finally:
         broker.stop()
+
+
+def test_more_subscriptions_and_fewer(broker: Mosquitto, watcher: Watcher) -> None:
+    """A filter may come and go while the link is up, brings what is retained, and holds over a
+    reconnect until it is given up."""
+    watcher.publish("more/1", "old", retain=True)
+    with linked(settings(broker.port), "in") as (client, observer):
+        observer.wait("connected")
+        refused: list[list[str]] = []
+        client.subscribe(("more/+",), refused.append)
+        observer.wait("message: more/1 old True")
+        assert refused == [[]]
+        broker.kill()
+        broker.start()
+        observer.wait("connected", 2)
+        with watching(broker.port) as again:
+            again.publish("more/2", "new")
+            observer.wait("message: more/2 new")
+            client.unsubscribe(("more/+",))
+            assert client.subscriptions == ("in",)
+            assert client.publish(Outbound("out", b"after it")).wait(LIMIT_S)
+            again.publish("more/3", "unwanted")
+            again.publish("in", "wanted")
+            observer.wait("message: in wanted")
+    assert not [each for each in observer.said if "more/3" in each]
+
+
+def test_a_filter_that_comes_before_the_link(broker: Mosquitto, watcher: Watcher) -> None:
+    """What is asked for while there is no link is subscribed to when there is one."""
+    watcher.publish("more/1", "old", retain=True)
+    client = MqttClient(settings(broker.port), observer := Observer(), client_id="c2")
+    client.subscribe(("more/+",))
+    client.start()
+    observer.wait("message: more/1 old True")
+    assert client.close(LIMIT_S)
+
+
+def test_what_is_withdrawn_is_not_sent_later(broker: Mosquitto) -> None:
+    """A message that was given up while the link was down never leaves."""
+    with linked(settings(broker.port)) as (client, observer):
+        observer.wait("connected")
+        broker.kill()
+        observer.wait("disconnected")
+        client.withdraw(client.publish(Outbound("out", b"given up", retain=True)))
+        kept = client.publish(Outbound("out", b"kept", retain=True))
+        broker.start()
+        with watching(broker.port) as watcher:
+            watcher.wait_for(lambda r: r.payload == b"kept")
+        assert kept.wait(LIMIT_S)
+    assert not [each for each in watcher.received if each.payload == b"given up"]

@@ -19,6 +19,7 @@ from edgekernel.mqtt.transport import (
     Login,
     MakeTransport,
     Outbound,
+    QoS,
     Server,
     TransportObserver,
     Will,
@@ -189,10 +190,15 @@ class Silent:
         if self._error is not None:
             raise self._error
 
-    def subscribe(self, filters: Sequence[str], done: Callable[[list[str]], object]) -> None:
+    def subscribe(
+        self, filters: Sequence[str], done: Callable[[list[str]], object], qos: QoS = 1
+    ) -> None:
         raise AssertionError("nobody has accepted us")
 
     def publish(self, message: Outbound, done: Done) -> None:
+        raise AssertionError("nobody has accepted us")
+
+    def unsubscribe(self, filters: Sequence[str], done: Done) -> None:
         raise AssertionError("nobody has accepted us")
 
     def probe(self, done: Done) -> None:

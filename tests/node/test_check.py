@@ -98,7 +98,7 @@ def test_file_that_is_not_there(tmp_path: Path) -> None:
     assert result.stderr == f"{tmp_path}/node.toml: there is no such file\n"
     assert result.exit_code == 1
     result = check(tmp_path)
-    assert result.stderr == f"{tmp_path}: this is a folder; name the node file in it\n"
+    assert result.stderr == f"{tmp_path}: this is a folder; name the file in it\n"
     assert result.exit_code == 1
 
 

@@ -181,3 +181,15 @@ def test_load_names_the_file(tmp_path: Path) -> None:
     path.write_text("[node]\nname = \n")
     with pytest.raises(ConfigError, match=r"node\.toml: is not TOML: .*line 2"):
         load_document(path)
+
+
+def test_labels(tmp_path: Path) -> None:
+    """A node has labels, names with a text each; what a fleet could not pick by is refused."""
+    head = '[node]\nname = "n1"\nboard = "sim"\n'
+    path = tmp_path / "node.toml"
+    path.write_text(head + 'labels = { zone = "north", row-2 = "Österreich 3" }\n')
+    assert load_document(path).node.labels == {"zone": "north", "row-2": "Österreich 3"}
+    for labels in ('{ Zone = "north" }', '{ zone = "" }', "{ zone = 3 }", '{ zone = "a\\nb" }'):
+        path.write_text(f"{head}labels = {labels}\n")
+        with pytest.raises(ConfigError, match=r"node\.labels"):
+            load_document(path)

@@ -199,7 +199,7 @@ def test_impossible(
 
 def test_quantity_is_a_number(node: Node) -> None:
     """A quantity that is no number cannot be set."""
-    node.bench.chip("room").place = "shelf"
+    vars(node.bench.chip("room"))["place"] = "shelf"
     with pytest.raises(InvalidValueError, match="place of room is no number"):
         node.bench.set_quantity("room", "place", 1.0)
 

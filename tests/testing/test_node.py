@@ -86,6 +86,8 @@ def test_mistakes_in_a_text_are_those_of_a_file(simulation: Simulation) -> None:
     """A text that is wrong is refused with file, key and value."""
     with pytest.raises(ConfigError, match=r'node\.toml: devices\.fan\.pin: .*"GPIO99"'):
         start_node(simulation, SHED.replace("GPIO17", "GPIO99"), Path())
+    with pytest.raises(ConfigError, match=r"node\.toml: is not TOML: .*line"):
+        start_node(simulation, SHED.replace("[node]", "[node"), Path())
 
 
 def test_the_application_is_found_beside_the_test_and_forgotten(
@@ -182,6 +184,8 @@ def test_a_wrong_fault_plan_is_refused(simulation: Simulation, tmp_path: Path) -
     """A mistake in a plan is told with fault and key; a plan that is not there with the places."""
     with pytest.raises(ConfigError, match=r"fault plan: fault\.0\.kind: no kind of fault 'nak'"):
         start_node(simulation, SHED, tmp_path, faults=PLAN.replace("nack", "nak"))
+    with pytest.raises(ConfigError, match=r"fault plan: is not TOML: .*line"):
+        start_node(simulation, SHED, tmp_path, faults=PLAN.replace("[[fault]]", "[[fault"))
     with pytest.raises(ConfigError, match=r"fault\.0\.device: no device 'rom' in this node"):
         start_node(simulation, SHED, tmp_path, faults=PLAN.replace("room", "rom"))
     with pytest.raises(FileNotFoundError, match=f"no fault plan 'x.toml' in {tmp_path}"):

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from edgekernel import Device, Runtime
-from edgekernel.core.errors import UnknownTargetError
+from edgekernel.core.errors import InvalidValueError, UnknownTargetError
 from edgekernel.hal import DigitalOutput
 from edgekernel.hal.address import LineAddress
-from edgekernel.testing import Simulation
+from edgekernel.testing import Simulation, assert_reading
 from edgekernel.testing.node import start_node
 from tests.testing.conftest import SHED
 
@@ -51,6 +51,26 @@ def test_run_until_fails_with_the_condition_and_the_time(simulation: Simulation)
         ),
     ):
         simulation.run_until(lambda: bool(simulation.nodes), within=3)
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf")])
+def test_time_that_cannot_pass(simulation: Simulation, seconds: float) -> None:
+    """Time does not go back, and does not pass for ever: who asks for that has made a slip."""
+    with pytest.raises(InvalidValueError, match=f"seconds: {seconds} cannot pass; 0 or more can"):
+        simulation.run(seconds)
+    assert simulation.clock.monotonic() == 0
+
+
+def test_a_quantity_that_a_chip_does_not_have(simulation: Simulation) -> None:
+    """A slip in the name of a quantity is refused with the nearest name, wherever it is set."""
+    node = start_node(simulation, SHED, Path())
+    words = "the chip of room has no quantity 'temperatur_c'; did you mean 'temperature_c'"
+    for chip in (simulation.chip("room"), node.chip("room"), node.bench.chip("room")):
+        with pytest.raises(UnknownTargetError, match=words):
+            chip.temperatur_c = 3
+        chip.temperature_c = 31.0
+        assert type(chip).__name__ == "BME280Chip"
+    assert_reading(node.room.temperature, 31.0, abs=0.05, within=6)
 
 
 def test_lines_are_driven_by_name(simulation: Simulation) -> None:

@@ -53,8 +53,8 @@ def plan_recorded(recording: Recording, node: Path | None) -> Plan:
     if node is not None:
         return _planned(load_document(node), node, recording)
     raw = recorded_document(recording.config)
-    document = parse_document(raw, "the recorded node file")
-    return _planned(document, Path.cwd() / "node.toml", recording)
+    path = Path.cwd() / "the recorded node file"
+    return _planned(parse_document(raw, path.name), path, recording)
 
 
 def plan_of(raw: dict[str, Any], folder: Path, recording: Recording) -> Plan:

@@ -61,6 +61,12 @@ class Recording:
         """The wall time of the last record."""
         return self.records[-1].time_ns if self.records else self.boot.time_ns
 
+    def lies_in(self, begin_ns: int | None, end_ns: int | None) -> bool:
+        """Say whether some of it was recorded between two wall times; None is no limit."""
+        times = [self.boot.time_ns, *(each.time_ns for each in self.records)]
+        early_enough = begin_ns is None or begin_ns <= max(times)
+        return early_enough and (end_ns is None or end_ns >= min(times))
+
     @property
     def has_bus(self) -> bool:
         """Whether anything was recorded of its boundaries."""

@@ -35,7 +35,7 @@ def access_list(prefix: str, users: Mapping[str, Role]) -> str:
 def _patterns(prefix: str) -> Iterator[str]:
     for topic in (*_PUBLISHED, "reply/#"):
         yield f"pattern write {prefix}/%u/{topic}"
-    for topic in (*_ASKED, "desired"):
+    for topic in (*_ASKED, "desired", "state/+"):  # its own states: what is left of an earlier run
         yield f"pattern read {prefix}/%u/{topic}"
     yield f"pattern readwrite {_DISCOVERY}/device/%u/config"  # it finds there what it was before
     yield f"pattern read {_DISCOVERY}/status"

@@ -214,6 +214,13 @@ class SimBroker:
                 if matches(filter, topic) and not held.expired(now_ns):
                     session.deliver(now_ns, held, qos, retained=True)
 
+    def unsubscribed(self, connection: Connection, number: int, filters: tuple[str, ...]) -> None:
+        """Called by a connection: a client gives subscriptions up."""
+        if connection.session is not None:
+            for each in filters:
+                connection.session.subscriptions.pop(each, None)
+            connection.down(partial(connection.client.acknowledged, number))
+
     def acknowledged(self, connection: Connection, packet: int) -> None:
         """Called by a connection: a client has a message."""
         if connection.session is not None:

@@ -82,6 +82,10 @@ class Connection:
         """Subscribe to filters, each with its QoS."""
         self.up(partial(self._broker.subscribed, self, number, tuple(filters)))
 
+    def unsubscribe(self, number: int, filters: Sequence[str]) -> None:
+        """Give subscriptions up; `number` is acknowledged."""
+        self.up(partial(self._broker.unsubscribed, self, number, tuple(filters)))
+
     def ping(self, number: int) -> None:
         """Ask for a sign of life: `number` is acknowledged."""
         self.up(partial(self.down, partial(self.client.acknowledged, number)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -18,7 +18,7 @@ from edgekernel.sim.drill.layer import Make, OnBus, OnPort
 from edgekernel.sim.drill.rig import Spot
 from edgekernel.sim.faults.agent import AgentKilled
 from edgekernel.sim.faults.bus import BitErrors, Hang, Nack, Slow, Stuck
-from edgekernel.sim.faults.fault import End, FaultKind
+from edgekernel.sim.faults.fault import End, FaultKind, end_all
 from edgekernel.sim.faults.lines import StuckLine
 from edgekernel.sim.faults.plugs import Unplug
 from edgekernel.sim.faults.quantities import Drift, Frozen, Noise, Offset, Spike
@@ -84,10 +84,8 @@ def _stuck(kind: Stuck, spot: Spot, random: Random) -> End:
 
 
 def _no_bytes(kind: BitErrors, spot: Spot) -> str:
-    try:
-        bytes.fromhex(kind.mask)
-    except ValueError:
-        return f'"{kind.mask}" is no mask; it is bytes in hexadecimal, such as "01" or "0080"'
+    if kind.mask_problem:
+        return kind.mask_problem
     if spot.place.port and kind.count is not None:
         return "count: a drill turns over all bytes of a port; take it out"
     return "" if spot.place.bus or spot.place.port else f"{spot.name} is on no bus or port"
@@ -186,7 +184,7 @@ def _nothing_measured(kind: Frozen, spot: Spot) -> str:
 def _freeze(kind: Frozen, spot: Spot, random: Random) -> End:
     named = spot.reading(kind.quantity) if kind.quantity is not None else None
     readings = spot.place.readings.values() if named is None else (named,)
-    return _all([disturb(each, _keeping(each)) for each in readings if not isinstance(each, str)])
+    return end_all(disturb(each, _keeping(each)) for each in readings if not isinstance(each, str))
 
 
 def _keeping(reading: Reading[Any]) -> Callable[[Any], Any]:
@@ -200,14 +198,6 @@ def _keeping(reading: Reading[Any]) -> Callable[[Any], Any]:
         return kept[0]
 
     return keep
-
-
-def _all(ends: Sequence[End]) -> End:
-    def end() -> None:
-        for each in ends:
-            each()
-
-    return end
 
 
 def _always(kind: FaultKind, spot: Spot) -> str:

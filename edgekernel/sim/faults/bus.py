@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Le
 
 from edgekernel.backends.sim import SimPort
-from edgekernel.sim.faults.fault import End, FaultKind
+from edgekernel.sim.faults.fault import End, FaultKind, end_all
 from edgekernel.sim.faults.site import Site
 
 Count = Annotated[int, Ge(1)]
@@ -39,7 +39,7 @@ class Nack(_OnI2C):
 
     def begin(self, site: Site, random: Random) -> End:
         """Refuse transactions."""
-        return _all(
+        return end_all(
             bus.refuse(address, nth=self.nth, times=self.count) for bus, address in site.on_i2c
         )
 
@@ -54,7 +54,7 @@ class Hang(_OnI2C):
 
     def begin(self, site: Site, random: Random) -> End:
         """Let transactions not end."""
-        return _all(
+        return end_all(
             bus.hang(address, nth=self.nth, times=self.count) for bus, address in site.on_i2c
         )
 
@@ -124,13 +124,19 @@ class BitErrors(FaultKind):
     mask: str = "01"
     count: Count | None = None
 
-    def misfit(self, site: Site) -> str:
-        """Say that there is nothing to read, or what is no mask."""
+    @property
+    def mask_problem(self) -> str:
+        """Say that the mask is none; empty if it is one."""
         try:
             bytes.fromhex(self.mask)
         except ValueError:
             return f'"{self.mask}" is no mask; it is bytes in hexadecimal, such as "01" or "0080"'
-        return "" if site.on_i2c or site.port or _answering(site) else _no_bytes(site)
+        return ""
+
+    def misfit(self, site: Site) -> str:
+        """Say that there is nothing to read, or what is no mask."""
+        answers = site.on_i2c or site.port or _answering(site)
+        return self.mask_problem or ("" if answers else _no_bytes(site))
 
     def begin(self, site: Site, random: Random) -> End:
         """Turn bits over from now on."""
@@ -183,13 +189,3 @@ def _no_bytes(site: Site) -> str:
 
 def _set(part: Any, attribute: str, on: bool | None) -> None:
     setattr(part, attribute, bool(on))
-
-
-def _all(ends: Any) -> End:
-    found = list(ends)
-
-    def end() -> None:
-        for each in found:
-            each()
-
-    return end

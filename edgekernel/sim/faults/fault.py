@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from random import Random
 from typing import TYPE_CHECKING, ClassVar
@@ -15,6 +15,17 @@ End = Callable[[], object]
 
 TARGETS = ("device", "bus", "port", "line", "world")
 """What a fault can be with; those of the clock, agent, broker and disk name nothing."""
+
+
+def end_all(ends: Iterable[End]) -> End:
+    """Return what heals several things."""
+    found = list(ends)
+
+    def end() -> None:
+        for each in found:
+            each()
+
+    return end
 
 
 class FaultKind:
@@ -86,6 +97,14 @@ class Fault:
     def target(self) -> str:
         """What it is with, in words: "device room"."""
         return " ".join(part for pair in self.targets.items() for part in pair)
+
+    @property
+    def ends_by_itself(self) -> bool:
+        """Whether its end is no time of the plan: when it has happened so many times, or when the
+        node has cleared a bus."""
+        counted = getattr(self.what, "count", None) is not None
+        cleared = getattr(self.what, "until", "released") != "released"
+        return self.for_s is None and (counted or cleared)
 
     def mistakes(self) -> Iterator[str]:
         """Say what is wrong with it whatever the node, each beginning with the key."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from annotated_types import Gt, Le
 
 from edgekernel.core.errors import nearest
-from edgekernel.sim.faults.fault import End, FaultKind
+from edgekernel.sim.faults.fault import End, FaultKind, end_all
 from edgekernel.sim.faults.site import Site
 from edgekernel.sim.faults.wear import wear_of
 from edgekernel.sim.places import quantities
@@ -62,13 +62,7 @@ class Frozen(_OfQuantity):
     def begin(self, site: Site, random: Random) -> End:
         """Keep what is."""
         names = _numbers(site) if self.quantity is None else [self.quantity]
-        ends = [self._freeze(site.part, name) for name in names]
-
-        def end() -> None:
-            for each in ends:
-                each()
-
-        return end
+        return end_all(self._freeze(site.part, name) for name in names)
 
     @staticmethod
     def _freeze(part: Any, name: str) -> End:

@@ -18,6 +18,7 @@ from edgekernel.core.ownership import bereave
 from edgekernel.core.process import Process
 from edgekernel.core.reading import Reading
 from edgekernel.core.runtime import Runtime
+from edgekernel.sim.faults.fault import Fault
 from edgekernel.sim.faults.messages import FaultBegan, FaultEnded
 from edgekernel.sim.faults.player import FaultPlayer
 from edgekernel.sim.record.track import Track
@@ -37,7 +38,8 @@ class NotableEvent:
 
 @dataclass(slots=True)
 class PlayedFault:
-    """A fault that was there; one that is over at once, or has no end yet, has none."""
+    """A fault that was there; one that is over at once, that ends by itself at a time that nobody
+    tells, or that has no end yet, has none."""
 
     fault: str
     kind: str
@@ -68,7 +70,7 @@ class Recorder(Process):
         """How often each part was started again."""
         self.all_safe_s = 0.0
         """How long every output that has a safe value was at it."""
-        self._hears_player = False
+        self._player: FaultPlayer | None = None
         self._begun_s: float | None = None
         self._ended_s: float | None = None
         self._effects: list[Effect] = []
@@ -82,8 +84,15 @@ class Recorder(Process):
 
     def hear(self, player: FaultPlayer) -> None:
         """Hear of faults from who plays them, and not by way of an agent that may be dead."""
-        self._hears_player = True
+        self._player = player
         player.told.append(self._take)
+
+    @property
+    def unplayed(self) -> list[tuple[int, Fault]]:
+        """The faults of the plan that have not begun, with their places in it."""
+        begun = {int(each.fault) for each in self.faults}
+        planned = () if self._player is None else self._player.faults
+        return [(index, each) for index, each in enumerate(planned) if index not in begun]
 
     def lose(self) -> None:
         """Take note that the agent has died: its signals say nothing any more."""
@@ -159,7 +168,7 @@ class Recorder(Process):
         self.events[told.name, severity] += 1
         if severity >= Severity.WARNING and len(self.notable) < _MOST_EVENTS:
             self.notable.append(NotableEvent(self.now_s, told.name, severity, _words(told)))
-        if not (self._hears_player and isinstance(told, FaultBegan | FaultEnded)):
+        if not (self._player and isinstance(told, FaultBegan | FaultEnded)):
             self._take(told)
 
     def _take(self, told: Message) -> None:
@@ -173,6 +182,8 @@ class Recorder(Process):
         )
 
     def _fault_ended(self, told: FaultEnded) -> None:
+        if self._player is not None and self._player.faults[int(told.fault)].ends_by_itself:
+            return  # what ends here is the run
         for fault in self.faults:
             if fault.fault == told.fault and fault.ended_s is None:
                 fault.ended_s = self.now_s

@@ -163,11 +163,12 @@ def record(
     meanwhile: Meanwhile = four_seconds,
     *,
     seed: int | None = None,
+    uptime_s: float = 0.0,
     faults: tuple[Fault, ...] = (),
     **options: Any,
 ) -> None:
-    """Record a run of a node on simulated time."""
-    with SimClock(seed=seed) as clock:
+    """Record a run of a node on simulated time, which has passed for `uptime_s` before."""
+    with SimClock(seed=seed, uptime_s=uptime_s) as clock:
         plan = make_plan(node)
         limits = options.pop("limits", Limits())
         sink = SegmentSink(journal, limits, durable=False, compress=False, now_ns=clock.time_ns)

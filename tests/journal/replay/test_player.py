@@ -174,6 +174,14 @@ def test_wall_time(shed: Path, folder: Path) -> None:
     assert {each for each in then if each[0] == "alive"} <= now
 
 
+def test_uptime(shed: Path, folder: Path) -> None:
+    """A run that has begun within simulated time, as after a power cut, has its uptime again."""
+    record(shed, folder, uptime_s=3600)
+    assert said(played(folder, shed).differences) == []
+    (first, *_) = [e for e in recorded(folder).events() if e.name == "alive"]
+    assert first.payload["uptime_s"] >= 3600
+
+
 def test_span(shed: Path, journal: Path) -> None:
     """Only what is between two times is compared, of a run that is played from its beginning."""
     write_shed(shed.parent, APP.replace("celsius > 24", "celsius > 28"))

@@ -83,6 +83,14 @@ def test_answers_and_edges() -> None:
     assert run.has_bus
 
 
+def test_which_times_lie_in_it() -> None:
+    """A time lies in a run from its first record on, by the wall, to its last one."""
+    (run,) = recordings([boot(1), event(2, "x"), event(3, "y")])
+    times = [None, *(WALL_NS + s * SECOND for s in (0, 2, 4))]
+    assert [run.lies_in(each, None) for each in times] == [True, True, True, False]
+    assert [run.lies_in(None, each) for each in times] == [True, False, True, True]
+
+
 def test_times() -> None:
     """Wall times and monotonic times are found by each other, also over a step of the wall time."""
     stepped = EventRecord(9 * SECOND, WALL_NS + 109 * SECOND, 1, "a", None, None, "late", 20, {})

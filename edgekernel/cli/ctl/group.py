@@ -1,0 +1,64 @@
+"""The group of subcommands and its options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgekernel.cli.console import Exit, fail
+from edgekernel.cli.ctl.link import link_of
+from edgekernel.core.errors import ConfigError
+
+
+@click.group()
+@click.option("--host", default="127.0.0.1", envvar="EDGEKERNEL_HOST", show_default=True)
+@click.option(
+    "--port",
+    type=int,
+    envvar="EDGEKERNEL_PORT",
+    show_default="1883, with TLS 8883",
+    help="Its port.",
+)
+@click.option("--tls", is_flag=True, envvar="EDGEKERNEL_TLS", help="Encrypt the connection.")
+@click.option(
+    "--ca",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="EDGEKERNEL_CA",
+    help="Whom to trust, with --tls: a file in PEM, instead of whom the system trusts.",
+)
+@click.option("--username", default="", envvar="EDGEKERNEL_USERNAME", help="User on the broker.")
+@click.option(
+    "--password-file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="File with the password; or set EDGEKERNEL_PASSWORD.",
+)
+@click.option("--prefix", default="edge", envvar="EDGEKERNEL_PREFIX", show_default=True)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, 1e6, min_open=True),
+    default=5.0,
+    show_default=True,
+    help="Seconds to wait for an answer.",
+)
+@click.pass_context
+def ctl(context: click.Context, /, **options: Any) -> None:
+    """See and control the nodes on an MQTT broker.
+
+    \b
+      edgekernel ctl nodes
+      edgekernel ctl watch greenhouse-1
+      edgekernel ctl get greenhouse-1 room
+      edgekernel ctl set greenhouse-1 heater/power on
+      edgekernel ctl call greenhouse-1 climate.set_target celsius=23
+      edgekernel ctl set --where zone=north heater/power off
+
+    Nodes are named exactly; many at once are picked by --where (labels of the node file, fields of
+    `info`, state) or --all. Options may stand in the environment as EDGEKERNEL_HOST,
+    EDGEKERNEL_PORT and so on. Exits with 1 if something is refused, 3 if there is no answer.
+    """
+    try:
+        context.obj = link_of(options)
+    except ConfigError as error:
+        fail(Exit.REFUSED, error.problems)

@@ -1,0 +1,226 @@
+"""What there is: nodes, info, get, health, schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from edgekernel.cli.console import out, print_json, show, table
+from edgekernel.cli.ctl.group import ctl
+from edgekernel.cli.ctl.link import Link
+from edgekernel.cli.ctl.plain import plain
+from edgekernel.cli.ctl.targets import end, failed, on_each, selecting, split, tell
+from edgekernel.cli.schema import show_schema
+from edgekernel.core.errors import InvalidValueError
+from edgekernel.mqtt.encoding import timestamp
+from edgekernel.mqtt.fleet import (
+    DeviceState,
+    Node,
+    NodeHealth,
+    NodeInfo,
+    NodeSchema,
+    SignalState,
+    parse_where,
+)
+
+_COLOURS = {"online": "green", "degraded": "yellow", "safe": "yellow"}
+
+
+@ctl.command()
+@click.option(
+    "--where", multiple=True, metavar="NAME=VALUE", help="Those with this label or field."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def nodes(link: Link, where: tuple[str, ...], as_json: bool) -> None:
+    """List the nodes that the broker knows, online or not."""
+    try:
+        wanted = parse_where(where)
+    except InvalidValueError as error:
+        raise click.UsageError(f"--where: {error}") from None
+    with link.open(as_json=as_json) as fleet:
+        found = fleet.nodes(wanted)
+    if as_json:
+        print_json([_node_row(node) for node in found])
+    elif not found:
+        which = " with these values" if wanted else ""
+        out.print(f"no nodes{which} below {link.settings.prefix}/ on this broker")
+    else:
+        out.print(_node_table(found))
+
+
+def _node_row(node: Node) -> dict[str, Any]:
+    status = plain(node.status)
+    del status["node"]
+    info = {} if node.info is None else plain(node.info)
+    info.pop("node", None)
+    return {"name": node.name, **info, **status}
+
+
+def _node_table(found: Iterable[Node]) -> Table:
+    listing = table("", "node", "state", "since", "cause", "version", "board", "labels")
+    for node in found:
+        status, info = node.status, node.info or NodeInfo(node.name)
+        labels = " ".join(f"{name}={each}" for name, each in info.labels.items())
+        listing.add_row(
+            node.name,
+            Text(status.state, style=_COLOURS.get(status.state, "red")),
+            timestamp(status.since) if status.since else "-",
+            *(each or "-" for each in (status.cause, info.version, info.board, labels)),
+        )
+    return listing
+
+
+@ctl.command()
+@selecting("[NODE]", "node")
+@click.pass_obj
+def info(
+    link: Link, words: tuple[str, ...], where: tuple[str, ...], all_nodes: bool, as_json: bool
+) -> None:
+    """Print what NODE runs, and where."""
+    targets, _ = split(words, where, all_nodes, least=0, most=0, form="info NODE")
+    with link.open(as_json=as_json) as fleet:
+        if not targets.named:
+            outcomes = on_each(fleet, targets, fleet.info, "info")
+            tell(outcomes, _one_line, as_json=as_json)
+            return
+        found = fleet.info(targets.named[0])
+    if as_json:
+        print_json(plain(found))
+    else:
+        out.print(_pairs(plain(found)))
+
+
+@ctl.command()
+@selecting("[NODE]", "node")
+@click.pass_obj
+def health(
+    link: Link, words: tuple[str, ...], where: tuple[str, ...], all_nodes: bool, as_json: bool
+) -> None:
+    """Print how NODE is: its services, queues and losses, its disk and temperature."""
+    targets, _ = split(words, where, all_nodes, least=0, most=0, form="health NODE")
+    with link.open(as_json=as_json) as fleet:
+        if not targets.named:
+            outcomes = on_each(fleet, targets, fleet.health, "health")
+            tell(outcomes, _health_line, as_json=as_json)
+            return
+        found = fleet.health(targets.named[0])
+    if as_json:
+        print_json(plain(found))
+    else:
+        out.print(_pairs(plain(found)))
+
+
+@ctl.command()
+@selecting("[NODE]", "node")
+@click.pass_obj
+def schema(
+    link: Link, words: tuple[str, ...], where: tuple[str, ...], all_nodes: bool, as_json: bool
+) -> None:
+    """Show what NODE has and can be asked for; with --json as it publishes it."""
+    targets, _ = split(words, where, all_nodes, least=0, most=0, form="schema NODE")
+    with link.open(as_json=as_json) as fleet:
+        if not targets.named:
+            tell(on_each(fleet, targets, fleet.schema, "schema"), _schema_line, as_json=as_json)
+            return
+        found = fleet.schema(targets.named[0])
+    if as_json:
+        print_json(found.document)
+    else:
+        show_schema(found.document)
+
+
+@ctl.command()
+@selecting("[NODE] [DEVICE]", "get")
+@click.pass_obj
+def get(
+    link: Link, words: tuple[str, ...], where: tuple[str, ...], all_nodes: bool, as_json: bool
+) -> None:
+    """Print the state of NODE, or of one DEVICE of it."""
+    targets, rest = split(words, where, all_nodes, least=0, most=1, form="get NODE [DEVICE]")
+    device = rest[0] if rest else ""
+    with link.open(as_json=as_json) as fleet:
+        if targets.named:
+            found = fleet.get(targets.named[0], device)
+            if as_json:
+                print_json(plain(found))
+            else:
+                out.print(_state_table("", found.values()))
+            return
+        outcomes = on_each(fleet, targets, lambda node: fleet.get(node, device), "get")
+    if as_json:
+        tell(outcomes, str, as_json=True)
+        return
+    listing = _state_table("node", (s for each in outcomes for s in (each.value or {}).values()))
+    for each in outcomes:
+        if not each.ok:
+            listing.add_row(each.node, failed(each))
+    out.print(listing)
+    end(outcomes)
+
+
+def _state_table(node: str, states: Iterable[DeviceState]) -> Table:
+    columns = ("device", "signal", "value", "", "quality", "time")
+    listing = table("", *((node, *columns) if node else columns))
+    before = ("", "")
+    for state in states:
+        for name, signal in state.signals.items():
+            here = (state.node, state.device)
+            names = (state.node if here[0] != before[0] else "", "" if here == before else here[1])
+            listing.add_row(*(names if node else names[1:]), name, *signal_cells(signal))
+            before = here
+    return listing
+
+
+def signal_cells(signal: SignalState) -> tuple[str, ...]:
+    """Return value, unit, quality and time of a signal for a table."""
+    reason = f": {signal.reason}" if signal.reason else ""
+    time = f"{signal.time:%H:%M:%S}" if signal.time else ""
+    return show(signal.value), signal.unit, signal.quality + reason, time
+
+
+def _pairs(found: dict[str, Any]) -> Table:
+    listing = table("", "", "")
+    listing.show_header = False
+    for name, each in found.items():
+        listing.add_row(name, _cell(each))
+    return listing
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name}={show(each)}" for name, each in value.items()) or "-"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "-"
+    return show(value) if value != "" else "-"
+
+
+def _one_line(found: NodeInfo) -> str:
+    labels = " ".join(f"{name}={each}" for name, each in found.labels.items())
+    parts = (found.version, found.board, found.host, found.time_quality, labels)
+    return "  ".join(each for each in parts if each)
+
+
+def _health_line(found: NodeHealth) -> str:
+    parts = [found.state, f"errors={found.errors}"]
+    parts += [f"dropped {name}={count}" for name, count in found.dropped.items() if count]
+    parts += [f"offline: {', '.join(found.offline_devices)}"] if found.offline_devices else []
+    if found.disk_free_percent is not None:
+        parts.append(f"disk free {found.disk_free_percent:g} %")
+    if found.cpu_temperature_c is not None:
+        parts.append(f"cpu {found.cpu_temperature_c:g} °C")
+    return "  ".join(parts)
+
+
+def _schema_line(found: NodeSchema) -> str:
+    return f"{len(found.outputs)} outputs, {len(found.commands)} commands"
+
+
+def result_text(result: Any) -> str:
+    """Return the result of a command for people."""
+    return "done" if result is None else json.dumps(result, ensure_ascii=False)

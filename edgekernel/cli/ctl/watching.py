@@ -1,0 +1,163 @@
+"""What happens: watch, events, logs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from edgekernel.cli.console import err, out
+from edgekernel.cli.ctl.completing import complete
+from edgekernel.cli.ctl.group import ctl
+from edgekernel.cli.ctl.lines import as_line, as_row
+from edgekernel.cli.ctl.link import Link
+from edgekernel.cli.ctl.live import WatchTable
+from edgekernel.cli.ctl.targets import Targets
+from edgekernel.core.errors import InvalidValueError
+from edgekernel.core.messages import Severity
+from edgekernel.mqtt.fleet import Fleet, LinkState, Stream, parse_where
+from edgekernel.mqtt.fleet.connection import QUIET_S
+
+_SEVERITIES = [each.name.lower() for each in Severity]
+
+
+def _listening(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a subcommand its nodes and its end."""
+    for each in (
+        click.option("--json", "as_json", is_flag=True, help="Print each as a line of JSON."),
+        click.option("--for", "seconds", type=click.FloatRange(0, 1e9), help="End after SECONDS."),
+        click.option("--all", "all_nodes", is_flag=True, help="Every node; as without NODE."),
+        click.option(
+            "--where",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Nodes with this label, field of info or state, as far as there are now.",
+        ),
+        click.argument("words", nargs=-1, metavar="[NODE]...", shell_complete=complete("nodes")),
+    ):
+        command = each(command)
+    return command
+
+
+@ctl.command()
+@_listening
+@click.option("--lines", is_flag=True, help="Print lines also where a table could be shown.")
+@click.pass_obj
+def watch(
+    link: Link,
+    words: tuple[str, ...],
+    where: tuple[str, ...],
+    all_nodes: bool,
+    seconds: float | None,
+    as_json: bool,
+    lines: bool,
+) -> None:
+    """Show what happens on NODE until Ctrl-C: its status, states and events.
+
+    On a terminal it is a table with the latest values and events; elsewhere, and with --lines, a
+    line for each. Without NODE all nodes are watched.
+    """
+    with link.open(as_json=as_json) as fleet:
+        names = _names(fleet, words, where, all_nodes)
+        with fleet.watch(*names) as stream:
+            if out.is_terminal and not as_json and not lines:
+                with WatchTable(names) as shown:
+                    for item in stream.during(seconds):
+                        shown.take(item)
+                return
+            _announce("watching", names, as_json)
+            _print_all(stream, names, seconds, as_json)
+
+
+def _announce(what: str, names: list[str], as_json: bool) -> None:
+    """Say that from now on nothing is missed."""
+    if not as_json:
+        err.print(f"{what} {', '.join(names) or 'all nodes'}; Ctrl-C ends", style="dim")
+
+
+def _print_all(stream: Stream[Any], names: list[str], seconds: float | None, as_json: bool) -> None:
+    several = len(names) != 1
+    unseen = set(names)
+    for item in stream.during(QUIET_S if seconds is None else min(QUIET_S, seconds)):
+        unseen.discard(getattr(item, "node", ""))
+        _print(item, several, as_json)
+    for name in sorted(unseen):
+        text = f"no node {name!r} is known yet; waiting for it (see `edgekernel ctl nodes`)"
+        err.print(text, soft_wrap=True)
+    left_s = None if seconds is None else max(0.0, seconds - QUIET_S)
+    for item in stream.during(left_s):
+        _print(item, several, as_json)
+
+
+@ctl.command()
+@_listening
+@click.option("--name", default="", help="Events of this name only, such as button.pressed.")
+@click.pass_obj
+def events(
+    link: Link,
+    words: tuple[str, ...],
+    where: tuple[str, ...],
+    all_nodes: bool,
+    seconds: float | None,
+    as_json: bool,
+    name: str,
+) -> None:
+    """Print the events of NODE, or of all nodes, as they come, until Ctrl-C."""
+    with link.open(as_json=as_json) as fleet:
+        names = _names(fleet, words, where, all_nodes)
+        with fleet.events(*names, name=name) as stream:
+            _announce("events of", names, as_json)
+            for item in stream.during(seconds):
+                _print(item, len(names) != 1, as_json)
+
+
+@ctl.command()
+@_listening
+@click.option(
+    "--severity",
+    type=click.Choice(_SEVERITIES),
+    default="warning",
+    show_default=True,
+    help="The least severity.",
+)
+@click.pass_obj
+def logs(
+    link: Link,
+    words: tuple[str, ...],
+    where: tuple[str, ...],
+    all_nodes: bool,
+    seconds: float | None,
+    as_json: bool,
+    severity: str,
+) -> None:
+    """Print what goes wrong on NODE, or on all nodes, as it comes, until Ctrl-C."""
+    with link.open(as_json=as_json) as fleet:
+        names = _names(fleet, words, where, all_nodes)
+        with fleet.events(*names, least=Severity[severity.upper()]) as stream:
+            _announce("events of", names, as_json)
+            for item in stream.during(seconds):
+                _print(item, len(names) != 1, as_json)
+
+
+def _names(
+    fleet: Fleet, words: tuple[str, ...], where: tuple[str, ...], all_nodes: bool
+) -> list[str]:
+    """Return the nodes to listen to; none are all."""
+    if (bool(words), bool(where), all_nodes).count(True) > 1:
+        raise click.UsageError("NODE, --where and --all: give one of them")
+    try:
+        wanted = parse_where(where)
+    except InvalidValueError as error:
+        raise click.UsageError(f"--where: {error}") from None
+    return Targets((), wanted).pick(fleet) if wanted else list(dict.fromkeys(words))
+
+
+def _print(item: Any, several: bool, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(as_row(item), ensure_ascii=False))
+    elif isinstance(item, LinkState):
+        err.print("connected again" if item.up else f"the link is down: {item.reason}", style="dim")
+    else:
+        click.echo(as_line(item, several))

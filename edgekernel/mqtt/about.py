@@ -1,0 +1,30 @@
+"""What a node publishes of itself beside what its runtime knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edgekernel.node import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """The board, the fingerprint of the node file, and the labels that the fleet picks nodes by."""
+
+    board: str = ""
+    config: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, plan: Plan) -> About:
+        """Return what a plan says."""
+        from edgekernel.node.fingerprint import fingerprint  # a plan is here: it is loaded
+
+        document = plan.document
+        return cls(plan.board.id, fingerprint(document), document.node.labels)
+
+
+NOTHING_KNOWN = About()

@@ -1,0 +1,39 @@
+"""The other side of MQTT: the nodes on a broker, seen and controlled from anywhere."""
+
+from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
+from edgekernel.mqtt.fleet.fleet import Fleet
+from edgekernel.mqtt.fleet.node_schema import CommandSchema, NodeSchema, OutputSchema, Text
+from edgekernel.mqtt.fleet.results import (
+    DeviceState,
+    LinkState,
+    Node,
+    NodeEvent,
+    NodeHealth,
+    NodeInfo,
+    NodeStatus,
+    Outcome,
+    SignalState,
+)
+from edgekernel.mqtt.fleet.selecting import parse_where
+from edgekernel.mqtt.fleet.stream import Stream
+
+__all__ = [
+    "CommandSchema",
+    "DeviceState",
+    "Fleet",
+    "LinkState",
+    "NoAnswerError",
+    "Node",
+    "NodeEvent",
+    "NodeHealth",
+    "NodeInfo",
+    "NodeSchema",
+    "NodeStatus",
+    "Outcome",
+    "OutputSchema",
+    "RequestRefusedError",
+    "SignalState",
+    "Stream",
+    "Text",
+    "parse_where",
+]

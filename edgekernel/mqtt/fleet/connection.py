@@ -1,0 +1,254 @@
+"""A client's connection to the nodes on one broker: what is retained, what comes, and requests."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from edgekernel.core.clock import Clock, SystemClock
+from edgekernel.core.errors import ForbiddenError
+from edgekernel.mqtt.client import MqttClient
+from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
+from edgekernel.mqtt.fleet.listening import Arrival, LinkChange, Listener
+from edgekernel.mqtt.settings import Settings
+from edgekernel.mqtt.transport import Inbound, Medium, Outbound, QoS
+
+QUIET_S = 0.3
+"""Retained messages come right after a subscription; a pause of this length ends them."""
+
+ROOM = 10_000
+"""Messages that wait for whoever listens."""
+
+_MANY = 200_000
+"""The same for what is retained, which comes all at once."""
+
+
+class Connection:
+    """Speaks with the broker; every method is for any thread, and waits on the clock."""
+
+    def __init__(
+        self, settings: Settings, timeout_s: float, clock: Clock | None, medium: Medium | None
+    ) -> None:
+        """Prepare. Each question has `timeout_s` seconds to be answered."""
+        self.prefix = settings.prefix
+        self.broker = settings.broker
+        self.timeout_s = timeout_s
+        self.clock: Clock = clock or SystemClock()
+        self.name = f"fleet-{os.urandom(6).hex()}"
+        self._lock = self.clock.Lock()
+        self._order = self.clock.Lock()  # a filter is not given up after somebody else needs it
+        self._listeners: dict[Listener, None] = {}
+        self._filters: Counter[str] = Counter()
+        self._replies: Listener | None = None
+        self._asked: dict[str, _Question] = {}
+        self._known = self.clock.Event()
+        self._problem = ""
+        self._client = MqttClient(
+            settings,
+            self,
+            client_id=settings.client_id or f"edgekernel-{self.name}",
+            clock=self.clock,
+            transport=medium.transport if medium else None,
+        )
+
+    def open(self) -> None:
+        """Connect. Raises NoAnswerError that says why it is not possible."""
+        self._client.start()
+        if not self._known.wait(self.timeout_s):
+            self._problem = f"{self.broker} did not answer within {self.timeout_s:g} s"
+        if not self._client.connected:
+            self.close()
+            raise NoAnswerError(self._problem or f"{self.broker}: the connection was lost")
+
+    def close(self) -> None:
+        """Disconnect; whoever listens is told that it is over."""
+        for listener in self._all():
+            listener.close()
+        self._client.close()
+
+    @contextmanager
+    def listening(self, *filters: str, room: int = ROOM) -> Iterator[Listener]:
+        """Give what arrives on filters below the prefix, beginning with what is retained."""
+        listener = self.listen(filters, room)
+        try:
+            yield listener
+        finally:
+            self.leave(listener)
+
+    def listen(self, filters: tuple[str, ...], room: int = ROOM, qos: QoS = 0) -> Listener:
+        """Subscribe, and return what arrives until `leave`.
+
+        At QoS 0: at QoS 1 a broker holds back, and drops, what is beyond its queue for a client
+        (1,000 messages on mosquitto), which the retained messages of a large fleet are; and with
+        a session that ends with the link QoS 1 brings nothing that QoS 0 does not.
+
+        Raises NoAnswerError if the broker does not answer, ForbiddenError if it refuses.
+        """
+        listener = Listener(self.clock, filters, room)
+
+        def answered(refused: list[str]) -> None:
+            listener.refused += refused
+            listener.subscribed.set()
+
+        with self._order:
+            with self._lock:
+                self._listeners[listener] = None
+                self._filters.update(filters)
+            self._client.subscribe(self._full(filters), answered, qos)
+        if not listener.subscribed.wait(self.timeout_s):
+            self.leave(listener)
+            raise NoAnswerError(f"{self.broker} did not answer within {self.timeout_s:g} s")
+        if listener.refused:
+            self.leave(listener)
+            raise ForbiddenError(f"{self.broker} does not let us read {listener.refused[0]}")
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """Listen no more."""
+        listener.close()
+        with self._order:
+            if unused := self._forget(listener):
+                self._client.unsubscribe(self._full(unused))
+
+    def retained(self, *filters: str) -> dict[str, bytes]:
+        """Return what is retained on filters, by topic below the prefix.
+
+        Exact topics are there as soon as the last of them has come. Raises NoAnswerError if the
+        link breaks meanwhile.
+        """
+        exact = set(filters) if not any("+" in each for each in filters) else set()
+        found: dict[str, bytes] = {}
+        with self.listening(*filters, room=_MANY) as listener:
+            end_s = self.clock.monotonic() + QUIET_S
+            while (left_s := end_s - self.clock.monotonic()) > 0:
+                arrival = listener.get(left_s)
+                if isinstance(arrival, LinkChange) and not arrival.up:
+                    raise NoAnswerError(f"{self.broker}: the link broke: {arrival.reason}")
+                if not isinstance(arrival, Arrival):
+                    continue
+                found[arrival.topic] = arrival.payload
+                if arrival.retained:
+                    end_s = self.clock.monotonic() + QUIET_S
+                if exact and exact <= found.keys():
+                    break
+            if listener.dropped:
+                raise NoAnswerError(f"{self.broker}: more than {_MANY} messages waited to be read")
+        return {topic: payload for topic, payload in found.items() if payload}
+
+    def ask(self, node: str, topic: str, body: dict[str, Any], timeout_s: float) -> Any:
+        """Publish a request below a node and return the result from its reply.
+
+        Raises RequestRefusedError with the node's reason, and NoAnswerError if no reply comes in
+        time: then it says whether the request may have been carried out.
+        """
+        self._listen_to_replies()
+        question = _Question(self.clock, f"{node}/reply/{self.name}")
+        document = {**body, "id": question.id, "reply_to": f"{self.prefix}/{question.reply_to}"}
+        payload = json.dumps(document, allow_nan=False).encode()
+        with self._lock:
+            self._asked[question.id] = question
+        delivery = self._client.publish(Outbound(f"{self.prefix}/{node}/{topic}", payload))
+        try:
+            if question.answered.wait(timeout_s):
+                return _result(question.reply)
+        finally:
+            with self._lock:
+                del self._asked[question.id]
+            self._client.withdraw(delivery)
+        reached = "the broker has taken the request, so that it may have been carried out"
+        left = "the request has not reached the broker, and was taken back"
+        raise NoAnswerError(
+            f"{node} did not answer within {timeout_s:g} s; "
+            f"{reached if delivery.wait(0) else left}; `edgekernel ctl nodes` shows who is online"
+        )
+
+    def connected(self) -> None:
+        """Called by the link: it is up."""
+        again = self._known.is_set()
+        for listener in self._all():
+            listener.subscribed.set()
+            if again:
+                listener.put(LinkChange(True, ""))
+        self._known.set()
+
+    def disconnected(self, reason: str) -> None:
+        """Called by the link: it is down, and tried again."""
+        for listener in self._all():
+            listener.put(LinkChange(False, reason))
+
+    def problem(self, text: str) -> None:
+        """Called by the link: it cannot be made."""
+        self._problem = text
+        self._known.set()
+
+    def message(self, message: Inbound) -> None:
+        """Called by the link: a message has arrived."""
+        topic = message.topic.removeprefix(f"{self.prefix}/")
+        arrival = Arrival(topic, message.payload, message.retained)
+        if "/reply/" in topic:
+            self._replied(arrival)
+            return
+        for listener in self._all():
+            listener.offer(arrival)
+
+    def failed(self, where: str, error: Exception) -> None:
+        """Called by the link: a callback has raised."""
+        self.problem(f"{where}: {type(error).__name__}: {error}")
+
+    def _forget(self, listener: Listener) -> tuple[str, ...]:
+        """Strike a listener; return the filters that nobody needs any more."""
+        with self._lock:
+            if listener not in self._listeners:
+                return ()
+            del self._listeners[listener]
+            self._filters.subtract(listener.filters)
+            unused = tuple(each for each in listener.filters if self._filters[each] <= 0)
+            for each in unused:
+                del self._filters[each]
+            return unused
+
+    def _listen_to_replies(self) -> None:
+        if self._replies is None:  # twice is harmless
+            self._replies = self.listen((f"+/reply/{self.name}",), room=1, qos=1)
+
+    def _replied(self, arrival: Arrival) -> None:
+        try:
+            reply = json.loads(arrival.payload)
+        except (ValueError, RecursionError):
+            return
+        id = reply.get("id") if isinstance(reply, dict) else None
+        with self._lock:
+            question = self._asked.get(id) if isinstance(id, str) else None
+        if question is not None and question.reply_to == arrival.topic:
+            question.reply = reply
+            question.answered.set()
+
+    def _all(self) -> list[Listener]:
+        with self._lock:
+            return list(self._listeners)
+
+    def _full(self, filters: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(f"{self.prefix}/{each}" for each in filters)
+
+
+class _Question:
+    """A request that waits for its reply."""
+
+    def __init__(self, clock: Clock, reply_to: str) -> None:
+        self.id = os.urandom(16).hex()
+        self.reply_to = reply_to
+        self.answered = clock.Event()
+        self.reply: dict[str, Any] = {}
+
+
+def _result(reply: dict[str, Any]) -> Any:
+    if reply.get("ok") is True:
+        return reply.get("result")
+    error = reply.get("error")
+    error = error if isinstance(error, dict) else {}
+    code, text = error.get("code", "refused"), error.get("message", "no reason given")
+    raise RequestRefusedError(str(code), str(text))

@@ -1,0 +1,154 @@
+"""What nodes publish, read into results; nothing here raises, whatever somebody has written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from edgekernel.core.messages import Severity
+from edgekernel.mqtt.fleet.results import (
+    DeviceState,
+    NodeEvent,
+    NodeHealth,
+    NodeInfo,
+    NodeStatus,
+    SignalState,
+)
+
+Document = Mapping[str, Any]
+N = TypeVar("N", int, float)
+
+
+def read_document(payload: bytes) -> Document | None:
+    """Return a payload that is a JSON object; None for anything else."""
+    try:
+        found = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def read_status(node: str, document: Document) -> NodeStatus:
+    """Read what is retained on `status`."""
+    return NodeStatus(
+        node,
+        _text(document, "state"),
+        _time(document.get("since")),
+        _text(document, "cause"),
+        _text(document, "boot"),
+    )
+
+
+def read_info(node: str, document: Document) -> NodeInfo:
+    """Read what is retained on `info`."""
+    labels = {name: each for name, each in _table(document, "labels").items() if _is_text(each)}
+    return NodeInfo(
+        node,
+        version=_text(document, "version"),
+        board=_text(document, "board"),
+        host=_text(document, "host"),
+        config=_text(document, "config"),
+        boot=_text(document, "boot"),
+        restart_cause=_text(document, "restart_cause"),
+        time_quality=_text(document, "time_quality"),
+        labels=labels,
+    )
+
+
+def read_state(node: str, device: str, document: Document) -> DeviceState:
+    """Read what is retained on `state/<device>`."""
+    signals = {
+        name: SignalState(
+            value=each.get("value"),
+            unit=_text(each, "unit"),
+            quality=_text(each, "quality"),
+            reason=_text(each, "reason"),
+            time=_time(each.get("time")),
+            setpoint=each.get("setpoint"),
+        )
+        for name, each in document.items()
+        if isinstance(each, dict)
+    }
+    return DeviceState(node, device, document.get("online") is True, signals)
+
+
+def read_event(node: str, topic: str, document: Document) -> NodeEvent:
+    """Read what comes on `event/<topic>`."""
+    severity = Severity.__members__.get(_text(document, "severity").upper(), Severity.INFO)
+    return NodeEvent(
+        node,
+        _text(document, "name") or topic,
+        severity,
+        _time(document.get("time")),
+        _text(document, "source"),
+        _number(document, "seq", int) or 0,
+        _text(document, "boot"),
+        _table(document, "fields"),
+    )
+
+
+def read_health(node: str, document: Document) -> NodeHealth:
+    """Read what is retained on `health`."""
+    services = {name: str(each) for name, each in _table(document, "services").items()}
+    return NodeHealth(
+        node,
+        _text(document, "state"),
+        time=_time(document.get("time")),
+        uptime_s=_number(document, "uptime_s", float),
+        degraded=_texts(document, "degraded"),
+        offline_devices=_texts(document, "offline_devices"),
+        services=services,
+        errors=_number(document, "errors", int) or 0,
+        queues=_counts(document, "queues"),
+        dropped=_counts(document, "dropped"),
+        connections=_number(document, "connections", int) or 0,
+        turn_wait_s=_number(document, "turn_wait_s", float),
+        disk_free_bytes=_number(document, "disk_free_bytes", int),
+        disk_free_percent=_number(document, "disk_free_percent", float),
+        load_1min=_number(document, "load_1min", float),
+        cpu_temperature_c=_number(document, "cpu_temperature_c", float),
+    )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _text(document: Document, key: str) -> str:
+    value = document.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _texts(document: Document, key: str) -> tuple[str, ...]:
+    value = document.get(key)
+    return tuple(map(str, value)) if isinstance(value, list) else ()
+
+
+def _table(document: Document, key: str) -> Mapping[str, Any]:
+    value = document.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _counts(document: Document, key: str) -> Mapping[str, int]:
+    table = _table(document, key)
+    return {name: each for name, each in table.items() if isinstance(each, int)}
+
+
+def _number(document: Document, key: str, kind: type[N]) -> N | None:
+    value = document.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return kind(value)
+    except (OverflowError, ValueError):  # infinite, or not a number
+        return None
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        made = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return None if made is None or made.tzinfo is None else made.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

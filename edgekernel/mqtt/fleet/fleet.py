@@ -1,0 +1,282 @@
+"""Fleet: the nodes on a broker, seen and controlled from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from edgekernel.core.clock import Clock
+from edgekernel.core.errors import nearest
+from edgekernel.core.messages import Severity
+from edgekernel.mqtt.fleet.connection import Connection
+from edgekernel.mqtt.fleet.documents import (
+    Document,
+    read_document,
+    read_event,
+    read_health,
+    read_info,
+    read_state,
+    read_status,
+)
+from edgekernel.mqtt.fleet.errors import NoAnswerError
+from edgekernel.mqtt.fleet.listening import Arrival
+from edgekernel.mqtt.fleet.many import each_of
+from edgekernel.mqtt.fleet.node_schema import NodeSchema, meant, request_topic
+from edgekernel.mqtt.fleet.results import (
+    DeviceState,
+    Node,
+    NodeEvent,
+    NodeHealth,
+    NodeInfo,
+    NodeStatus,
+    Outcome,
+)
+from edgekernel.mqtt.fleet.selecting import select
+from edgekernel.mqtt.fleet.stream import Stream
+from edgekernel.mqtt.settings import Settings
+from edgekernel.mqtt.topics import Topics, segment
+from edgekernel.mqtt.transport import Medium
+
+T = TypeVar("T")
+
+_FEW = 10
+_SEE = "`edgekernel ctl nodes` shows which there are"
+
+
+class Fleet:
+    """The nodes on one broker. Use it as a context manager, from any thread.
+
+        with Fleet(Settings("broker.local")) as fleet:
+            fleet.set("greenhouse-1", "heater/power", True)
+            names = [node.name for node in fleet.nodes({"zone": "north"}) if node.online]
+            for outcome in fleet.each(names, lambda name: fleet.call(name, "climate.reset")):
+                print(outcome.node, outcome.ok, outcome.error)
+
+    Nodes are named exactly. What is asked of a node is checked against the schema that it has
+    published before it is sent; the node checks again. Methods raise NoAnswerError for a broker or
+    node that does not answer or that is not known, RequestRefusedError with a node's own reason,
+    UnknownTargetError and InvalidValueError for what its schema does not have or allow, ConfigError
+    for a name that no node can have, and ForbiddenError for what the broker does not let us read.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        timeout_s: float = 5.0,
+        at_once: int = 16,
+        clock: Clock | None = None,
+        medium: Medium | None = None,
+    ) -> None:
+        """Prepare; entering connects, and raises NoAnswerError that says why it cannot.
+
+        Every question has `timeout_s` seconds to be answered. `each` has `at_once` nodes at work at
+        a time. It goes over paho-mqtt on this machine's clock unless others are given.
+        """
+        self.at_once = at_once
+        self._connection = Connection(settings, timeout_s, clock, medium)
+
+    def nodes(self, where: Mapping[str, str] | None = None) -> list[Node]:
+        """Return the nodes that the broker knows, online or not, by name; those with these values.
+
+        `where` names labels of the node file, fields of NodeInfo, `state` or `node`. Raises
+        UnknownTargetError for a field that no node has.
+        """
+        found = self._documents("+/status", "+/info")
+        infos = {name: read_info(name, each) for name, kind, each in found if kind == "info"}
+        nodes = [
+            Node(read_status(name, each), infos.get(name))
+            for name, kind, each in found
+            if kind == "status"
+        ]
+        nodes.sort(key=lambda node: node.name)
+        return select(nodes, where) if where else nodes
+
+    def info(self, node: str) -> NodeInfo:
+        """Return what a node runs, and where."""
+        return read_info(node, self._retained(node, "info"))
+
+    def schema(self, node: str) -> NodeSchema:
+        """Return what a node has and can be asked for."""
+        return NodeSchema(node, self._retained(node, "schema"))
+
+    def health(self, node: str) -> NodeHealth:
+        """Return how a node is, as it has said at most half a minute ago while it is online."""
+        return read_health(node, self._retained(node, "health"))
+
+    def get(self, node: str, device: str = "") -> dict[str, DeviceState]:
+        """Return the states of a node's devices, or of one of them, by device.
+
+        They are the latest that the node has published: of one that is offline they are old.
+        """
+        self._check_name(node)
+        if device:
+            found = self._documents(f"{node}/state/{segment(device)}")
+            if found:
+                return {name: read_state(node, name, each) for _, name, each in found}
+        found = self._documents(f"{node}/state/+")
+        states = {name: read_state(node, name, each) for _, name, each in sorted(found, key=_topic)}
+        if not states or device:
+            self._status(node)
+            what = f"device {device!r}{_hint(device, states)}" if device else "device"
+            raise NoAnswerError(f"the broker knows no {what} of {node}; {_SEE}")
+        return states
+
+    def set(self, node: str, output: str, value: Any, *, check: bool = True) -> None:
+        """Set an output, `device/output`, and wait until the node has done it.
+
+        A `Text` becomes what the output takes. Without `check` it is sent as it is, to a node that
+        may not be known.
+        """
+        topic = request_topic("set", output)
+        if check:
+            schema = self._checked(node)
+            if schema is not None:
+                value = schema.output(output).check(value)
+        self._ask(node, topic, {"value": meant(value)})
+
+    def call(
+        self,
+        node: str,
+        command: str,
+        args: Mapping[str, Any] | None = None,
+        *,
+        check: bool = True,
+        timeout_s: float | None = None,
+    ) -> Any:
+        """Call a command, `component.command`, and return its result.
+
+        Among the arguments a `Text` becomes what the schema wants. Without `check` they are sent as
+        they are, to a node that may not be known. `timeout_s` is for commands that take long.
+        """
+        topic, given = request_topic("call", command), dict(args or {})
+        if check:
+            schema = self._checked(node)
+            if schema is not None:
+                given = schema.command(command).check(given)
+        sent = {name: meant(each) for name, each in given.items()}
+        return self._ask(node, topic, {"args": sent}, timeout_s)
+
+    def watch(self, *nodes: str) -> Stream[NodeStatus | DeviceState | NodeEvent]:
+        """Return what there is and what happens, of some nodes or of all: statuses, states and
+        events."""
+        return self._stream(nodes, "status", "state/+", "event/+")
+
+    def events(
+        self, *nodes: str, name: str = "", least: Severity = Severity.DEBUG
+    ) -> Stream[NodeEvent]:
+        """Return the events of some nodes or of all; those of a `name`, of `least` that severity.
+
+        With `least=Severity.WARNING` it is what went wrong.
+        """
+
+        def wanted(arrival: Arrival) -> NodeEvent | None:
+            item = _read(arrival)
+            if not isinstance(item, NodeEvent) or item.severity < least:
+                return None
+            return item if name in ("", item.name) else None
+
+        topic = f"event/{segment(name)}" if name else "event/+"
+        return Stream(self._connection, self._filters(nodes, (topic,)), wanted)
+
+    def each(
+        self, nodes: Iterable[str], action: Callable[[str], T], at_once: int | None = None
+    ) -> Generator[Outcome[T], None, None]:
+        """Do something with each node, `at_once` at a time, and yield what has come of it.
+
+        Outcomes come as they come, one for each node: its value, or the EdgekernelError that the
+        action has raised for it. Any other error is raised. Who stops early waits for those that
+        run; the others are not begun.
+        """
+        return each_of(self._connection.clock, nodes, action, at_once or self.at_once)
+
+    def __enter__(self) -> Self:
+        self._connection.open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+
+    def _stream(self, nodes: tuple[str, ...], *topics: str) -> Stream[Any]:
+        return Stream(self._connection, self._filters(nodes, topics), _read)
+
+    def _filters(self, nodes: tuple[str, ...], topics: tuple[str, ...]) -> tuple[str, ...]:
+        for node in nodes:
+            self._check_name(node)
+        return tuple(f"{node}/{topic}" for node in nodes or ("+",) for topic in topics)
+
+    def _checked(self, node: str) -> NodeSchema | None:
+        """Return the schema of a node that is online; None if it has published none."""
+        self._check_name(node)
+        documents = self._documents(f"{node}/status", f"{node}/schema")
+        found = {kind: document for _, kind, document in documents}
+        status = read_status(node, found["status"]) if "status" in found else self._status(node)
+        if not status.online:
+            since = f" since {status.since:%Y-%m-%d %H:%M:%S} UTC" if status.since else ""
+            raise NoAnswerError(f"{node} is offline{since}: {status.cause or 'no reason given'}")
+        return NodeSchema(node, found["schema"]) if "schema" in found else None
+
+    def _ask(
+        self, node: str, topic: str, body: dict[str, Any], timeout_s: float | None = None
+    ) -> Any:
+        self._check_name(node)
+        limit_s = self._connection.timeout_s if timeout_s is None else timeout_s
+        return self._connection.ask(node, topic, body, limit_s)
+
+    def _check_name(self, node: str) -> None:
+        Topics(self._connection.prefix, node)
+
+    def _retained(self, node: str, kind: str) -> Document:
+        """Return one retained document of a node; raise NoAnswerError if there is none."""
+        self._check_name(node)
+        for _, _, document in self._documents(f"{node}/{kind}"):
+            return document
+        self._status(node)
+        raise NoAnswerError(f"{node} has published no {kind}")
+
+    def _status(self, node: str) -> NodeStatus:
+        """Return the status of a node; raise NoAnswerError with the nearest name."""
+        found = {name: each for name, _, each in self._documents("+/status")}
+        if node not in found:
+            hint = _hint(node, found)
+            raise NoAnswerError(f"the broker knows no node {node!r}{hint}; {_SEE}")
+        return read_status(node, found[node])
+
+    def _documents(self, *filters: str) -> list[tuple[str, str, Document]]:
+        """Return node, last level and document of what is retained."""
+        found = []
+        for topic, payload in self._connection.retained(*filters).items():
+            document = read_document(payload)
+            if document is not None:
+                found.append((topic.partition("/")[0], topic.rpartition("/")[2], document))
+        return found
+
+
+def _read(arrival: Arrival) -> NodeStatus | DeviceState | NodeEvent | None:
+    node, _, rest = arrival.topic.partition("/")
+    kind, _, name = rest.partition("/")
+    if kind == "state" and not arrival.payload:
+        return DeviceState(node, name, False)
+    document = read_document(arrival.payload)
+    if document is None:
+        return None
+    if kind == "status":
+        return read_status(node, document)
+    return (read_state if kind == "state" else read_event)(node, name, document)
+
+
+def _topic(found: tuple[str, str, Document]) -> tuple[str, str]:
+    return found[:2]
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    """Return the nearest name, or all of them if they are few."""
+    names = list(known)
+    hint = nearest(name, names)
+    return hint if len(names) <= _FEW or "did you mean" in hint else ""

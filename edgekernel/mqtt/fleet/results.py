@@ -1,0 +1,154 @@
+"""What a fleet answers: nodes, states, events, health, and what has come of a request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from edgekernel.core.errors import EdgekernelError
+from edgekernel.core.messages import Severity
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """Whether a node is there: `state` is online, degraded, safe or offline, since when and why.
+
+    `since` is None where a node went without a goodbye: nobody knows its hour.
+    """
+
+    node: str
+    state: str
+    since: datetime | None = None
+    cause: str = ""
+    boot: str = ""
+
+    @property
+    def online(self) -> bool:
+        """Whether the node can be asked for something."""
+        return self.state != "offline"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeInfo:
+    """What a node runs, and where. `config` is the fingerprint of its node file, `boot` the id of
+    this run, `labels` are those of the node file."""
+
+    node: str
+    version: str = ""
+    board: str = ""
+    host: str = ""
+    config: str = ""
+    boot: str = ""
+    restart_cause: str = ""
+    time_quality: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node that the broker knows; `info` is None if it has not published any."""
+
+    status: NodeStatus
+    info: NodeInfo | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the node."""
+        return self.status.node
+
+    @property
+    def online(self) -> bool:
+        """Whether the node can be asked for something."""
+        return self.status.online
+
+
+@dataclass(frozen=True, slots=True)
+class SignalState:
+    """A reading, or an output with its `setpoint`; `quality` is good, uncertain or bad, and
+    `reason` says why it is not good."""
+
+    value: Any = None
+    unit: str = ""
+    quality: str = ""
+    reason: str = ""
+    time: datetime | None = None
+    setpoint: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """What a device measures and does; without signals it has been taken out of the node."""
+
+    node: str
+    device: str
+    online: bool
+    signals: Mapping[str, SignalState] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEvent:
+    """A message that a node has emitted; `boot` and `seq` together are its id."""
+
+    node: str
+    name: str
+    severity: Severity
+    time: datetime | None = None
+    source: str = ""
+    seq: int = 0
+    boot: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """The client's own link: while it is down, what is not retained is missed."""
+
+    up: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeHealth:
+    """How a node is. `dropped` counts what was lost since its start, by what it was; `turn_wait_s`
+    is how long a turn waited for its place, None if too long; it and the computer's figures are
+    None where they are not measured, as in a simulation."""
+
+    node: str
+    state: str
+    time: datetime | None = None
+    uptime_s: float | None = None
+    degraded: tuple[str, ...] = ()
+    offline_devices: tuple[str, ...] = ()
+    services: Mapping[str, str] = field(default_factory=dict)
+    errors: int = 0
+    queues: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    connections: int = 0
+    turn_wait_s: float | None = None
+    disk_free_bytes: int | None = None
+    disk_free_percent: float | None = None
+    load_1min: float | None = None
+    cpu_temperature_c: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[T]):
+    """What has come of an action on one node: its `value`, or the `error` that kept it from it."""
+
+    node: str
+    value: T | None = None
+    error: EdgekernelError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it was done."""
+        return self.error is None
+
+    @property
+    def code(self) -> str:
+        """Why it was not done, in one word; empty if it was."""
+        return "" if self.error is None else str(getattr(self.error, "code", "failed"))

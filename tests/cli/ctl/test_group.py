@@ -1,0 +1,141 @@
+"""How `edgekernel ctl` reaches a broker, and how it ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from edgekernel.cli import main
+from tests.brokers import Mosquitto, free_port
+from tests.cli.ctl.conftest import Ctl, as_json, at, printed
+
+
+def test_wrong_prefix() -> None:
+    """A prefix that no topic can have is told by its option before anything is connected."""
+    result = at(free_port(), "--prefix", "Bad/+", "nodes")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("--prefix: 'Bad/+' is not allowed; one to 3 segments")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["set", "bench-1", "fan/power", "maybe"], "refused (invalid): "),
+        (["set", "bench-1", "fan/speed", "on"], "refused (unknown): "),
+        (["set", "bench-1", "fann/power", "on"], "did you mean 'fan"),
+        (["call", "bench-1", "control.boost", "minutes=61"], "minutes: 61 is not allowed; at most"),
+        (["call", "bench-1", "control.boost", "minuts=5"], "did you mean 'minutes'?"),
+        (["call", "bench-1", "control.bost"], "boost'?"),
+        (["call", "bench-1", "control.reset"], "refused (forbidden): "),
+        (["call", "bench-1", "control.fail"], "no such row"),
+        (["call", "bench-1", "sim.press", "device=fan"], "GPIO17 is an output"),
+        (["call", "bench-1", "sim.press", "device=dor"], "did you mean 'door'?"),
+        (["get", "Bench 1"], "Bench 1"),
+    ],
+)
+def test_refused(ctl: Ctl, args: list[str], said: str) -> None:
+    """What the node refuses ends with exit 1 and the node's reason, in one line or as JSON."""
+    result = ctl(*args)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    error = as_json(ctl(*args, "--json"), 1)
+    assert said in f"refused ({error['code']}): {error['message']}"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["get", "bench-3"],
+        ["get", "bench-1", "fann"],
+        ["--timeout", "0.3", "set", "bench-3", "fan/power", "on"],
+        ["--timeout", "0.3", "call", "bench-3", "control.boost"],
+    ],
+)
+def test_nobody_answers(ctl: Ctl, args: list[str]) -> None:
+    """A node or device that the broker does not know is told, with where to look, exit 3."""
+    result = ctl(*args)
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "`edgekernel ctl nodes`" in result.stderr
+    error = as_json(ctl(*args, "--json"), 3)
+    assert error["code"] == "no_answer"
+    assert "`edgekernel ctl nodes`" in error["message"]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["nodes"],
+        ["get", "bench-1"],
+        ["watch", "bench-1"],
+        ["set", "bench-1", "fan/power", "on"],
+        ["call", "bench-1", "control.boost"],
+    ],
+    ids=lambda args: args[0],
+)
+def test_no_broker(args: list[str]) -> None:
+    """Without a broker every subcommand ends with exit 3 and says which broker it tried."""
+    port = free_port()
+    result = at(port, "--timeout", "2", *args)
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert f"127.0.0.1:{port}" in result.stderr
+    error = as_json(at(port, "--timeout", "2", *args, "--json"), 3)
+    assert error["code"] == "no_answer"
+    assert f"127.0.0.1:{port}" in error["message"]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["get"],
+        ["get", "--all", "--where", "zone=north"],
+        ["get", "--where", "zone"],
+        ["info", "bench-1", "more"],
+        ["set", "bench-1", "fan", "on"],
+        ["set", "bench-1", "fan/power"],
+        ["call", "bench-1", "boost"],
+        ["call", "bench-1", "control.boost", "5"],
+        ["--port", "many", "nodes"],
+        ["--password-file", "/no/such/file", "nodes"],
+        ["nods"],
+    ],
+)
+def test_wrong_usage(args: list[str]) -> None:
+    """Wrong usage is told before anything is connected, exit 2."""
+    result = at(free_port(), *args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Usage: " in result.stderr
+
+
+def test_options_from_the_environment(broker: Mosquitto, ctl: Ctl) -> None:
+    """The broker may be given in the environment instead."""
+    result = CliRunner().invoke(
+        main, ["ctl", "nodes", "--json"], env={"EDGEKERNEL_PORT": str(broker.port)}
+    )
+    assert [row["name"] for row in printed(result)] == ["bench-1", "bench-2"]
+
+
+def test_password(tmp_path: Path) -> None:
+    """A broker that asks for a password gets it from a file or the environment; a wrong one is
+    told as such, exit 3, and never shown."""
+    broker = Mosquitto(tmp_path, {"operator": "right-secret"})
+    broker.start()
+    try:
+        secret = tmp_path / "secret"
+        secret.write_text("right-secret\n")
+        options = ["ctl", "--port", str(broker.port), "--username", "operator"]
+        result = CliRunner().invoke(
+            main, [*options, "--password-file", str(secret), "nodes", "--json"]
+        )
+        assert printed(result) == []
+        env = {"EDGEKERNEL_PASSWORD": "right-secret"}
+        assert printed(CliRunner().invoke(main, [*options, "nodes", "--json"], env=env)) == []
+        env = {"EDGEKERNEL_PASSWORD": "wrong-secret"}
+        result = CliRunner().invoke(main, [*options, "nodes", "--json"], env=env)
+        assert "check mqtt.username and mqtt.password" in as_json(result, 3)["message"]
+        assert "secret" not in result.output
+    finally:
+        broker.stop()

@@ -1,0 +1,99 @@
+"""A fleet on a broker that is closed by default: rights by role, and a node's own leftovers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from edgekernel import Device, Runtime
+from edgekernel.cli import main
+from edgekernel.mqtt import Fleet, MqttInterface, NoAnswerError, Settings
+from edgekernel.mqtt.site import Site
+from edgekernel.mqtt.tls import Tls
+from edgekernel.node import make_plan
+from tests.brokers import HOST, free_port
+from tests.mqtt.parts import Heater, Lamp, Seen
+from tests.mqtt.site.site_broker import SiteBroker
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A site with a node and two users, and its broker, started."""
+    site = Site.make(tmp_path / "site", [HOST], node_port=free_port(), user_port=free_port())
+    site.enroll("one")
+    site.add_user("alice", "operator", "a-long-password")
+    site.add_user("bob", "viewer", "b-long-password")
+    broker = SiteBroker(site, tmp_path)
+    broker.start()
+    yield site
+    broker.stop()
+
+
+@contextmanager
+def node(site: Site, *devices: Device) -> Iterator[None]:
+    """Run the node with what was issued to it."""
+    folder = site.folder / "nodes/one"
+    head = '[node]\nname = "one"\nboard = "sim"\n'
+    (folder / "node.toml").write_text(head + (folder / "mqtt.toml").read_text())
+    runtime = Runtime(name="one")
+    runtime.register(MqttInterface(Settings.of(make_plan(folder / "node.toml"))))
+    for device in devices:
+        runtime.register(device)
+    seen = Seen(runtime)
+    with runtime:
+        seen.wait("mqtt.connected")
+        yield
+
+
+def authority(site: Site) -> Path:
+    """Return whom users are to trust."""
+    return site.folder / "broker/ca.crt"
+
+
+def fleet(site: Site, user: str, timeout_s: float = 10.0) -> Fleet:
+    """Return a user's fleet."""
+    password = f"{user[0]}-long-password"
+    tls = Tls(authority(site))
+    to = Settings(HOST, site.record.user_port, username=user, password=password, tls=tls)
+    return Fleet(to, timeout_s=timeout_s)
+
+
+def test_an_operator_controls_and_a_viewer_sees(site: Site) -> None:
+    """Who may only look gets no answer when he asks for something, and nothing happens."""
+    lamp = Lamp("lamp")
+    with node(site, lamp), fleet(site, "alice") as alice, fleet(site, "bob", 1.0) as bob:
+        alice.set("one", "lamp/power", True)
+        assert [each.name for each in bob.nodes()] == ["one"]
+        assert [each.name for each in bob.schema("one").outputs] == ["lamp/power"]
+        with pytest.raises(NoAnswerError, match="one did not answer"):
+            bob.set("one", "lamp/power", False)
+        assert lamp.power.get() is True
+
+
+def test_a_node_clears_what_it_has_left(site: Site) -> None:
+    """The rights of a node are enough to find and to clear its own states."""
+    with node(site, Lamp("lamp"), Heater("heater")):
+        pass
+    with node(site, Heater("heater")), fleet(site, "bob") as bob:
+        looks = (list(bob.get("one")) for _ in range(50))  # each waits for the broker
+        assert any(found == ["heater"] for found in looks)
+
+
+def test_ctl_over_tls(site: Site) -> None:
+    """`--ca` encrypts and says whom to trust; a file that is not there is told by its option."""
+    options = ["ctl", "--port", str(site.record.user_port), "--username", "bob"]
+    env = {"EDGEKERNEL_PASSWORD": "b-long-password"}
+    with node(site):
+        done = CliRunner().invoke(
+            main, [*options, "--ca", str(authority(site)), "nodes", "--json"], env=env
+        )
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert [row["name"] for row in json.loads(done.stdout)] == ["one"]
+    wrong = CliRunner().invoke(main, [*options, "--ca", "/no/such/file", "nodes"], env=env)
+    assert wrong.exit_code == 1
+    assert wrong.stderr.startswith('--ca: "/no/such/file" cannot be read')

@@ -1,0 +1,67 @@
+"""How a node is, as it publishes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgekernel import Service
+from edgekernel.mqtt.health import computer
+from tests.mqtt.parts import staged_node
+from tests.mqtt.seer import BASE, Seer
+from tests.stages import SimStage, Stage
+
+HEALTH = f"{BASE}/health"
+
+
+class Pulse(Service):
+    """A service that has nothing to do."""
+
+    name = "pulse"
+    interval = 1.0
+
+    def tick(self, ctx: object) -> None:
+        """Do nothing."""
+
+
+def test_it_is_retained_and_small(stage: Stage) -> None:
+    """Who comes later finds the services, queues and losses, in less than 2 kB, at QoS 0."""
+    seer = Seer(stage)
+    with staged_node(stage) as n1:
+        n1.runtime.register(Pulse())
+        seer.sees(HEALTH)
+        got = Seer(stage, "late").sees(HEALTH)
+    found = got.document
+    assert (got.retained, got.qos) == (True, 0)
+    assert len(got.payload) < 2000
+    assert (found["state"], found["degraded"], found["offline_devices"]) == ("running", [], [])
+    assert set(found["dropped"].values()) == {0}
+    if stage.medium is None:
+        assert found["turn_wait_s"] is None or 0 <= found["turn_wait_s"] <= 0.5
+    else:
+        assert not {"turn_wait_s", "load_1min"} & found.keys()
+    assert found["connections"] == 1
+
+
+def test_a_service_and_a_device_that_fails_are_named(sim_stage: SimStage) -> None:
+    """The next health names the services, and the devices that do not answer."""
+    seer = Seer(sim_stage)
+    with staged_node(sim_stage) as n1:
+        seer.sees(HEALTH)
+        n1.runtime.register(Pulse())
+        n1.lamp.set_offline("no answer")
+        sim_stage.sim_clock.advance(31)
+        found = seer.sees(HEALTH, lambda health: health["offline_devices"]).document
+    assert found["offline_devices"] == ["lamp"]
+    assert "pulse" in found["services"]
+
+
+def test_the_computer(tmp_path: Path) -> None:
+    """The disk's room and the load are told; the temperature where the system measures it."""
+    zone = tmp_path / "temp"
+    assert "cpu_temperature_c" not in computer(zone)
+    zone.write_text("48312\n")
+    found = computer(zone)
+    assert found["cpu_temperature_c"] == 48.3
+    assert found["disk_free_bytes"] > 0
+    assert 0 < found["disk_free_percent"] <= 100
+    assert found["load_1min"] >= 0

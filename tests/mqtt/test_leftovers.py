@@ -1,0 +1,53 @@
+"""What an earlier run has left is cleared, the same on a real mosquitto and on the in-process
+broker."""
+
+from __future__ import annotations
+
+from edgekernel.mqtt.leftovers import Leftovers
+from edgekernel.mqtt.topics import Topics
+from edgekernel.mqtt.transport import Inbound
+from tests.mqtt.parts import staged_node
+from tests.mqtt.seer import BASE, Seer
+from tests.stages import Stage
+
+
+def test_states_of_devices_that_are_gone_are_cleared(stage: Stage) -> None:
+    """Of 50 states that are left none stays, what belongs to others and what there is does."""
+    seer = Seer(stage)
+    for number in range(50):
+        seer.peer.publish(f"{BASE}/state/old-{number}", {"online": True}, retain=True)
+    seer.peer.publish("edge/n2/state/old", {"online": True}, retain=True)
+    seer.forget()
+    with staged_node(stage):
+
+        def cleared() -> int:
+            return len({got.topic for got in seer.peer.received if not got.payload})
+
+        stage.until(lambda: cleared() == 50, "50 empty states")
+        late = Seer(stage, "late")
+        late.sees(f"{BASE}/status")
+        kept = {got.topic for got in late.peer.received if "/state/" in got.topic}
+    assert kept == {f"{BASE}/state/lamp", f"{BASE}/state/heater", "edge/n2/state/old"}
+
+
+def test_states_do_not_come_back_to_the_node(stage: Stage) -> None:
+    """When all is looked through the subscription is given up."""
+    with staged_node(stage) as n1:
+        bridge = n1.interface._bridge
+        assert bridge is not None
+        client = bridge.client
+        stage.until(lambda: f"{BASE}/state/+" not in client.subscriptions, "given up")
+        assert client.subscriptions == ("edge/n1/set/+/+", "edge/n1/call/+/+")
+
+
+def test_only_what_the_broker_had_kept_is_cleared() -> None:
+    """A state that is published now is nobody's leftover, and other topics are not its business."""
+    cleared: list[str] = []
+    leftovers = Leftovers(Topics("edge", "n1"), {f"{BASE}/state/lamp"}, cleared.append)
+    assert not leftovers.arrived(Inbound(f"{BASE}/set/lamp/power", b"on"))
+    assert leftovers.arrived(Inbound(f"{BASE}/state/lamp", b"{}", retained=True))
+    assert leftovers.arrived(Inbound(f"{BASE}/state/new", b"{}"))
+    assert leftovers.arrived(Inbound(f"{BASE}/state/old", b"", retained=True))
+    assert cleared == []
+    assert leftovers.arrived(Inbound(f"{BASE}/state/old", b"{}", retained=True))
+    assert cleared == [f"{BASE}/state/old"]
