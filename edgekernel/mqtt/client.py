@@ -96,6 +96,7 @@ class MqttClient:
         self._thread = self._clock.Thread(self._run, "edgekernel-mqtt")
         self._deliveries = Deliveries(self._clock)
         self._link: Link | None = None
+        self._password = settings.password
         self._told: set[str] = set()
         self._failures = self._short_links = 0
         self._up_since_ns = 0
@@ -217,6 +218,7 @@ class MqttClient:
                 self._make_transport,
                 [each for each, qos in self._subscriptions.items() if qos],
                 self._settings.keepalive_s,
+                self._outdated,
             )
         if self._closing.is_set():  # `close` has not seen it
             link.end()
@@ -225,14 +227,15 @@ class MqttClient:
     def _follow(self, link: Link) -> None:
         """Keep one link until it is over, and tell how it ended."""
         settings = self._settings
-        login = Login(
-            self._client_id,
-            settings.username,
-            settings.password,
-            settings.keepalive_s,
-            self._will,
-        )
         try:
+            self._password = settings.current_password()
+            login = Login(
+                self._client_id,
+                settings.username,
+                self._password,
+                settings.keepalive_s,
+                self._will,
+            )
             link.run(settings.server, login)
         except OSError as error:
             self._tell(problems.unreachable(settings.broker, error))
@@ -242,8 +245,16 @@ class MqttClient:
             self._tell_end(link)
         finally:
             self._deliveries.close()
-            if not link.close(_END_S, goodbye=self._closing.is_set()):
+            if not link.close(_END_S, goodbye=self._closing.is_set() or link.is_outdated):
                 self._tell(problems.hanging(settings.broker))
+
+    def _outdated(self) -> str:
+        try:
+            changed = self._settings.current_password() != self._password
+        except ConfigError as error:  # the link lives, and nobody knows of a new password
+            self._tell(f"{self._settings.broker} cannot be reached again: {error}")
+            return ""
+        return "the password has changed" if changed else ""
 
     def _tell_end(self, link: Link) -> None:
         if self._closing.is_set():

@@ -42,13 +42,17 @@ class Link:
         make: MakeTransport,
         subscriptions: Sequence[str],
         keepalive_s: float,
+        outdated: Callable[[], str] = str,
     ) -> None:
+        """Prepare one; `outdated` is asked at least twice in a keep-alive and says why the link is
+        to be made anew, nothing if it is not."""
         self._owner = owner
         self._clock = clock
         self.subscriptions = subscriptions
         """What it subscribes to before it counts as up."""
         self._idle_ns = round(keepalive_s * NANOSECONDS)
         self._answer_ns = self._idle_ns // 2
+        self._outdated = outdated
         self._lock = clock.Lock()
         self._over = clock.Event()
         self._unanswered = 0
@@ -58,6 +62,8 @@ class Link:
         self._refusal = self._loss = ""
         self.was_up = False
         """Whether the broker has accepted the client and its subscriptions."""
+        self.is_outdated = False
+        """Whether it has ended, alive, only to be made anew."""
 
     @property
     def is_over(self) -> bool:
@@ -82,6 +88,9 @@ class Link:
             self._alive_ns = self._clock.monotonic_ns()  # reaching it may have taken long
         while not self._over.is_set():
             self._clock.wait_until(self._over, self._look())
+            if self.was_up and (reason := self._outdated()) and not self._over.is_set():
+                self.is_outdated = True
+                self.lost(reason)
 
     def end(self) -> None:
         """Let `run` return."""

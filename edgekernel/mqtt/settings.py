@@ -26,14 +26,21 @@ PLAIN_PORT, TLS_PORT = 1883, 8883
 class Settings:
     """Where the broker is and how to reach it.
 
-    `client_id` is derived from prefix and node when empty. Without a sign of life for 1.5 times
-    `keepalive_s` seconds the broker publishes the last will, and the node gives the link up; the
-    broker has half of one to answer in. After a failure the next attempt waits `reconnect_min_s`,
-    doubled each time up to `reconnect_max_s`, and varied by half so that a fleet does not come
-    back all at once; a link that has been up for `stable_s` begins anew. Each `history_s` seconds
-    the changes of all readings are sent, unless that is 0. The node shows itself in Home Assistant
-    if `home_assistant` says how. With `tls` the connection is encrypted. `signatures` says whose
-    signed requests count. Raises ConfigError with every mistake.
+        `client_id` is derived from prefix and node when empty. Without a sign of life for 1.5 times
+        `keepalive_s` seconds the broker publishes the last will, and the node gives the link up; the
+        broker has half of one to answer in. After a failure the next attempt waits `reconnect_min_s`,
+        doubled each time up to `reconnect_max_s`, and varied by half so that a fleet does not come
+    <<<<<<< HEAD
+        back all at once; a link that has been up for `stable_s` begins anew. Each `history_s` seconds
+        the changes of all readings are sent, unless that is 0. The node shows itself in Home Assistant
+        if `home_assistant` says how. With `tls` the connection is encrypted. `signatures` says whose
+        signed requests count. Raises ConfigError with every mistake.
+    =======
+        back all at once; a link that has been up for `stable_s` begins anew. The node shows itself in
+        Home Assistant if `home_assistant` says how. With `tls` the connection is encrypted.
+        `signatures` says whose signed requests count. With `password_file` the password is read from
+        there at each connect. Raises ConfigError with every mistake.
+    >>>>>>> w-client
     """
 
     host: str
@@ -50,6 +57,7 @@ class Settings:
     home_assistant: HomeAssistant | None = None
     tls: Tls | None = None
     signatures: Signatures | None = None
+    password_file: Path | None = None
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -66,15 +74,11 @@ class Settings:
             return cls(host="127.0.0.1")
         password = (table.password or "") if with_secrets else ""
         tls = _tls(table.tls, plan.folder)
-        if with_secrets and table.password_file is not None:
-            try:
-                password = (plan.folder / table.password_file).read_text("utf-8").rstrip("\n")
-            except OSError as error:
-                raise ConfigError(
-                    f'{plan.path.name}: mqtt.password_file: "{table.password_file}" cannot be '
-                    f"read: {error.strerror}"
-                ) from None
+        password_file: Path | None = None
         try:
+            if with_secrets and table.password_file is not None:
+                password_file = plan.folder / table.password_file
+                password = _read_password(password_file, table.password_file)
             if with_secrets and tls is not None:
                 tls.context()
             return cls(
@@ -83,6 +87,7 @@ class Settings:
                 tls=tls,
                 username=table.username or "",
                 password=password,
+                password_file=password_file,
                 prefix=table.prefix,
                 keepalive_s=int(table.keepalive),
                 history_s=table.history or 0.0,
@@ -96,6 +101,12 @@ class Settings:
     def server(self) -> Server:
         """Where the broker listens."""
         return Server(self.host, self.port, self.tls)
+
+    def current_password(self) -> str:
+        """Return the password as it is now. Raises ConfigError if its file cannot be read."""
+        if self.password_file is None:
+            return self.password
+        return _read_password(self.password_file, str(self.password_file))
 
     @property
     def broker(self) -> str:
@@ -119,6 +130,16 @@ class Settings:
         wrong_prefix = prefix_problem(self.prefix)
         problems = [problem for problem, fine in checks.items() if not fine]
         return [*problems, wrong_prefix] if wrong_prefix else problems
+
+
+def _read_password(path: Path, name: str) -> str:
+    try:
+        return path.read_text("utf-8").rstrip("\n")
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        problem = "is no text in UTF-8"
+    raise ConfigError(f'mqtt.password_file: "{name}" {problem}')
 
 
 def _signatures(plan: Plan) -> Signatures | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from edgekernel.mqtt.client import MqttClient
 from edgekernel.mqtt.settings import Settings
+from edgekernel.mqtt.site.mosquitto import password_line
 from edgekernel.mqtt.transport import Inbound, Outbound, Will
 from tests.brokers import HOST, LIMIT_S, Mosquitto, Watcher, free_port, watching
 from tests.mqtt.parts import settings
@@ -316,6 +318,62 @@ def test_qos_0_is_done_when_it_is_sent(broker: Mosquitto, watcher: Watcher) -> N
         observer.wait("connected")
         assert client.publish(Outbound("out", b"0", qos=0)).wait(LIMIT_S)
         watcher.wait_for(lambda r: r.payload == b"0")
+
+
+def test_a_new_password_counts_from_the_next_connect(tmp_path: Path) -> None:
+    """A password that the broker and its file change together needs no restart of the node."""
+    broker = Mosquitto(tmp_path, {"me": "first"})
+    secret = tmp_path / "secret"
+    secret.write_text("first\n")
+    to = Settings(
+        HOST, broker.port, "me", "first", password_file=secret, reconnect_min_s=0.05, stable_s=0.0
+    )
+    broker.start()
+    try:
+        with linked(to) as (_, observer):
+            observer.wait("connected")
+            broker.stop()
+            (tmp_path / "passwords").write_text(f"{password_line('me', 'second', rounds=101)}\n")
+            secret.unlink()
+            assert "mqtt.password_file" in observer.wait(
+                f"problem: {HOST}:{broker.port} cannot be reached: mqtt.password_file"
+            )
+            broker.start()
+            secret.write_text("first\n")
+            observer.wait(f"problem: {HOST}:{broker.port} refused")
+            secret.write_text("second\n")
+            observer.wait("connected", count=2)
+    finally:
+        broker.stop()
+
+
+def test_a_changed_password_file_ends_the_link_cleanly(tmp_path: Path) -> None:
+    """A link that is up is made anew with the new password, and no last will is published."""
+    broker = Mosquitto(tmp_path, {"me": "first", "seer": "seer"})
+    secret = tmp_path / "secret"
+    secret.write_text("first\n")
+    to = Settings(
+        HOST, broker.port, "me", "first", keepalive_s=1, reconnect_min_s=0.05, password_file=secret
+    )
+    lines = [password_line("me", "second", rounds=101), password_line("seer", "seer", rounds=101)]
+    broker.start()
+    try:
+        watcher = Watcher(broker.port, username="seer", password="seer")
+        with linked(to, will=Will("gone", b"1")) as (client, observer):
+            observer.wait("connected")
+            secret.unlink()
+            observer.wait("problem: ")
+            secret.write_text("second\n")
+            observer.wait("disconnected: the password has changed")
+            (tmp_path / "passwords").write_text("".join(f"{line}\n" for line in lines))
+            broker.send(signal.SIGHUP)
+            observer.wait("connected", count=2)
+            client.publish(Outbound("here", b"1"))
+            watcher.wait_for(lambda r: r.topic == "here")
+            assert not [r for r in watcher.received if r.topic == "gone"]
+        watcher.close()
+    finally:
+        broker.stop()
 
 
 def test_more_subscriptions_and_fewer(broker: Mosquitto, watcher: Watcher) -> None:

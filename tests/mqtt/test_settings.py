@@ -52,3 +52,22 @@ def test_public_keys_are_read_beside_the_node_file(tmp_path: Path) -> None:
         found = Settings.of(make_plan(path), with_secrets=with_secrets).signatures
         assert found is not None
         assert found.required
+
+
+def test_a_password_is_read_from_its_file_each_time(tmp_path: Path) -> None:
+    """What stands in the file counts when it is asked for; in a simulation nobody looks."""
+    path = tmp_path / "node.toml"
+    path.write_text(
+        '[node]\nname = "n1"\nboard = "sim"\n'
+        '[mqtt]\nhost = "h"\nusername = "me"\npassword_file = "secret"\n'
+    )
+    assert Settings.of(make_plan(path), with_secrets=False).current_password() == ""
+    secret = tmp_path / "secret"
+    secret.write_text("first\n")
+    found = Settings.of(make_plan(path))
+    assert (found.password, found.current_password()) == ("first", "first")
+    secret.write_text("second\n")
+    assert found.current_password() == "second"
+    secret.write_bytes(b"\xff")
+    with pytest.raises(ConfigError, match=r'mqtt\.password_file: ".*/secret" is no text in UTF-8'):
+        found.current_password()
