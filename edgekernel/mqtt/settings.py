@@ -26,21 +26,15 @@ PLAIN_PORT, TLS_PORT = 1883, 8883
 class Settings:
     """Where the broker is and how to reach it.
 
-        `client_id` is derived from prefix and node when empty. Without a sign of life for 1.5 times
-        `keepalive_s` seconds the broker publishes the last will, and the node gives the link up; the
-        broker has half of one to answer in. After a failure the next attempt waits `reconnect_min_s`,
-        doubled each time up to `reconnect_max_s`, and varied by half so that a fleet does not come
-    <<<<<<< HEAD
-        back all at once; a link that has been up for `stable_s` begins anew. Each `history_s` seconds
-        the changes of all readings are sent, unless that is 0. The node shows itself in Home Assistant
-        if `home_assistant` says how. With `tls` the connection is encrypted. `signatures` says whose
-        signed requests count. Raises ConfigError with every mistake.
-    =======
-        back all at once; a link that has been up for `stable_s` begins anew. The node shows itself in
-        Home Assistant if `home_assistant` says how. With `tls` the connection is encrypted.
-        `signatures` says whose signed requests count. With `password_file` the password is read from
-        there at each connect. Raises ConfigError with every mistake.
-    >>>>>>> w-client
+    `client_id` is derived from prefix and node when empty. Without a sign of life for 1.5 times
+    `keepalive_s` seconds the broker publishes the last will, and the node gives the link up; the
+    broker has half of one to answer in. After a failure the next attempt waits `reconnect_min_s`,
+    doubled each time up to `reconnect_max_s`, and varied by half so that a fleet does not come
+    back all at once; a link that has been up for `stable_s` begins anew. Each `history_s` seconds
+    the changes of all readings are sent, unless that is 0. The node shows itself in Home Assistant
+    if `home_assistant` says how. With `tls` the connection is encrypted. `signatures` says whose
+    signed requests count. With `password_file` the password is read from there at each connect.
+    Raises ConfigError with every mistake.
     """
 
     host: str
