@@ -142,6 +142,9 @@ def test_other_place(tmp_path: Path) -> None:
     assert here == there
 
 
+ZONES = "UTC", "Asia/Kathmandu", "America/St_Johns"
+
+
 def simulated(folder: Path, plan: Path, seed: int, hash_seed: int) -> dict[str, bytes]:
     """Simulate 40 minutes of the greenhouse in a fresh process; return its journal."""
     program = "from edgekernel.cli import main; main()"
@@ -149,7 +152,13 @@ def simulated(folder: Path, plan: Path, seed: int, hash_seed: int) -> dict[str, 
     args = ("simulate", str(GREENHOUSE), "--json", "--for", "40min", "--seed", str(seed), *where)
     subprocess.run(
         [sys.executable, "-c", program, *args],
-        env={**os.environ, "PYTHONHASHSEED": str(hash_seed)},
+        env={
+            **os.environ,
+            "PYTHONHASHSEED": str(hash_seed),
+            "TZ": ZONES[hash_seed % 3],
+            "LC_ALL": ("C", "C.UTF-8")[hash_seed % 2],
+        },
+        cwd=folder.parent if hash_seed % 2 else None,
         stdout=subprocess.DEVNULL,
         check=True,
     )
@@ -158,7 +167,7 @@ def simulated(folder: Path, plan: Path, seed: int, hash_seed: int) -> dict[str, 
 
 def test_twenty_processes(tmp_path: Path) -> None:
     """Twenty runs of `edgekernel simulate` with faults by chance, each in a process with another
-    hash seed, write the same bytes; another seed writes others."""
+    hash seed, time zone, locale and folder, write the same bytes; another seed writes others."""
     plan = tmp_path / "plan.toml"
     plan.write_text(CHANCES)
     with ThreadPoolExecutor(2) as pool:
