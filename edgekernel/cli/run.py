@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from edgekernel.backends.backend import Backend
     from edgekernel.journal import Journal
     from edgekernel.mqtt import EmbeddedBroker
+    from edgekernel.mqtt.kept_away import KeptAway
     from edgekernel.node.drill import NodeDrill
 
 _SWITCH_INTERVAL_S = 0.0005
@@ -94,14 +95,16 @@ def run(
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
         plan = make_plan(node)
-        drilled = _drill(plan, drill, yes) if drill else None
+        linked = plan.document.mqtt is not None or broker
+        kept = _kept_away() if drill and linked else None
+        drilled = _drill(plan, drill, yes, kept) if drill else None
         with ExitStack() as stack:
             embedded = _start_broker(plan, stack) if broker else None
             clock = SystemClock()
             recording = open_recording(plan, clock, journal, stack)
             with naming(drill):
                 runtime = _make(plan, simulated, clock, recording, drilled)
-            _connect(plan, simulated, runtime, embedded)
+            _connect(plan, simulated, runtime, embedded, kept)
             wanted = _Wanted(simulated, live, as_json, seconds, drill)
             raise click.exceptions.Exit(_live(plan, runtime, embedded, wanted))
     except ConfigError as error:
@@ -125,7 +128,13 @@ def _start_broker(plan: Plan, stack: ExitStack) -> EmbeddedBroker:
         raise ConfigError(str(error)) from error
 
 
-def _drill(plan: Plan, file: Path, yes: bool) -> NodeDrill:
+def _kept_away() -> KeptAway:
+    from edgekernel.mqtt.kept_away import KeptAway
+
+    return KeptAway()
+
+
+def _drill(plan: Plan, file: Path, yes: bool, kept: KeptAway | None) -> NodeDrill:
     """Load a plan of faults, and make sure that it is wanted."""
     from edgekernel.node.drill import NodeDrill
     from edgekernel.node.fault_plan import load_faults
@@ -135,7 +144,7 @@ def _drill(plan: Plan, file: Path, yes: bool) -> NodeDrill:
     question = f"A drill: the {words} of {file.name} will happen to {plan.name}. Go on?"
     if not yes:
         click.confirm(question, abort=True, err=True)
-    return NodeDrill(plan, faults)
+    return NodeDrill(plan, faults, keep_broker_away=kept.keep if kept else None)
 
 
 def _make(
@@ -168,7 +177,11 @@ def _assemble(
 
 
 def _connect(
-    plan: Plan, simulated: bool, runtime: Runtime, embedded: EmbeddedBroker | None
+    plan: Plan,
+    simulated: bool,
+    runtime: Runtime,
+    embedded: EmbeddedBroker | None,
+    kept: KeptAway | None,
 ) -> None:
     if plan.document.mqtt is None and embedded is None:
         return
@@ -178,7 +191,8 @@ def _connect(
     if embedded is not None:
         settings = replace(settings, host=embedded.host, port=embedded.port, tls=None)
     outbox = None if simulated else plan.outbox
-    runtime.register(MqttInterface(settings, about=About.of(plan), outbox=outbox))
+    medium = kept.medium if kept else None
+    runtime.register(MqttInterface(settings, about=About.of(plan), outbox=outbox, medium=medium))
 
 
 def _live(

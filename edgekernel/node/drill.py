@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from edgekernel.backends.backend import Backend
 from edgekernel.core.clock import Clock
@@ -20,9 +20,20 @@ from edgekernel.sim.faults import Fault, FaultPlayer
 class NodeDrill:
     """Puts a fault plan into a node that is being assembled: first `around`, then `join`."""
 
-    def __init__(self, plan: Plan, faults: Sequence[Fault], seed: int = 0) -> None:
-        """Take a plan of a node, and what is to go wrong; `seed` decides what chance does."""
+    def __init__(
+        self,
+        plan: Plan,
+        faults: Sequence[Fault],
+        seed: int = 0,
+        keep_broker_away: Callable[[bool], object] | None = None,
+    ) -> None:
+        """Take a plan of a node, and what is to go wrong; `seed` decides what chance does.
+
+        `keep_broker_away` cuts the node's link to its broker, and lets none be made until it is
+        told otherwise.
+        """
         self._plan = plan
+        self._keep_broker_away = keep_broker_away
         self._faults = faults
         self._seed = seed
         self._layer: DrillBackend | None = None
@@ -40,7 +51,9 @@ class NodeDrill:
         assert self._layer is not None, "the backend comes first"
         devices = self._plan.devices
         places = {each.id: _place(each, runtime.devices[each.id]) for each in devices}
-        player = FaultPlayer(Rig(self._layer, places), self._faults, self._seed)
+        player = FaultPlayer(
+            Rig(self._layer, places, self._keep_broker_away), self._faults, self._seed
+        )
         runtime.register(player)
         drill = Drill(player)
         runtime.register(drill)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.brokers import HOST, Mosquitto, watching
 from tests.cli.conftest import LIMIT_S, Agent, Write, command
 
 PLAN = """
@@ -21,6 +22,15 @@ for = "3s"
 """
 
 Start = Callable[..., Agent]
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A real broker."""
+    made = Mosquitto(tmp_path)
+    made.start()
+    yield made
+    made.stop()
 
 
 @pytest.fixture
@@ -44,6 +54,46 @@ def test_drill(write: Write, plan: Path, start: Start) -> None:
     code, out, err = agent.end(signal.SIGTERM)
     assert (code, err) == (0, "")
     assert '"drill.ended"' in out
+
+
+AWAY = """
+[[fault]]
+at = "1s"
+kind = "broker_away"
+keeps = true
+for = "3s"
+"""
+
+
+def test_broker_away(write: Write, tmp_path: Path, start: Start, mosquitto: Mosquitto) -> None:
+    """The link to a real broker is cut without a goodbye, so that the broker publishes the last
+    will; no link is made until the drill is over, and then the node is back."""
+    path = write(f'[mqtt]\nhost = "{HOST}"\nport = {mosquitto.port}\n')
+    (tmp_path / "away.toml").write_text(AWAY)
+    with watching(mosquitto.port, "edge/bench-1/status") as others:
+        agent = start("run", path, "--sim", "--json", "--drill", tmp_path / "away.toml", "--yes")
+        others.on("edge/bench-1/status", state="online")
+        began = json.loads(agent.until('"fault.began"'))
+        assert began["fields"]["kind"] == "broker_away"
+        agent.until('"mqtt.disconnected"')
+        others.on("edge/bench-1/status", state="offline", cause="connection lost")
+        others.forget()
+        ended = json.loads(agent.until('"fault.ended"'))
+        back = json.loads(agent.until('"mqtt.connected"'))
+        assert back["seq"] > ended["seq"]
+        others.on("edge/bench-1/status", state="online", cause="reconnected")
+        code, _, err = agent.end(signal.SIGTERM)
+    assert (code, err) == (0, "")
+
+
+def test_the_broker_is_asked_to_forget(write: Write, tmp_path: Path) -> None:
+    """A drill cannot make the broker forget, and says what to write instead."""
+    path = write(f'[mqtt]\nhost = "{HOST}"\n')
+    (tmp_path / "away.toml").write_text(AWAY.replace("keeps = true\n", ""))
+    asked = command("run", path, "--sim", "--drill", tmp_path / "away.toml", "--yes")
+    done = subprocess.run(asked, check=False, capture_output=True, text=True, timeout=LIMIT_S)
+    assert done.returncode == 1
+    assert "away.toml: fault.0.kind: broker_away: keeps: a drill cuts the link" in done.stderr
 
 
 def test_stopped_within_a_drill(write: Write, plan: Path, start: Start) -> None:

@@ -70,10 +70,17 @@ class Rig:
     outlives_agent = False
     depends: tuple[str, ...] = ()
 
-    def __init__(self, layer: DrillBackend, places: Mapping[str, Place]) -> None:
-        """Take the layer before the board, and where each device is."""
+    def __init__(
+        self,
+        layer: DrillBackend,
+        places: Mapping[str, Place],
+        keep_broker_away: Callable[[bool], object] | None = None,
+    ) -> None:
+        """Take the layer before the board, where each device is, and what cuts the link to the
+        broker, if the node has one."""
         self.layer = layer
         self.places = places
+        self.keep_broker_away = keep_broker_away
         self._overlays: dict[tuple[str, ...], Overlay[Any]] = {}
 
     @property

@@ -17,6 +17,7 @@ from edgekernel.sim.drill.disturbed_reading import disturb
 from edgekernel.sim.drill.layer import Make, OnBus, OnPort
 from edgekernel.sim.drill.rig import Spot
 from edgekernel.sim.faults.agent import AgentKilled
+from edgekernel.sim.faults.broker import BrokerAway
 from edgekernel.sim.faults.bus import BitErrors, Hang, Nack, Slow, Stuck
 from edgekernel.sim.faults.fault import End, FaultKind, end_all
 from edgekernel.sim.faults.lines import StuckLine
@@ -209,8 +210,23 @@ def _kill(kind: AgentKilled, spot: Spot, random: Random) -> End:
     return lambda: None
 
 
+def _no_link(kind: BrokerAway, spot: Spot) -> str:
+    if spot.rig.keep_broker_away is None:
+        return "the node has no link to a broker; does its file have an [mqtt] table?"
+    if not kind.keeps:
+        return "keeps: a drill cuts the link, and the broker forgets nothing; write keeps = true"
+    return ""
+
+
+def _keep_away(kind: BrokerAway, spot: Spot, random: Random) -> End:
+    keep = spot.rig.keep_broker_away
+    assert keep is not None, "it was asked for a problem before"
+    return spot.rig.overlay(("broker_away",), lambda away: keep(bool(away)), True)
+
+
 WAYS: dict[type[FaultKind], Way] = {
     AgentKilled: Way(_always, _kill),
+    BrokerAway: Way(_no_link, _keep_away),
     BitErrors: Way(_no_bytes, _bit_errors),
     Drift: _reading(_drifting),
     Frozen: Way(_nothing_measured, _freeze),

@@ -18,6 +18,7 @@ from edgekernel.sim.drill import WAYS
 from edgekernel.sim.faults import (
     KINDS,
     BitErrors,
+    BrokerAway,
     ClockStep,
     Drift,
     Fault,
@@ -238,6 +239,7 @@ def test_the_end_of_the_node_ends_it(drilled: Drilled) -> None:
         (Fault(Welded(), device="heater"), "kind: welded: only a simulation can do this"),
         (Fault(ClockStep(by=5)), "kind: clock_step: only a simulation can do this"),
         (Fault(Garbage(), port="uart0"), "kind: garbage: only a simulation can do this"),
+        (Fault(BrokerAway(keeps=True)), "kind: broker_away: the node has no link to a broker"),
         (Fault(Nack(), device="rom"), "device: no device 'rom' in this node; did you mean 'room'"),
         (Fault(Nack(), device="position"), "kind: nack: position is on no I²C bus"),
         (Fault(Stuck(until="clocks"), bus="i2c1"), 'kind: stuck: until: "clocks" is seen by a'),
