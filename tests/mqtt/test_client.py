@@ -353,13 +353,14 @@ def test_a_changed_password_file_ends_the_link_cleanly(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("first\n")
     to = Settings(
-        HOST, broker.port, "me", "first", keepalive_s=1, reconnect_min_s=0.05, password_file=secret
+        HOST, broker.port, "me", "first", keepalive_s=6, reconnect_min_s=0.05, password_file=secret
     )
     lines = [password_line("me", "second", rounds=101), password_line("seer", "seer", rounds=101)]
     broker.start()
     try:
-        watcher = Watcher(broker.port, username="seer", password="seer")
-        with linked(to, will=Will("gone", b"1")) as (client, observer):
+        link = linked(to, will=Will("gone", b"1"))
+        seer = watching(broker.port, username="seer", password="seer")
+        with seer as watcher, link as (client, observer):
             observer.wait("connected")
             secret.unlink()
             observer.wait("problem: ")
@@ -371,7 +372,6 @@ def test_a_changed_password_file_ends_the_link_cleanly(tmp_path: Path) -> None:
             client.publish(Outbound("here", b"1"))
             watcher.wait_for(lambda r: r.topic == "here")
             assert not [r for r in watcher.received if r.topic == "gone"]
-        watcher.close()
     finally:
         broker.stop()
 

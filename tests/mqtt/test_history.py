@@ -11,7 +11,8 @@ import pytest
 from edgekernel.mqtt.history import MAX_SAMPLES
 from edgekernel.mqtt.outbox import OutboxTable
 from edgekernel.node.outbox_table import OutboxPlace
-from tests.mqtt.parts import staged_node
+from tests.brokers import LIMIT_S
+from tests.mqtt.parts import Node, staged_node
 from tests.stages import KINDS, Got, Peer, Stage, staged
 
 HEATER = "edge/n1/data/heater"
@@ -43,6 +44,11 @@ def warnings(received: list[Got]) -> list[Any]:
     return [sample[1:] for batch in batches for sample in batch.get("warnings", [])]
 
 
+def measure(n1: Node, value: int) -> None:
+    """Report a value as a turn: effects have seen it before the next one comes."""
+    n1.runtime.turns.call(lambda: n1.heater.warnings.update(value), "measure", LIMIT_S)
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_every_change_comes(stage: Stage, outbox: OutboxPlace, kept: bool) -> None:
     """Each change is a sample of a batch, in order, with its doubts; to measure the same again is
@@ -52,11 +58,11 @@ def test_every_change_comes(stage: Stage, outbox: OutboxPlace, kept: bool) -> No
     with staged_node(stage, outbox=place, history_s=0.1) as n1:
         n1.lamp.power.set(True)
         for number in range(50):
-            n1.heater.warnings.update(number)
-            n1.heater.warnings.update(number)
+            measure(n1, number)
+            measure(n1, number)
         n1.heater.warnings.fail("offline")
         stage.until(lambda: [49, "bad", "offline"] in warnings(peer.received), "the failure")
-        n1.heater.warnings.update(50)
+        measure(n1, 50)
     stage.until(lambda: [50] in warnings(peer.received), "the last")
     assert warnings(peer.received) == [*([n] for n in range(50)), [49, "bad", "offline"], [50]]
     lamp = [each.document for each in peer.received if each.topic == "edge/n1/data/lamp"]
@@ -72,10 +78,10 @@ def test_a_sample_has_its_time(stage: Stage, outbox: OutboxPlace) -> None:
     peer = peer_on(stage, HEATER)
     with staged_node(stage, outbox=outbox, history_s=0.5) as n1:
         before_s = stage.clock.monotonic()
-        n1.heater.warnings.update(1)
+        measure(n1, 1)
         begun_s = stage.clock.monotonic()
         stage.until(lambda: stage.clock.monotonic() >= begun_s + 0.1, "0.1 s")
-        n1.heater.warnings.update(2)
+        measure(n1, 2)
         after_s = stage.clock.monotonic()
         stage.until(lambda: len(warnings(peer.received)) == 2, "both")
     samples = [
@@ -92,7 +98,7 @@ def test_a_full_batch_does_not_wait(stage: Stage, outbox: OutboxPlace) -> None:
     peer = peer_on(stage, HEATER)
     with staged_node(stage, outbox=outbox, history_s=3600.0) as n1:
         for number in range(MAX_SAMPLES + 10):
-            n1.heater.warnings.update(number)
+            measure(n1, number)
         stage.until(lambda: warnings(peer.received), "a batch")
         (batch,) = (each.document["samples"] for each in peer.received)
         assert sum(map(len, batch.values())) == MAX_SAMPLES
@@ -104,7 +110,7 @@ def test_an_outage_is_filled_in(stage: Stage, outbox: OutboxPlace) -> None:
     stage.kill()
     with staged_node(stage, outbox=outbox, wait=False, history_s=0.1) as n1:
         for number in range(100):
-            n1.heater.warnings.update(number)
+            measure(n1, number)
     stage.start()
     peer = peer_on(stage, HEATER)
     with staged_node(stage, outbox=outbox, history_s=0.1):
@@ -116,7 +122,7 @@ def test_without_it_nothing_is_sent(stage: Stage, outbox: OutboxPlace) -> None:
     """The history is asked for, or there is none."""
     peer = peer_on(stage)
     with staged_node(stage, outbox=outbox) as n1:
-        n1.heater.warnings.update(1)
+        measure(n1, 1)
     peer.publish("edge/n1/data/mark", "{}")
     stage.until(lambda: peer.received, "the mark")
     assert [each.topic for each in peer.received] == ["edge/n1/data/mark"]

@@ -21,6 +21,10 @@ def _is_new_status(received: Received, word: bytes) -> bool:
     return received.topic == STATUS and not received.retained and word in received.payload
 
 
+def _is_new_lamp(received: Received) -> bool:
+    return received.topic == "edge/n1/state/lamp" and not received.retained
+
+
 @contextmanager
 def agent(broker: Mosquitto, folder: Path) -> Iterator[Watcher]:
     """Run the agent until it is killed; give a client of its own for each run."""
@@ -73,6 +77,6 @@ def test_a_set_that_was_answered_is_not_done_again(broker: Mosquitto, tmp_path: 
     with agent(broker, tmp_path) as watcher:
         assert ask(watcher, "set/lamp/power", 1, value="on")["ok"] is True
         assert ask(watcher, "set/lamp/power", 2, value="on")["ok"] is True
-        watcher.on("edge/n1/state/lamp", power=True)
-        states = [r.document for r in watcher.received if r.topic == "edge/n1/state/lamp"]
+        watcher.wait_for(lambda r: _is_new_lamp(r) and r.document["power"]["value"])
+        states = [r.document for r in watcher.received if _is_new_lamp(r)]
         assert [each["power"]["value"] for each in states].count(True) == 1

@@ -254,7 +254,7 @@ def test_duplicates_by_chance(link: Link) -> None:
 def test_late(link: Link) -> None:
     """Messages come late and in order: the last state stands, and a command that has expired on its
     way is refused with a reply."""
-    node = link(Fault(BrokerLate(by=20.0), at_s=10, for_s=300))
+    node = link(Fault(BrokerLate(by=8.0), at_s=10, for_s=300))
     node.clock.advance(20)
     node.published.clear()
     for number in range(40):
@@ -263,6 +263,7 @@ def test_late(link: Link) -> None:
     for number in range(20):
         issued_at = node.clock.now_utc().isoformat()
         node.ask("call/bell/ring", id=number, issued_at=issued_at, ttl=5)
+        node.clock.advance(4)
     node.clock.advance(60)
     replies = [reply for _, reply in node.at("reply/me")]
     refused = [each["error"]["code"] for each in replies if not each["ok"]]
