@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import click
 from rich.table import Table
@@ -14,12 +14,13 @@ from edgekernel.cli.console import out, print_json, show, table
 from edgekernel.cli.ctl.group import ctl
 from edgekernel.cli.ctl.link import Link
 from edgekernel.cli.ctl.plain import plain
-from edgekernel.cli.ctl.targets import end, failed, on_each, selecting, split, tell
+from edgekernel.cli.ctl.targets import Targets, end, failed, on_each, selecting, split, tell
 from edgekernel.cli.schema import show_schema
 from edgekernel.core.errors import InvalidValueError
 from edgekernel.mqtt.encoding import timestamp
 from edgekernel.mqtt.fleet import (
     DeviceState,
+    Fleet,
     Node,
     NodeHealth,
     NodeInfo,
@@ -27,6 +28,8 @@ from edgekernel.mqtt.fleet import (
     SignalState,
     parse_where,
 )
+
+T = TypeVar("T")
 
 _COLOURS = {"online": "green", "degraded": "yellow", "safe": "yellow"}
 
@@ -85,15 +88,9 @@ def info(
     """Print what NODE runs, and where."""
     targets, _ = split(words, where, all_nodes, least=0, most=0, form="info NODE")
     with link.open(as_json=as_json) as fleet:
-        if not targets.named:
-            outcomes = on_each(fleet, targets, fleet.info, "info")
-            tell(outcomes, _one_line, as_json=as_json)
-            return
-        found = fleet.info(targets.named[0])
-    if as_json:
-        print_json(plain(found))
-    else:
-        out.print(_pairs(plain(found)))
+        found = _ask(fleet, targets, fleet.info, "info", _one_line, as_json)
+    if found is not None:
+        _print_pairs(found, as_json)
 
 
 @ctl.command()
@@ -105,15 +102,9 @@ def health(
     """Print how NODE is: its services, queues and losses, its disk and temperature."""
     targets, _ = split(words, where, all_nodes, least=0, most=0, form="health NODE")
     with link.open(as_json=as_json) as fleet:
-        if not targets.named:
-            outcomes = on_each(fleet, targets, fleet.health, "health")
-            tell(outcomes, _health_line, as_json=as_json)
-            return
-        found = fleet.health(targets.named[0])
-    if as_json:
-        print_json(plain(found))
-    else:
-        out.print(_pairs(plain(found)))
+        found = _ask(fleet, targets, fleet.health, "health", _health_line, as_json)
+    if found is not None:
+        _print_pairs(found, as_json)
 
 
 @ctl.command()
@@ -125,14 +116,35 @@ def schema(
     """Show what NODE has and can be asked for; with --json as it publishes it."""
     targets, _ = split(words, where, all_nodes, least=0, most=0, form="schema NODE")
     with link.open(as_json=as_json) as fleet:
-        if not targets.named:
-            tell(on_each(fleet, targets, fleet.schema, "schema"), _schema_line, as_json=as_json)
-            return
-        found = fleet.schema(targets.named[0])
+        found = _ask(fleet, targets, fleet.schema, "schema", _schema_line, as_json)
+    if found is None:
+        return
     if as_json:
         print_json(found.document)
     else:
         show_schema(found.document)
+
+
+def _ask(
+    fleet: Fleet,
+    targets: Targets,
+    ask: Callable[[str], T],
+    what: str,
+    line: Callable[[T], str],
+    as_json: bool,
+) -> T | None:
+    """Return the answer of the node that was named; of several tell all answers, a line each."""
+    if targets.named:
+        return ask(targets.named[0])
+    tell(on_each(fleet, targets, ask, what), line, as_json=as_json)
+    return None
+
+
+def _print_pairs(found: object, as_json: bool) -> None:
+    if as_json:
+        print_json(plain(found))
+    else:
+        out.print(_pairs(plain(found)))
 
 
 @ctl.command()
