@@ -25,6 +25,27 @@ LIMIT_S = 15.0
 """How long to wait for what must happen; never reached when all is well."""
 
 
+def start_mosquitto(conf: Path, log: Path, *ports: int) -> subprocess.Popen[bytes]:
+    """Start a mosquitto and wait until all of its ports accept connections."""
+    binary = find_mosquitto()
+    assert binary is not None, "mosquitto is missing; tools/ensure-mosquitto installs it"
+    with log.open("ab") as said:
+        process = subprocess.Popen([binary, "-c", conf], stdout=said, stderr=said)
+    end = time.monotonic() + LIMIT_S
+    while time.monotonic() < end and process.poll() is None:
+        if all(map(_accepts, ports)):
+            return process
+        time.sleep(0.01)  # the broker is another process: there is nothing to wait on
+    process.terminate()
+    process.wait(LIMIT_S)
+    raise AssertionError(f"mosquitto did not start:\n{log.read_text()}")
+
+
+def _accepts(port: int) -> bool:
+    with socket.socket() as attempt:
+        return attempt.connect_ex((HOST, port)) == 0
+
+
 class Mosquitto:
     """A mosquitto of its own on a free loopback port; `kill` and `start` it as often as needed."""
 
@@ -53,18 +74,7 @@ class Mosquitto:
 
     def start(self) -> None:
         """Start and wait until it accepts connections."""
-        binary = find_mosquitto()
-        assert binary is not None, "mosquitto is missing; tools/ensure-mosquitto installs it"
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen([binary, "-c", self._conf], stdout=log, stderr=log)
-        end = time.monotonic() + LIMIT_S
-        while time.monotonic() < end and self._process.poll() is None:
-            with socket.socket() as attempt:
-                if attempt.connect_ex((HOST, self.port)) == 0:
-                    return
-            time.sleep(0.01)  # the broker is another process: there is nothing to wait on
-        self.stop()
-        raise AssertionError(f"mosquitto did not start:\n{self._log.read_text()}")
+        self._process = start_mosquitto(self._conf, self._log, self.port)
 
     def kill(self) -> None:
         """End it without any goodbye to its clients; what it retained is gone."""

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
-import time
 from pathlib import Path
 
-from edgekernel.mqtt.broker import find_mosquitto
 from edgekernel.mqtt.site import Site
-from tests.brokers import HOST, LIMIT_S
+from tests.brokers import LIMIT_S, start_mosquitto
 
 
 class SiteBroker:
@@ -28,17 +25,7 @@ class SiteBroker:
 
     def start(self) -> None:
         """Start it and wait until both ports accept connections."""
-        binary = find_mosquitto()
-        assert binary is not None, "mosquitto is missing; tools/ensure-mosquitto installs it"
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen([binary, "-c", self._conf], stdout=log, stderr=log)
-        end = time.monotonic() + LIMIT_S
-        while time.monotonic() < end and self._process.poll() is None:
-            if all(_accepts(port) for port in self._ports):
-                return
-            time.sleep(0.01)  # the broker is another process: there is nothing to wait on
-        self.stop()
-        raise AssertionError(f"mosquitto did not start:\n{self._log.read_text()}")
+        self._process = start_mosquitto(self._conf, self._log, *self._ports)
 
     def stop(self) -> None:
         """End it."""
@@ -46,8 +33,3 @@ class SiteBroker:
         if process is not None:
             process.terminate()
             process.wait(LIMIT_S)
-
-
-def _accepts(port: int) -> bool:
-    with socket.socket() as attempt:
-        return attempt.connect_ex((HOST, port)) == 0
