@@ -19,6 +19,7 @@ from edgekernel.node.installation import (
     can_install,
     to_install,
     to_remove,
+    unreadable,
 )
 from edgekernel.node.plan import make_plan
 from edgekernel.node.unit import Unit
@@ -57,11 +58,14 @@ def install(
             raise click.BadParameter(f"{option}: {value!r} is not a-z, 0-9 and '-', 31 at most")
     try:
         plan = make_plan(node)
-        unit = Unit(plan, _program(), node.resolve(), name, user)
+        python = Path(sys.executable).resolve()
+        unit = Unit(plan, _program(), python, node.resolve(), name, user)
         steps = list(to_remove(name) if remove else to_install(unit, start=not no_start))
     except ConfigError as error:
         fail(Exit.REFUSED, error.problems)
     if applied:
+        if problems := [] if remove else unreadable(unit):
+            fail(Exit.REFUSED, problems)
         _take(steps)
     elif as_json:
         print_json([_as_dict(step) for step in steps])

@@ -17,7 +17,7 @@ from edgekernel.backends.disk import SystemDisk
 from edgekernel.cli.console import Exit, fail, out, show
 from edgekernel.cli.ending import Ending
 from edgekernel.cli.fault_plan_file import naming
-from edgekernel.cli.live import EventLines, LiveView, View
+from edgekernel.cli.live import EventLines, LiveView, View, describe, for_journald, goes_to_journald
 from edgekernel.cli.recording import as_it_is, open_recording
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from edgekernel.mqtt.kept_away import KeptAway
     from edgekernel.node.drill import NodeDrill
 
+_STDOUT = 1
 _SWITCH_INTERVAL_S = 0.0005
 """How long a busy thread keeps the others from running; see docs/decisions/0004."""
 
@@ -218,7 +219,8 @@ def _live(
         notice = f"DRILL with {wanted.drill.name}" if wanted.drill else ""
         view = LiveView(plan, runtime, _hints(plan, embedded, wanted)[1:], notice)
     else:
-        view = EventLines(runtime, as_json=wanted.as_json)
+        shown = for_journald if goes_to_journald(os.environ, _STDOUT) else describe
+        view = EventLines(runtime, as_json=wanted.as_json, show=shown)
         if not wanted.as_json:
             out.print("\n".join(_hints(plan, embedded, wanted)), soft_wrap=True)
     with view:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -89,19 +90,20 @@ class RunCommand:
 
     def take(self) -> str:
         """Run it to its end."""
-        shown = " ".join(self.command)
         try:
             done = subprocess.run(
                 self.command, capture_output=True, text=True, check=False, timeout=_TIME_LIMIT_S
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise InstallError(f"{shown}: {error}") from error
+            return self._failed(str(error))
         if done.returncode == 0:
             return ""
-        said = (done.stderr or done.stdout).strip() or f"exit code {done.returncode}"
+        return self._failed((done.stderr or done.stdout).strip() or f"exit code {done.returncode}")
+
+    def _failed(self, said: str) -> str:
         if self.soft:
             return f"did not work: {said}"
-        raise InstallError(f"{shown}: {said}")
+        raise InstallError(f"{' '.join(self.command)}: {said}")
 
 
 def to_install(unit: Unit, *, start: bool = True) -> Iterator[Step]:
@@ -122,10 +124,9 @@ def to_install(unit: Unit, *, start: bool = True) -> Iterator[Step]:
         yield RunCommand(("udevadm", "trigger"), "groups of device files", soft=True)
     yield WriteFile(names.service, unit.service)
     yield RunCommand(("systemctl", "daemon-reload"), "read the unit")
-    verb = ("enable", "--now") if start else ("enable",)
-    yield RunCommand(("systemctl", *verb, f"{unit.name}.service"), "start with the computer")
+    yield RunCommand(("systemctl", "enable", f"{unit.name}.service"), "start with the computer")
     if start:
-        yield RunCommand(("systemctl", "restart", f"{unit.name}.service"), "as it is now")
+        yield RunCommand(("systemctl", "restart", f"{unit.name}.service"), "start now, and anew")
 
 
 def to_remove(name: str) -> Iterator[Step]:
@@ -147,6 +148,21 @@ def can_install() -> str:
     if os.geteuid() != 0:
         return "installing needs root: sudo edgekernel install ... --apply"
     return ""
+
+
+def unreadable(unit: Unit) -> list[str]:
+    """Say what of the files that the service needs is not for everybody to read."""
+    found = []
+    for path in unit.reads:
+        for each in (*reversed(path.parents), path):
+            wanted = stat.S_IROTH | stat.S_IXOTH if each.is_dir() else stat.S_IROTH
+            if each.stat().st_mode & wanted != wanted:
+                found.append(
+                    f"{path}: the user {unit.user} may not read {each}; move it, for example to "
+                    f"/opt or /etc/edgekernel, or allow it: chmod o+rX {each}"
+                )
+                break
+    return found
 
 
 class _Names:

@@ -7,12 +7,14 @@ same drivers, but runs neither the application nor a link.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from edgekernel.backends.backend import Backend
 from edgekernel.core.clock import Clock
+from edgekernel.core.errors import BootError, LifecycleError
 from edgekernel.core.output import Output
 from edgekernel.core.runtime import Runtime
 from edgekernel.hal.address import LineAddress, ProvidedLine, PwmAddress
@@ -69,6 +71,7 @@ class _Group:
         self, plan: Plan, devices: Sequence[PlannedDevice], backend: Backend, clock: Clock
     ) -> None:
         self._clock = clock
+        self._booted = False
         self._providers = {device.id: device.providers for device in devices}
         kind = partial(Runtime, shutdown_limit_s=_STOP_LIMIT_S)
         self._runtime = assemble(_alone(plan, devices), backend, clock, kind)
@@ -81,11 +84,16 @@ class _Group:
             output.limits = None
 
     def start(self) -> None:
-        self._clock.Thread(self._runtime.boot, f"{self._runtime.name}:safe-state").start()
+        self._clock.Thread(self._boot, f"{self._runtime.name}:safe-state").start()
+
+    def _boot(self) -> None:
+        with suppress(BootError, LifecycleError):  # what failed is told of each output
+            self._runtime.boot()
+        self._booted = True
 
     @property
     def is_done(self) -> bool:
-        return not any(map(self._problem, self.outputs))
+        return self._booted and not any(map(self._problem, self.outputs))
 
     def outcomes(self, limit_s: float) -> Iterator[SafeOutput]:
         parts = self._runtime.status()["components"]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekernel.core.errors import ConfigError
 from edgekernel.hal.address import (
     BusAddress,
     LineAddress,
@@ -56,15 +57,31 @@ _ANY_SERIAL = _Access(
 class Unit:
     """A node as a service: the texts of all files that it needs.
 
-    `program` is the `edgekernel` command and `node` the node file, both absolute; `name` is that of
-    the service, without ".service", and `user` who it runs as.
+    `program` is the `edgekernel` command, `python` the interpreter that it runs on, and `node` the
+    node file, all absolute; `name` is that of the service, without ".service", and `user` who it
+    runs as.
     """
 
     plan: Plan
     program: Path
+    python: Path
     node: Path
     name: str = "edgekernel"
     user: str = "edgekernel"
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError for files that the service would not see."""
+        for path in self.reads:
+            if path.is_relative_to("/tmp") or path.is_relative_to("/var/tmp"):
+                raise ConfigError(
+                    f"{path}: a service has a /tmp and a /var/tmp of its own; move it, for example "
+                    "to /etc/edgekernel"
+                )
+
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        """The files that its user must be able to read."""
+        return (self.node, self.program, self.python)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -123,15 +140,12 @@ class Unit:
         found = [self.plan.data]
         if (journal := self.plan.document.journal) is not None:
             found.append(self.plan.folder / journal.folder)
-        absolute = {self._absolute(folder) for folder in found if folder is not None}
+        absolute = {folder.resolve() for folder in found if folder is not None}
         return tuple(sorted(each for each in absolute if not each.is_relative_to(own)))
-
-    def _absolute(self, folder: Path) -> Path:
-        return folder if folder.is_absolute() else self.node.parent / folder.name
 
     @property
     def _home(self) -> str:
-        paths = (self.node, self.program, *self.writes)
+        paths = (*self.reads, *self.writes)
         return "read-only" if any(_is_in_a_home(path) for path in paths) else "yes"
 
     @property
