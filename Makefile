@@ -29,6 +29,7 @@ demo: $(STAMP) ## run a simulated greenhouse with an embedded broker in this ter
 test: $(STAMP) ## run the tests (ARGS="-k relay" passes options to pytest)
 	@echo "test: pytest, with a real mosquitto broker"
 	@tools/ensure-mosquitto
+	@tools/ensure-systemd
 	@tools/fetch-foreign-suites $(VENV)
 	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/local/sbin:/usr/sbin" $(BIN)/python -m pytest $(ARGS)
 

@@ -147,7 +147,8 @@ class Announcing:
             "host": "simulated" if self._simulated else platform.node(),
             "config": self._about.config,
             "boot": self._boot,
-            "restart_cause": "started",
+            "restart_cause": self._about.restart_cause,
+            "restart_detail": self._about.restart_detail,
             "time_quality": self._quality,
             "labels": dict(self._about.labels),
         }
