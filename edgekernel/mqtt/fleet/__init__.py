@@ -2,7 +2,14 @@
 
 from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.fleet.fleet import Fleet
-from edgekernel.mqtt.fleet.node_schema import CommandSchema, NodeSchema, OutputSchema, Text
+from edgekernel.mqtt.fleet.node_schema import (
+    CommandSchema,
+    LeaseSchema,
+    NodeSchema,
+    OutputSchema,
+    SignatureSchema,
+    Text,
+)
 from edgekernel.mqtt.fleet.results import (
     DeviceState,
     LinkState,
@@ -16,11 +23,13 @@ from edgekernel.mqtt.fleet.results import (
 )
 from edgekernel.mqtt.fleet.selecting import parse_where
 from edgekernel.mqtt.fleet.stream import Stream
+from edgekernel.mqtt.signing import Signer
 
 __all__ = [
     "CommandSchema",
     "DeviceState",
     "Fleet",
+    "LeaseSchema",
     "LinkState",
     "NoAnswerError",
     "Node",
@@ -33,6 +42,8 @@ __all__ = [
     "OutputSchema",
     "RequestRefusedError",
     "SignalState",
+    "SignatureSchema",
+    "Signer",
     "Stream",
     "Text",
     "parse_where",

@@ -32,9 +32,11 @@ from edgekernel.mqtt.fleet.results import (
     NodeStatus,
     Outcome,
 )
+from edgekernel.mqtt.fleet.sealing import Seal, is_signed, plain, signed
 from edgekernel.mqtt.fleet.selecting import select
 from edgekernel.mqtt.fleet.stream import Stream
 from edgekernel.mqtt.settings import Settings
+from edgekernel.mqtt.signing import Signer
 from edgekernel.mqtt.topics import Topics, segment
 from edgekernel.mqtt.transport import Medium
 
@@ -57,7 +59,8 @@ class Fleet:
     published before it is sent; the node checks again. Methods raise NoAnswerError for a broker or
     node that does not answer or that is not known, RequestRefusedError with a node's own reason,
     UnknownTargetError and InvalidValueError for what its schema does not have or allow, ConfigError
-    for a name that no node can have, and ForbiddenError for what the broker does not let us read.
+    for a name that no node can have, and ForbiddenError for what the broker does not let us read,
+    and for a node that wants requests signed by another key, or by any.
     """
 
     def __init__(
@@ -66,15 +69,18 @@ class Fleet:
         *,
         timeout_s: float = 5.0,
         at_once: int = 16,
+        signer: Signer | None = None,
         clock: Clock | None = None,
         medium: Medium | None = None,
     ) -> None:
         """Prepare; entering connects, and raises NoAnswerError that says why it cannot.
 
         Every question has `timeout_s` seconds to be answered. `each` has `at_once` nodes at work at
-        a time. It goes over paho-mqtt on this machine's clock unless others are given.
+        a time. With a `signer` every request is signed, to nodes that read signatures. It goes over
+        paho-mqtt on this machine's clock unless others are given.
         """
         self.at_once = at_once
+        self._signer = signer
         self._connection = Connection(settings, timeout_s, clock, medium)
 
     def nodes(self, where: Mapping[str, str] | None = None) -> list[Node]:
@@ -130,11 +136,10 @@ class Fleet:
         may not be known.
         """
         topic = request_topic("set", output)
-        if check:
-            schema = self._checked(node)
-            if schema is not None:
-                value = schema.output(output).check(value)
-        self._ask(node, topic, {"value": meant(value)})
+        schema, seal = self._prepare(node, check)
+        if schema is not None:
+            value = schema.output(output).check(value)
+        self._ask(node, topic, {"value": meant(value)}, seal)
 
     def call(
         self,
@@ -151,12 +156,11 @@ class Fleet:
         they are, to a node that may not be known. `timeout_s` is for commands that take long.
         """
         topic, given = request_topic("call", command), dict(args or {})
-        if check:
-            schema = self._checked(node)
-            if schema is not None:
-                given = schema.command(command).check(given)
+        schema, seal = self._prepare(node, check)
+        if schema is not None:
+            given = schema.command(command).check(given)
         sent = {name: meant(each) for name, each in given.items()}
-        return self._ask(node, topic, {"args": sent}, timeout_s)
+        return self._ask(node, topic, {"args": sent}, seal, timeout_s)
 
     def watch(self, *nodes: str) -> Stream[NodeStatus | DeviceState | NodeEvent]:
         """Return what there is and what happens, of some nodes or of all: statuses, states and
@@ -211,23 +215,39 @@ class Fleet:
             self._check_name(node)
         return tuple(f"{node}/{topic}" for node in nodes or ("+",) for topic in topics)
 
-    def _checked(self, node: str) -> NodeSchema | None:
-        """Return the schema of a node that is online; None if it has published none."""
+    def _prepare(self, node: str, check: bool) -> tuple[NodeSchema | None, Seal]:
+        """Return by what a request is checked, and how it is sealed.
+
+        To check, the node has to be online; there is no schema if it has published none, or if
+        nothing is to be checked.
+        """
         self._check_name(node)
+        if not check and self._signer is None:
+            return None, plain
         documents = self._documents(f"{node}/status", f"{node}/schema")
         found = {kind: document for _, kind, document in documents}
-        status = read_status(node, found["status"]) if "status" in found else self._status(node)
-        if not status.online:
-            since = f" since {status.since:%Y-%m-%d %H:%M:%S} UTC" if status.since else ""
-            raise NoAnswerError(f"{node} is offline{since}: {status.cause or 'no reason given'}")
-        return NodeSchema(node, found["schema"]) if "schema" in found else None
+        status = read_status(node, found["status"]) if "status" in found else None
+        if check:
+            _check_online(status or self._status(node))
+        schema = NodeSchema(node, found["schema"]) if "schema" in found else None
+        boot = "" if status is None else status.boot
+        return (schema if check else None), self._seal(node, schema, boot)
+
+    def _seal(self, node: str, schema: NodeSchema | None, boot: str) -> Seal:
+        if is_signed(node, schema, self._signer) and self._signer is not None:
+            return signed(self._signer, self._connection.clock, boot)
+        return plain
 
     def _ask(
-        self, node: str, topic: str, body: dict[str, Any], timeout_s: float | None = None
+        self,
+        node: str,
+        topic: str,
+        body: dict[str, Any],
+        seal: Seal,
+        timeout_s: float | None = None,
     ) -> Any:
-        self._check_name(node)
         limit_s = self._connection.timeout_s if timeout_s is None else timeout_s
-        return self._connection.ask(node, topic, body, limit_s)
+        return self._connection.ask(node, topic, body, limit_s, seal)
 
     def _check_name(self, node: str) -> None:
         Topics(self._connection.prefix, node)
@@ -269,6 +289,13 @@ def _read(arrival: Arrival) -> NodeStatus | DeviceState | NodeEvent | None:
     if kind == "status":
         return read_status(node, document)
     return (read_state if kind == "state" else read_event)(node, name, document)
+
+
+def _check_online(status: NodeStatus) -> None:
+    if not status.online:
+        since = f" since {status.since:%Y-%m-%d %H:%M:%S} UTC" if status.since else ""
+        cause = status.cause or "no reason given"
+        raise NoAnswerError(f"{status.node} is offline{since}: {cause}")
 
 
 def _topic(found: tuple[str, str, Document]) -> tuple[str, str]:
