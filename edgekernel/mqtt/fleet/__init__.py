@@ -2,6 +2,7 @@
 
 from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.fleet.fleet import Fleet
+from edgekernel.mqtt.fleet.holding import HeldLease
 from edgekernel.mqtt.fleet.node_schema import (
     CommandSchema,
     LeaseSchema,
@@ -12,6 +13,7 @@ from edgekernel.mqtt.fleet.node_schema import (
 )
 from edgekernel.mqtt.fleet.results import (
     DeviceState,
+    LeaseState,
     LinkState,
     Node,
     NodeEvent,
@@ -29,7 +31,9 @@ __all__ = [
     "CommandSchema",
     "DeviceState",
     "Fleet",
+    "HeldLease",
     "LeaseSchema",
+    "LeaseState",
     "LinkState",
     "NoAnswerError",
     "Node",

@@ -20,6 +20,7 @@ from edgekernel.mqtt.fleet.documents import (
     read_status,
 )
 from edgekernel.mqtt.fleet.errors import NoAnswerError
+from edgekernel.mqtt.fleet.holding import HeldLease
 from edgekernel.mqtt.fleet.listening import Arrival
 from edgekernel.mqtt.fleet.many import each_of
 from edgekernel.mqtt.fleet.node_schema import NodeSchema, meant, request_topic
@@ -32,7 +33,14 @@ from edgekernel.mqtt.fleet.results import (
     NodeStatus,
     Outcome,
 )
-from edgekernel.mqtt.fleet.sealing import Seal, is_signed, plain, signed
+from edgekernel.mqtt.fleet.sealing import (
+    LEAST_BEAT_S,
+    LEAST_TTL_S,
+    Seal,
+    is_signed,
+    plain,
+    signed,
+)
 from edgekernel.mqtt.fleet.selecting import select
 from edgekernel.mqtt.fleet.stream import Stream
 from edgekernel.mqtt.settings import Settings
@@ -162,6 +170,41 @@ class Fleet:
         sent = {name: meant(each) for name, each in given.items()}
         return self._ask(node, topic, {"args": sent}, seal, timeout_s)
 
+    def lease(
+        self,
+        node: str,
+        name: str,
+        *,
+        holder: str = "",
+        every_s: float | None = None,
+        release: bool = True,
+    ) -> HeldLease:
+        """Return a lease of a node that is held for as long as its context lasts.
+
+            with fleet.lease("greenhouse-1", "controller"):
+                fleet.set("greenhouse-1", "heater/power", True)
+
+        `holder` tells this controller from others, and is unique unless given. It is renewed every
+        `every_s` seconds, a third of the lease's time unless given, and given up at the end;
+        without `release` it ends by itself, within that time. Entering raises RequestRefusedError
+        while another one holds it.
+        """
+        schema, boot = self._look(node, check=True)
+        if schema is None:
+            raise NoAnswerError(f"{node} has published no schema, so that its leases are not known")
+        terms = schema.lease(name)
+        least_s = max(terms.timeout_s, LEAST_BEAT_S)
+        return HeldLease(
+            self._connection,
+            node,
+            terms,
+            holder or self._connection.name,
+            every_s=every_s,
+            release=release,
+            boot=boot,
+            seal_for=lambda boot: self._seal(node, schema, boot, least_s),
+        )
+
     def watch(self, *nodes: str) -> Stream[NodeStatus | DeviceState | NodeEvent]:
         """Return what there is and what happens, of some nodes or of all: statuses, states and
         events."""
@@ -216,26 +259,30 @@ class Fleet:
         return tuple(f"{node}/{topic}" for node in nodes or ("+",) for topic in topics)
 
     def _prepare(self, node: str, check: bool) -> tuple[NodeSchema | None, Seal]:
-        """Return by what a request is checked, and how it is sealed.
-
-        To check, the node has to be online; there is no schema if it has published none, or if
-        nothing is to be checked.
-        """
+        """Return by what a request is checked, if it is to be and can be, and how it is sealed."""
         self._check_name(node)
         if not check and self._signer is None:
             return None, plain
+        schema, boot = self._look(node, check)
+        return (schema if check else None), self._seal(node, schema, boot)
+
+    def _look(self, node: str, check: bool) -> tuple[NodeSchema | None, str]:
+        """Return the schema of a node, None if it has published none, and the id of its start; to
+        check it has to be online."""
+        self._check_name(node)
         documents = self._documents(f"{node}/status", f"{node}/schema")
         found = {kind: document for _, kind, document in documents}
         status = read_status(node, found["status"]) if "status" in found else None
         if check:
             _check_online(status or self._status(node))
         schema = NodeSchema(node, found["schema"]) if "schema" in found else None
-        boot = "" if status is None else status.boot
-        return (schema if check else None), self._seal(node, schema, boot)
+        return schema, "" if status is None else status.boot
 
-    def _seal(self, node: str, schema: NodeSchema | None, boot: str) -> Seal:
+    def _seal(
+        self, node: str, schema: NodeSchema | None, boot: str, least_s: float = LEAST_TTL_S
+    ) -> Seal:
         if is_signed(node, schema, self._signer) and self._signer is not None:
-            return signed(self._signer, self._connection.clock, boot)
+            return signed(self._signer, self._connection.clock, boot, least_s)
         return plain
 
     def _ask(

@@ -14,6 +14,9 @@ from edgekernel.mqtt.signing import Signer
 LEAST_TTL_S = 30.0
 """How long a signed request counts at least: clocks differ."""
 
+LEAST_BEAT_S = 5.0
+"""The same for a sign of life, which is to be worth nothing soon after."""
+
 Seal = Callable[[str, Mapping[str, Any], float], bytes]
 """Makes a payload: of the full topic, the request, and for how many seconds the asker waits."""
 
