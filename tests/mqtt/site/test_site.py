@@ -22,6 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edgekernel.core.errors import BusyError, ConfigError, InvalidValueError, UnknownTargetError
 from edgekernel.mqtt.site import Site
+from edgekernel.mqtt.site.dialect import plugins_for
 from tests.brokers import HOST, LIMIT_S, free_port
 from tests.mqtt.site.site_broker import SiteBroker
 
@@ -124,9 +125,13 @@ def trusting(site: Site, folder: Path | None = None) -> ssl.SSLContext:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    """A site on free loopback ports."""
+    """A site on free loopback ports, for the mosquitto that is here."""
     return Site.make(
-        tmp_path / "site", [HOST, "localhost"], node_port=free_port(), user_port=free_port()
+        tmp_path / "site",
+        [HOST, "localhost"],
+        node_port=free_port(),
+        user_port=free_port(),
+        plugins=plugins_for("auto"),
     )
 
 
