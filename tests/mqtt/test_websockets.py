@@ -96,17 +96,17 @@ def test_a_web_server_that_is_no_broker() -> None:
     def serve() -> None:
         while True:
             try:
-                connection, _ = server.accept()
+                connection, _ = listener.accept()
             except OSError:
                 return
             with connection:
                 connection.recv(4096)
                 connection.sendall(page)
 
-    with socket.create_server((HOST, 0)) as server:
+    with socket.create_server((HOST, 0)) as listener:
         thread = threading.Thread(target=serve)
         thread.start()
-        with linked(to(Server(HOST, server.getsockname()[1], None, "/mqtt"))) as (_, observer):
+        with linked(to(Server(HOST, listener.getsockname()[1], None, "/mqtt"))) as (_, observer):
             assert "opens no websocket" in observer.wait("problem: ")
-        server.shutdown(socket.SHUT_RDWR)
+        listener.shutdown(socket.SHUT_RDWR)
         thread.join(LIMIT_S)
