@@ -77,10 +77,10 @@ class PahoTransport:
             client.tls_set_context(server.tls.context())
         try:
             client.connect(server.host, server.port, login.keepalive_s)
-        except OSError as error:
+        except (OSError, LookupError, ValueError) as error:
             if client.raw is not None:
                 client.raw.close()
-            if isinstance(error, paho.WebsocketConnectionError):
+            if _is_no_websocket(server, error):
                 raise NoWebsocketError(str(error)) from None
             raise
         if self._paho is None:  # closed meanwhile
@@ -220,6 +220,13 @@ class PahoTransport:
                 self._early[number] = reason
         if answered is not None:
             answered(reason)
+
+
+def _is_no_websocket(server: Server, error: Exception) -> bool:
+    """Say whether a server is reached and opens no websocket; paho stumbles over some answers."""
+    if not server.path:
+        return False
+    return isinstance(error, paho.WebsocketConnectionError) or not isinstance(error, OSError)
 
 
 def _cut(client: _Client) -> None:

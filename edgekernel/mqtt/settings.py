@@ -181,11 +181,12 @@ def _signatures(plan: Plan) -> Signatures | None:
 
 def _servers(table: MqttTable, folder: Path) -> list[Server]:
     """Return where the brokers are; what one of several does not say is as in `[mqtt]`."""
-    if not table.brokers:
-        return [_server(table, folder)]
+    if table.host is not None:
+        return [_server(table.host, table, folder)]
     usual = {key: getattr(table, key) for key in _SERVER_KEYS & table.model_fields_set}
     return [
-        _server(each.model_copy(update={**usual, **_said(each)}), folder) for each in table.brokers
+        _server(each.host, each.model_copy(update={**usual, **_said(each)}), folder)
+        for each in table.brokers
     ]
 
 
@@ -193,13 +194,13 @@ def _said(table: ServerTable) -> dict[str, object]:
     return {key: getattr(table, key) for key in table.model_fields_set}
 
 
-def _server(table: ServerTable, folder: Path) -> Server:
+def _server(host: str, table: ServerTable, folder: Path) -> Server:
     """Return where a broker is."""
     tls = _tls(table.tls, folder)
     web = table.transport == "websockets"
     plain, secure = (WEB_PORT, WEB_TLS_PORT) if web else (PLAIN_PORT, TLS_PORT)
     port = table.port or (plain if tls is None else secure)
-    return Server(table.host or "", port, tls, table.path if web else "")
+    return Server(host, port, tls, table.path if web else "")
 
 
 def _tls(table: TlsTable | None, folder: Path) -> Tls | None:

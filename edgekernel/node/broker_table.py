@@ -36,9 +36,8 @@ def _path(path: str) -> str:
 
 
 class ServerTable(_Table):
-    """How a broker is reached."""
+    """How a broker is reached, but for its host."""
 
-    host: str | None = None
     port: int | None = Field(default=None, ge=1, le=65535)
     """1883, with TLS 8883, over websockets 80 and 443, unless given."""
     tls: Annotated[TlsTable | None, BeforeValidator(_tls)] = None

@@ -210,6 +210,7 @@ class BusTable(_Table):
 class MqttTable(ServerTable):
     """`[mqtt]`: the broker, or several."""
 
+    host: str | None = None
     brokers: list[BrokerTable] = Field(default_factory=list)
     """In the order of preference; instead of `host`."""
     back_after: Annotated[Duration, AfterValidator(_back_after)] = 60.0

@@ -89,9 +89,17 @@ def test_a_port_without_websockets(broker: WebBroker) -> None:
     assert f"{HOST}:{broker.port}/mqtt opens no websocket; check mqtt.port and mqtt.path" in text
 
 
-def test_a_web_server_that_is_no_broker() -> None:
-    """Who answers with a page is told the same."""
-    page = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 101 Odd\r\nSec-WebSocket-Accept\r\n\r\n",
+        b"HTTP/1.1 101 Odd\r\nSec-WebSocket-Accept: \xff\r\n\r\n",
+    ],
+    ids=["page", "no-value", "no-text"],
+)
+def test_a_web_server_that_is_no_broker(page: bytes) -> None:
+    """Who answers with a page, or with nonsense, is told the same."""
 
     def serve() -> None:
         while True:
