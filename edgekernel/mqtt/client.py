@@ -313,7 +313,7 @@ class MqttClient:
         link.unsubscribe(self.subscriptions, unsubscribed.set)
         unsubscribed.wait(_UNSUBSCRIBE_S)
         if self._leaving is not None:
-            self._leaving(reason)
+            self._guarded(self._leaving, reason)
         if not link.is_over:
             self._rounds.go_back(index)
             link.leave(reason)
@@ -343,11 +343,11 @@ class MqttClient:
             self._told.add((self.broker, text))
             self._guarded(self._observer.problem, text)
 
-    def _guarded(self, tell: Callable[[str], None], text: str) -> None:
+    def _guarded(self, tell: Callable[[str], object], text: str) -> None:
         try:
             tell(text)
         except Exception as error:
-            self.failed(tell.__name__, error)
+            self.failed(getattr(tell, "__name__", "callback").strip("_"), error)
 
 
 def _paho(observer: TransportObserver) -> Transport:

@@ -94,6 +94,26 @@ def test_there_and_back(several: Several) -> None:
     assert node.on("a", STATUS)["state"] == "offline"
 
 
+def test_the_preferred_one_dies_on_the_way(several: Several) -> None:
+    """A node that has said goodbye for a broker that is gone again comes back, online."""
+
+    def gone_again(publication: Publication) -> None:
+        if publication.topic == STATUS and b'"a:1883 is back"' in publication.payload:
+            several.brokers["a"].stop()
+
+    several.brokers["b"].watch(gone_again)
+    with moving(several) as node:
+        several.clock.advance(20)
+        several.brokers["a"].stop()
+        several.clock.advance(5)
+        several.brokers["a"].start()
+        several.clock.advance(90)
+        states = [json.loads(each)["state"] for each in several.payloads("b", STATUS)]
+        assert states == ["online", "offline", "online"]
+        assert node.on("b", STATUS)["state"] == "online"
+        assert node.interface.status()["connected"]
+
+
 def test_an_unreachable_broker_publishes_the_will(several: Several) -> None:
     """A broker that the node cannot reach any more says by itself that it is offline."""
     with moving(several) as node:

@@ -160,6 +160,23 @@ def test_what_is_said_before_leaving_is_the_last(several: Several) -> None:
     assert said.messages == []
 
 
+def test_a_mistake_before_leaving(several: Several) -> None:
+    """What raises then is told, and the way back goes on."""
+    failed: list[str] = []
+
+    def leaving(reason: str) -> None:
+        raise ZeroDivisionError("oops")
+
+    several.brokers["a"].stop()
+    _, said = several.start("ab", leaving=leaving, back_after_s=AFTER_S)
+    said.failed = lambda where, error: failed.append(f"{where}: {error}")  # type: ignore[method-assign]
+    several.clock.advance(5)
+    several.brokers["a"].start()
+    several.clock.advance(100)
+    assert failed == ["leaving: oops"]
+    assert said.texts()[-1] == "connected a:1883"
+
+
 def test_closing_while_it_looks(several: Several) -> None:
     """An attempt that hangs does not keep the client from its end."""
     several.brokers["a"].troubles.dead_air = True
