@@ -91,12 +91,6 @@ def stamped(body: bytes, stamp: bytes) -> bytes:
     return stamp + (b"}" if rest == b"}" else b"," + rest)
 
 
-def status_payload(state: str, boot: str, since: datetime | None, cause: str) -> bytes:
-    """Return the node's status; `since` is None in a last will, which cannot know its hour."""
-    when = timestamp(since) if since else None
-    return encode({"state": state, "boot": boot, "since": when, "cause": cause})
-
-
 def plain_sample(reading: Reading[Any], sample: Sample[Any]) -> tuple[Any, Quality, str]:
     """Return value, quality and reason of a sample, rounded to the precision of its reading."""
     value, quality, reason = sample.value, sample.quality, sample.reason

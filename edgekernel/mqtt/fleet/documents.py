@@ -38,6 +38,7 @@ def read_status(node: str, document: Document) -> NodeStatus:
         _time(document.get("since")),
         _text(document, "cause"),
         _text(document, "boot"),
+        {name: why for name, why in _table(document, "parts").items() if _is_text(why)},
     )
 
 

@@ -17,7 +17,8 @@ T = TypeVar("T")
 class NodeStatus:
     """Whether a node is there: `state` is online, degraded, safe or offline, since when and why.
 
-    `since` is None where a node went without a goodbye: nobody knows its hour.
+    `since` is None where a node went without a goodbye: nobody knows its hour. `parts` are those
+    that a degraded node goes on without, with why; of many the first few.
     """
 
     node: str
@@ -25,6 +26,7 @@ class NodeStatus:
     since: datetime | None = None
     cause: str = ""
     boot: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def online(self) -> bool:
