@@ -80,6 +80,7 @@ def _check(node: Path) -> Found:
 
 
 def _check_topics(found: Found) -> list[str]:
+    from edgekernel.mqtt.layout import TOGETHER, Form
     from edgekernel.mqtt.names import command_problems, device_problems
 
     parts = found.runtime.status()["components"].items()
@@ -91,7 +92,9 @@ def _check_topics(found: Found) -> list[str]:
     )
     head = f"{found.plan.path.name}: mqtt: "
     found.warnings += [head + text for text in without]
-    return [head + text for text in [*device_problems(found.runtime.devices), *shared]]
+    mqtt = found.plan.document.mqtt
+    form = Form.of(mqtt.layout, mqtt.payloads) if mqtt is not None else TOGETHER
+    return [head + text for text in [*device_problems(found.runtime.devices, form), *shared]]
 
 
 def _check_parts(plan: Plan) -> Runtime:

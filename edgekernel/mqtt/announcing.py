@@ -149,5 +149,7 @@ class Announcing:
             "boot": self._boot,
             "restart_cause": "started",
             "time_quality": self._quality,
+            "layout": self._topics.form.layout,
+            "payloads": self._topics.form.payloads,
             "labels": dict(self._about.labels),
         }

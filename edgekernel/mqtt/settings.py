@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt.home_assistant.settings import HomeAssistant
+from edgekernel.mqtt.layout import TOGETHER, Form
 from edgekernel.mqtt.signatures import Signatures
 from edgekernel.mqtt.tls import Tls
 from edgekernel.mqtt.topics import prefix_problem
@@ -34,7 +35,7 @@ class Settings:
     the changes of all readings are sent, unless that is 0. The node shows itself in Home Assistant
     if `home_assistant` says how. With `tls` the connection is encrypted. `signatures` says whose
     signed requests count. With `password_file` the password is read from there at each connect.
-    Raises ConfigError with every mistake.
+    `form` is that of the states. Raises ConfigError with every mistake.
     """
 
     host: str
@@ -52,6 +53,7 @@ class Settings:
     tls: Tls | None = None
     signatures: Signatures | None = None
     password_file: Path | None = None
+    form: Form = TOGETHER
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -87,6 +89,7 @@ class Settings:
                 history_s=table.history or 0.0,
                 signatures=_signatures(plan),
                 home_assistant=_home_assistant(table.home_assistant),
+                form=Form.of(table.layout, table.payloads),
             )
         except ConfigError as error:
             raise ConfigError(*(f"{plan.path.name}: {text}" for text in error.problems)) from None

@@ -37,7 +37,8 @@ class NodeStatus:
 @dataclass(frozen=True, slots=True)
 class NodeInfo:
     """What a node runs, and where. `config` is the fingerprint of its node file, `boot` the id of
-    this run, `labels` are those of the node file."""
+    this run, `labels` are those of the node file; `layout` and `payloads` say in which form it
+    publishes its states."""
 
     node: str
     version: str = ""
@@ -47,6 +48,8 @@ class NodeInfo:
     boot: str = ""
     restart_cause: str = ""
     time_quality: str = ""
+    layout: str = ""
+    payloads: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
