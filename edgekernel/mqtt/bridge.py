@@ -151,6 +151,7 @@ class Bridge:
     def noticed(self, payload: Message) -> None:
         """Follow what a message says about devices and parts."""
         self._states.noticed(payload)
+        self._history.noticed(payload)
         self._announcing.noticed(payload)
         self._status.noticed(payload)
 
