@@ -157,7 +157,8 @@ def test_every_form_of_states(home: Home, start: Start, link: str) -> None:
     """With a topic for each signal, and with plain values, Home Assistant shows the same."""
     start(link=link)
     appeared(home)
-    home.until(lambda: _shown(home) == PLATFORMS, "the same states")
+    measured = {entity: state for entity, state in PLATFORMS.items() if "_plant_" not in entity}
+    home.until(lambda: measured.items() <= _shown(home).items(), "the same states")
     home.call("switch.turn_on", "switch.bench_1_fan")
     home.shows("switch.bench_1_fan", "on")
     home.call("light.turn_on", "light.bench_1_strip", brightness=51)
