@@ -54,6 +54,8 @@ class Output(Generic[T]):
         self._declaration = declaration
         self._safe: T | None = declaration.safe
         self._limits = declaration.limits
+        self.role = declaration.role
+        """What whoever sets it from outside must have been granted; the program sets it freely."""
         self._drive = declaration.driver(device)
         self._read = declaration.reader(device)
         self._device = device

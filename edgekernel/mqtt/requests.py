@@ -192,7 +192,9 @@ class Requests:
             self._succeed(target, reply, None)
 
     def _set(self, target: Target, value: Any, principal: str) -> None:
-        output, witness = self._output(target), self._ctx.runtime.commands.witness
+        output, commands = self._output(target), self._ctx.runtime.commands
+        commands.authorize(output.label, principal, role=output.role)
+        witness = commands.witness
         if witness is not None:
             witness.output_set(output.label, value, principal)
         output.set(value)

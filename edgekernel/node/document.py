@@ -116,6 +116,8 @@ class OutputTable(_Table):
     interlock: list[str] = Field(default_factory=list)
     mismatch: Duration | None = None
     rate: float | None = None
+    role: str | None = Field(default=None, min_length=1)
+    """What whoever sets it from outside must have been granted."""
 
     @property
     def settings(self) -> dict[str, Any]:
