@@ -26,8 +26,8 @@ class Names:
         devices = schema["devices"]
         outputs = {id: each["outputs"] for id, each in devices.items()}
         readings = {id: each["readings"] for id, each in devices.items()}
-        made = (_full(each) for each in (outputs, readings, schema["commands"]))
-        return cls(*made, frozenset(schema["messages"]))
+        commands, messages = _full(schema["commands"]), frozenset(schema["messages"])
+        return cls(_full(outputs), _full(readings), commands, messages)
 
     @classmethod
     def of_parts(

@@ -21,7 +21,10 @@ SCHEMA = NodeSchema(
     {
         "devices": {
             "lamp": {
-                "outputs": {"power": {"type": "bool"}, "dim_level": {"type": "int"}},
+                "outputs": {
+                    "power": {"type": "bool", "role": "operator"},
+                    "dim_level": {"type": "int"},
+                },
                 "readings": {"light": {"type": "float"}},
             },
             "sign": {"outputs": {"text": {"type": "str"}, "odd": {"type": "matrix"}}},
@@ -87,3 +90,9 @@ def test_where_requests_go() -> None:
     for name in ("lamp", "/power", "lamp/"):
         with pytest.raises(InvalidValueError, match="write device/output"):
             request_topic("set", name)
+
+
+def test_an_output_says_which_role_it_needs() -> None:
+    """A client can tell before the node refuses."""
+    assert SCHEMA.output("lamp/power").role == "operator"
+    assert SCHEMA.output("lamp/dim-level").role == ""
