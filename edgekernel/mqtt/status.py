@@ -10,6 +10,7 @@ from edgekernel.core import message
 from edgekernel.core.context import Context
 from edgekernel.core.messages import Message
 from edgekernel.mqtt.encoding import encode, timestamp
+from edgekernel.node.safety import SafetyHeld, SafetyResumed
 
 MAX_PARTS = 8
 """Parts that a degraded status names, each with why; `cause` says how many there are."""
@@ -31,8 +32,9 @@ class Status:
     """Retains how the node is, behind the states that it vouches for.
 
     `degraded` names the parts that the runtime goes on without; the node is online again by itself
-    when they work. `safe` is a node that a critical service has halted: its outputs are at their
-    safe values, and `offline` follows when it has stopped. Its methods are for any thread.
+    when they work. `safe` is a node whose outputs an operator holds at their safe values, or one
+    that a critical service has halted: then `offline` follows when it has stopped. Its methods are
+    for any thread.
     """
 
     def __init__(self, ctx: Context, topic: str, boot: str, retain: Retain) -> None:
@@ -42,9 +44,11 @@ class Status:
         self._boot = boot
         self._retain = retain
         self._lock = ctx.clock.Lock()  # around what is retained, so that the latest is last
-        self._told = ""  # the state that was retained last; "" before the first link
+        self._told = False  # whether there was a link, and no goodbye yet
         self._missing: dict[str, str] = {}
         self._degraded_since: datetime | None = None
+        self._held = ""  # why the outputs are held safe
+        self._held_since: datetime | None = None
         self._halting = False  # a critical service was given up
 
     @property
@@ -55,24 +59,35 @@ class Status:
     def connected(self, cause: str) -> None:
         """There is a link: tell, with this cause unless parts are missing."""
         with self._lock:
+            self._told = True
             self._publish(cause)
 
     def noticed(self, payload: Message) -> None:
         """Follow what a message says of the runtime and its parts."""
         if isinstance(payload, _MISSING):
             self._look()
+        elif isinstance(payload, SafetyHeld):
+            self._hold(_held(payload))
+        elif isinstance(payload, SafetyResumed):
+            self._hold("")
         elif isinstance(payload, message.ServiceFailure):
             self._halting = self._halting or self._is_critical(payload.service)
         elif isinstance(payload, message.RuntimeShuttingDown) and self._halting:
-            with self._lock:
-                if self._told:
-                    self._say("safe", self._ctx.clock.now_utc(), payload.reason)
+            self._hold(payload.reason)
 
     def goodbye(self, reason: str) -> None:
         """Say that the node stops; nothing is said after it."""
         with self._lock:
             self._say("offline", self._ctx.clock.now_utc(), reason)
-            self._told = ""
+            self._told = False
+
+    def _hold(self, why: str) -> None:
+        """Be safe from now on, or no more without a reason."""
+        with self._lock:
+            self._held = why
+            self._held_since = self._ctx.clock.now_utc()
+            if self._told:
+                self._publish("resumed")
 
     def _look(self) -> None:
         """See which parts are missing, and tell if that is something else than was told."""
@@ -81,12 +96,14 @@ class Status:
             before, self._missing = self._missing, missing
             if missing and not before:
                 self._degraded_since = self._ctx.clock.now_utc()
-            if self._told in ("online", "degraded") and before != missing:
+            if self._told and before != missing:
                 self._publish("recovered")
 
     def _publish(self, cause: str) -> None:
         missing = self._missing
-        if missing:
+        if self._held:
+            self._say("safe", self._held_since, self._held, _bounded(missing))
+        elif missing:
             self._say("degraded", self._degraded_since, _summary(missing), _bounded(missing))
         else:
             self._say("online", self._ctx.clock.now_utc(), cause)
@@ -94,7 +111,6 @@ class Status:
     def _say(
         self, state: str, since: datetime | None, cause: str, parts: Mapping[str, str] | None = None
     ) -> None:
-        self._told = state
         self._retain(self._topic, status_payload(state, self._boot, since, cause, parts))
 
     def _is_critical(self, service: str) -> bool:
@@ -115,6 +131,11 @@ def status_payload(
     when = timestamp(since) if since else None
     told: dict[str, Any] = {"state": state, "boot": boot, "since": when, "cause": cause}
     return encode(told | ({"parts": dict(parts)} if parts else {}))
+
+
+def _held(payload: SafetyHeld) -> str:
+    not_safe = f"; NOT safe: {', '.join(payload.not_safe)}" if payload.not_safe else ""
+    return f"held by an operator: {payload.reason}{not_safe}"
 
 
 def _missing_parts(status: Mapping[str, Any]) -> dict[str, str]:

@@ -35,6 +35,7 @@ from edgekernel.node.outputs import begin_together, check_interlocks, limit_outp
 from edgekernel.node.plan import Plan
 from edgekernel.node.planned import Address, PlannedDevice
 from edgekernel.node.roles import authorizer_of
+from edgekernel.node.safety import Safety
 from edgekernel.node.signature import bind_validated
 
 R = TypeVar("R", bound=Runtime)
@@ -78,6 +79,8 @@ def assemble(
     if problems:
         raise ConfigError(*problems)
     add_leases(plan, runtime, made)
+    if plan.document.node.hold:
+        runtime.register(Safety(runtime, made))
     users = [(each, made[each.id]) for each in plan.devices]
     attach_buses(runtime, backend, users, plan.recoveries)
     for planned in plan.devices:

@@ -71,6 +71,8 @@ class NodeTable(_Table):
     app: Annotated[str, AfterValidator(_module)] | None = None
     data: str | None = None
     """The folder for what the node is to know after a restart, relative to the node file."""
+    hold: bool = False
+    """Whether operators may hold all outputs safe, with the commands of `safety`."""
     labels: dict[_Label, _LabelText] = Field(default_factory=dict)
     """What the fleet may pick it by, such as `zone = "north"`; everybody on the broker sees it."""
 
@@ -279,6 +281,7 @@ class NodeDocument(_Table):
 _TAKEN = {
     "journal": "the journal",
     "leases": "the leases",
+    "safety": "the commands that hold outputs safe",
     "mqtt": "the MQTT interface",
     "faults": "the fault plan of a simulation",
     "recorder": "the recorder of a simulation",

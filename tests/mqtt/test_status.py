@@ -9,6 +9,7 @@ from edgekernel import Device, Process, Runtime, Service, requires
 from edgekernel.core.context import Context
 from edgekernel.mqtt.encoding import timestamp
 from edgekernel.mqtt.status import MAX_PARTS, MAX_REASON, status_payload
+from edgekernel.node.safety import Safety
 from tests.mqtt.parts import staged_node
 from tests.mqtt.seer import BASE, Seer
 from tests.stages import SimStage, Stage
@@ -137,6 +138,38 @@ def test_a_halted_node_is_safe_and_then_offline(stage: Stage) -> None:
     safe = next(n for n, each in enumerate(came) if b'"state":"safe"' in each.payload)
     lamp = [each.document["power"]["value"] for each in came[:safe] if each.topic == LAMP]
     assert lamp[-1] is False
+
+
+def test_a_node_that_an_operator_holds_is_safe(stage: Stage) -> None:
+    """With the reason, behind the states, and through an outage; it answers all the while, and is
+    online again when it may go on."""
+    seer = Seer(stage)
+    with staged_node(stage, prepare=holdable) as n1:
+        assert seer.ask("set/lamp/power", value="on")["ok"]
+        held = seer.ask("call/safety/hold", "2", args={"reason": "maintenance"})
+        assert held["result"] == {"held": "maintenance", "not_safe": []}
+        told = seer.sees(STATUS, is_state("safe")).document
+        assert told["cause"] == "held by an operator: maintenance"
+        seer.sees(LAMP, lambda state: state["power"]["value"] is False)
+        came = seer.peer.received
+        safe = next(n for n, got in enumerate(came) if b'"state":"safe"' in got.payload)
+        lamp = [got.document["power"]["value"] for got in came[:safe] if got.topic == LAMP]
+        assert lamp[-1] is False
+        stage.kill()
+        stage.until(lambda: n1.seen.of("mqtt.disconnected"), "the outage")
+        stage.start()
+        late = Seer(stage, "late")
+        assert late.sees(STATUS, is_state("safe")).document["since"] == told["since"]
+        refused = late.ask("set/lamp/power", "3", value="on")
+        assert refused["error"]["code"] == "held"
+        assert late.ask("call/safety/resume", "4")["ok"]
+        late.sees(STATUS, lambda status: status["cause"] == "resumed")
+        assert late.ask("set/lamp/power", "5", value="on")["ok"]
+
+
+def holdable(runtime: Runtime) -> None:
+    """Let an operator hold the devices that there are."""
+    runtime.register(Safety(runtime, runtime.devices))
 
 
 def test_a_goodbye_of_a_healthy_node_is_not_safe(sim_stage: SimStage) -> None:
