@@ -107,7 +107,7 @@ def test_every_entity_appears(home: Home, start: Start) -> None:
     """Each with its platform and state: no more and no fewer."""
     start()
     appeared(home)
-    assert _shown(home) == PLATFORMS
+    home.until(lambda: _shown(home) == PLATFORMS, "as it is when nothing has happened")
     parts = home.attributes("sensor.bench_1_status")["parts"]
     assert list(parts) == ["ghost"]
 
