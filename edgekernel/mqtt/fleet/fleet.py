@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -10,13 +11,13 @@ from edgekernel.core.clock import Clock
 from edgekernel.core.errors import nearest
 from edgekernel.core.messages import Severity
 from edgekernel.mqtt.fleet.connection import Connection
+from edgekernel.mqtt.fleet.device_states import STATES, DeviceStates, has_signals, whole_states
 from edgekernel.mqtt.fleet.documents import (
     Document,
     read_document,
     read_event,
     read_health,
     read_info,
-    read_state,
     read_status,
 )
 from edgekernel.mqtt.fleet.errors import NoAnswerError
@@ -51,6 +52,8 @@ from edgekernel.mqtt.transport import Medium
 T = TypeVar("T")
 
 _FEW = 10
+_DEPTH = 2
+"""Levels of the topic of a device, behind the node; that of a signal has more."""
 _SEE = "`edgekernel ctl nodes` shows which there are"
 
 
@@ -125,17 +128,28 @@ class Fleet:
         They are the latest that the node has published: of one that is offline they are old.
         """
         self._check_name(node)
-        if device:
-            found = self._documents(f"{node}/state/{segment(device)}")
-            if found:
-                return {name: read_state(node, name, each) for _, name, each in found}
-        found = self._documents(f"{node}/state/+")
-        states = {name: read_state(node, name, each) for _, name, each in sorted(found, key=_topic)}
+        if device and (found := self._states(node, segment(device))):
+            return found
+        states = self._states(node)
         if not states or device:
             self._status(node)
             what = f"device {device!r}{_hint(device, states)}" if device else "device"
             raise NoAnswerError(f"the broker knows no {what} of {node}; {_SEE}")
         return states
+
+    def _states(self, node: str, device: str = "") -> dict[str, DeviceState]:
+        """Return the states of a node, or of one device of it, in whichever form they are."""
+        if device:
+            found = self._connection.retained(f"{node}/state/{device}")
+            document = read_document(found.get(f"{node}/state/{device}", b"{}"))
+            if document is not None and (has_signals(document) or not found):
+                return whole_states(found)
+        filters = (f"{node}/{each.replace('+', device or '+', 1)}" for each in STATES)
+        found = self._connection.retained(*filters)
+        if not any(topic.count("/") > _DEPTH for topic in found):
+            return whole_states(found)
+        schema = {name: each for _, name, each in self._documents(f"{node}/schema")}
+        return whole_states(found, schema.get("schema"))
 
     def set(self, node: str, output: str, value: Any, *, check: bool = True) -> None:
         """Set an output, `device/output`, and wait until the node has done it.
@@ -208,7 +222,9 @@ class Fleet:
     def watch(self, *nodes: str) -> Stream[NodeStatus | DeviceState | NodeEvent]:
         """Return what there is and what happens, of some nodes or of all: statuses, states and
         events."""
-        return self._stream(nodes, "status", "state/+", "event/+")
+        states = DeviceStates()
+        read = partial(_read, states)
+        return Stream(self._connection, self._filters(nodes, ("status", *STATES, "event/+")), read)
 
     def events(
         self, *nodes: str, name: str = "", least: Severity = Severity.DEBUG
@@ -218,8 +234,10 @@ class Fleet:
         With `least=Severity.WARNING` it is what went wrong.
         """
 
+        states = DeviceStates()
+
         def wanted(arrival: Arrival) -> NodeEvent | None:
-            item = _read(arrival)
+            item = _read(states, arrival)
             if not isinstance(item, NodeEvent) or item.severity < least:
                 return None
             return item if name in ("", item.name) else None
@@ -249,9 +267,6 @@ class Fleet:
         trace: TracebackType | None,
     ) -> None:
         self._connection.close()
-
-    def _stream(self, nodes: tuple[str, ...], *topics: str) -> Stream[Any]:
-        return Stream(self._connection, self._filters(nodes, topics), _read)
 
     def _filters(self, nodes: tuple[str, ...], topics: tuple[str, ...]) -> tuple[str, ...]:
         for node in nodes:
@@ -325,17 +340,17 @@ class Fleet:
         return found
 
 
-def _read(arrival: Arrival) -> NodeStatus | DeviceState | NodeEvent | None:
+def _read(states: DeviceStates, arrival: Arrival) -> NodeStatus | DeviceState | NodeEvent | None:
     node, _, rest = arrival.topic.partition("/")
     kind, _, name = rest.partition("/")
-    if kind == "state" and not arrival.payload:
-        return DeviceState(node, name, False)
+    if kind in ("state", "quality"):
+        return states.take(arrival.topic, arrival.payload)
     document = read_document(arrival.payload)
     if document is None:
         return None
     if kind == "status":
         return read_status(node, document)
-    return (read_state if kind == "state" else read_event)(node, name, document)
+    return read_event(node, name, document)
 
 
 def _check_online(status: NodeStatus) -> None:
