@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.brokers import HOST, free_port
 
-FORM_S = 40.0
+FORM_S = 90.0
 """How long a cluster may take to form, or to elect anew; never reached when all is well."""
 
 _CONF = """\
@@ -76,7 +76,7 @@ class Server:
     def says(self, page: str) -> Any:
         """Return a page of its monitor; None if it does not answer."""
         url = f"http://{HOST}:{self._monitor}/{page}"
-        with suppress(OSError), closing(urllib.request.urlopen(url, timeout=1)) as answer:  # noqa: S310
+        with suppress(OSError), closing(urllib.request.urlopen(url, timeout=1)) as answer:
             return json.load(answer)
         return None
 
@@ -181,9 +181,7 @@ class Balancer:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _serve_one(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for port in self.ports:
             with suppress(OSError):
                 upstream = await asyncio.open_connection(HOST, port)

@@ -128,7 +128,7 @@ def running(folder: Path, port: int, cluster: Cluster) -> Iterator[Running]:
 
 
 class Consumer:
-    """A client that is none of ours, with a session that is kept: it gets everything, some twice."""
+    """A client that is none of ours, with a kept session: it gets everything, some twice."""
 
     def __init__(self, port: int) -> None:
         self.got: dict[str, list[dict[str, Any]]] = defaultdict(list)
