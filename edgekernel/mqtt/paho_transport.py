@@ -6,10 +6,11 @@ back by itself, nor end its thread for a callback that raises, which would go un
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, TypeVar
 
 from edgekernel.mqtt.transport import (
@@ -33,6 +34,9 @@ except ImportError as error:
 _NOBODYS = "$edgekernel/probe"
 """A filter that nobody has subscribed to: to give it up changes nothing, and is acknowledged. It is
 the only question of MQTT that paho offers and that leaves nothing behind."""
+
+_SELECT_LIMIT = 1023
+"""The highest number of a socket that select(2) takes (FD_SETSIZE of glibc)."""
 
 _NO_REASON = ("unspecified error", "normal disconnection")
 """What paho says of a connection that just ended."""
@@ -58,6 +62,7 @@ class PahoTransport:
         client = self._paho = self._make(login)
         if server.tls is not None:
             client.tls_set_context(server.tls.context())
+        _check_files()
         client.connect(server.host, server.port, login.keepalive_s)
         if self._paho is None:  # closed meanwhile
             _cut(client)
@@ -194,6 +199,23 @@ class PahoTransport:
                 self._early[number] = reason
         if answered is not None:
             answered(reason)
+
+
+def _check_files() -> None:
+    """Raise OSError if paho could not wait for a new connection; it would only say that it is lost.
+
+    It makes three sockets, which take the lowest free numbers.
+    """
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
+        highest = max(each.fileno() for each in sockets)
+    if highest > _SELECT_LIMIT:
+        raise OSError(
+            errno.EMFILE,
+            f"this process has too many open files: paho-mqtt, which waits with select(), can use "
+            f"numbers to {_SELECT_LIMIT}, and the next is {highest}; close some, or use more "
+            "processes",
+        )
 
 
 def _cut(client: paho.Client) -> None:
