@@ -12,9 +12,8 @@ import json
 import socket
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -94,29 +93,35 @@ def showing() -> Iterator[Show]:
         yield show
 
 
+ROWS = (
+    ("nodes, in processes", "{nodes} in {processes}"),
+    ("boot and connect all", "{connect[last_s]:.1f} s"),
+    ("memory of the broker, per node", "{memory[broker_kb_per_node]:.1f} KB"),
+    ("memory of a node", "{memory[node_kb]:.0f} KB"),
+    ("threads, open files of a node", "{memory[node_threads]:.1f}, {memory[node_files]:.1f}"),
+    (
+        "states published, delivered",
+        "{traffic[published_per_s]:.0f}, {traffic[delivered_per_s]:.0f} /s",
+    ),
+    ("CPU of the broker", "{traffic[broker_cpu_percent]:.1f} % of a core"),
+    ("CPU of the broker, per state", "{traffic[broker_cpu_us_per_message]:.0f} µs"),
+    ("CPU of a node", "{traffic[node_cpu_percent]:.3f} % of a core"),
+    ("a call, p50 / p99", "{call[p50_ms]:.1f} / {call[p99_ms]:.1f} ms"),
+    ("a checked call, p50 / p99", "{checked_call[p50_ms]:.1f} / {checked_call[p99_ms]:.1f} ms"),
+    ("a checked call on each, 16 at once", "{lists[each_s]:.1f} s"),
+    ("Fleet.nodes(), with where", "{lists[nodes_s]:.2f}, {lists[where_s]:.2f} s"),
+    ("ctl nodes, with --where", "{lists[ctl_nodes_s]:.2f}, {lists[ctl_where_s]:.2f} s"),
+    ("the broker is away", "{restart[outage_s]:g} s"),
+    ("then half, all are back after", "{restart[half_s]:.1f}, {restart[last_s]:.1f} s"),
+)
+"""What is printed of the figures."""
+
+
 def text(figures: Figures) -> str:
-    """Return the figures as tables."""
-    memory, traffic, lists = figures["memory"], figures["traffic"], figures["lists"]
-    call, checked, restart = figures["call"], figures["checked_call"], figures["restart"]
-    rows = [
-        ("nodes, in processes", f"{figures['nodes']} in {figures['processes']}"),
-        ("boot and connect all", f"{figures['connect']['last_s']:.1f} s"),
-        ("memory of the broker, per node", f"{memory['broker_kb_per_node']:.1f} KB"),
-        ("memory of a node", f"{memory['node_kb']:.0f} KB"),
-        ("threads, open files of a node", f"{memory['node_threads']:.1f}, {memory['node_files']:.1f}"),
-        ("states published, delivered", f"{traffic['published_per_s']:.0f}, {traffic['delivered_per_s']:.0f} /s"),
-        ("CPU of the broker", f"{traffic['broker_cpu_percent']:.1f} % of a core"),
-        ("CPU of the broker, per message", f"{traffic['broker_cpu_us_per_message']:.0f} µs"),
-        ("CPU of a node", f"{traffic['node_cpu_percent']:.3f} % of a core"),
-        ("a call, p50 / p99", f"{call['p50_ms']:.1f} / {call['p99_ms']:.1f} ms"),
-        ("a checked call, p50 / p99", f"{checked['p50_ms']:.1f} / {checked['p99_ms']:.1f} ms"),
-        ("list all, with --where", f"{lists['nodes_s']:.2f}, {lists['where_s']:.2f} s"),
-        ("ctl nodes, with --where", f"{lists['ctl_nodes_s']:.2f}, {lists['ctl_where_s']:.2f} s"),
-        ("a checked call on each, 16 at once", f"{lists['each_s']:.1f} s"),
-        (f"broker away {restart['outage_s']:g} s: half, all back", f"{restart['half_s']:.1f}, {restart['last_s']:.1f} s"),
-    ]  # fmt: skip
-    per_s = " ".join(map(str, restart["connects_per_s"]))
-    return f"{table(('', ''), rows)}\n\nConnects per second after the broker is back: {per_s}"
+    """Return the figures as a table, and how the nodes came back."""
+    rows = [(name, form.format_map(figures)) for name, form in ROWS]
+    per_s = " ".join(map(str, figures["restart"]["connects_per_s"]))
+    return f"{table(('', ''), rows)}\n\nConnects in each second after the broker is back: {per_s}"
 
 
 def free_port() -> int:

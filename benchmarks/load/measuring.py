@@ -45,13 +45,17 @@ class Load:
     def _limit_s(self) -> float:
         return 90.0 + CONNECT_S_PER_NODE * self.workers.nodes
 
+    @property
+    def _settle_s(self) -> float:
+        return min(SETTLE_S, self.seconds / 2)
+
     def connect(self, empty_kb: int, begun_s: float) -> Figures:
         """Wait until all are connected; return what that took, and what it holds."""
         nodes = self.workers.nodes
         came = self.workers.until_connected(
             self._limit_s, lambda count: self.show("connecting", count, nodes)
         )
-        time.sleep(SETTLE_S)
+        time.sleep(self._settle_s)
         report = self.workers.report()
         return {
             "connect": {"last_s": came[-1] - begun_s, "cpu_s": report.cpu_s},
@@ -66,6 +70,7 @@ class Load:
     def traffic(self, fleet: Fleet) -> Figures:
         """Let the nodes publish; then, while they go on, call one after the other."""
         with counting(self.broker.port) as arrived:
+            time.sleep(self._settle_s)  # what is retained comes first
             before, broker_s, begun_s = self.workers.report(), cpu_s(self.broker.pid), now()
             first = arrived()
             self._wait()
@@ -176,7 +181,6 @@ def counting(port: int) -> Iterator[Callable[[], int]]:
     client.loop_start()
     try:
         assert subscribed.wait(60)
-        time.sleep(SETTLE_S)  # what is retained comes first
         yield lambda: count
     finally:
         client.disconnect()

@@ -128,7 +128,7 @@ class Nodes:
     def shutdown(self) -> None:
         """End all of them, many at a time: each says goodbye to the broker."""
         threads = [
-            threading.Thread(target=lambda each=each: each.shutdown("the load is over"))  # type: ignore[misc]
+            threading.Thread(target=lambda each=each: each.shutdown("the load is over"))
             for each in self._runtimes
         ]
         for thread in threads:

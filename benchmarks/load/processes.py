@@ -14,8 +14,8 @@ from typing import Any
 
 from benchmarks.load.nodes import HOST
 from edgekernel.mqtt.broker import find_mosquitto
-from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.fleet import Fleet, NoAnswerError
+from edgekernel.mqtt.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 END_S = 60.0
@@ -95,14 +95,7 @@ class Workers:
     def __init__(self, port: int, nodes: int, per_process: int, interval_s: float) -> None:
         self.nodes = nodes
         self._processes = [
-            subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.load.nodes"]
-                + [str(each) for each in (port, first, min(per_process, nodes - first), interval_s)],
-                cwd=ROOT,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
+            _start(port, first, min(per_process, nodes - first), interval_s)
             for first in range(0, nodes, per_process)
         ]
 
@@ -137,9 +130,8 @@ class Workers:
             if report.connected == self.nodes:
                 return sorted(came)
             time.sleep(0.25)
-        raise SystemExit(
-            f"load: only {report.connected} of {self.nodes} nodes were connected after {limit_s:g} s"
-        )
+        found = f"{report.connected} of {self.nodes} nodes"
+        raise SystemExit(f"load: only {found} were connected after {limit_s:g} s")
 
     def close(self) -> None:
         """End them in good order."""
@@ -154,3 +146,13 @@ class Workers:
                 process.wait()
             assert process.stdout is not None
             process.stdout.close()
+
+
+def _start(*arguments: float) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.load.nodes", *map(str, arguments)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
