@@ -37,13 +37,15 @@ class Server:
     def __init__(self, folder: Path, name: str, routes: list[int], route: int) -> None:
         self.port = free_port()
         """Of its MQTT gateway."""
+        self.client_port = free_port()
+        """Of its own protocol."""
         self._monitor = free_port()
         self._conf = folder / f"{name}.conf"
         self._log = folder / f"{name}.log"
         text = _CONF.format(
             name=name,
             host=HOST,
-            client=free_port(),
+            client=self.client_port,
             monitor=self._monitor,
             folder=folder / name,
             route=route,
@@ -69,9 +71,9 @@ class Server:
             process.wait(FORM_S)
 
     @property
-    def runs(self) -> bool:
-        """Whether it has been started and not killed."""
-        return self._process is not None
+    def has_ended(self) -> bool:
+        """Whether it has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
 
     def says(self, page: str) -> Any:
         """Return a page of its monitor; None if it does not answer."""
@@ -90,11 +92,8 @@ class Cluster:
     """Three servers that keep everything on all three."""
 
     def __init__(self, folder: Path) -> None:
-        routes = [free_port() for _ in range(3)]
-        self.servers = [
-            Server(folder, f"nats-{number}", routes, route)
-            for number, route in enumerate(routes, start=1)
-        ]
+        self._folder = folder
+        self.servers = self._make()
 
     @property
     def ports(self) -> list[int]:
@@ -102,10 +101,20 @@ class Cluster:
         return [server.port for server in self.servers]
 
     def start(self) -> None:
-        """Start all, and wait until they have found each other."""
-        for server in self.servers:
-            server.start()
-        self.until(self._is_formed, "the cluster is formed")
+        """Start all, and wait until they have found each other.
+
+        Somebody else may have taken a port since it was found free: then they get other ones.
+        """
+        for _ in range(3):
+            for server in self.servers:
+                server.start()
+            self.until(lambda: self._is_formed() or self._has_ended(), "the cluster is formed")
+            if not self._has_ended():
+                return
+            said = self.log()
+            self.stop()
+            self.servers = self._make()
+        raise AssertionError(f"a server has ended:\n{said}")
 
     def stop(self) -> None:
         """End all of them."""
@@ -117,9 +126,23 @@ class Cluster:
         end = time.monotonic() + FORM_S
         while not condition():
             if time.monotonic() > end:
-                logs = "\n".join(server.log() for server in self.servers)
-                raise AssertionError(f"never came: {what}\n{logs}")
+                raise AssertionError(f"never came: {what}\n{self.log()}")
             time.sleep(0.05)  # the servers are other processes: there is nothing to wait on
+
+    def log(self) -> str:
+        """Return the last of what all have said."""
+        return "\n".join(server.log() for server in self.servers)
+
+    def _make(self) -> list[Server]:
+        routes = [free_port() for _ in range(3)]
+        return [
+            Server(self._folder, f"nats-{number}", routes, route)
+            for number, route in enumerate(routes, start=1)
+        ]
+
+    def _has_ended(self) -> bool:
+        """Whether a server could not start."""
+        return any(server.has_ended for server in self.servers)
 
     def _is_formed(self) -> bool:
         """Whether every server is well and follows a leader of all three."""
