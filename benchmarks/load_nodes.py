@@ -98,6 +98,7 @@ ROWS = (
     ("boot and connect all", "{connect[last_s]:.1f} s"),
     ("memory of the broker, per node", "{memory[broker_kb_per_node]:.1f} KB"),
     ("memory of a node", "{memory[node_kb]:.0f} KB"),
+    ("memory of a process without nodes", "{memory[process_kb]:.0f} KB"),
     ("threads, open files of a node", "{memory[node_threads]:.1f}, {memory[node_files]:.1f}"),
     (
         "states published, delivered",

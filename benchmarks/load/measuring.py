@@ -61,7 +61,8 @@ class Load:
             "connect": {"last_s": came[-1] - begun_s, "cpu_s": report.cpu_s},
             "memory": {
                 "broker_kb_per_node": (memory_kb(self.broker.pid) - empty_kb) / nodes,
-                "node_kb": report.memory_kb / nodes,
+                "node_kb": (report.memory_kb - report.empty_kb) / nodes,
+                "process_kb": report.empty_kb / self.workers.count,
                 "node_threads": report.threads / nodes,
                 "node_files": report.files / nodes,
             },

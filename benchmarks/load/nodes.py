@@ -91,6 +91,7 @@ class Nodes:
         self._pulses: list[Pulse] = []
         self._lock = threading.Lock()
         self._connects: list[float] = []
+        self._empty_kb = memory_kb(os.getpid())
 
     def boot(self, number: int, folder: Path) -> None:
         """Boot another one."""
@@ -120,6 +121,7 @@ class Nodes:
             "connects": connects,
             "sent": sum(pulse.sent for pulse in self._pulses),
             "memory_kb": memory_kb(os.getpid()),
+            "empty_kb": self._empty_kb,
             "cpu_s": cpu_s(os.getpid()),
             "threads": threading.active_count(),
             "files": len(os.listdir("/proc/self/fd")),

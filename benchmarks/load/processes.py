@@ -79,6 +79,8 @@ class Report:
     connects: list[float] = field(default_factory=list)
     sent: int = 0
     memory_kb: int = 0
+    empty_kb: int = 0
+    """Of the processes before the first node."""
     cpu_s: float = 0.0
     threads: int = 0
     files: int = 0
