@@ -33,12 +33,13 @@ from benchmarks.load.usage import MOST_IN_A_PROCESS, check, memory_kb
 from benchmarks.report import table
 from edgekernel.mqtt import Fleet, Settings
 
+_ABOUT = "Put many nodes on one mosquitto, and measure what they cost."
 PER_PROCESS = min(200, MOST_IN_A_PROCESS)
 
 
 def options() -> argparse.ArgumentParser:
     """Return the parser of what can be asked for."""
-    parser = argparse.ArgumentParser(prog="load_nodes", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="load_nodes", description=_ABOUT)
     parser.add_argument("--nodes", type=int, default=1000, help="how many (%(default)s)")
     parser.add_argument(
         "--seconds", type=float, default=30, help="how long they publish (%(default)s)"

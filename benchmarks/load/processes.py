@@ -124,15 +124,15 @@ class Workers:
     def until_connected(self, limit_s: float, show: Callable[[int], object]) -> list[float]:
         """Wait until all are connected; return when each link came up, in order."""
         came: list[float] = []
-        end = time.monotonic() + limit_s
+        end, connected = time.monotonic() + limit_s, 0
         while time.monotonic() < end:
             report = self.report()
-            came += report.connects
-            show(report.connected)
-            if report.connected == self.nodes:
+            came, connected = came + report.connects, report.connected
+            show(connected)
+            if connected == self.nodes:
                 return sorted(came)
             time.sleep(0.25)
-        found = f"{report.connected} of {self.nodes} nodes"
+        found = f"{connected} of {self.nodes} nodes"
         raise SystemExit(f"load: only {found} were connected after {limit_s:g} s")
 
     def close(self) -> None:

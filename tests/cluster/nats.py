@@ -105,6 +105,7 @@ class Cluster:
 
         Somebody else may have taken a port since it was found free: then they get other ones.
         """
+        said = ""
         for _ in range(3):
             for server in self.servers:
                 server.start()
