@@ -91,11 +91,11 @@ class Link:
         with self._lock:
             self._alive_ns = self._clock.monotonic_ns()  # reaching it may have taken long
         while not self._over.is_set():
+            self._subscribe_again()
             self._clock.wait_until(self._over, self._look())
             if self.was_up and (reason := self._outdated()) and not self._over.is_set():
                 self.is_outdated = True
                 self.lost(reason)
-            self._subscribe_again()
 
     def end(self) -> None:
         """Let `run` return."""

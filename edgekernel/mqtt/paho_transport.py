@@ -59,10 +59,10 @@ class PahoTransport:
 
         Raises OSError if it cannot be reached or trusted, ConfigError if a file for TLS is wrong.
         """
+        _check_files()
         client = self._paho = self._make(login)
         if server.tls is not None:
             client.tls_set_context(server.tls.context())
-        _check_files()
         client.connect(server.host, server.port, login.keepalive_s)
         if self._paho is None:  # closed meanwhile
             _cut(client)
@@ -201,23 +201,6 @@ class PahoTransport:
             answered(reason)
 
 
-def _check_files() -> None:
-    """Raise OSError if paho could not wait for a new connection; it would only say that it is lost.
-
-    It makes three sockets, which take the lowest free numbers.
-    """
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
-        highest = max(each.fileno() for each in sockets)
-    if highest > _SELECT_LIMIT:
-        raise OSError(
-            errno.EMFILE,
-            f"this process has too many open files: paho-mqtt, which waits with select(), can use "
-            f"numbers to {_SELECT_LIMIT}, and the next is {highest}; close some, or use more "
-            "processes",
-        )
-
-
 def _cut(client: paho.Client) -> None:
     """End the connection without a word; its thread ends when it notices."""
     sock: Any = client.socket()
@@ -244,3 +227,20 @@ def _release(client: paho.Client) -> None:
     for name in ("socket_open", "connect", "disconnect", "subscribe", "unsubscribe", "publish"):
         setattr(client, f"on_{name}", None)
     client.on_message = None
+
+
+def _check_files() -> None:
+    """Raise OSError if paho could not wait for a new connection; it would only say that it is lost.
+
+    It makes three sockets, which take the lowest free numbers.
+    """
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
+        highest = max(each.fileno() for each in sockets)
+    if highest > _SELECT_LIMIT:
+        raise OSError(
+            errno.EMFILE,
+            f"this process has too many open files: paho-mqtt, which waits with select(), can use "
+            f"numbers to {_SELECT_LIMIT}, and the next is {highest}; close some, or use more "
+            "processes",
+        )

@@ -44,11 +44,11 @@ class Connection:
         name: the broker gives each message to one of them.
         """
         self.prefix = settings.prefix
-        self._below = f"$share/{share}/{settings.prefix}" if share else settings.prefix
         self.broker = settings.broker
         self.timeout_s = timeout_s
         self.clock: Clock = clock or SystemClock()
         self.name = f"fleet-{os.urandom(6).hex()}"
+        self._below = f"$share/{share}/{settings.prefix}" if share else settings.prefix
         self._lock = self.clock.Lock()
         self._order = self.clock.Lock()  # a filter is not given up after somebody else needs it
         self._listeners: dict[Listener, None] = {}
