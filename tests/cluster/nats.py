@@ -18,7 +18,7 @@ from typing import Any
 
 from tests.brokers import HOST, free_port
 
-FORM_S = 60.0
+FORM_S = 90.0
 """How long a cluster may take to form, or to elect anew; never reached when all is well."""
 
 _CONF = """\
@@ -122,12 +122,13 @@ class Cluster:
         for server in self.servers:
             server.kill()
 
-    def until(self, condition: Callable[[], object], what: str) -> None:
+    def until(self, condition: Callable[[], object], what: str | Callable[[], str]) -> None:
         """Wait until a condition holds."""
         end = time.monotonic() + FORM_S
         while not condition():
             if time.monotonic() > end:
-                raise AssertionError(f"never came: {what}\n{self.log()}")
+                said = what if isinstance(what, str) else what()
+                raise AssertionError(f"never came: {said}\n{self.log()}")
             time.sleep(0.05)  # the servers are other processes: there is nothing to wait on
 
     def log(self) -> str:

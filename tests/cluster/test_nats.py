@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -19,8 +20,9 @@ from edgekernel.mqtt import Fleet
 from edgekernel.mqtt.fleet import NoAnswerError, NodeEvent, NodeStatus, RequestRefusedError
 from edgekernel.mqtt.settings import Settings
 from tests.brokers import HOST, LIMIT_S
-from tests.cli.conftest import command
 from tests.cluster.nats import Balancer, Cluster
+
+ROOT = Path(__file__).parents[2]
 
 NODE = """
 [node]
@@ -93,7 +95,7 @@ COUNTED = ("counted", "even")
 
 
 class Running:
-    """`edgekernel run --sim --json` with the node above, whose events go to a file."""
+    """A process with the node above, whose events go to a file."""
 
     def __init__(self, folder: Path, port: int) -> None:
         (folder / "counting.py").write_text(APP)
@@ -101,13 +103,13 @@ class Running:
         node.write_text(NODE.format(host=HOST, port=port))
         self._said = folder / "events.jsonl"
         with self._said.open("ab") as said:
-            program = command("run", node, "--sim", "--json")
-            self._process = subprocess.Popen(program, stdout=said, stderr=subprocess.STDOUT)
+            program = [sys.executable, "-m", "tests.cluster.node", str(node)]
+            self._process = subprocess.Popen(program, cwd=ROOT, stdout=said, stderr=said)
 
     def events(self, *names: str) -> list[dict[str, Any]]:
         """Return what it has emitted under these names so far."""
         lines = self._said.read_text().splitlines(keepends=True)
-        told = [json.loads(line) for line in lines if line.endswith("}\n")]
+        told = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}\n")]
         return [event for event in told if event["name"] in names]
 
     def kill(self) -> None:
@@ -233,9 +235,13 @@ def test_a_server_is_killed(cluster: Cluster, balancer: Balancer, tmp_path: Path
             lambda: answer(lambda: fleet.call("n1", "desk.count", {"on": False}, timeout_s=2)),
             "requests work",
         )
+        assert (tmp_path / "data" / "outbox.db").exists()
         emitted = {each["fields"]["number"] for each in node.events(*COUNTED)}
         assert emitted == set(range(1, max(emitted) + 1))
-        cluster.until(lambda: emitted <= consumer.numbers(), "every event comes")
+        cluster.until(
+            lambda: emitted <= consumer.numbers(),
+            lambda: f"events {sorted(emitted - consumer.numbers())} of {len(emitted)}",
+        )
         for name in COUNTED:
             got = consumer.of(name)
             ids = {each["id"]: each["fields"]["number"] for each in got}
