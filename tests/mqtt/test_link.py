@@ -320,7 +320,7 @@ def test_what_was_refused_is_asked_for_again(
     """A refused subscription is told once and tried again, at least twice in a keep-alive, until
     the broker takes it: a cluster that elects a leader refuses what it takes later."""
     monkeypatch.setattr(Reluctant, "refusals", 3)
-    _, observer = start(lambda observer: Reluctant(broker, clock, observer))
+    _, observer = start(Reluctant.to(broker))
     clock.advance(1)
     assert len(observer.all("problem: broker:1883 does not let this node subscribe to in/#")) == 1
     broker.publish(Publication("in/1", b"early", 1))
