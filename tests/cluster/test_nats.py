@@ -35,10 +35,6 @@ data = "data"
 driver = "relay"
 pin = "GPIO17"
 
-[mqtt]
-host = "{host}"
-port = {port}
-
 [mqtt.outbox]
 commit_every = 0.05
 drain_messages = 0
@@ -97,10 +93,11 @@ COUNTED = ("counted", "even")
 class Running:
     """A process with the node above, whose events go to a file."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, ports: list[int]) -> None:
         (folder / "counting.py").write_text(APP)
         node = folder / "node.toml"
-        node.write_text(NODE.format(host=HOST, port=port))
+        brokers = [f'[[mqtt.brokers]]\nhost = "{HOST}"\nport = {port}\n' for port in ports]
+        node.write_text("\n".join([NODE, *brokers]))
         self._said = folder / "events.jsonl"
         with self._said.open("ab") as said:
             program = [sys.executable, "-m", "tests.cluster.node", str(node)]
@@ -119,9 +116,9 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, port: int, cluster: Cluster) -> Iterator[Running]:
+def running(folder: Path, ports: list[int], cluster: Cluster) -> Iterator[Running]:
     """Run the node until the end; it is connected."""
-    node = Running(folder, port)
+    node = Running(folder, ports)
     try:
         cluster.until(lambda: node.events("mqtt.connected"), "the node is connected")
         yield node
@@ -192,7 +189,7 @@ def is_online(fleet: Fleet, cause: str) -> bool:
 def test_everything_works(cluster: Cluster, balancer: Balancer, tmp_path: Path) -> None:
     """Status, info, states, set, call, events and the last will of a node on one server, seen and
     asked through another."""
-    with running(tmp_path, balancer.port, cluster) as node, fleet_on(cluster.ports[1]) as fleet:
+    with running(tmp_path, [balancer.port], cluster) as node, fleet_on(cluster.ports[1]) as fleet:
         cluster.until(lambda: is_online(fleet, "started"), "the status on the other server")
         assert [each.name for each in fleet.nodes({"board": "sim"})] == ["n1"]
         with fleet.events("n1", name="counted") as events, fleet.watch("n1") as watched:
@@ -215,12 +212,15 @@ def test_everything_works(cluster: Cluster, balancer: Balancer, tmp_path: Path) 
         cluster.until(lambda: not fleet.nodes()[0].online, "the last will is retained")
 
 
-def test_a_server_is_killed(cluster: Cluster, balancer: Balancer, tmp_path: Path) -> None:
-    """The node moves to another server. Every event it has emitted comes to a consumer at least
-    once: those of a topic in order, what is sent again with the id it had. Then requests work, and
-    the retained status is right on every server."""
+@pytest.mark.parametrize("way", ["one address", "a list"])
+def test_a_server_is_killed(cluster: Cluster, balancer: Balancer, tmp_path: Path, way: str) -> None:
+    """Behind one address, or by its own list of brokers, the node moves to another server. Every
+    event it has emitted comes to a consumer at least once: those of a topic in order, what is sent
+    again with the id it had. Then requests work, and the retained status is right on every
+    server."""
+    ports = [balancer.port] if way == "one address" else cluster.ports
     with (
-        running(tmp_path, balancer.port, cluster) as node,
+        running(tmp_path, ports, cluster) as node,
         consuming(cluster.ports[2]) as consumer,
         fleet_on(cluster.ports[1]) as fleet,
     ):
@@ -229,8 +229,10 @@ def test_a_server_is_killed(cluster: Cluster, balancer: Balancer, tmp_path: Path
         cluster.until(lambda: len(consumer.numbers()) > 50, "events come")
         cluster.servers[0].kill()
         cluster.until(lambda: len(node.events("mqtt.connected")) == 2, "the node is back")
-        assert balancer.chosen[0] == cluster.ports[0]
-        assert balancer.chosen[-1] == cluster.ports[1]
+        links = [each["fields"]["broker"] for each in node.events("mqtt.connected")]
+        if way == "one address":
+            links = [f"{HOST}:{balancer.chosen[at]}" for at in (0, -1)]
+        assert links == [f"{HOST}:{cluster.ports[at]}" for at in (0, 1)]
         cluster.until(
             lambda: answer(lambda: fleet.call("n1", "desk.count", {"on": False}, timeout_s=2)),
             "requests work",
