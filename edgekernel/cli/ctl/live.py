@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,7 +19,17 @@ from edgekernel.mqtt.fleet import DeviceState, LinkState, NodeEvent, NodeStatus
 
 _EVENTS = 8
 _PER_SECOND = 4
+_MOST_NODES = 30
+"""Of more nodes it is counted how many are in which state."""
+_LEAST_ROWS = 10
+_AROUND = 8
+"""Lines of headers and of the nodes."""
+_NOT_KNOWN = "not known yet"
 _QUALITIES = {"bad": "red", "uncertain": "yellow"}
+
+
+def _colour(state: str) -> str:
+    return STATE_COLOURS.get(state, "red")
 
 
 class WatchTable:
@@ -61,14 +71,25 @@ class WatchTable:
 
     def _nodes(self) -> Text:
         text = Text()
+        if len(self._status) > _MOST_NODES:
+            counts = Counter(each.state if each else _NOT_KNOWN for each in self._status.values())
+            text.append(f"{len(self._status)} nodes: ")
+            for state, count in sorted(counts.items()):
+                text.append(f"{count} {state}  ", style=_colour(state))
+            return text
         for name, status in sorted(self._status.items()):
-            state = "not known yet" if status is None else status.state
-            text.append(f"{name} ").append(f"{state}  ", style=STATE_COLOURS.get(state, "red"))
+            state = _NOT_KNOWN if status is None else status.state
+            text.append(f"{name} ").append(f"{state}  ", style=_colour(state))
         return text
 
     def _signals(self) -> Table:
         listing = table("", "node", "device", "signal", "value", "", "quality", "time")
-        for (node, device), state in sorted(self._states.items()):
+        room = max(_LEAST_ROWS, out.height - _EVENTS - _AROUND)
+        for number, ((node, device), state) in enumerate(sorted(self._states.items())):
+            if listing.row_count >= room:
+                more = len(self._states) - number
+                listing.caption = f"and {more} more devices: name some NODEs, or give --where"
+                break
             for name, signal in state.signals.items():
                 value, unit, quality, time = signal_cells(signal)
                 style = _QUALITIES.get(signal.quality, "")

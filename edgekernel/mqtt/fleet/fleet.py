@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -43,6 +44,7 @@ from edgekernel.mqtt.fleet.sealing import (
     signed,
 )
 from edgekernel.mqtt.fleet.selecting import select
+from edgekernel.mqtt.fleet.sharing import checked_share
 from edgekernel.mqtt.fleet.stream import Stream
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.signing import Signer
@@ -93,6 +95,9 @@ class Fleet:
         self.at_once = at_once
         self._signer = signer
         self._connection = Connection(settings, timeout_s, clock, medium)
+        anyone = replace(settings, client_id="")  # the name is taken by the connection above
+        self._connect = partial(Connection, anyone, timeout_s, clock, medium)
+        self._shared: set[Connection] = set()
 
     def nodes(self, where: Mapping[str, str] | None = None) -> list[Node]:
         """Return the nodes that the broker knows, online or not, by name; those with these values.
@@ -227,11 +232,18 @@ class Fleet:
         return Stream(self._connection, self._filters(nodes, ("status", *STATES, "event/+")), read)
 
     def events(
-        self, *nodes: str, name: str = "", least: Severity = Severity.DEBUG
+        self,
+        *nodes: str,
+        name: str = "",
+        least: Severity = Severity.DEBUG,
+        share: str = "",
     ) -> Stream[NodeEvent]:
         """Return the events of some nodes or of all; those of a `name`, of `least` that severity.
 
-        With `least=Severity.WARNING` it is what went wrong.
+        With `least=Severity.WARNING` it is what went wrong. Streams of the same `share`, in any
+        process, get each event once together: a subscription that the broker shares among them, on
+        a link of its own. Not every broker can do that (docs/scale.md). Raises InvalidValueError
+        for a name that no share can have.
         """
 
         states = DeviceStates()
@@ -243,7 +255,13 @@ class Fleet:
             return item if name in ("", item.name) else None
 
         topic = f"event/{segment(name)}" if name else "event/+"
-        return Stream(self._connection, self._filters(nodes, (topic,)), wanted)
+        filters = self._filters(nodes, (topic,))
+        if not share:
+            return Stream(self._connection, filters, wanted)
+        connection = self._connect(checked_share(share))
+        connection.open()
+        self._shared.add(connection)
+        return Stream(connection, filters, wanted, partial(self._leave, connection))
 
     def each(
         self, nodes: Iterable[str], action: Callable[[str], T], at_once: int | None = None
@@ -266,7 +284,12 @@ class Fleet:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._connection.close()
+        for connection in (*self._shared, self._connection):
+            connection.close()
+
+    def _leave(self, connection: Connection) -> None:
+        self._shared.discard(connection)
+        connection.close()
 
     def _filters(self, nodes: tuple[str, ...], topics: tuple[str, ...]) -> tuple[str, ...]:
         for node in nodes:
