@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 PLAIN_PORT, TLS_PORT = 1883, 8883
 """Of MQTT, and of MQTT over TLS, as registered with IANA."""
 
+NATIVE = "edgekernel"
+"""The dialect that is our topic map."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -32,9 +36,10 @@ class Settings:
     doubled each time up to `reconnect_max_s`, and varied by half so that a fleet does not come
     back all at once; a link that has been up for `stable_s` begins anew. Each `history_s` seconds
     the changes of all readings are sent, unless that is 0. The node shows itself in Home Assistant
-    if `home_assistant` says how. With `tls` the connection is encrypted. `signatures` says whose
-    signed requests count. With `password_file` the password is read from there at each connect.
-    Raises ConfigError with every mistake.
+    if `home_assistant` says how. `dialect` is the name of another topic map than ours, and
+    `dialect_table` what `[mqtt.<dialect>]` says to it. With `tls` the connection is encrypted.
+    `signatures` says whose signed requests count. With `password_file` the password is read from
+    there at each connect. Raises ConfigError with every mistake.
     """
 
     host: str
@@ -52,6 +57,8 @@ class Settings:
     tls: Tls | None = None
     signatures: Signatures | None = None
     password_file: Path | None = None
+    dialect: str = NATIVE
+    dialect_table: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -63,6 +70,8 @@ class Settings:
 
         Without that table it is the broker on this computer. Raises ConfigError.
         """
+        from edgekernel.mqtt.dialect import read_own  # which knows of settings
+
         table = plan.document.mqtt
         if table is None:
             return cls(host="127.0.0.1")
@@ -75,7 +84,7 @@ class Settings:
                 password = _read_password(password_file, table.password_file)
             if with_secrets and tls is not None:
                 tls.context()
-            return cls(
+            made = cls(
                 host=table.host,
                 port=table.port or (PLAIN_PORT if tls is None else TLS_PORT),
                 tls=tls,
@@ -87,9 +96,13 @@ class Settings:
                 history_s=table.history or 0.0,
                 signatures=_signatures(plan),
                 home_assistant=_home_assistant(table.home_assistant),
+                dialect=table.dialect,
+                dialect_table=table.dialect_table,
             )
+            read_own(made)
         except ConfigError as error:
             raise ConfigError(*(f"{plan.path.name}: {text}" for text in error.problems)) from None
+        return made
 
     @property
     def server(self) -> Server:
