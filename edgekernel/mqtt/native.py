@@ -43,6 +43,8 @@ class Native(Dialect):
         self._requests = Requests(
             ctx, topics, self._outgoing.reply, settings.signatures, self._boot
         )
+        if (leases := ctx.runtime.outputs.leases) is not None:
+            leases.how = lambda name: f"publish to {topics.lease(name)}"
         self._states = States(ctx, topics, self._outgoing.retain, self._outgoing.clear)
         self._leftovers = Leftovers(topics, self._states, self._outgoing.clear)
         self._announcing = Announcing(
