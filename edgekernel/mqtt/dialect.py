@@ -163,7 +163,7 @@ class Dialect(Protocol):
 def dialects() -> dict[str, EntryPoint]:
     """Return what is installed, by name. Raises ConfigError if two packages have the same name."""
     found: dict[str, EntryPoint] = {}
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value)):
         other = found.setdefault(entry.name, entry)
         if other.value != entry.value:
             raise ConfigError(

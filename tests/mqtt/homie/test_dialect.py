@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from edgekernel import Event, Runtime
@@ -141,6 +142,10 @@ def test_what_cannot_be_set_is_refused_and_logged(stage: Stage) -> None:
     moves, and the log says why."""
     controller = Controller(stage)
     log = f"{BASE}/$log/warn"
+
+    def says_at_last(why: str) -> bool:
+        return why in (controller.all(log) or [""])[-1]
+
     with homie_node(stage) as n1:
         controller.sees(STATE, "ready")
         for topic, text, why in (
@@ -152,7 +157,7 @@ def test_what_cannot_be_set_is_refused_and_logged(stage: Stage) -> None:
             (f"{BASE}/cellar/power", "true", "no device"),
         ):
             controller.set(topic, text)
-            controller.waits(lambda why=why: why in (controller.all(log) or [""])[-1], why)
+            controller.waits(partial(says_at_last, why), why)
         assert n1.lamp.power.get() is False
         assert n1.heater.fan_speed.get() == 0.0
     controller.set(POWER, "true", retain=True)
@@ -312,6 +317,17 @@ def test_after_an_outage_it_is_ready_again(stage: Stage) -> None:
         after.sees(POWER, "true")
         after.sees(STATE, "ready")
         assert description_problems(after.description()) == []
+
+
+def test_a_cut_is_seen_by_all(stage: Stage) -> None:
+    """When the link breaks the state is `lost`; after the next connect it is `ready` again."""
+    controller = Controller(stage)
+    with homie_node(stage):
+        controller.sees(STATE, "ready")
+        stage.peer("edge-n1").drop()
+        controller.waits(lambda: "lost" in controller.all(STATE), "lost")
+        controller.sees(STATE, "ready")
+        assert controller.all(STATE)[-3:] == ["lost", "init", "ready"]
 
 
 def test_broadcasts_are_messages_of_the_node(sim_stage: Stage) -> None:
