@@ -15,6 +15,7 @@ from edgekernel.core.clock import SystemClock
 from edgekernel.core.errors import BootError, ConfigError
 from edgekernel.core.runtime import Runtime
 from edgekernel.node.assemble import assemble
+from edgekernel.node.document import MqttTable
 from edgekernel.node.plan import Plan, make_plan
 from edgekernel.node.tuning import hasty
 from edgekernel.node.without_effect import without_effect
@@ -63,7 +64,7 @@ def _check(node: Path) -> Found:
     plan = make_plan(node)
     found = Found(plan, _check_parts(plan), without_effect(plan))
     problems = [f"{plan.path.name}: {text}" for text in hasty(found.runtime.devices)]
-    problems += _check_topics(found) if plan.document.mqtt is not None else []
+    problems += _check_topics(found, plan.document.mqtt) if plan.document.mqtt else []
     if find_spec("greenlet") is not None:
         from edgekernel.node.load import measure_load
         from edgekernel.node.load_report import load_problems
@@ -79,19 +80,22 @@ def _check(node: Path) -> Found:
     return found
 
 
-def _check_topics(found: Found) -> list[str]:
-    from edgekernel.mqtt.names import command_problems, device_problems
+def _check_topics(found: Found, table: MqttTable) -> list[str]:
+    from edgekernel.mqtt.dialect import load_dialect, unheeded
 
-    parts = found.runtime.status()["components"].items()
-    shared, without = command_problems(
+    dialect = load_dialect(table.dialect)
+    commands = [
         (owner, command)
-        for owner, part in parts
+        for owner, part in found.runtime.status()["components"].items()
         if not part["exposed"] or "mqtt" in part["exposed"]
         for command in part["commands"]
-    )
-    head = f"{found.plan.path.name}: mqtt: "
-    found.warnings += [head + text for text in without]
-    return [head + text for text in [*device_problems(found.runtime.devices), *shared]]
+    ]
+    problems, warnings = dialect.check(found.runtime.devices, commands)
+    file = found.plan.path.name
+    found.warnings += [f"{file}: mqtt: {text}" for text in warnings]
+    ignored = unheeded(dialect, table.dialect, table.model_fields_set)
+    found.warnings += [f"{file}: {text}" for text in ignored]
+    return [f"{file}: mqtt: {text}" for text in problems]
 
 
 def _check_parts(plan: Plan) -> Runtime:

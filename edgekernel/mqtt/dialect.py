@@ -7,12 +7,13 @@ the link with its deliveries, what waits to be published, and when which method 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from random import Random
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from edgekernel.core.context import Context
+from edgekernel.core.device import Device
 from edgekernel.core.errors import ConfigError, nearest
 from edgekernel.core.messages import Event, Message
 from edgekernel.mqtt.about import About
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from edgekernel.node.outbox_table import OutboxPlace
 
 GROUP = "edgekernel.dialects"
+
+OF_DIALECTS = frozenset({"history", "home_assistant", "outbox", "signatures"})
+"""The keys of `[mqtt]` that not every dialect does something with."""
 
 
 class Carrier(Protocol):
@@ -100,6 +104,8 @@ class Dialect(Protocol):
     """What the broker publishes when the node goes without a goodbye."""
     subscriptions: tuple[str, ...] = ()
     """The filters to subscribe to, at QoS 1, before the link counts as up."""
+    heeds: ClassVar[frozenset[str]] = frozenset()
+    """Which of the settings that are `OF_DIALECTS` it does something with."""
 
     def __init__(self, carrier: Carrier, own: Any) -> None:
         """Prepare. Raises ConfigError for a node that cannot be named in this dialect."""
@@ -114,6 +120,14 @@ class Dialect(Protocol):
         if table:
             raise ConfigError(*(f"{key}: unknown key; there are none" for key in table))
         return None
+
+    @classmethod
+    def check(
+        cls, devices: Mapping[str, Device], commands: Iterable[tuple[str, str]]
+    ) -> tuple[list[str], list[str]]:
+        """Return which names of devices and commands, the latter as component and name, are
+        mistakes in this dialect, and of which to warn: for `edgekernel check`."""
+        return [], []
 
     def watch(self) -> None:
         """Watch the devices, so that all is ready for the moment the link is up.
@@ -189,6 +203,14 @@ def load_dialect(name: str) -> type[Dialect]:
             f"{where}: is no class that inherits from edgekernel.mqtt.dialect.Dialect"
         )
     return made
+
+
+def unheeded(dialect: type[Dialect], name: str, given: Iterable[str]) -> list[str]:
+    """Return a sentence for each of the given keys of `[mqtt]` that a dialect does nothing with."""
+    return [
+        f"mqtt.{key}: has no effect: the dialect {name} does nothing with it"
+        for key in sorted(OF_DIALECTS.intersection(given) - dialect.heeds)
+    ]
 
 
 def read_own(settings: Settings) -> tuple[type[Dialect], Any]:

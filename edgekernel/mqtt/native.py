@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
 
+from edgekernel.core.device import Device
 from edgekernel.core.messages import Event
 from edgekernel.mqtt.announcing import Announcing, Schema
-from edgekernel.mqtt.dialect import Carrier, Dialect
+from edgekernel.mqtt.dialect import OF_DIALECTS, Carrier, Dialect
 from edgekernel.mqtt.encoding import status_payload
 from edgekernel.mqtt.events import event_way
 from edgekernel.mqtt.health import Health
 from edgekernel.mqtt.history import History
 from edgekernel.mqtt.home_assistant.discovery import Discovery, Seam
 from edgekernel.mqtt.leftovers import Leftovers
+from edgekernel.mqtt.names import command_problems, device_problems
 from edgekernel.mqtt.requests import Requests
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.states import States
@@ -27,6 +30,8 @@ class Native(Dialect):
 
     Home Assistant's discovery stands beside it: entities point to the topics of this dialect.
     """
+
+    heeds = OF_DIALECTS
 
     def __init__(self, carrier: Carrier, own: None) -> None:
         """Prepare; raises ConfigError for a prefix or node that no topic can hold."""
@@ -61,6 +66,14 @@ class Native(Dialect):
         shown = self._home_assistant.subscriptions if self._home_assistant else ()
         self.subscriptions = (*topics.requests, *shown)
         self.will = Will(topics.status, self._status("offline", None, "connection lost"))
+
+    @classmethod
+    def check(
+        cls, devices: Mapping[str, Device], commands: Iterable[tuple[str, str]]
+    ) -> tuple[list[str], list[str]]:
+        """Return which names meet in a topic, and which commands no topic can hold."""
+        shared, without = command_problems(commands)
+        return [*device_problems(devices), *shared], without
 
     def watch(self) -> None:
         """Watch the devices and take events.

@@ -58,7 +58,7 @@ class Settings:
     signatures: Signatures | None = None
     password_file: Path | None = None
     dialect: str = NATIVE
-    dialect_table: Mapping[str, object] = field(default_factory=dict, hash=False)
+    dialect_table: Mapping[str, object] = field(default_factory=dict, hash=False, repr=False)
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):

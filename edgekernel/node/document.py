@@ -240,7 +240,9 @@ class MqttTable(_Table):
     home_assistant: HomeAssistantTable | None = None
     dialect: str = "edgekernel"
     """Which topics and payloads: the name of one that is installed, see edgekernel.mqtt.dialect."""
-    dialect_table: dict[str, Any] = Field(default_factory=dict, alias="[mqtt.<dialect>]")
+    dialect_table: dict[str, Any] = Field(
+        default_factory=dict, alias="[mqtt.<dialect>]", repr=False
+    )
     """The table that has the dialect's name, the keys of which are its own."""
 
     @model_validator(mode="before")
