@@ -9,10 +9,12 @@ from functools import partial
 from typing import Any
 
 from edgekernel import Event, Runtime
+from edgekernel.mqtt import MqttInterface
 from edgekernel.mqtt.homie import HomieBroadcast
 from tests.mqtt.homie.convention import description_problems, value_problem
 from tests.mqtt.homie.parts import Door, Fridge
-from tests.mqtt.parts import Lamp, Node, staged_node
+from tests.mqtt.parts import Lamp, Node, settings, staged_node
+from tests.mqtt.seer import Seer
 from tests.stages import Got, Peer, Stage
 
 BASE = "homie/5/n1"
@@ -119,7 +121,11 @@ def test_it_is_ready_after_everything_else(stage: Stage) -> None:
         ready = max(n for n, g in enumerate(controller.peer.received) if g.payload == b"ready")
         needed = {f"{BASE}/$description", POWER, f"{BASE}/heater/fan-speed"}
         assert needed <= set(topics[:ready])
-    assert controller.all(STATE)[-1] == "disconnected"
+    controller.sees(STATE, "disconnected")
+    late = Controller(stage, "late")
+    late.sees(STATE, "disconnected")
+    assert late.now(POWER) == "false"
+    assert not [got for got in late.peer.received if "$alert" in got.topic]
 
 
 def test_set_moves_the_output(stage: Stage) -> None:
@@ -328,6 +334,28 @@ def test_a_cut_is_seen_by_all(stage: Stage) -> None:
         controller.waits(lambda: "lost" in controller.all(STATE), "lost")
         controller.sees(STATE, "ready")
         assert controller.all(STATE)[-3:] == ["lost", "init", "ready"]
+
+
+class Second(MqttInterface):
+    """A second link of the node."""
+
+    name = "homie"
+
+
+def test_beside_the_native_dialect(stage: Stage) -> None:
+    """On a link of its own a node speaks Homie beside our topic map; what is set over one of them
+    is told by both."""
+    to = settings(stage.port, dialect="homie", client_id="n1-homie")
+    beside = Second(to, medium=stage.medium)
+    seer, controller = Seer(stage), Controller(stage)
+    with staged_node(stage, prepare=lambda runtime: runtime.register(beside)):
+        controller.sees(STATE, "ready")
+        controller.set(POWER, "true")
+        seer.sees("edge/n1/state/lamp", lambda state: state["power"]["value"] is True)
+        assert seer.ask("set/lamp/power", value=False)["ok"]
+        controller.sees(POWER, "false")
+    controller.sees(STATE, "disconnected")
+    seer.sees("edge/n1/status", lambda status: status["state"] == "offline")
 
 
 def test_broadcasts_are_messages_of_the_node(sim_stage: Stage) -> None:
