@@ -216,6 +216,11 @@ def unheeded(dialect: type[Dialect], name: str, given: Iterable[str]) -> list[st
 def read_own(settings: Settings) -> tuple[type[Dialect], Any]:
     """Return the dialect of a link, with what it has read in its table. Raises ConfigError."""
     made = load_dialect(settings.dialect)
+    if settings.signatures is not None and "signatures" not in made.heeds:
+        raise ConfigError(
+            f"mqtt.signatures: the dialect {settings.dialect} knows no signed requests, so that "
+            "everybody could ask: take out one of the two"
+        )
     try:
         return made, made.read(settings.dialect_table)
     except ConfigError as error:

@@ -11,6 +11,7 @@ import pytest
 from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt import Settings
 from edgekernel.mqtt.dialect import GROUP, dialects, load_dialect, read_own
+from edgekernel.mqtt.signatures import Signatures
 from tests.mqtt.parts import staged_node
 from tests.stages import SimStage
 
@@ -153,6 +154,14 @@ def test_its_own_settings(site: Path) -> None:
         read_own(Settings("h", dialect="shout", dialect_table={"no": 1}))
     with pytest.raises(ConfigError, match=r"^mqtt\.edgekernel\.a: unknown key; there are none$"):
         read_own(Settings("h", dialect_table={"a": 1}))
+
+
+def test_signatures_are_never_left_unchecked() -> None:
+    """P11: where signed requests count, no dialect runs that cannot tell them from others."""
+    signatures = Signatures({}, required=True)
+    with pytest.raises(ConfigError, match=r"^mqtt\.signatures: the dialect homie knows no signed"):
+        read_own(Settings("h", dialect="homie", signatures=signatures))
+    read_own(Settings("h", signatures=signatures))
 
 
 def test_one_that_is_not_installed() -> None:

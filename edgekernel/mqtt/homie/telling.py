@@ -92,14 +92,16 @@ class Telling:
         """Tell the target first: a controller knows then that what follows is on the way to it."""
         reading = signal.readback if isinstance(signal, Output) else signal
         value, quality, reason = plain_sample(reading, reading.sample)
-        known = value is not None and reason != NO_VALUE_YET
-        if isinstance(signal, Output):
-            self._tell_target(place, signal.setpoint, value if known else None)
-        if known and (quality is not Quality.BAD or self._keep_bad):
-            self._outgoing.retain(self._topics.value(*place), encode_value(value))
-        elif reason == NO_VALUE_YET or not self._keep_bad:
+        if reason == NO_VALUE_YET:
+            value, reason = None, ""
             self._outgoing.clear(self._topics.value(*place))
-        self._warn(place, "" if reason == NO_VALUE_YET else reason)
+        if isinstance(signal, Output):
+            self._tell_target(place, signal.setpoint, value)
+        if value is not None and (quality is not Quality.BAD or self._keep_bad):
+            self._outgoing.retain(self._topics.value(*place), encode_value(value))
+        elif not self._keep_bad:
+            self._outgoing.clear(self._topics.value(*place))
+        self._warn(place, reason)
 
     def _tell_target(self, place: Place, setpoint: Any, value: Any) -> None:
         target = value if setpoint is None else setpoint
