@@ -106,6 +106,8 @@ class Dialect(Protocol):
     """The filters to subscribe to, at QoS 1, before the link counts as up."""
     heeds: ClassVar[frozenset[str]] = frozenset()
     """Which of the settings that are `OF_DIALECTS` it does something with."""
+    for_ctl: ClassVar[bool] = False
+    """Whether it is the one that `edgekernel ctl` and `Fleet` speak."""
 
     def __init__(self, carrier: Carrier, own: Any) -> None:
         """Prepare. Raises ConfigError for a node that cannot be named in this dialect."""

@@ -32,6 +32,7 @@ class Native(Dialect):
     """
 
     heeds = OF_DIALECTS
+    for_ctl = True
 
     def __init__(self, carrier: Carrier, own: None) -> None:
         """Prepare; raises ConfigError for a prefix or node that no topic can hold."""
