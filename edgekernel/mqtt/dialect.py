@@ -166,7 +166,11 @@ class Dialect(Protocol):
         """Retain what has changed: it is the last time."""
 
     def goodbye(self, reason: str) -> None:
-        """Retain that the node is gone, in good order; the link is closed afterwards."""
+        """Let go what can go, and leave; the link is closed afterwards, as the node stops."""
+        self.leave(reason)
+
+    def leave(self, reason: str) -> None:
+        """Retain that the node is gone from here, in good order: it may go to another broker."""
 
     def close(self) -> None:
         """Watch no more, and give back what is open."""

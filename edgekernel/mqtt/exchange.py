@@ -61,7 +61,6 @@ class Exchange:
         self.random = _chance(medium.seed if medium else "", ctx.clock, base)
         self.boot = f"{self.random.getrandbits(128):032x}"
         self.outgoing = Outgoing(self._send, ctx.clock, max_events=max_events)
-        self._broker = settings.broker
         self._connections = 0
         self._linked = False  # whether a link is wanted
         make, own = read_own(settings)
@@ -75,6 +74,7 @@ class Exchange:
             clock=ctx.clock,
             transport=medium.transport if medium else None,
             random=self.random,
+            leaving=self._leave,
         )
 
     def watch(self) -> None:
@@ -94,6 +94,11 @@ class Exchange:
             self._say_goodbye(reason)
         self.dialect.close()
 
+    def _leave(self, reason: str) -> None:
+        """Let nobody believe that the node is still on a broker that it leaves."""
+        self.dialect.leave(reason)
+        self.outgoing.flush(_FLUSH_S)
+
     def _say_goodbye(self, reason: str) -> None:
         with suppress(TurnTimeoutError):  # a turn hangs: what was published last stands
             self.ctx.runtime.turns.call(self.dialect.refresh, "mqtt: final states", _FLUSH_S)
@@ -108,6 +113,7 @@ class Exchange:
     def status(self) -> dict[str, Any]:
         """Return what the link has done and what waits for it, with what the dialect says of it."""
         return {
+            "broker": self.client.broker,
             "connections": self._connections,
             "waiting": self.outgoing.waiting,
             "dropped_events": self.outgoing.dropped_events,
@@ -122,18 +128,18 @@ class Exchange:
         self.dialect.connected(cause)
         self.outgoing.open()
         self.dialect.opened()
-        self.tell(MqttConnected(self._broker))
+        self.tell(MqttConnected(self.client.broker))
 
     def disconnected(self, reason: str) -> None:
         """Hold everything back until the link is up again."""
         self.outgoing.close()
         self.dialect.disconnected()
         if self._linked:  # else it was closed by us
-            self.tell(MqttDisconnected(self._broker, reason))
+            self.tell(MqttDisconnected(self.client.broker, reason))
 
     def problem(self, text: str) -> None:
         """Tell why the link does not work, or what cannot be said over it."""
-        self.tell(MqttProblem(self._broker, text))
+        self.tell(MqttProblem(self.client.broker, text))
 
     def message(self, message: Inbound) -> None:
         """Take a message from the broker."""

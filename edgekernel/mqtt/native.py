@@ -61,6 +61,7 @@ class Native(Dialect):
             self._outgoing.retain,
             Health(ctx, carrier.status, self._send_health),
             self._described,
+            settings.signatures,
         )
         self._said_goodbye = False
         self._home_assistant = self._make_discovery(settings)
@@ -101,7 +102,7 @@ class Native(Dialect):
 
     def connected(self, cause: str) -> None:
         """Publish everything that is retained, the status last: it vouches for the others."""
-        self._leftovers.look(self._carrier.client)
+        self._leftovers.look(self._carrier.client, self._carrier.client.broker)
         self._announcing.connected()
         now = self._ctx.clock.now_utc()
         self._outgoing.retain(self._topics.status, self._status("online", now, cause))
@@ -140,6 +141,10 @@ class Native(Dialect):
         """Let the events go that can go, then publish that the node is offline."""
         self._said_goodbye = True
         self._events.close()
+        self.leave(reason)
+
+    def leave(self, reason: str) -> None:
+        """Publish that the node is offline."""
         now = self._ctx.clock.now_utc()
         self._outgoing.retain(self._topics.status, self._status("offline", now, reason))
 

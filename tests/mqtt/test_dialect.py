@@ -79,7 +79,7 @@ class Shout(Dialect):
     def answered(self, topic, answer, *beside):
         self.carrier.outgoing.reply(topic, b"YES" if b'"ok":true' in answer else b"NO")
 
-    def goodbye(self, reason):
+    def leave(self, reason):
         self.carrier.outgoing.retain_last(self.hall, b"BYE")
 
     def close(self):

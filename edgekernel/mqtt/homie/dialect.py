@@ -88,7 +88,7 @@ class Homie(Dialect):
 
     def connected(self, cause: str) -> None:
         """Retain everything, the state `ready` last."""
-        self._leftovers.look(self._carrier.client)
+        self._leftovers.look(self._carrier.client, self._carrier.client.broker)
         self._announce_init()
         self._describing.describe()
         self._up = True
@@ -117,7 +117,7 @@ class Homie(Dialect):
         """Tell every value that has changed."""
         self._telling.refresh()
 
-    def goodbye(self, reason: str) -> None:
+    def leave(self, reason: str) -> None:
         """Tell that the node is gone."""
         self._outgoing.retain_last(self._topics.state, b"disconnected")
 

@@ -11,7 +11,7 @@ from edgekernel.mqtt.transport import Inbound
 
 
 class HomieLeftovers:
-    """Clears values, targets and alerts that are of nothing that there is, once, on the first link.
+    """Clears values, targets and alerts that are of nothing that there is, once on each broker.
 
     What is retained comes right after a subscription, so the first message of our own that comes
     back says that all has come. Then the subscription is given up.
@@ -31,12 +31,14 @@ class HomieLeftovers:
         self._clear = clear
         self._described = described
         self._client: MqttClient | None = None
-        self._ended = False
+        self._broker = ""
+        self._looked: set[str] = set()
 
-    def look(self, client: MqttClient) -> None:
-        """Called when the link is up and before anything is published: look, if not done yet."""
-        if self._client is None:
-            self._client = client
+    def look(self, client: MqttClient, broker: str) -> None:
+        """Called when the link is up and before anything is published: look, if not done yet on
+        this broker."""
+        self._client, self._broker = client, broker
+        if broker not in self._looked:
             client.subscribe(self._topics.kept)
 
     def arrived(self, message: Inbound) -> bool:
@@ -62,6 +64,6 @@ class HomieLeftovers:
             self._described(version, document)
 
     def _end(self) -> None:
-        if self._client is not None and not self._ended:
-            self._ended = True
+        if self._client is not None and self._broker not in self._looked:
+            self._looked.add(self._broker)
             self._client.unsubscribe(self._topics.kept)
