@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from edgekernel.core import message
 from edgekernel.core.call import Call
@@ -40,7 +40,7 @@ from edgekernel.mqtt.payloads import (
 from edgekernel.mqtt.repeated import Repeated
 from edgekernel.mqtt.request_log import RequestLog
 from edgekernel.mqtt.signatures import Signatures
-from edgekernel.mqtt.topics import Target, Topics, segment
+from edgekernel.mqtt.topics import Target, segment
 from edgekernel.node.memory import FileMemory
 
 MAX_WAITING = 200
@@ -59,19 +59,38 @@ _PARSERS: dict[str, Callable[[bytes], Request]] = {
 }
 
 
+class RequestTopics(Protocol):
+    """What a dialect knows of the topics of requests."""
+
+    def target(self, topic: str) -> Target | None:
+        """Return what a request to this topic is for; None if the topic is no request to us."""
+        ...
+
+    def check_reply(self, topic: str) -> object:
+        """Raise ForbiddenError for a topic that no reply may go to."""
+        ...
+
+
+def read_content(target: Target, payload: bytes) -> Request:
+    """Read a request of our own topic map. Raises PayloadError."""
+    return _PARSERS[target.kind](payload)
+
+
 class Requests:
     """Carries out what arrives on the request topics, in the order of arrival."""
 
     def __init__(
         self,
         ctx: Context,
-        topics: Topics,
+        topics: RequestTopics,
         reply: Reply,
         signatures: Signatures | None = None,
         boot: str = "",
+        read: Callable[[Target, bytes], Request] = read_content,
     ) -> None:
         """Serve requests; `reply` publishes a payload on a topic. With `signatures` those that are
-        signed count, for the boot of that id where the clock is not synchronised."""
+        signed count, for the boot of that id where the clock is not synchronised. `read` is given
+        what a payload is for; it raises PayloadError, and never anything else."""
         self._ctx = ctx
         self._signatures = signatures
         self._freshness = Freshness(ctx.clock, boot, lambda: _is_synchronised(ctx.clock))
@@ -83,8 +102,7 @@ class Requests:
         self._overloaded = False
         self.turned_away = 0
         self._repeated = Repeated(ctx.clock, _log_of(ctx))
-        if (leases := ctx.runtime.outputs.leases) is not None:
-            leases.how = lambda name: f"publish to {topics.lease(name)}"
+        self._parse = read
 
     def arrived(self, topic: str, payload: bytes, retained: bool) -> None:
         """Take a message in; called in the network thread. What is no request is ignored."""
@@ -156,7 +174,7 @@ class Requests:
         return True
 
     def _read(self, target: Target, topic: str, payload: bytes) -> Request | PayloadError:
-        parse = _PARSERS[target.kind]
+        parse = partial(self._parse, target)
         try:
             if self._signatures is None:
                 return parse(payload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,9 @@ WEB_PORT, WEB_TLS_PORT = 80, 443
 _SERVER_KEYS = {"port", "tls", "transport", "path"}
 """What several brokers may have in common."""
 
+NATIVE = "edgekernel"
+"""The dialect that is our topic map."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -40,11 +44,13 @@ class Settings:
     doubled each time up to `reconnect_max_s`, and varied by half so that a fleet does not come
     back all at once; a link that has been up for `stable_s` begins anew. Each `history_s` seconds
     the changes of all readings are sent, unless that is 0. The node shows itself in Home Assistant
-    if `home_assistant` says how. With `tls` the connection is encrypted. `signatures` says whose
-    signed requests count. With `password_file` the password is read from there at each connect.
-    With a `path` the broker is reached over websockets. There may be `fallbacks`, less preferred
-    brokers, in their order; a better one is gone back to when it has been reachable for
-    `back_after_s`. `form` is that of the states. Raises ConfigError with every mistake.
+    if `home_assistant` says how. `dialect` is the name of another topic map than ours, and
+    `dialect_table` what `[mqtt.<dialect>]` says to it. With `tls` the connection is encrypted.
+    `signatures` says whose signed requests count. With `password_file` the password is read from
+    there at each connect. With a `path` the broker is reached over websockets. There may be
+    `fallbacks`, less preferred brokers, in their order; a better one is gone back to when it has
+    been reachable for `back_after_s`. `form` is that of the states. Raises ConfigError with every
+    mistake.
     """
 
     host: str
@@ -62,6 +68,8 @@ class Settings:
     tls: Tls | None = None
     signatures: Signatures | None = None
     password_file: Path | None = None
+    dialect: str = NATIVE
+    dialect_table: Mapping[str, object] = field(default_factory=dict, hash=False, repr=False)
     path: str = ""
     fallbacks: tuple[Server, ...] = ()
     back_after_s: float = 60.0
@@ -77,6 +85,8 @@ class Settings:
 
         Without that table it is the broker on this computer. Raises ConfigError.
         """
+        from edgekernel.mqtt.dialect import read_own  # which knows of settings
+
         table = plan.document.mqtt
         if table is None:
             return cls(host="127.0.0.1")
@@ -90,7 +100,7 @@ class Settings:
             for each in (preferred, *fallbacks) if with_secrets else ():
                 if each.tls is not None:
                     each.tls.context()
-            return cls(
+            made = cls(
                 host=preferred.host,
                 port=preferred.port,
                 tls=preferred.tls,
@@ -106,9 +116,13 @@ class Settings:
                 signatures=_signatures(plan),
                 home_assistant=_home_assistant(table.home_assistant),
                 form=Form.of(table.layout, table.payloads),
+                dialect=table.dialect,
+                dialect_table=table.dialect_table,
             )
+            read_own(made)
         except ConfigError as error:
             raise ConfigError(*(f"{plan.path.name}: {text}" for text in error.problems)) from None
+        return made
 
     @property
     def server(self) -> Server:
