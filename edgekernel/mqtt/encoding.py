@@ -17,6 +17,8 @@ from edgekernel.core.messages import Event
 from edgekernel.core.reading import NO_VALUE_YET, Reading
 from edgekernel.core.sample import Quality, Sample
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
 
 class NotEncodableError(TypeError):
     """A value has no JSON form; the text says where in it and of what type."""
@@ -24,8 +26,8 @@ class NotEncodableError(TypeError):
 
 def encode(value: object) -> bytes:
     """Return plain JSON values as UTF-8."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace")  # half a surrogate pair becomes its escape
+    # Half a surrogate pair becomes its escape.
+    return _ENCODER.encode(value).encode("utf-8", "backslashreplace")
 
 
 def to_plain(value: object) -> Any:
