@@ -68,8 +68,15 @@ class Bridge:
         self._outgoing = Outgoing(self._send, ctx.clock, max_events=max_events)
         self._events = event_way(outbox, ctx.clock, topics, self._boot, self._outgoing, self._tell)
         self._history = History(ctx.devices, ctx.clock, settings.history_s, self._events.send_data)
+        turns = ctx.runtime.turns
         self._requests = Requests(
-            ctx, topics, self._outgoing.reply, settings.signatures, self._boot
+            ctx,
+            topics,
+            self._outgoing.reply,
+            settings.signatures,
+            self._boot,
+            # paho's thread is relieved when a turn takes long; another medium's may not be kept.
+            turns.submit if medium is None else turns.submit_elsewhere,
         )
         self._states = States(ctx, topics, self._outgoing.retain, self._outgoing.clear)
         self._leftovers = Leftovers(topics, self._states, self._outgoing.clear)

@@ -22,7 +22,7 @@ from edgekernel.core.errors import (
 )
 from edgekernel.core.output import Output
 from edgekernel.core.time_quality import is_simulated, system_quality
-from edgekernel.core.turns import CallTurn
+from edgekernel.core.turns import CallTurn, Turn
 from edgekernel.mqtt.encoding import NotEncodableError, to_plain
 from edgekernel.mqtt.freshness import Freshness
 from edgekernel.mqtt.messages import RequestAnswered
@@ -69,14 +69,19 @@ class Requests:
         reply: Reply,
         signatures: Signatures | None = None,
         boot: str = "",
+        submit: Callable[[Turn], object] | None = None,
     ) -> None:
         """Serve requests; `reply` publishes a payload on a topic. With `signatures` those that are
-        signed count, for the boot of that id where the clock is not synchronised."""
+        signed count, for the boot of that id where the clock is not synchronised.
+
+        A request is given to `submit` as a turn; without one it runs in the dispatcher's thread.
+        """
         self._ctx = ctx
         self._signatures = signatures
         self._freshness = Freshness(ctx.clock, boot, lambda: _is_synchronised(ctx.clock))
         self._topics = topics
         self._reply = reply
+        self._submit = submit or ctx.runtime.turns.submit_elsewhere
         self._lock = ctx.clock.Lock()
         self._waiting = 0
         self._left_behind: set[str] = set()
@@ -111,7 +116,7 @@ class Requests:
         turn = CallTurn(
             lambda: self._serve(target, request, retained, now_ns), f"mqtt {target.kind} {target}"
         )
-        self._ctx.runtime.turns.submit_elsewhere(turn)
+        self._submit(turn)
 
     def close(self) -> None:
         """Give back what it has open; nothing arrives any more."""
@@ -216,7 +221,7 @@ class Requests:
             raise request
         if request.stamp is not None:
             self._freshness.check(request.stamp)
-        else:
+        elif request.expires is not None:
             request.check_fresh(self._ctx.clock.now_utc())
         return request.content
 
@@ -270,8 +275,10 @@ class Requests:
         self._report(target, hide(text), hide(trace))
 
     def _output(self, target: Target) -> Output[Any]:
-        devices = {segment(id): device for id, device in self._ctx.devices.items()}
-        device = devices.get(target.owner)
+        device = self._ctx.devices.get(target.owner)
+        if device is None or segment(device.id) != target.owner:
+            devices = {segment(id): device for id, device in self._ctx.devices.items()}
+            device = devices.get(target.owner)
         if device is None:
             raise UnknownTargetError(
                 f"no device {target.owner[:64]!r}{nearest(target.owner, devices)}"
