@@ -138,9 +138,12 @@ def _refuse(odd: object, where: str) -> Any:
 def _plain(value: Any, where: str, fallback: Callable[[object, str], Any], depth: int = 0) -> Any:
     if depth > 50:  # also ends what contains itself
         return fallback(value, where)
+    kind = type(value)
+    if value is None or kind is str or kind is bool or kind is int:  # most are
+        return value
     if isinstance(value, Enum):
         return _plain(value.value, where, fallback, depth + 1)
-    if value is None or isinstance(value, str | bool | int):
+    if isinstance(value, str | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else fallback(value, where)
@@ -164,6 +167,8 @@ def _plain(value: Any, where: str, fallback: Callable[[object, str], Any], depth
 
 
 def _key(key: Any, where: str, fallback: Callable[[object, str], Any]) -> str:
+    if type(key) is str:
+        return key
     if isinstance(key, Enum):
         key = key.value
     if isinstance(key, str | int):

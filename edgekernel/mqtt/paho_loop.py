@@ -1,8 +1,9 @@
 """Who reads and writes the socket of a paho client, through what paho offers to foreign loops.
 
 paho's own loop has one thread that reads and writes; whoever publishes wakes it and waits for it.
-Here whoever publishes also writes, and the thread that reads a message has its handler run at once,
-outside of paho. A handler may take its time: the thread that it keeps is relieved by another.
+Here whoever publishes also writes, and the thread that reads a message runs its handler, outside of
+paho. A handler that says that it may take long (see `relief`) keeps that thread only: another one
+takes its place.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from edgekernel.mqtt.relief import offer_relief
+
 if TYPE_CHECKING:
     from paho.mqtt import client as paho
 
-RELIEF_S = 0.05
-"""A handler that takes this long, or twice as long, has its thread relieved."""
+RELIEF_S = 0.1
+"""A handler that may take long and takes this long, or twice as long, has its thread relieved."""
 
 _MISC_S = 1.0
 """How often paho looks at its keep-alive."""
@@ -36,15 +39,17 @@ class PahoLoop:
     def __init__(
         self, client: paho.Client, handle: Callable[[Any], object], lost: Callable[[str], object]
     ) -> None:
-        """Prepare; `handle` is given what `arrived` was given, one after the other, and may take
-        its time. `lost` is told if the loop itself fails."""
+        """Prepare; `handle` is given what `arrived` was given, one after the other. `lost` is told
+        if the loop itself fails."""
         self._client = client
         self._handle = handle
         self._lost = lost
         self._io = threading.Lock()
         """Held by whoever is in paho's reading or writing; by nobody while a handler runs."""
         self._inbox: deque[Any] = deque()
-        self._unacknowledged = False
+        self._several = False
+        """Whether more than one packet waits to be written, so that they leave as one."""
+        self._answered = False  # by the handler that runs
         self._over = threading.Event()
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
@@ -55,9 +60,11 @@ class PahoLoop:
         self._roles = threading.Lock()
         """Around what follows: who leads, and who watches over that."""
         self._leader: threading.Thread | None = None
+        self._leading = 0
+        self._idle = False  # the leader, until something happens
         self._watcher: threading.Thread | None = None
         self._watching = threading.Event()
-        self._busy = False  # the leader, with a handler
+        self._busy = False  # the leader, with what may take long
         self._handled = 0
         client.on_socket_register_write = _nothing  # or paho itself would write when it likes
 
@@ -73,11 +80,21 @@ class PahoLoop:
 
     def arrived(self, message: Any) -> None:
         """Called by paho: let a message be handled when paho has been left."""
-        self._unacknowledged = True
+        self._several = True  # its acknowledgement leaves with the first answer
         self._inbox.append(message)
 
     def write(self) -> None:
-        """Write what waits in the client; what cannot be written now the loop will."""
+        """Write what waits in the client; what cannot be written now the loop will.
+
+        While the loop is at work it writes, as much as there is in one piece. So does what a
+        handler publishes after its first message leave at its end.
+        """
+        later = not (self._idle or self._busy)
+        if self._busy and threading.get_ident() == self._leading:
+            later, self._answered = self._answered, True
+        if later:
+            self._several = True
+            return
         self._write()
         if self._client.want_write() or self._client.socket() is None:
             self._wake()
@@ -96,12 +113,9 @@ class PahoLoop:
         return True
 
     def _write(self) -> None:
-        """Write unless somebody is at it: who is looks again afterwards.
-
-        The acknowledgement of what is handled leaves with the first answer.
-        """
+        """Write unless somebody is at it: who is looks again afterwards."""
         client, io = self._client, self._io
-        several, self._unacknowledged = self._unacknowledged, False
+        several, self._several = self._several, False
         while client.want_write() and io.acquire(blocking=False):
             sock = client.socket()
             try:
@@ -121,6 +135,8 @@ class PahoLoop:
 
     def _lead(self) -> None:
         me = threading.current_thread()
+        self._leading = threading.get_ident()
+        offer_relief(self._take_long)
         try:
             while self._leader is me and (sock := self._client.socket()) is not None:
                 self._serve(sock, me)
@@ -160,6 +176,7 @@ class PahoLoop:
     def _wait(self, sock: Any) -> bool | None:
         """Wait; return whether something is to be read, None if the socket was closed."""
         wanted = selectors.EVENT_READ
+        self._idle = True  # first: who publishes from here on writes, or is seen in what follows
         if self._client.want_write():
             wanted |= selectors.EVENT_WRITE
         try:
@@ -167,11 +184,13 @@ class PahoLoop:
                 self._selector.modify(sock, wanted)
                 self._events = wanted
             readable = self._has_more(sock)
-            ready = self._selector.select(0 if readable else _MISC_S)
+            ready = self._selector.select(0 if readable or self._inbox else _MISC_S)
         except (OSError, ValueError, KeyError):
             if self._client.socket() is None:
                 return None
             raise
+        finally:
+            self._idle = False
         for key, events in ready:
             if key.fileobj is self._wake_reader:
                 with suppress(BlockingIOError):
@@ -193,17 +212,23 @@ class PahoLoop:
             if self._leader is not me or not self._inbox:
                 return
             message = self._inbox.popleft()
-            self._handled += 1
-            self._busy = True
-            watched = self._watching.is_set()
-        if not watched:
-            self._watch_over()
         try:
             self._handle(message)
         finally:
             with self._roles:
                 if self._leader is me:
                     self._busy = False
+
+    def _take_long(self) -> None:
+        """Called by the handler of a message, in its thread: let this be relieved from now on."""
+        with self._roles:
+            if threading.get_ident() != self._leading or self._over.is_set():
+                return
+            self._handled += 1
+            self._busy, self._answered = True, False
+            watched = self._watching.is_set()
+        if not watched:
+            self._watch_over()
 
     def _watch_over(self) -> None:
         self._watching.set()

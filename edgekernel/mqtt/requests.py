@@ -37,6 +37,7 @@ from edgekernel.mqtt.payloads import (
     parse_set,
     result_payload,
 )
+from edgekernel.mqtt.relief import may_take_long
 from edgekernel.mqtt.repeated import Repeated
 from edgekernel.mqtt.request_log import RequestLog
 from edgekernel.mqtt.signatures import Signatures
@@ -174,6 +175,7 @@ class Requests:
         self, target: Target, request: Request | PayloadError, retained: bool, since_ns: int
     ) -> None:
         """Begin to carry out one request; it is answered at its end. Runs in a turn."""
+        may_take_long()  # not before: a request that has its turn is not overtaken
         reply = request.reply
         if (wrong := self._wrong_reply(reply)) is not None:
             self._fail(target, replace(reply, topic=None), wrong)
