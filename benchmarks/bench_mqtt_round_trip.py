@@ -17,7 +17,7 @@ from benchmarks.mosquitto import running
 from benchmarks.report import Goal, options, publish, table
 from benchmarks.round_trip.peers import Asker, asked
 
-ROUNDS, QUICK_ROUNDS = 15, 3
+ROUNDS, QUICK_ROUNDS = 15, 2
 AT_ONCE, HELD_BACK = 100, 20
 """Requests a round: with TCP_NODELAY, and without, where most wait for 44 ms."""
 PAUSE_S = 0.005

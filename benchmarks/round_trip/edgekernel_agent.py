@@ -14,8 +14,8 @@ from edgekernel.hal.address import LineAddress
 from edgekernel.mqtt import MqttInterface, Settings
 
 
-def main(port: int) -> None:
-    """Serve until the process is ended."""
+def make(port: int) -> Runtime:
+    """Return the node's runtime, not booted yet."""
     sys.setswitchinterval(0.0005)
     backend = SimBackend(SystemClock())
     lamp, button = (LineAddress(f"GPIO{n}", "", n) for n in (LAMP, BUTTON))
@@ -24,8 +24,8 @@ def main(port: int) -> None:
     runtime.register(Button("button", pin=backend.digital_input(button), debounce=0.0))
     runtime.register(MqttInterface(Settings("127.0.0.1", port, prefix="edgekernel")))
     follow_stdin(backend.line(button.name).drive)
-    runtime.run()
+    return runtime
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    make(int(sys.argv[1])).run()

@@ -39,11 +39,17 @@ def main(port: int, prefix: str) -> None:
         if prefix != "answers":
             publish_state("lamp", "power", bool(lamp.value))
 
+    def connected(client: paho.Client, *_: Any) -> None:
+        client.subscribe(f"{base}/set/+/+", 1)
+
+    def subscribed(client: paho.Client, *_: Any) -> None:
+        client.publish(f"{base}/status", "online", 1, True)
+
     client = paho.Client(CallbackAPIVersion.VERSION2)
     client.on_socket_open = no_delay
     client.on_message = answer
-    client.on_connect = lambda c, *_: c.subscribe(f"{base}/set/+/+", 1)
-    client.on_subscribe = lambda c, *_: c.publish(f"{base}/status", "online", 1, True)
+    client.on_connect = connected
+    client.on_subscribe = subscribed
     button.when_pressed = lambda: publish_state("button", "pressed", True)
     button.when_released = lambda: publish_state("button", "pressed", False)
     pin = factory.pin(BUTTON)

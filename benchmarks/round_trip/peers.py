@@ -84,7 +84,7 @@ def peers(nodelay: bool) -> list[Peer]:
 class Asker:
     """Asks one agent, one request after the other, and moves its button."""
 
-    def __init__(self, peer: Peer, port: int) -> None:
+    def __init__(self, peer: Peer, port: int, stdout: int = subprocess.DEVNULL) -> None:
         """Start the agent and wait until it is online."""
         self.peer = peer
         self._number = 0
@@ -100,6 +100,7 @@ class Asker:
         self._process = subprocess.Popen(
             [sys.executable, "-m", peer.module, str(port), *peer.arguments],
             stdin=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.DEVNULL,
         )
         self._wait()
@@ -132,12 +133,13 @@ class Asker:
         tasks = Path(f"/proc/{self._process.pid}/task").glob("*/schedstat")
         return sum(int(each.read_text().split()[0]) for each in tasks) / 1e3
 
-    def close(self) -> None:
-        """End both."""
+    def close(self) -> str:
+        """End both; return what the agent has printed, if that was to be kept."""
         self._client.disconnect()
         self._client.loop_stop()
         self._process.terminate()
-        self._process.communicate(timeout=LIMIT_S)
+        printed, _ = self._process.communicate(timeout=LIMIT_S)
+        return printed.decode() if printed else ""
 
     def _expect(self, topic: str) -> None:
         self._awaited = topic

@@ -49,7 +49,6 @@ class PahoLoop:
         self._inbox: deque[Any] = deque()
         self._several = False
         """Whether more than one packet waits to be written, so that they leave as one."""
-        self._answered = False  # by the handler that runs
         self._over = threading.Event()
         self._wake_reader, self._wake_writer = socket.socketpair()
         self._wake_reader.setblocking(False)
@@ -86,13 +85,9 @@ class PahoLoop:
     def write(self) -> None:
         """Write what waits in the client; what cannot be written now the loop will.
 
-        While the loop is at work it writes, as much as there is in one piece. So does what a
-        handler publishes after its first message leave at its end.
+        While the loop is at work it writes itself, all there is in one piece.
         """
-        later = not (self._idle or self._busy)
-        if self._busy and threading.get_ident() == self._leading:
-            later, self._answered = self._answered, True
-        if later:
+        if not (self._idle or self._busy):
             self._several = True
             return
         self._write()
@@ -225,7 +220,7 @@ class PahoLoop:
             if threading.get_ident() != self._leading or self._over.is_set():
                 return
             self._handled += 1
-            self._busy, self._answered = True, False
+            self._busy = True
             watched = self._watching.is_set()
         if not watched:
             self._watch_over()

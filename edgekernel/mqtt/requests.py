@@ -281,10 +281,9 @@ class Requests:
         if device is None or segment(device.id) != target.owner:
             devices = {segment(id): device for id, device in self._ctx.devices.items()}
             device = devices.get(target.owner)
-        if device is None:
-            raise UnknownTargetError(
-                f"no device {target.owner[:64]!r}{nearest(target.owner, devices)}"
-            )
+            if device is None:
+                near = nearest(target.owner, devices)
+                raise UnknownTargetError(f"no device {target.owner[:64]!r}{near}")
         outputs = {segment(name): output for name, output in device.outputs.items()}
         output: Output[Any] | None = outputs.get(target.member)
         if output is None:
