@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,6 @@ from edgekernel.core.turns import CallTurn
 from edgekernel.mqtt.about import NOTHING_KNOWN, About
 from edgekernel.mqtt.announcing import Announcing, Schema
 from edgekernel.mqtt.client import MqttClient
-from edgekernel.mqtt.encoding import status_payload
 from edgekernel.mqtt.events import event_way
 from edgekernel.mqtt.health import Health
 from edgekernel.mqtt.history import History
@@ -29,6 +27,7 @@ from edgekernel.mqtt.outgoing import Outgoing, Publication
 from edgekernel.mqtt.requests import Requests
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.states import States
+from edgekernel.mqtt.status import Status
 from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Inbound, Medium, Outbound, Will
 
@@ -62,10 +61,10 @@ class Bridge:
         """
         self._ctx = ctx
         self._topics = topics
-        self._broker = settings.broker
         random = _chance(medium.seed if medium else "", ctx.clock, topics)
         self._boot = f"{random.getrandbits(128):032x}"
         self._outgoing = Outgoing(self._send, ctx.clock, max_events=max_events)
+        self._status = Status(ctx, topics.status, self._boot, self._outgoing.retain_last)
         self._events = event_way(outbox, ctx.clock, topics, self._boot, self._outgoing, self._tell)
         self._history = History(ctx.devices, ctx.clock, settings.history_s, self._events.send_data)
         turns = ctx.runtime.turns
@@ -88,6 +87,7 @@ class Bridge:
             self._outgoing.retain,
             Health(ctx, self.counters, self._send_health),
             self._described,
+            settings.signatures,
         )
         self._connections = 0
         self._linked = False  # whether a link is wanted
@@ -98,10 +98,11 @@ class Bridge:
             self,
             client_id=settings.client_id or topics.base.replace("/", "-"),
             subscriptions=(*topics.requests, *shown),
-            will=Will(topics.status, self._status("offline", None, "connection lost")),
+            will=Will(topics.status, self._status.will),
             clock=ctx.clock,
             transport=medium.transport if medium else None,
             random=random,
+            leaving=self._leave,
         )
 
     def watch(self) -> None:
@@ -136,8 +137,7 @@ class Bridge:
             self._ctx.runtime.turns.call(self._states.refresh, "mqtt: final states", _FLUSH_S)
         self._outgoing.flush(_FLUSH_S)
         self._events.close()
-        now = self._ctx.clock.now_utc()
-        self._outgoing.retain(self._topics.status, self._status("offline", now, reason))
+        self._status.goodbye(reason)
         self._outgoing.flush(_FLUSH_S)
         self._outgoing.close()
         self._linked = False
@@ -159,7 +159,9 @@ class Bridge:
     def noticed(self, payload: Message) -> None:
         """Follow what a message says about devices and parts."""
         self._states.noticed(payload)
+        self._history.noticed(payload)
         self._announcing.noticed(payload)
+        self._status.noticed(payload)
 
     def publish_event(self, event: Event) -> None:
         """Publish an event, now or when there is a link; tell of earlier ones that were lost."""
@@ -169,15 +171,14 @@ class Bridge:
         """Publish everything that is retained, the status last: it vouches for the others."""
         cause = "reconnected" if self._connections else "started"
         self._connections += 1
-        self._leftovers.look(self.client)
+        self._leftovers.look(self.client, self.client.broker)
         self._announcing.connected()
-        now = self._ctx.clock.now_utc()
-        self._outgoing.retain(self._topics.status, self._status("online", now, cause))
+        self._status.connected(cause)
         self._outgoing.open()
         self._events.up(self.client)
         if self.home_assistant is not None:
             self.home_assistant.connected()
-        self._tell(MqttConnected(self._broker))
+        self._tell(MqttConnected(self.client.broker))
 
     def disconnected(self, reason: str) -> None:
         """Hold everything back until the link is up again."""
@@ -186,11 +187,16 @@ class Bridge:
         if self.home_assistant is not None:
             self.home_assistant.disconnected()
         if self._linked:  # else it was closed by us
-            self._tell(MqttDisconnected(self._broker, reason))
+            self._tell(MqttDisconnected(self.client.broker, reason))
+
+    def _leave(self, reason: str) -> None:
+        """Let nobody believe that the node is still on a broker that it leaves."""
+        self._status.goodbye(reason)
+        self._outgoing.flush(_FLUSH_S)
 
     def problem(self, text: str) -> None:
         """Tell why the link does not work."""
-        self._tell(MqttProblem(self._broker, text))
+        self._tell(MqttProblem(self.client.broker, text))
 
     def message(self, message: Inbound) -> None:
         """Take a message from the broker."""
@@ -231,9 +237,6 @@ class Bridge:
     def _watch_devices(self) -> None:
         self._states.watch()
         self._history.start()
-
-    def _status(self, state: str, since: datetime | None, cause: str) -> bytes:
-        return status_payload(state, self._boot, since, cause)
 
     def _send(self, publication: Publication, on_done: Callable[[], None]) -> None:
         topic, payload, retain = publication

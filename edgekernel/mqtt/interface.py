@@ -63,7 +63,7 @@ class MqttInterface(Interface):
         link: dict[str, Any] = {"broker": self.settings.broker, "connected": self.connected}
         if self._bridge is None:
             return link
-        link |= self._bridge.counters()
+        link |= {"broker": self._bridge.client.broker, **self._bridge.counters()}
         if (shown := self._bridge.home_assistant) is not None:
             link["not_in_home_assistant"] = list(shown.left_out)
         return link
@@ -74,7 +74,7 @@ class MqttInterface(Interface):
         Requests come only then, so that none is served by half a node. Raises ConfigError for
         names that no topic can hold; an unreachable broker is no error.
         """
-        topics = Topics(self.settings.prefix, self._node or ctx.runtime.name)
+        topics = Topics(self.settings.prefix, self._node or ctx.runtime.name, self.settings.form)
         settings, events = self.settings, self._max_events
         self._bridge = Bridge(
             ctx, settings, topics, events, self._medium, self._about, self._outbox

@@ -6,7 +6,7 @@ import inspect
 import typing
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 from pydantic import PydanticUserError, TypeAdapter
@@ -35,11 +35,13 @@ def describe_node(runtime: Host, surface: str = "mqtt") -> Schema:
     hot changes.
 
     `devices` have `readings` and `outputs`, each with type, unit, range and precision; an output
-    also its safe value and its limits. `commands` are those that the surface may call, by component
-    and name, with the JSON Schema of their arguments and of their result. `messages` are those of
-    drivers and applications, by name, with their severity and the JSON Schema of their fields.
+    also its safe value, its limits, and the role that is needed to set it. `commands` are those
+    that the surface may call, by component and name, with the JSON Schema of their arguments and of
+    their result. `messages` are those of drivers and applications, by name, with their severity and
+    the JSON Schema of their fields. If there are `leases`, each has its `timeout_s` and the outputs
+    and commands that need it.
     """
-    return {
+    described: Schema = {
         "schema": VERSION_OF_SCHEMA,
         "node": runtime.name,
         "version": VERSION,
@@ -47,6 +49,9 @@ def describe_node(runtime: Host, surface: str = "mqtt") -> Schema:
         "commands": describe_commands(runtime.commands.visible(surface)),
         "messages": {each.name: _message(each) for each in _messages()},
     }
+    if (leases := runtime.outputs.leases) is not None:
+        described["leases"] = {name: asdict(each) for name, each in leases.terms.items()}
+    return described
 
 
 def describe_device(device: Device) -> Schema:
@@ -110,7 +115,8 @@ def _reading(reading: Reading[Any]) -> Schema:
 
 
 def _output(output: Output[Any]) -> Schema:
-    return _values(output.values) | {"safe": output.safe} | _given(limits=_limits(output))
+    more = _given(limits=_limits(output), role=output.role)
+    return _values(output.values) | {"safe": output.safe} | more
 
 
 def _values(values: ValueType[Any]) -> Schema:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from edgekernel.cli.console import out, table
 from edgekernel.cli.ctl.lines import Item, said
-from edgekernel.cli.ctl.seeing import signal_cells
+from edgekernel.cli.ctl.seeing import STATE_COLOURS, signal_cells
 from edgekernel.core.messages import Severity
 from edgekernel.mqtt.fleet import DeviceState, LinkState, NodeEvent, NodeStatus
 
@@ -63,8 +63,7 @@ class WatchTable:
         text = Text()
         for name, status in sorted(self._status.items()):
             state = "not known yet" if status is None else status.state
-            colour = "green" if state == "online" else "red"
-            text.append(f"{name} ").append(f"{state}  ", style=colour)
+            text.append(f"{name} ").append(f"{state}  ", style=STATE_COLOURS.get(state, "red"))
         return text
 
     def _signals(self) -> Table:
