@@ -17,7 +17,7 @@ from typing import Any
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from benchmarks.bench_mqtt_round_trip import HOST, no_delay, start_broker
+from benchmarks.mosquitto import HOST, no_delay, start_broker
 from edgekernel import SystemClock
 from edgekernel.mqtt import Settings
 from edgekernel.mqtt.client import MqttClient

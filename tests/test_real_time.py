@@ -48,6 +48,7 @@ ALLOWED = {
     "edgekernel/mqtt/amqtt_broker.py": "is a process of its own",
     "edgekernel/mqtt/broker.py": "starts and ends a broker, which is a process",
     "edgekernel/mqtt/link_problems.py": "tells of a real network's errors",
+    "edgekernel/mqtt/paho_loop.py": "talks to a real network",
     "edgekernel/mqtt/paho_transport.py": "talks to a real network",
     "edgekernel/mqtt/site/authority.py": "dates certificates, on whoever's computer signs them",
     "edgekernel/mqtt/site/dialect.py": "asks a broker for its version",

@@ -61,7 +61,7 @@ class LinkObserver(Protocol):
         ...
 
     def message(self, message: Inbound) -> None:
-        """A message has arrived."""
+        """A message has arrived. What takes long says so (see `relief`)."""
         ...
 
     def failed(self, where: str, error: Exception) -> None:

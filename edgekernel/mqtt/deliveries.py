@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from edgekernel.core.clock import Clock
+from edgekernel.core.clock import Clock, EventLike
 from edgekernel.mqtt.link import Link
 from edgekernel.mqtt.transport import Outbound
 
@@ -17,16 +17,22 @@ class Delivery:
         self, message: Outbound, clock: Clock, on_done: Callable[[], object] | None
     ) -> None:
         self.message = message
-        self._done = clock.Event()
+        self._clock = clock
+        self._waiting: list[EventLike] = []  # hardly anybody does
+        self._finished = False
         self._on_done = on_done
 
     def wait(self, timeout_s: float) -> bool:
         """Wait for the acknowledgement; False if it takes longer."""
-        return self._done.wait(timeout_s)
+        done = self._clock.Event()
+        self._waiting.append(done)
+        return self._finished or done.wait(timeout_s)
 
     def finish(self) -> None:
         """Say that it has been acknowledged."""
-        self._done.set()
+        self._finished = True
+        for done in self._waiting:
+            done.set()
         if self._on_done is not None:
             self._on_done()
 

@@ -7,7 +7,7 @@ the link with its deliveries, what waits to be published, and when which method 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from random import Random
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -16,6 +16,7 @@ from edgekernel.core.context import Context
 from edgekernel.core.device import Device
 from edgekernel.core.errors import ConfigError, nearest
 from edgekernel.core.messages import Event, Message
+from edgekernel.core.turns import Turn
 from edgekernel.mqtt.about import About
 from edgekernel.mqtt.client import MqttClient
 from edgekernel.mqtt.outgoing import Outgoing
@@ -72,6 +73,12 @@ class Carrier(Protocol):
     @property
     def outgoing(self) -> Outgoing:
         """What waits to be published: retained topics, and what there is of a moment."""
+        ...
+
+    @property
+    def submit(self) -> Callable[[Turn], object]:
+        """How the turn of a request is given away: in the thread that has read it, if that may be
+        kept, or in the dispatcher's."""
         ...
 
     @property

@@ -61,6 +61,9 @@ class Exchange:
         self.random = _chance(medium.seed if medium else "", ctx.clock, base)
         self.boot = f"{self.random.getrandbits(128):032x}"
         self.outgoing = Outgoing(self._send, ctx.clock, max_events=max_events)
+        turns = ctx.runtime.turns
+        # paho's thread is relieved when a turn takes long; another medium's may not be kept.
+        self.submit = turns.submit if medium is None else turns.submit_elsewhere
         self._connections = 0
         self._linked = False  # whether a link is wanted
         make, own = read_own(settings)

@@ -47,7 +47,12 @@ class Native(Dialect):
         )
         self._history = History(ctx.devices, ctx.clock, settings.history_s, self._events.send_data)
         self._requests = Requests(
-            ctx, topics, self._outgoing.reply, settings.signatures, self._boot
+            ctx,
+            topics,
+            self._outgoing.reply,
+            settings.signatures,
+            self._boot,
+            submit=carrier.submit,
         )
         if (leases := ctx.runtime.outputs.leases) is not None:
             leases.how = lambda name: f"publish to {topics.lease(name)}"

@@ -141,12 +141,17 @@ class Outgoing:
 
     def _pump(self) -> None:
         with self._changed:
-            if self._pumping:
-                return  # that thread looks again before it stops
+            # Whoever pumps looks again before it stops.
+            publication = None if self._pumping else self._take()
+            if publication is None:
+                return
             self._pumping = True
         try:
-            while (publication := self._take()) is not None:
+            while publication is not None:
                 self._send(publication, self._acknowledged)
+                with self._changed:
+                    publication = self._take()
+                    self._pumping = publication is not None  # decided in the same step
         except BaseException:
             with self._changed:
                 self._pumping = False
@@ -154,14 +159,10 @@ class Outgoing:
             raise
 
     def _take(self) -> Publication | None:
-        """Return what to send next; None ends the pumping, decided in the same step."""
-        with self._changed:
-            publication = self._next() if self._open and self._in_flight < WINDOW else None
-            if publication is None:
-                self._pumping = False
-            else:
-                self._in_flight += 1
-            return publication
+        """Return what to send next, if anything may be sent; under the lock."""
+        publication = self._next() if self._open and self._in_flight < WINDOW else None
+        self._in_flight += publication is not None
+        return publication
 
     def _next(self) -> Publication | None:
         if self._replies:
@@ -176,4 +177,6 @@ class Outgoing:
         with self._changed:
             self._in_flight -= 1
             self._changed.notify_all()
-        self._pump()
+            waits = self._replies or self._unsent or self._events
+        if waits:
+            self._pump()

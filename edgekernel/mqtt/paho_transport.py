@@ -1,4 +1,5 @@
-"""A connection through paho-mqtt, MQTT 3.1.1. Everything known of paho stays in this file.
+"""A connection through paho-mqtt, MQTT 3.1.1. Everything known of paho stays in this file and in
+`paho_loop`.
 
 A client of paho is made for each connection and keeps nothing between two. It must neither come
 back by itself, nor end its thread for a callback that raises, which would go unnoticed.
@@ -14,6 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any, TypeVar
 
+from edgekernel.mqtt.paho_loop import PahoLoop
 from edgekernel.mqtt.transport import (
     Done,
     Inbound,
@@ -92,7 +94,7 @@ class PahoTransport:
             _cut(client)
             _release(client)
             return
-        client.loop_start()  # with a thread of its own the order of other threads' messages holds
+        self._loop.start()
 
     def subscribe(
         self, filters: Sequence[str], done: Callable[[list[str]], object], qos: QoS = 1
@@ -106,24 +108,28 @@ class PahoTransport:
             wanted: list[tuple[str, int]] = [(each, qos) for each in filters]
             _, number = self._paho.subscribe(wanted)
             self._ask(number, answered)
+            self._loop.write()
 
     def unsubscribe(self, filters: Sequence[str], done: Done) -> None:
         """Give subscriptions up; `done` when the broker has."""
         if self._paho is not None:
             _, number = self._paho.unsubscribe(list(filters))
             self._ask(number, lambda _: done())
+            self._loop.write()
 
     def publish(self, message: Outbound, done: Done) -> None:
         """Send a message; `done` at its acknowledgement, at QoS 0 when it is on its way."""
         if self._paho is not None:
             sent = self._paho.publish(message.topic, message.payload, message.qos, message.retain)
             self._ask(sent.mid, lambda _: done())
+            self._loop.write()
 
     def probe(self, done: Done) -> None:
         """Ask for a sign of life."""
         if self._paho is not None:
             _, number = self._paho.unsubscribe(_NOBODYS)
             self._ask(number, lambda _: done())
+            self._loop.write()
 
     def close(self, timeout_s: float, *, goodbye: bool) -> bool:
         """End it, with its thread; return whether that took no longer."""
@@ -132,11 +138,12 @@ class PahoTransport:
             return True
         if goodbye:
             client.disconnect()
-            if not _ended(client, timeout_s):
+            self._loop.write()
+            if not self._loop.join(timeout_s):
                 goodbye = False
         if not goodbye:
             _cut(client)
-            if not _ended(client, timeout_s):
+            if not self._loop.join(timeout_s):
                 return False  # its thread hangs in what it was told to call
         self._paho = None
         _release(client)
@@ -164,6 +171,7 @@ class PahoTransport:
         client.on_unsubscribe = self._guarded(self._acknowledged)
         client.on_publish = self._guarded(self._acknowledged)
         client.on_message = self._guarded(self._arrived)
+        self._loop = PahoLoop(client, self._guarded(self._observer.arrived), self._observer.lost)
         return client
 
     def _guarded(self, callback: F) -> F:
@@ -205,7 +213,7 @@ class PahoTransport:
         self._answer(number, reason)
 
     def _arrived(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
-        self._observer.arrived(Inbound(message.topic, bytes(message.payload), message.retain))
+        self._loop.arrived(Inbound(message.topic, bytes(message.payload), message.retain))
 
     def _ask(self, number: int | None, answered: Callable[[Any], object]) -> None:
         """Let the answer to a packet come; without a number it was not sent."""
@@ -239,19 +247,6 @@ def _cut(client: _Client) -> None:
     if client.raw is not None:
         with suppress(OSError):  # it has ended already
             client.raw.shutdown(socket.SHUT_RDWR)
-
-
-def _ended(client: paho.Client, timeout_s: float) -> bool:
-    """Wait for the end of the thread. paho's own join has no limit."""
-
-    def stop() -> None:
-        with suppress(AttributeError):  # paho's thread forgets itself when it ends
-            client.loop_stop()
-
-    stopper = threading.Thread(target=stop, name="mqtt:stop", daemon=True)
-    stopper.start()
-    stopper.join(timeout_s)
-    return not stopper.is_alive()
 
 
 def _release(client: paho.Client) -> None:

@@ -195,7 +195,7 @@ def _scalar(text: str) -> str | bool | int | float:
     if text == "null":
         raise PayloadError("null is no value: expected a text, a number, true or false")
     try:
-        value = json.loads(text, parse_constant=_no_number, parse_float=_float, parse_int=_int)
+        value = _DECODER.decode(text)
     except PayloadError:
         raise
     except ValueError:
@@ -206,13 +206,7 @@ def _scalar(text: str) -> str | bool | int | float:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(
-            text,
-            parse_constant=_no_number,
-            parse_float=_float,
-            parse_int=_int,
-            object_pairs_hook=_object,
-        )
+        return _DECODER.decode(text)
     except PayloadError:
         raise
     except json.JSONDecodeError as error:
@@ -241,6 +235,11 @@ def _int(text: str) -> int:
     if len(text) > _MAX_DIGITS:
         raise PayloadError(f"{text[:_MAX_DIGITS]}... is too large a number")
     return int(text)
+
+
+_DECODER = json.JSONDecoder(
+    parse_constant=_no_number, parse_float=_float, parse_int=_int, object_pairs_hook=_object
+)
 
 
 def _reply(document: dict[str, Any], known: Iterable[str]) -> ReplyAddress:

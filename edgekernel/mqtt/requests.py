@@ -22,7 +22,7 @@ from edgekernel.core.errors import (
 )
 from edgekernel.core.output import Output
 from edgekernel.core.time_quality import is_simulated, system_quality
-from edgekernel.core.turns import CallTurn
+from edgekernel.core.turns import CallTurn, Turn
 from edgekernel.mqtt.encoding import NotEncodableError, to_plain
 from edgekernel.mqtt.freshness import Freshness
 from edgekernel.mqtt.messages import RequestAnswered
@@ -37,6 +37,7 @@ from edgekernel.mqtt.payloads import (
     parse_set,
     result_payload,
 )
+from edgekernel.mqtt.relief import may_take_long
 from edgekernel.mqtt.repeated import Repeated
 from edgekernel.mqtt.request_log import RequestLog
 from edgekernel.mqtt.signatures import Signatures
@@ -87,15 +88,20 @@ class Requests:
         signatures: Signatures | None = None,
         boot: str = "",
         read: Callable[[Target, bytes], Request] = read_content,
+        submit: Callable[[Turn], object] | None = None,
     ) -> None:
         """Serve requests; `reply` publishes a payload on a topic. With `signatures` those that are
         signed count, for the boot of that id where the clock is not synchronised. `read` is given
-        what a payload is for; it raises PayloadError, and never anything else."""
+        what a payload is for; it raises PayloadError, and never anything else.
+
+        A request is given to `submit` as a turn; without one it runs in the dispatcher's thread.
+        """
         self._ctx = ctx
         self._signatures = signatures
         self._freshness = Freshness(ctx.clock, boot, lambda: _is_synchronised(ctx.clock))
         self._topics = topics
         self._reply = reply
+        self._submit = submit or ctx.runtime.turns.submit_elsewhere
         self._lock = ctx.clock.Lock()
         self._waiting = 0
         self._left_behind: set[str] = set()
@@ -129,7 +135,7 @@ class Requests:
         turn = CallTurn(
             lambda: self._serve(target, request, retained, now_ns), f"mqtt {target.kind} {target}"
         )
-        self._ctx.runtime.turns.submit_elsewhere(turn)
+        self._submit(turn)
 
     def close(self) -> None:
         """Give back what it has open; nothing arrives any more."""
@@ -189,6 +195,7 @@ class Requests:
         self, target: Target, request: Request | PayloadError, retained: bool, since_ns: int
     ) -> None:
         """Begin to carry out one request; it is answered at its end. Runs in a turn."""
+        may_take_long()  # not before: a request that has its turn is not overtaken
         reply = request.reply
         if (wrong := self._wrong_reply(reply)) is not None:
             self._fail(target, replace(reply, topic=None), wrong)
@@ -238,7 +245,7 @@ class Requests:
             raise request
         if request.stamp is not None:
             self._freshness.check(request.stamp)
-        else:
+        elif request.expires is not None:
             request.check_fresh(self._ctx.clock.now_utc())
         return request.content
 
@@ -292,12 +299,13 @@ class Requests:
         self._report(target, hide(text), hide(trace))
 
     def _output(self, target: Target) -> Output[Any]:
-        devices = {segment(id): device for id, device in self._ctx.devices.items()}
-        device = devices.get(target.owner)
-        if device is None:
-            raise UnknownTargetError(
-                f"no device {target.owner[:64]!r}{nearest(target.owner, devices)}"
-            )
+        device = self._ctx.devices.get(target.owner)
+        if device is None or segment(device.id) != target.owner:
+            devices = {segment(id): device for id, device in self._ctx.devices.items()}
+            device = devices.get(target.owner)
+            if device is None:
+                near = nearest(target.owner, devices)
+                raise UnknownTargetError(f"no device {target.owner[:64]!r}{near}")
         outputs = {segment(name): output for name, output in device.outputs.items()}
         output: Output[Any] | None = outputs.get(target.member)
         if output is None:

@@ -51,7 +51,12 @@ class Homie(Dialect):
         self._telling = Telling(ctx, topics, self._outgoing, keep_bad=own.keep_bad)
         self._asking = Asking(topics, self._telling.asked, self._say)
         self._requests = Requests(
-            ctx, self._asking, self._asking.answered, boot=carrier.boot, read=self._asking.read
+            ctx,
+            self._asking,
+            self._asking.answered,
+            boot=carrier.boot,
+            read=self._asking.read,
+            submit=carrier.submit,
         )
         self._leftovers = HomieLeftovers(
             topics, self._telling, self._outgoing.clear, self._was_described
