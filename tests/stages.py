@@ -347,7 +347,7 @@ class _SimEnd:
     def subscribed(self, number: int) -> None:
         self._peer.done.add(number)
 
-    def acknowledged(self, number: int) -> None:
+    def acknowledged(self, number: int, refusal: str = "") -> None:
         self._peer.done.add(number)
 
     def lost(self, reason: str) -> None:

@@ -145,6 +145,7 @@ class Bridge:
             "waiting": self._outgoing.waiting,
             "dropped_events": self._outgoing.dropped_events,
             "dropped_replies": self._outgoing.dropped_replies,
+            "refused_by_broker": self.client.refused,
             "requests_turned_away": self._requests.turned_away,
             **self._events.counters(),
         }
@@ -192,7 +193,7 @@ class Bridge:
         topic, payload, retained = message.topic, message.payload, message.retained
         discovery = self.home_assistant
         if discovery is None or not discovery.message(topic, payload, retained):
-            self._requests.arrived(topic, payload, retained)
+            self._requests.arrived(topic, payload, retained, message.properties)
 
     def failed(self, where: str, error: Exception) -> None:
         """Report a mistake in what the network thread calls."""
@@ -229,8 +230,8 @@ class Bridge:
         return status_payload(state, self._boot, since, cause)
 
     def _send(self, publication: Publication, on_done: Callable[[], None]) -> None:
-        topic, payload, retain = publication
-        self.client.publish(Outbound(topic, payload, retain=retain), on_done)
+        topic, payload, retain, properties = publication
+        self.client.publish(Outbound(topic, payload, 1, retain, properties), on_done)
 
     def _send_health(self, payload: bytes) -> None:
         if self.client.connected:  # else it would be an old one when it is sent

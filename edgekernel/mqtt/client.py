@@ -17,17 +17,21 @@ from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt import link_problems as problems
 from edgekernel.mqtt.deliveries import Deliveries, Delivery
 from edgekernel.mqtt.link import Link
+from edgekernel.mqtt.refusals import Refusals
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.transport import (
     Inbound,
     Login,
     MakeTransport,
     Outbound,
+    Published,
     QoS,
     Transport,
     TransportObserver,
+    Version,
     Will,
 )
+from edgekernel.mqtt.versions import Versions
 
 _SUSPICIOUS = 3
 """Links in a row that did not last, after which it is told."""
@@ -89,12 +93,14 @@ class MqttClient:
         self._subscriptions: dict[str, QoS] = dict.fromkeys(subscriptions, 1)
         self._will = will
         self._clock = clock or SystemClock()
-        self._make_transport = transport or _paho
+        self._versions = Versions(settings.protocol, self._clock)
+        self._make_transport = self._versions.over(transport or _paho)
         self._random = random or Random()
         self._lock = self._clock.Lock()
         self._closing = self._clock.Event()
         self._thread = self._clock.Thread(self._run, "edgekernel-mqtt")
-        self._deliveries = Deliveries(self._clock)
+        self._deliveries = Deliveries(self._clock, self._refused)
+        self._refusals = Refusals()
         self._link: Link | None = None
         self._password = settings.password
         self._told: set[str] = set()
@@ -112,16 +118,33 @@ class MqttClient:
         """Whether the broker has accepted the client and its subscriptions."""
         return self._deliveries.is_open
 
+    @property
+    def version(self) -> Version | None:
+        """The version of MQTT that the broker has taken the client with; None before."""
+        return self._versions.spoken(self._settings.server)
+
+    @property
+    def refused(self) -> int:
+        """How many messages the broker has refused; they were dropped."""
+        return self._refusals.count
+
     def start(self) -> None:
         """Begin to connect, on a thread of its own, and never give up."""
         self._thread.start()
 
-    def publish(self, message: Outbound, on_done: Callable[[], object] | None = None) -> Delivery:
+    def publish(
+        self,
+        message: Outbound,
+        on_done: Callable[[], object] | None = None,
+        on_refused: Published | None = None,
+    ) -> Delivery:
         """Send a message; `on_done` is called in the network thread when it is acknowledged.
 
-        It is sent again after a reconnect until it is acknowledged.
+        It is sent again after a reconnect until the broker answers. One that the broker refuses,
+        as it can on MQTT 5, is dropped and told, and `on_refused` is called with the reason, or
+        without one `on_done`.
         """
-        return self._deliveries.publish(message, on_done)
+        return self._deliveries.publish(message, on_done, on_refused)
 
     def withdraw(self, delivery: Delivery) -> None:
         """Send a message on no later link; on this one it may be on its way already."""
@@ -170,6 +193,8 @@ class MqttClient:
     def link_up(self, link: Link, refused: list[str]) -> None:
         """Called by the link: send again what was on its way, then tell."""
         self._told.clear()
+        for note in link.notes:
+            self._tell(f"{self._settings.broker} {note}")
         if refused:
             self._tell(problems.unsubscribed(self._settings.broker, refused))
         self._deliveries.open(link)
@@ -207,7 +232,8 @@ class MqttClient:
                 self._follow(link)
             except Exception as error:  # a mistake here must not end the attempts
                 self.failed("link", error)
-            if not self._closing.is_set():
+            falls_back = self._versions.falls_back(self._settings.server)
+            if not (self._closing.is_set() or falls_back):
                 self._clock.sleep(self._delay_s(), self._closing)
 
     def _make_link(self) -> Link:
@@ -257,13 +283,13 @@ class MqttClient:
         return "the password has changed" if changed else ""
 
     def _tell_end(self, link: Link) -> None:
-        if self._closing.is_set():
-            return
         settings = self._settings
+        if self._closing.is_set() or self._versions.falls_back(settings.server):
+            return
         if link.was_up:
             self._judge()
             self._deliveries.close()
-            self._guarded(self._observer.disconnected, link.loss or "connection lost")
+            self._guarded(self._observer.disconnected, problems.ended(link.loss, self._client_id))
             if self._short_links == _SUSPICIOUS:
                 self._tell(problems.contested(settings.broker, self._client_id, _SUSPICIOUS))
         elif link.refusal:
@@ -271,6 +297,13 @@ class MqttClient:
         elif not self._told:
             tls = settings.tls is not None
             self._tell(problems.no_answer(settings.broker, link.loss, tls=tls))
+
+    def _refused(self, topic: str, reason: str) -> None:
+        """Count what the broker does not take, and tell it once for each topic."""
+        with self._lock:
+            text = self._refusals.to_tell(self._settings.broker, topic, reason)
+        if text:
+            self._guarded(self._observer.problem, text)
 
     def _judge(self) -> None:
         """Begin anew with the delays only after a link that lasted, or two clients of one id

@@ -63,6 +63,8 @@ class MqttInterface(Interface):
         link: dict[str, Any] = {"broker": self.settings.broker, "connected": self.connected}
         if self._bridge is None:
             return link
+        if self.connected:
+            link["protocol"] = self._bridge.client.version
         link |= self._bridge.counters()
         if (shown := self._bridge.home_assistant) is not None:
             link["not_in_home_assistant"] = list(shown.left_out)

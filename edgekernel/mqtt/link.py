@@ -6,7 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from edgekernel.core.clock import NANOSECONDS, Clock
-from edgekernel.mqtt.transport import Inbound, Login, MakeTransport, Outbound, QoS, Server
+from edgekernel.mqtt.transport import (
+    Inbound,
+    Login,
+    MakeTransport,
+    Outbound,
+    Published,
+    QoS,
+    Server,
+)
 
 
 class LinkOwner(Protocol):
@@ -60,6 +68,8 @@ class Link:
         self._alive_ns = self._asked_ns  # of the last answer, or of the first question since
         self._transport = make(self)
         self._refusal = self._loss = ""
+        self.notes: Sequence[str] = ()
+        """What the broker does otherwise than it was asked to."""
         self.was_up = False
         """Whether the broker has accepted the client and its subscriptions."""
         self.is_outdated = False
@@ -100,15 +110,15 @@ class Link:
         """End the connection and its thread; return whether that took no longer."""
         return self._transport.close(timeout_s, goodbye=goodbye)
 
-    def publish(self, message: Outbound, done: Callable[[], object]) -> None:
-        """Send a message; `done` when it is acknowledged."""
+    def publish(self, message: Outbound, done: Published) -> None:
+        """Send a message; `done` when it is acknowledged, or refused."""
         if message.qos == 0:
             self._transport.publish(message, done)
             return
 
-        def acknowledged() -> None:
+        def acknowledged(refusal: str) -> None:
             self._answered()
-            done()
+            done(refusal)
 
         self._ask()
         self._transport.publish(message, acknowledged)
@@ -130,9 +140,10 @@ class Link:
         self._ask()
         self._transport.unsubscribe(filters, self._answered)
 
-    def accepted(self, session_present: bool) -> None:
+    def accepted(self, session_present: bool, notes: Sequence[str] = ()) -> None:
         """Called by the transport: the broker takes the client."""
         self._answered()
+        self.notes = notes
         if self.subscriptions:
             # It is up only then: whoever hears that we are here and publishes must reach us.
             self.subscribe(self.subscriptions, self._go_up)

@@ -23,6 +23,7 @@ from edgekernel.core.errors import (
 from edgekernel.core.output import Output
 from edgekernel.core.time_quality import is_simulated, system_quality
 from edgekernel.core.turns import CallTurn
+from edgekernel.mqtt.asked_beside import with_properties
 from edgekernel.mqtt.encoding import NotEncodableError, to_plain
 from edgekernel.mqtt.freshness import Freshness
 from edgekernel.mqtt.messages import RequestAnswered
@@ -41,6 +42,7 @@ from edgekernel.mqtt.repeated import Repeated
 from edgekernel.mqtt.request_log import RequestLog
 from edgekernel.mqtt.signatures import Signatures
 from edgekernel.mqtt.topics import Target, Topics, segment
+from edgekernel.mqtt.transport import NOTHING_BESIDE, Properties
 from edgekernel.node.memory import FileMemory
 
 MAX_WAITING = 200
@@ -50,7 +52,7 @@ _INTERRUPTED = (
     "carried out again; look at the state, and if it is still wanted call with another id"
 )
 
-Reply = Callable[[str, bytes], object]
+Reply = Callable[[str, bytes, Properties], object]
 
 _PARSERS: dict[str, Callable[[bytes], Request]] = {
     "set": parse_set,
@@ -70,8 +72,9 @@ class Requests:
         signatures: Signatures | None = None,
         boot: str = "",
     ) -> None:
-        """Serve requests; `reply` publishes a payload on a topic. With `signatures` those that are
-        signed count, for the boot of that id where the clock is not synchronised."""
+        """Serve requests; `reply` publishes a payload on a topic, with what goes beside it. With
+        `signatures` those that are signed count, for the boot of that id where the clock is not
+        synchronised."""
         self._ctx = ctx
         self._signatures = signatures
         self._freshness = Freshness(ctx.clock, boot, lambda: _is_synchronised(ctx.clock))
@@ -86,12 +89,20 @@ class Requests:
         if (leases := ctx.runtime.outputs.leases) is not None:
             leases.how = lambda name: f"publish to {topics.lease(name)}"
 
-    def arrived(self, topic: str, payload: bytes, retained: bool) -> None:
+    def arrived(
+        self,
+        topic: str,
+        payload: bytes,
+        retained: bool,
+        properties: Properties = NOTHING_BESIDE,
+    ) -> None:
         """Take a message in; called in the network thread. What is no request is ignored."""
         target = self._topics.target(topic)
         if target is None or self._clears_retained(topic, payload, retained):
             return
         request = self._read(target, topic, payload)
+        if properties is not NOTHING_BESIDE:
+            request = with_properties(request, properties, self._ctx.clock.monotonic_ns())
         if request.reply.id is not None and not retained and target.kind != "lease":
             request.reply = replace(request.reply, key=(topic, request.reply.id))
             if self._came_before(target, request.reply, payload):
@@ -149,7 +160,7 @@ class Requests:
         if self._repeated.is_interrupted(reply.key):
             answer = error_payload(reply.id, "unknown_outcome", _INTERRUPTED)
         if answer is not None and reply.topic is not None and not self._wrong_reply(reply):
-            self._reply(reply.topic, answer)
+            self._reply(reply.topic, answer, reply.beside)
         self._ctx.runtime.post(_audit(target, reply, "repeated"), self._ctx.source)
         return True
 
@@ -214,6 +225,7 @@ class Requests:
             )
         if isinstance(request, PayloadError):
             raise request
+        request.check_expiry(self._ctx.clock.monotonic_ns())
         if request.stamp is not None:
             self._freshness.check(request.stamp)
         else:
@@ -330,7 +342,7 @@ class Requests:
         if reply.key is not None:
             self._repeated.answered(reply.key, payload)
         if reply.topic is not None:
-            self._reply(reply.topic, payload)
+            self._reply(reply.topic, payload, reply.beside)
 
 
 def _log_of(ctx: Context) -> RequestLog | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt.home_assistant.settings import HomeAssistant
@@ -12,6 +12,7 @@ from edgekernel.mqtt.signatures import Signatures
 from edgekernel.mqtt.tls import Tls
 from edgekernel.mqtt.topics import prefix_problem
 from edgekernel.mqtt.transport import Server
+from edgekernel.mqtt.versions import Protocol
 
 if TYPE_CHECKING:
     from edgekernel.node import Plan
@@ -34,6 +35,8 @@ class Settings:
     the changes of all readings are sent, unless that is 0. The node shows itself in Home Assistant
     if `home_assistant` says how. With `tls` the connection is encrypted. `signatures` says whose
     signed requests count. With `password_file` the password is read from there at each connect.
+    `protocol` is "5" or "3.1.1" where only that is to be spoken; `edgekernel.mqtt.versions` says
+    what "auto" does.
     Raises ConfigError with every mistake.
     """
 
@@ -52,6 +55,7 @@ class Settings:
     tls: Tls | None = None
     signatures: Signatures | None = None
     password_file: Path | None = None
+    protocol: Protocol = "auto"
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -87,6 +91,7 @@ class Settings:
                 history_s=table.history or 0.0,
                 signatures=_signatures(plan),
                 home_assistant=_home_assistant(table.home_assistant),
+                protocol=table.protocol,
             )
         except ConfigError as error:
             raise ConfigError(*(f"{plan.path.name}: {text}" for text in error.problems)) from None
@@ -120,6 +125,9 @@ class Settings:
             ),
             "mqtt.stable_s: must be 0 or more": self.stable_s >= 0,
             "mqtt.history: must be 0 or more": self.history_s >= 0,
+            f'mqtt.protocol: {self.protocol!r} is not "auto", "5" or "3.1.1"': (
+                self.protocol in get_args(Protocol)
+            ),
         }
         wrong_prefix = prefix_problem(self.prefix)
         problems = [problem for problem, fine in checks.items() if not fine]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -224,6 +224,8 @@ class MqttTable(_Table):
     password: str | None = Field(default=None, repr=False)
     password_file: str | None = None
     keepalive: Annotated[Duration, AfterValidator(_keepalive)] = 30.0
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    """The version of MQTT; "auto" is 5, and 3.1.1 where the broker does not take it."""
     history: Annotated[Duration, AfterValidator(_history)] | None = None
     """How often the changes of all readings are sent, in seconds; None: they are not."""
     outbox: OutboxTable = Field(default_factory=OutboxTable)

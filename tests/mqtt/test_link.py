@@ -19,6 +19,7 @@ from edgekernel.mqtt.transport import (
     Login,
     MakeTransport,
     Outbound,
+    Published,
     QoS,
     Server,
     TransportObserver,
@@ -195,7 +196,7 @@ class Silent:
     ) -> None:
         raise AssertionError("nobody has accepted us")
 
-    def publish(self, message: Outbound, done: Done) -> None:
+    def publish(self, message: Outbound, done: Published) -> None:
         raise AssertionError("nobody has accepted us")
 
     def unsubscribe(self, filters: Sequence[str], done: Done) -> None:

@@ -91,8 +91,9 @@ class Session:
         again: bool,
     ) -> None:
         held, qos, retained = waiting
+        mqtt5 = connection.hello.mqtt5
         self._counts.delivered += 1
-        connection.deliver(packet, held.at(now_ns, qos, retained=retained), again)
+        connection.deliver(packet, held.at(now_ns, qos, retained=retained, mqtt5=mqtt5), again)
 
     def _next_number(self) -> int:
         """Return a packet number that is free: 1 to 65535 (MQTT 3.1.1, 2.3.1)."""

@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from edgekernel.mqtt.transport import Properties
+
 
 class Got(NamedTuple):
     """A message that the broker has got."""
@@ -42,7 +44,14 @@ class Broker:
         """What it raises instead of taking a message."""
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int, retain: bool, on_done: Callable[..., object]
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int,
+        retain: bool,
+        properties: Properties,
+        on_done: Callable[..., object],
     ) -> None:
         """Take a message."""
         if self.fails is not None:
