@@ -245,6 +245,7 @@ class MqttClient:
                 [each for each, qos in self._subscriptions.items() if qos],
                 self._settings.keepalive_s,
                 self._outdated,
+                self._versions.patience_s(self._settings.server),
             )
         if self._closing.is_set():  # `close` has not seen it
             link.end()
@@ -284,7 +285,11 @@ class MqttClient:
 
     def _tell_end(self, link: Link) -> None:
         settings = self._settings
-        if self._closing.is_set() or self._versions.falls_back(settings.server):
+        if self._closing.is_set():
+            return
+        if not link.was_up:
+            link.close(_END_S, goodbye=False)  # now it is known whether it was for the version
+        if self._versions.falls_back(settings.server):
             return
         if link.was_up:
             self._judge()

@@ -51,15 +51,20 @@ class Link:
         subscriptions: Sequence[str],
         keepalive_s: float,
         outdated: Callable[[], str] = str,
+        patience_s: float | None = None,
     ) -> None:
         """Prepare one; `outdated` is asked at least twice in a keep-alive and says why the link is
-        to be made anew, nothing if it is not."""
+        to be made anew, nothing if it is not. To whether it takes the client the broker has half a
+        keep-alive to answer, and `patience_s` seconds if that is less."""
         self._owner = owner
         self._clock = clock
         self.subscriptions = subscriptions
         """What it subscribes to before it counts as up."""
         self._idle_ns = round(keepalive_s * NANOSECONDS)
         self._answer_ns = self._idle_ns // 2
+        longest_s = keepalive_s / 2
+        self._first_ns = round(min(patience_s or longest_s, longest_s) * NANOSECONDS)
+        self._is_accepted = False
         self._outdated = outdated
         self._lock = clock.Lock()
         self._over = clock.Event()
@@ -142,6 +147,7 @@ class Link:
 
     def accepted(self, session_present: bool, notes: Sequence[str] = ()) -> None:
         """Called by the transport: the broker takes the client."""
+        self._is_accepted = True
         self._answered()
         self.notes = notes
         if self.subscriptions:
@@ -193,11 +199,12 @@ class Link:
         with self._lock:
             silent_ns, waits = now_ns - self._alive_ns, self._unanswered > 0
             ask_ns = self._asked_ns + self._idle_ns
-        if waits and silent_ns >= self._answer_ns:
-            self.lost(f"no answer for {self._answer_ns / NANOSECONDS:g} s")
+        limit_ns = self._answer_ns if self._is_accepted else self._first_ns
+        if waits and silent_ns >= limit_ns:
+            self.lost(f"no answer for {limit_ns / NANOSECONDS:g} s")
         elif now_ns >= ask_ns:
             self._ask()
             self._transport.probe(self._answered)
         else:
-            return min(ask_ns, now_ns + self._answer_ns - (silent_ns if waits else 0))
+            return min(ask_ns, now_ns + limit_ns - (silent_ns if waits else 0))
         return now_ns + self._answer_ns

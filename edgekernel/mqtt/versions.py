@@ -29,6 +29,9 @@ Protocol = Literal["auto", "5", "3.1.1"]
 _AGAIN_NS = 3600 * NANOSECONDS
 """After this time a server that did not take 5 is asked again when the link is made anew."""
 
+PATIENCE_S = 3.0
+"""How long a server that may not know 5 has to answer it."""
+
 
 @dataclass(slots=True)
 class _Known:
@@ -47,15 +50,22 @@ class _Known:
     falls_back: bool = False
     """Whether 3.1.1 is to be tried at once."""
 
+    def version(self, now_ns: int) -> Version:
+        """Return what to try next."""
+        if self.old_since_ns is not None and now_ns - self.old_since_ns < _AGAIN_NS:
+            return "3.1.1"
+        return "3.1.1" if self.silent == "5" else "5"
+
 
 class Versions:
     """Chooses a version for each connection, by what became of those before.
 
-    A server that refuses 5 says so, or ends the connection without a word; then 3.1.1 is tried at
-    once. The first is remembered. The second may have been an accident: 5 is tried first with the
-    next link too, and only if it ends like that again it is remembered. What is remembered is
-    forgotten when the server cannot be reached, for it may come back as another, and with the
-    first link that is made after an hour. Every method is for any thread.
+    A server that does not take 5 says so, or ends the connection, or waits for the rest of what it
+    does not understand; then 3.1.1 is tried at once. The first is remembered. The others may have
+    been an accident: 5 is tried first with the next link too, and only if that ends like it again
+    it is remembered. What is remembered is forgotten when the server cannot be reached, for it may
+    come back as another, and with the first link that is made after an hour. Every method is for
+    any thread.
     """
 
     def __init__(self, wanted: Protocol, clock: Clock) -> None:
@@ -87,18 +97,23 @@ class Versions:
             known.falls_back = False
             if self._wanted != "auto":
                 return self._wanted
-            if known.old_since_ns is not None:
-                if self._clock.monotonic_ns() - known.old_since_ns < _AGAIN_NS:
-                    return "3.1.1"
-                known.old_since_ns = None
-            return "3.1.1" if known.silent == "5" else "5"
+            return known.version(self._clock.monotonic_ns())
+
+    def patience_s(self, server: Server) -> float | None:
+        """Return how long the next connection may stay without an answer; None for as long as any
+        question may."""
+        with self.lock:
+            known = self._of(server)
+            if self._wanted != "auto" or known.mute or known.spoken == "5":
+                return None
+            return PATIENCE_S if known.version(self._clock.monotonic_ns()) == "5" else None
 
     def accepted(self, server: Server, version: Version) -> None:
         """A server has taken the client."""
         with self.lock:
             known = self._of(server)
             if version == "5":
-                known = self._known[str(server)] = _Known()
+                known.old_since_ns, known.guessed = None, False
             elif known.silent == "5":
                 if known.guessed:
                     known.old_since_ns = self._clock.monotonic_ns()
@@ -114,20 +129,20 @@ class Versions:
                 known.old_since_ns = self._clock.monotonic_ns()
                 known.falls_back = True
 
-    def unanswered(self, server: Server, version: Version, *, hung_up: bool) -> None:
-        """A connection was over before there was an answer; `hung_up` if the server ended it."""
+    def unanswered(self, server: Server, version: Version) -> None:
+        """A connection was over before there was an answer."""
         with self.lock:
             known = self._of(server)
             known.silent = version
             if version == "3.1.1":
                 known.mute, known.old_since_ns = True, None
             elif self._wanted == "auto":
-                known.falls_back = hung_up and not known.mute
+                known.falls_back = not known.mute
 
     def unreachable(self, server: Server) -> None:
         """A server could not be reached."""
         with self.lock:
-            self._known.pop(str(server), None)
+            self._known[str(server)] = _Known(spoken=self._of(server).spoken)
 
     def _of(self, server: Server) -> _Known:
         return self._known.setdefault(str(server), _Known())
@@ -173,7 +188,7 @@ class _Versioned:
 
     def close(self, timeout_s: float, *, goodbye: bool) -> bool:
         if (server := self._answered()) is not None:
-            self._versions.unanswered(server, self._version, hung_up=False)
+            self._versions.unanswered(server, self._version)
         return self._inner.close(timeout_s, goodbye=goodbye)
 
     def accepted(self, session_present: bool, notes: Sequence[str] = ()) -> None:
@@ -191,7 +206,7 @@ class _Versioned:
 
     def lost(self, reason: str) -> None:
         if (server := self._answered()) is not None:
-            self._versions.unanswered(server, self._version, hung_up=True)
+            self._versions.unanswered(server, self._version)
         self._observer.lost(reason)
 
     def failed(self, where: str, error: Exception) -> None:

@@ -272,7 +272,7 @@ class SimBroker:
         if session is None or hello.clean:
             session = Session(hello, self.counts, self.troubles)
             self._sessions[hello.client_id] = session
-        session.clean = hello.clean
+        session.clean, session.mqtt5 = hello.clean, hello.mqtt5
         connection.session = session
         connection.down(partial(connection.client.accepted, present))
         session.resume(self.clock.monotonic_ns(), connection)
@@ -318,8 +318,7 @@ class SimBroker:
         for watch in list(self._watches):
             watch(publication)
         for session in list(self._sessions.values()):
-            qos = session.qos_for(publication.topic)
-            if qos is not None:
+            for qos in session.levels_for(publication.topic):
                 session.deliver(now_ns, held, qos, retained=False)
 
     def _failed(self, error: BaseException) -> None:
