@@ -18,7 +18,6 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties as PahoProperties
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edgekernel import Clock, SystemClock
 from edgekernel.mqtt.sim_transport import SimTransport
@@ -131,9 +130,15 @@ class RealStage:
 
     medium: Medium | None = None
 
-    def __init__(self, folder: Path, stack: ExitStack, users: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        stack: ExitStack,
+        users: dict[str, str] | None = None,
+        denied: str = "",
+    ) -> None:
         self.clock: Clock = SystemClock()
-        self._broker = Mosquitto(folder, users)
+        self._broker = Mosquitto(folder, users, denied)
         self._stack = stack
         self.port = self._broker.port
         self.start()
@@ -178,8 +183,7 @@ class _RealPeer:
         self._client.loop_start()
 
     def subscribe(self, filter: str, qos: int = 1) -> None:
-        options = SubscribeOptions(qos) if self._mqtt5 else None
-        _, number = self._paho.subscribe(filter, qos, options)
+        _, number = self._paho.subscribe(filter, qos)
         self._stage.until(lambda: number in self._subscribed, f"subscribed to {filter}")
 
     def publish(
@@ -287,10 +291,13 @@ class SimStage:
 
     port = 1883
 
-    def __init__(self, stack: ExitStack, users: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, stack: ExitStack, users: dict[str, str] | None = None, denied: str = ""
+    ) -> None:
         self.sim_clock = stack.enter_context(SimClock())
         self.clock: Clock = self.sim_clock
         self.broker = stack.enter_context(SimBroker(self.sim_clock, users=users))
+        self.broker.troubles.denies = denied.__eq__
         self.medium: Medium | None = Medium(SimTransport.to(self.broker), "test")
         self._stack = stack
 
@@ -434,13 +441,15 @@ class _SimEnd:
 
 
 @contextmanager
-def staged(kind: str, folder: Path, users: dict[str, str] | None = None) -> Iterator[Stage]:
-    """Give a stage: "mosquitto" or "simulated"."""
+def staged(
+    kind: str, folder: Path, users: dict[str, str] | None = None, denied: str = ""
+) -> Iterator[Stage]:
+    """Give a stage: "mosquitto" or "simulated". On the topic `denied` nobody may publish."""
     with ExitStack() as stack:
         if kind == "mosquitto":
-            yield RealStage(folder, stack, users)
+            yield RealStage(folder, stack, users, denied)
         else:
-            yield SimStage(stack, users)
+            yield SimStage(stack, users, denied)
 
 
 KINDS = ("mosquitto", "simulated")

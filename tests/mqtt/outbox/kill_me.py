@@ -42,7 +42,7 @@ class Printing:
     ) -> None:
         """Print a message."""
         if not self.gone:
-            got = Got(topic, payload, qos, retain, on_done)
+            got = Got(topic, payload, qos, retain, properties, on_done)
             say(f"D {got.id} {topic} {got.fields['value']}")
             self.open.put(on_done)
 

@@ -17,6 +17,7 @@ class Got(NamedTuple):
     payload: bytes
     qos: int
     retain: bool
+    properties: Properties
     done: Callable[..., object]
 
     @property
@@ -56,7 +57,7 @@ class Broker:
         """Take a message."""
         if self.fails is not None:
             raise self.fails
-        got = Got(topic, payload, qos, retain, on_done)
+        got = Got(topic, payload, qos, retain, properties, on_done)
         self.got.append(got)
         if self.at_once:
             on_done()
