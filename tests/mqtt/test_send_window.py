@@ -28,7 +28,8 @@ class Network:
 @pytest.mark.parametrize("size", [1, 2, 7])
 def test_no_more_than_its_size_is_on_the_way(size: int) -> None:
     """The others follow in their order, each when one has its answer, also a refusal."""
-    network, answers = Network(), []
+    network = Network()
+    answers: list[str] = []
     window = SendWindow(size, network.send)
     for number in range(10):
         window.publish(Outbound("a", b"%d" % number), answers.append)
