@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt.broker import EmbeddedBroker
-from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.transport import WRONG_VERSION, Outbound, Server, Will
 from edgekernel.mqtt.versions import PATIENCE_S, Versions
 from edgekernel.sim import SimClock
@@ -113,12 +111,6 @@ def test_what_is_asked_for_is_spoken(clock: SimClock, wanted: Any) -> None:
     assert not versions.falls_back(SERVER)
     assert versions.choose(SERVER) == wanted
     assert versions.patience_s(SERVER) is None
-
-
-def test_a_wrong_protocol_is_a_mistake() -> None:
-    """Settings name the key."""
-    with pytest.raises(ConfigError, match=r"mqtt\.protocol: '4' is not"):
-        Settings("broker", protocol="4")  # type: ignore[arg-type]
 
 
 def test_mosquitto_speaks_5(broker: Mosquitto) -> None:
