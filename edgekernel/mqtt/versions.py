@@ -70,7 +70,7 @@ class Versions:
 
     def __init__(self, wanted: Protocol, clock: Clock) -> None:
         """Speak `wanted`; times are of `clock`."""
-        self._wanted = wanted
+        self._wanted: Protocol = wanted
         self._clock = clock
         self.lock = clock.Lock()
         self._known: dict[str, _Known] = {}
