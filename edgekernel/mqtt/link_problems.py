@@ -76,6 +76,8 @@ def no_answer(broker: str, loss: str, *, tls: bool = False) -> str:
     ask = "is it an MQTT broker, and is this port without TLS?"
     if tls:
         ask = "is it an MQTT broker, and does it accept mqtt.tls.certificate?"
+    if loss == "protocol error":
+        ask = ask.replace("an MQTT broker", "an MQTT broker of the version in mqtt.protocol")
     if loss:
         return f"{broker} accepts connections, but: {loss}; {ask}"
     return f"{broker} closed the connection without an answer; {ask}"

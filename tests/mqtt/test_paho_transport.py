@@ -80,6 +80,16 @@ def test_a_broker_that_we_cannot_do_with(properties: bytes, told: str) -> None:
         assert not client.connected
 
 
+def test_a_broker_that_does_not_speak_3_1_1() -> None:
+    """Where only 3.1.1 is to be spoken the version is named as what may be wrong."""
+    with (
+        scripted(lambda packet: connack(1, level=4)) as server,
+        linked(settings(server.port, protocol="3.1.1")) as (_, observer),
+    ):
+        assert "an MQTT broker of the version in mqtt.protocol, and" in observer.wait("problem")
+        assert {each.level for each in server.of(CONNECT)} == {4}
+
+
 def test_a_refusal_in_the_brokers_own_words() -> None:
     """What the broker adds to its reason is told, and the hint is still found."""
     said = connack(135, REASON_STRING + utf8("not on Sundays"))
