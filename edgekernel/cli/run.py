@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekernel.backends.disk import SystemDisk
 from edgekernel.cli.console import Exit, fail, out, show
 from edgekernel.cli.ending import Ending
 from edgekernel.cli.fault_plan_file import naming
-from edgekernel.cli.live import EventLines, LiveView, View
+from edgekernel.cli.live import EventLines, LiveView, View, describe, for_journald, goes_to_journald
 from edgekernel.cli.recording import as_it_is, open_recording
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
@@ -26,6 +27,8 @@ from edgekernel.core.runtime import Runtime
 from edgekernel.core.variants import SignalRuntime
 from edgekernel.hal.gpio import DigitalInput
 from edgekernel.node.plan import Plan, make_plan
+from edgekernel.node.restart import NOTHING_KEPT, RestartCause, note_run
+from edgekernel.node.service_manager import ServiceManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from edgekernel.mqtt.kept_away import KeptAway
     from edgekernel.node.drill import NodeDrill
 
+_STDOUT = 1
 _SWITCH_INTERVAL_S = 0.0005
 """How long a busy thread keeps the others from running; see docs/decisions/0004."""
 
@@ -104,7 +108,10 @@ def run(
             recording = open_recording(plan, clock, journal, stack)
             with naming(drill):
                 runtime = _make(plan, simulated, clock, recording, drilled)
-            _connect(plan, simulated, runtime, embedded, kept)
+            cause = _note_run(plan, runtime, simulated)
+            _connect(plan, simulated, runtime, embedded, kept, cause)
+            if (manager := ServiceManager.of(os.environ)) is not None:
+                manager.attend(runtime)
             wanted = _Wanted(simulated, live, as_json, seconds, drill)
             raise click.exceptions.Exit(_live(plan, runtime, embedded, wanted))
     except ConfigError as error:
@@ -176,12 +183,19 @@ def _assemble(
     return assemble(plan, around(LinuxBackend(clock)), clock, SignalRuntime, remember=True)
 
 
+def _note_run(plan: Plan, runtime: Runtime, simulated: bool) -> RestartCause:
+    if simulated or plan.data is None:
+        return NOTHING_KEPT
+    return note_run(runtime, plan.data, SystemDisk())
+
+
 def _connect(
     plan: Plan,
     simulated: bool,
     runtime: Runtime,
     embedded: EmbeddedBroker | None,
     kept: KeptAway | None,
+    cause: RestartCause,
 ) -> None:
     if plan.document.mqtt is None and embedded is None:
         return
@@ -192,7 +206,8 @@ def _connect(
         settings = replace(settings, host=embedded.host, port=embedded.port, tls=None)
     outbox = None if simulated else plan.outbox
     medium = kept.medium if kept else None
-    runtime.register(MqttInterface(settings, about=About.of(plan), outbox=outbox, medium=medium))
+    about = replace(About.of(plan), restart_cause=cause.kind, restart_detail=cause.detail)
+    runtime.register(MqttInterface(settings, about=about, outbox=outbox, medium=medium))
 
 
 def _live(
@@ -204,7 +219,8 @@ def _live(
         notice = f"DRILL with {wanted.drill.name}" if wanted.drill else ""
         view = LiveView(plan, runtime, _hints(plan, embedded, wanted)[1:], notice)
     else:
-        view = EventLines(runtime, as_json=wanted.as_json)
+        shown = for_journald if goes_to_journald(os.environ, _STDOUT) else describe
+        view = EventLines(runtime, as_json=wanted.as_json, show=shown)
         if not wanted.as_json:
             out.print("\n".join(_hints(plan, embedded, wanted)), soft_wrap=True)
     with view:

@@ -16,6 +16,7 @@ from edgekernel.core.errors import ForbiddenError
 from edgekernel.mqtt.client import MqttClient
 from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.fleet.listening import Arrival, LinkChange, Listener
+from edgekernel.mqtt.fleet.sealing import Seal, plain
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.transport import Inbound, Medium, Outbound, Properties, QoS
 
@@ -44,7 +45,6 @@ class Connection:
         if settings.protocol == "auto":
             settings = replace(settings, protocol="3.1.1")
         self.prefix = settings.prefix
-        self.broker = settings.broker
         self.timeout_s = timeout_s
         self.clock: Clock = clock or SystemClock()
         self.name = f"fleet-{os.urandom(6).hex()}"
@@ -55,7 +55,8 @@ class Connection:
         self._replies: Listener | None = None
         self._asked: dict[str, _Question] = {}
         self._known = self.clock.Event()
-        self._problem = ""
+        self._problems: dict[str, None] = {}
+        self._brokers = len(settings.servers)
         self._client = MqttClient(
             settings,
             self,
@@ -64,14 +65,21 @@ class Connection:
             transport=medium.transport if medium else None,
         )
 
+    @property
+    def broker(self) -> str:
+        """The broker that is spoken with, or tried."""
+        return self._client.broker
+
     def open(self) -> None:
-        """Connect. Raises NoAnswerError that says why it is not possible."""
+        """Connect. Raises NoAnswerError that says why it is not possible, with every broker."""
         self._client.start()
         if not self._known.wait(self.timeout_s):
-            self._problem = f"{self.broker} did not answer within {self.timeout_s:g} s"
+            self.problem(f"{self.broker} did not answer within {self.timeout_s:g} s")
         if not self._client.connected:
             self.close()
-            raise NoAnswerError(self._problem or f"{self.broker}: the connection was lost")
+            raise NoAnswerError(
+                "\n".join(self._problems) or f"{self.broker}: the connection was lost"
+            )
 
     def close(self) -> None:
         """Disconnect; whoever listens is told that it is over."""
@@ -148,8 +156,11 @@ class Connection:
                 raise NoAnswerError(f"{self.broker}: more than {_MANY} messages waited to be read")
         return {topic: payload for topic, payload in found.items() if payload}
 
-    def ask(self, node: str, topic: str, body: dict[str, Any], timeout_s: float) -> Any:
-        """Publish a request below a node and return the result from its reply.
+    def ask(
+        self, node: str, topic: str, body: dict[str, Any], timeout_s: float, seal: Seal = plain
+    ) -> Any:
+        """Publish a request below a node and return the result from its reply; `seal` makes its
+        payload.
 
         Raises RequestRefusedError with the node's reason, and NoAnswerError if no reply comes in
         time: then it says whether the request may have been carried out.
@@ -157,12 +168,11 @@ class Connection:
         self._listen_to_replies()
         question = _Question(self.clock, f"{node}/reply/{self.name}")
         document = {**body, "id": question.id, "reply_to": f"{self.prefix}/{question.reply_to}"}
-        payload = json.dumps(document, allow_nan=False).encode()
+        full = f"{self.prefix}/{node}/{topic}"
+        payload = seal(full, document, timeout_s)
         with self._lock:
             self._asked[question.id] = question
-        message = Outbound(
-            f"{self.prefix}/{node}/{topic}", payload, properties=Properties(ceil(timeout_s))
-        )
+        message = Outbound(full, payload, properties=Properties(ceil(timeout_s)))
         delivery = self._client.publish(message, on_refused=question.refused)
         try:
             if question.answered.wait(timeout_s) and not delivery.refusal:
@@ -199,8 +209,9 @@ class Connection:
 
     def problem(self, text: str) -> None:
         """Called by the link: it cannot be made."""
-        self._problem = text
-        self._known.set()
+        self._problems[text] = None
+        if len(self._problems) >= self._brokers:
+            self._known.set()
 
     def message(self, message: Inbound) -> None:
         """Called by the link: a message has arrived."""
