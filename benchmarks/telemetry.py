@@ -121,7 +121,7 @@ def from_memory(port: int, payload: bytes, count: int) -> Measured:
     with linked(port, "memory") as client:
 
         def send(publication: Publication, on_done: Callable[[], None]) -> None:
-            topic, data, retain = publication
+            topic, data, retain, _ = publication
             client.publish(Outbound(topic, data, retain=retain), on_done)
 
         outgoing = Outgoing(send, SystemClock(), max_events=count)

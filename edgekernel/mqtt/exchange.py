@@ -121,6 +121,7 @@ class Exchange:
             "waiting": self.outgoing.waiting,
             "dropped_events": self.outgoing.dropped_events,
             "dropped_replies": self.outgoing.dropped_replies,
+            "refused_by_broker": self.client.refused,
             **self.dialect.status(),
         }
 
@@ -162,8 +163,8 @@ class Exchange:
         self.dialect.event(event)
 
     def _send(self, publication: Publication, on_done: Callable[[], None]) -> None:
-        topic, payload, retain = publication
-        self.client.publish(Outbound(topic, payload, retain=retain), on_done)
+        topic, payload, retain, properties = publication
+        self.client.publish(Outbound(topic, payload, 1, retain, properties), on_done)
 
 
 def _chance(seed: str, clock: Clock, base: str) -> Random:

@@ -60,7 +60,12 @@ class MqttInterface(Interface):
     def status(self) -> dict[str, Any]:
         """Return the state of the link, ready for JSON."""
         link: dict[str, Any] = {"broker": self.settings.broker, "connected": self.connected}
-        return link if self._exchange is None else link | self._exchange.status()
+        if self._exchange is None:
+            return link
+        link |= self._exchange.status()
+        if self.connected:
+            link["protocol"] = self._exchange.client.version
+        return link
 
     def start(self, ctx: Context) -> None:
         """Watch the devices; the link is made when the runtime has booted.

@@ -135,7 +135,7 @@ class Native(Dialect):
         topic, payload, retained = message.topic, message.payload, message.retained
         discovery = self._home_assistant
         if discovery is None or not discovery.message(topic, payload, retained):
-            self._requests.arrived(topic, payload, retained)
+            self._requests.arrived(topic, payload, retained, message.properties)
 
     def end(self) -> None:
         """End the threads."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Container
 from typing import NamedTuple
 
 from edgekernel.core.clock import Clock
+from edgekernel.mqtt.transport import NOTHING_BESIDE, Properties
 
 WINDOW = 20
 """Messages on their way without an acknowledgement; more makes paho slower (it walks them)."""
@@ -20,6 +21,7 @@ class Publication(NamedTuple):
     topic: str
     payload: bytes
     retain: bool
+    properties: Properties = NOTHING_BESIDE
 
 
 Send = Callable[[Publication, Callable[[], None]], object]
@@ -91,11 +93,11 @@ class Outgoing:
                 self._untold += 1
         self._pump()
 
-    def reply(self, topic: str, payload: bytes) -> None:
+    def reply(self, topic: str, payload: bytes, properties: Properties = NOTHING_BESIDE) -> None:
         """Publish a reply before everything else; without a link it is dropped and counted."""
         with self._changed:
             if self._open and len(self._replies) < MAX_REPLIES:
-                self._replies.append(Publication(topic, payload, False))
+                self._replies.append(Publication(topic, payload, False, properties))
             else:
                 self.dropped_replies += 1
         self._pump()

@@ -23,6 +23,7 @@ from edgekernel.core.errors import (
 from edgekernel.core.output import Output
 from edgekernel.core.time_quality import is_simulated, system_quality
 from edgekernel.core.turns import CallTurn, Turn
+from edgekernel.mqtt.asked_beside import with_properties
 from edgekernel.mqtt.encoding import NotEncodableError, to_plain
 from edgekernel.mqtt.freshness import Freshness
 from edgekernel.mqtt.messages import RequestAnswered
@@ -42,6 +43,7 @@ from edgekernel.mqtt.repeated import Repeated
 from edgekernel.mqtt.request_log import RequestLog
 from edgekernel.mqtt.signatures import Signatures
 from edgekernel.mqtt.topics import Target, segment
+from edgekernel.mqtt.transport import NOTHING_BESIDE, Properties
 from edgekernel.node.memory import FileMemory
 
 MAX_WAITING = 200
@@ -51,7 +53,7 @@ _INTERRUPTED = (
     "carried out again; look at the state, and if it is still wanted call with another id"
 )
 
-Reply = Callable[[str, bytes], object]
+Reply = Callable[[str, bytes, Properties], object]
 
 _PARSERS: dict[str, Callable[[bytes], Request]] = {
     "set": parse_set,
@@ -90,9 +92,10 @@ class Requests:
         read: Callable[[Target, bytes], Request] = read_content,
         submit: Callable[[Turn], object] | None = None,
     ) -> None:
-        """Serve requests; `reply` publishes a payload on a topic. With `signatures` those that are
-        signed count, for the boot of that id where the clock is not synchronised. `read` is given
-        what a payload is for; it raises PayloadError, and never anything else.
+        """Serve requests; `reply` publishes a payload on a topic, with what goes beside it. With
+        `signatures` those that are signed count, for the boot of that id where the clock is not
+        synchronised. `read` is given what a payload is for; it raises PayloadError, and never
+        anything else.
 
         A request is given to `submit` as a turn; without one it runs in the dispatcher's thread.
         """
@@ -110,12 +113,20 @@ class Requests:
         self._repeated = Repeated(ctx.clock, _log_of(ctx))
         self._parse = read
 
-    def arrived(self, topic: str, payload: bytes, retained: bool) -> None:
+    def arrived(
+        self,
+        topic: str,
+        payload: bytes,
+        retained: bool,
+        properties: Properties = NOTHING_BESIDE,
+    ) -> None:
         """Take a message in; called in the network thread. What is no request is ignored."""
         target = self._topics.target(topic)
         if target is None or self._clears_retained(topic, payload, retained):
             return
         request = self._read(target, topic, payload)
+        if properties is not NOTHING_BESIDE:
+            request = with_properties(request, properties, self._ctx.clock.monotonic_ns())
         if request.reply.id is not None and not retained and target.kind != "lease":
             request.reply = replace(request.reply, key=(topic, request.reply.id))
             if self._came_before(target, request.reply, payload):
@@ -175,7 +186,7 @@ class Requests:
         if came == "interrupted":
             answer = error_payload(reply.id, "unknown_outcome", _INTERRUPTED)
         if answer is not None and topic is not None:
-            self._reply(topic, answer)
+            self._reply(topic, answer, reply.beside)
         self._ctx.runtime.post(_audit(target, reply, "repeated"), self._ctx.source)
         return True
 
@@ -243,6 +254,7 @@ class Requests:
             )
         if isinstance(request, PayloadError):
             raise request
+        request.check_expiry(self._ctx.clock.monotonic_ns())
         if request.stamp is not None:
             self._freshness.check(request.stamp)
         elif request.expires is not None:
@@ -364,7 +376,7 @@ class Requests:
             repeats += self._repeated.answered(reply.key, payload)
         for each in (reply, *repeats):
             if each.topic is not None:
-                self._reply(each.topic, payload)
+                self._reply(each.topic, payload, each.beside)
 
 
 def _log_of(ctx: Context) -> RequestLog | None:

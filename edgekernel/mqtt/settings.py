@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt.home_assistant.settings import HomeAssistant
@@ -14,6 +14,7 @@ from edgekernel.mqtt.signatures import Signatures
 from edgekernel.mqtt.tls import Tls
 from edgekernel.mqtt.topics import prefix_problem
 from edgekernel.mqtt.transport import Server
+from edgekernel.mqtt.versions import Protocol
 
 if TYPE_CHECKING:
     from edgekernel.node import Plan
@@ -47,10 +48,11 @@ class Settings:
     if `home_assistant` says how. `dialect` is the name of another topic map than ours, and
     `dialect_table` what `[mqtt.<dialect>]` says to it. With `tls` the connection is encrypted.
     `signatures` says whose signed requests count. With `password_file` the password is read from
-    there at each connect. With a `path` the broker is reached over websockets. There may be
-    `fallbacks`, less preferred brokers, in their order; a better one is gone back to when it has
-    been reachable for `back_after_s`. `form` is that of the states. Raises ConfigError with every
-    mistake.
+    there at each connect. `protocol` is "5" or "3.1.1" where only that is to be spoken;
+    `edgekernel.mqtt.versions` says what "auto" does. With a `path` the broker is reached over
+    websockets. There may be `fallbacks`, less preferred brokers, in their order; a better one is
+    gone back to when it has been reachable for `back_after_s`. `form` is that of the states. Raises
+    ConfigError with every mistake.
     """
 
     host: str
@@ -74,6 +76,7 @@ class Settings:
     fallbacks: tuple[Server, ...] = ()
     back_after_s: float = 60.0
     form: Form = TOGETHER
+    protocol: Protocol = "auto"
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -118,6 +121,7 @@ class Settings:
                 form=Form.of(table.layout, table.payloads),
                 dialect=table.dialect,
                 dialect_table=table.dialect_table,
+                protocol=table.protocol,
             )
             read_own(made)
         except ConfigError as error:
@@ -161,6 +165,9 @@ class Settings:
             ),
             "mqtt.stable_s: must be 0 or more": self.stable_s >= 0,
             "mqtt.history: must be 0 or more": self.history_s >= 0,
+            f'mqtt.protocol: {self.protocol!r} is not "auto", "5" or "3.1.1"': (
+                self.protocol in get_args(Protocol)
+            ),
         }
         wrong_prefix = prefix_problem(self.prefix)
         problems = [problem for problem, fine in checks.items() if not fine]

@@ -228,6 +228,8 @@ class MqttTable(ServerTable):
     layout: Literal["device", "signal"] | None = None
     """One topic for each device, unless payloads are plain, or one for each of its signals."""
     payloads: Literal["json", "plain"] = "json"
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    """The version of MQTT; "auto" is 5, and 3.1.1 where the broker does not take it."""
     history: Annotated[Duration, AfterValidator(_history)] | None = None
     """How often the changes of all readings are sent, in seconds; None: they are not."""
     outbox: OutboxTable = Field(default_factory=OutboxTable)

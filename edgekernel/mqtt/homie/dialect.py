@@ -112,7 +112,7 @@ class Homie(Dialect):
                 text = message.payload.decode("utf-8", "replace")
                 self._carrier.tell(HomieBroadcast(topic, text))
             return
-        self._requests.arrived(message.topic, message.payload, message.retained)
+        self._requests.arrived(message.topic, message.payload, message.retained, message.properties)
 
     def end(self) -> None:
         """End the thread."""
