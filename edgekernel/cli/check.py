@@ -35,7 +35,7 @@ def check(node: Path, as_json: bool, strict: bool) -> None:
     a warning. Exits with 1 if there is a mistake.
     """
     try:
-        found = _check(node)
+        found = check_all(node)
     except ImportError as error:  # an extra that is not installed says which
         fail(Exit.REFUSED, [str(error)])
     except ConfigError as error:
@@ -58,7 +58,7 @@ def _refuse(problems: Sequence[str], as_json: bool) -> NoReturn:
     fail(Exit.REFUSED, problems)
 
 
-def _check(node: Path) -> Found:
+def check_all(node: Path) -> Found:
     """Look at everything; raise ConfigError with every mistake of the first stage that has one."""
     plan = make_plan(node)
     found = Found(plan, _check_parts(plan), without_effect(plan))
@@ -105,7 +105,7 @@ def _check_parts(plan: Plan) -> Runtime:
         except ConfigError as error:
             problems += error.problems
     try:
-        runtime = _assemble(plan)
+        runtime = make_parts(plan)
     except ConfigError as error:
         raise ConfigError(*error.problems, *problems) from error
     if problems:
@@ -113,8 +113,8 @@ def _check_parts(plan: Plan) -> Runtime:
     return runtime
 
 
-def _assemble(plan: Plan) -> Runtime:
-    """Make all parts, on the simulated board so that nothing real is opened."""
+def make_parts(plan: Plan) -> Runtime:
+    """Make all parts, on the simulated board so that nothing real is opened. Raises ConfigError."""
     clock = SystemClock()
     if plan.document.sim.surrounds and find_spec("greenlet") is not None:
         from edgekernel.node.simulate import assemble_simulated

@@ -19,6 +19,7 @@ _COMMANDS = {
     "journal": ("edgekernel.cli.journal", "Read what a node has recorded."),
     "incident": ("edgekernel.cli.incident", "Make a test of what went wrong in the field."),
     "node": ("edgekernel.cli.broker", "Let nodes in to that broker."),
+    "plan": ("edgekernel.cli.plan", "Show what a new node file would do to a running node."),
     "replay": ("edgekernel.cli.replay", "Run a journal through the application again."),
     "run": ("edgekernel.cli.run", "Run a node, on its board or a simulated one."),
     "simulate": ("edgekernel.cli.simulate", "Run a node through days of simulated time."),
@@ -66,6 +67,7 @@ def main() -> None:
 
     \b
       edgekernel check node.toml              is everything in it right?
+      edgekernel plan old.toml new.toml       what would a new file do to it?
       edgekernel run node.toml --sim --live   run it on a simulated board
       edgekernel simulate node.toml           run it through a simulated day
       edgekernel ctl nodes                    which nodes are on the broker?
