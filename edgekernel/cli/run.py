@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekernel.cli.configured import Board, configure
 from edgekernel.cli.console import Exit, fail, out, show
 from edgekernel.cli.ending import Ending
 from edgekernel.cli.fault_plan_file import naming
@@ -25,16 +26,18 @@ from edgekernel.core.output_declaration import OutputDeclaration
 from edgekernel.core.runtime import Runtime
 from edgekernel.core.variants import SignalRuntime
 from edgekernel.hal.gpio import DigitalInput
-from edgekernel.node.plan import Plan, make_plan
+from edgekernel.node.plan import Plan
+from edgekernel.node.starting import choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgekernel.backends.backend import Backend
     from edgekernel.journal import Journal
-    from edgekernel.mqtt import EmbeddedBroker
+    from edgekernel.mqtt import EmbeddedBroker, MqttInterface
     from edgekernel.mqtt.kept_away import KeptAway
     from edgekernel.node.drill import NodeDrill
+    from edgekernel.sim.bench import Bench
 
 _SWITCH_INTERVAL_S = 0.0005
 """How long a busy thread keeps the others from running; see docs/decisions/0004."""
@@ -94,7 +97,8 @@ def run(
     """
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
-        plan = make_plan(node)
+        start = choose(node)
+        plan = start.plan
         linked = plan.document.mqtt is not None or broker
         kept = _kept_away() if drill and linked else None
         drilled = _drill(plan, drill, yes, kept) if drill else None
@@ -103,8 +107,12 @@ def run(
             clock = SystemClock()
             recording = open_recording(plan, clock, journal, stack)
             with naming(drill):
-                runtime = _make(plan, simulated, clock, recording, drilled)
-            _connect(plan, simulated, runtime, embedded, kept)
+                runtime, board = _make(plan, simulated, clock, recording, drilled)
+            link = partial(_link, simulated=simulated, embedded=embedded, kept=kept)
+            if drilled is None:  # its faults are for the devices that are there
+                configure(runtime, start, board, link)
+            elif (interface := link(plan)) is not None:
+                runtime.register(interface)
             wanted = _Wanted(simulated, live, as_json, seconds, drill)
             raise click.exceptions.Exit(_live(plan, runtime, embedded, wanted))
     except ConfigError as error:
@@ -149,42 +157,42 @@ def _drill(plan: Plan, file: Path, yes: bool, kept: KeptAway | None) -> NodeDril
 
 def _make(
     plan: Plan, simulated: bool, clock: Clock, journal: Journal | None, drill: NodeDrill | None
-) -> SignalRuntime:
+) -> tuple[SignalRuntime, Board]:
     record = journal.around if journal else as_it_is
 
     def around(backend: Backend) -> Backend:
-        return record(drill.around(backend, clock) if drill else backend)
+        board.backend = record(drill.around(backend, clock) if drill else backend)
+        return board.backend
 
-    runtime = _assemble(plan, simulated, clock, around)
+    board = Board()
+    runtime, board.bench = _assemble(plan, simulated, clock, around)
     if drill is not None:
         drill.join(runtime)
     if journal is not None:
         journal.record(runtime, plan)
-    return runtime
+    return runtime, board
 
 
 def _assemble(
     plan: Plan, simulated: bool, clock: Clock, around: Callable[[Backend], Backend]
-) -> SignalRuntime:
+) -> tuple[SignalRuntime, Bench | None]:
     if simulated:
         from edgekernel.node.simulate import assemble_simulated
 
-        return assemble_simulated(plan, clock, SignalRuntime, around=around)[0]
+        return assemble_simulated(plan, clock, SignalRuntime, around=around)
     from edgekernel.backends.linux import LinuxBackend
     from edgekernel.node.assemble import assemble
 
-    return assemble(plan, around(LinuxBackend(clock)), clock, SignalRuntime, remember=True)
+    backend = around(LinuxBackend(clock))
+    return assemble(plan, backend, clock, SignalRuntime, remember=True), None
 
 
-def _connect(
-    plan: Plan,
-    simulated: bool,
-    runtime: Runtime,
-    embedded: EmbeddedBroker | None,
-    kept: KeptAway | None,
-) -> None:
+def _link(
+    plan: Plan, *, simulated: bool, embedded: EmbeddedBroker | None, kept: KeptAway | None
+) -> MqttInterface | None:
+    """Make what links the node to its broker; None if there is none."""
     if plan.document.mqtt is None and embedded is None:
-        return
+        return None
     from edgekernel.mqtt import About, MqttInterface, Settings
 
     settings = Settings.of(plan)
@@ -192,7 +200,7 @@ def _connect(
         settings = replace(settings, host=embedded.host, port=embedded.port, tls=None)
     outbox = None if simulated else plan.outbox
     medium = kept.medium if kept else None
-    runtime.register(MqttInterface(settings, about=About.of(plan), outbox=outbox, medium=medium))
+    return MqttInterface(settings, about=About.of(plan), outbox=outbox, medium=medium)
 
 
 def _live(

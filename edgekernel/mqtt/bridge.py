@@ -113,6 +113,10 @@ class Bridge:
         self.client.start()
         self._announcing.start()
 
+    def renew(self, about: About) -> None:
+        """Publish what the node says of itself, which has changed."""
+        self._announcing.renew(about)
+
     def stop(self, reason: str) -> None:
         """Publish the final states, then the status, and disconnect; each within its limit."""
         self._announcing.close()

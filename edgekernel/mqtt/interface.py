@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgekernel.core import message
 from edgekernel.core.context import Context
 from edgekernel.core.interface import Interface
 from edgekernel.core.messages import Event
+from edgekernel.core.phase import Phase
 from edgekernel.mqtt.about import NOTHING_KNOWN, About
 from edgekernel.mqtt.bridge import Bridge
 from edgekernel.mqtt.settings import Settings
@@ -15,6 +17,7 @@ from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Medium
 
 if TYPE_CHECKING:
+    from edgekernel.node import Plan
     from edgekernel.node.outbox_table import OutboxPlace
 
 
@@ -80,6 +83,15 @@ class MqttInterface(Interface):
             ctx, settings, topics, events, self._medium, self._about, self._outbox
         )
         self._bridge.watch()
+        if ctx.runtime.phase is Phase.RUNNING:  # it was added while the node runs
+            self._bridge.connect()
+
+    def renew(self, plan: Plan) -> None:
+        """Publish what a changed configuration says of the node."""
+        new = About.of(plan)
+        self._about = replace(self._about, config=new.config, labels=new.labels)
+        if self._bridge is not None:
+            self._bridge.renew(self._about)
 
     def handle_event(self, ctx: Context, evt: Event) -> None:
         """Publish the event; note what it says about devices and the shutdown."""

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.core.output_limits import Limits
+from edgekernel.node.config_table import ConfigTable
 from edgekernel.node.duration import Duration, DurationOrNone
 from edgekernel.node.filters import SETTINGS, FilterTable
 from edgekernel.node.home_assistant_table import HomeAssistantTable
@@ -269,9 +270,11 @@ class NodeDocument(_Table):
     journal: JournalTable | None = None
     leases: dict[LeaseName, LeaseTable] = Field(default_factory=dict)
     sim: SimTable = Field(default_factory=SimTable)
+    config: ConfigTable = Field(default_factory=ConfigTable)
 
 
 _TAKEN = {
+    "config": "the configuration",
     "journal": "the journal",
     "leases": "the leases",
     "mqtt": "the MQTT interface",
@@ -290,6 +293,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "journal": JournalTable,
     "leases": LeaseTable,
     "sim": SimTable,
+    "config": ConfigTable,
 }
 
 

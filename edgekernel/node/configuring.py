@@ -1,0 +1,299 @@
+"""The part of a node that knows its configuration, and applies another one while it runs."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from edgekernel.core import message
+from edgekernel.core.context import Context
+from edgekernel.core.errors import ConfigError, describe
+from edgekernel.core.markers import command, lifecycle, on
+from edgekernel.core.messages import Event, Message
+from edgekernel.core.process import Process
+from edgekernel.core.runtime import Runtime
+from edgekernel.node.config_messages import (
+    ConfigApplied,
+    ConfigFallback,
+    ConfigKept,
+    ConfigRejected,
+    ConfigRolledBack,
+)
+from edgekernel.node.config_record import Judged, Kept, Record, digest_of, without_secrets
+from edgekernel.node.difference import Difference, difference, plain
+from edgekernel.node.fingerprint import fingerprint, shown
+from edgekernel.node.plan import Plan, make_plan
+from edgekernel.node.reconfigure import Reconfiguration
+from edgekernel.node.starting import Start
+from edgekernel.node.trial import complaints, stand_trial
+from edgekernel.node.verifying import verify
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What has come of a configuration: `result` is "applied", "rejected" or "rolled_back"; empty
+    if the node was stopped before that was known. `hash` is that of what the node runs now."""
+
+    result: str
+    hash: str
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A configuration that is to be applied."""
+
+    source: str
+    plan: Callable[[], Plan]
+    """Reads and checks it. Raises ConfigError."""
+    version: str = ""
+    digest: str = ""
+    """Of the node file, or of the remote document."""
+    done: Callable[[Verdict], object] = lambda verdict: None
+
+
+class Configuration(Process):
+    """Knows what a node runs, and applies another configuration on SIGHUP or when it is asked to.
+
+    One at a time, beside the turns: it is checked, what differs is done, and the node stands
+    trial; if it is not as well as before within the time of `[config]`, the one before runs
+    again. Each end is a message, `config.applied`, `config.rejected` or `config.rolled_back`.
+    What has proven itself is kept in the data folder as the last good configuration, without
+    secrets.
+    """
+
+    name = "config"
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        start: Start,
+        reconfiguration: Reconfiguration,
+        check: Callable[[Plan], object] = lambda plan: None,
+    ) -> None:
+        """Begin with what the node starts with. `check` raises ConfigError for what else is wrong
+        with a plan, such as its link."""
+        self.plan = start.plan
+        self.record: Record = start.record
+        self._runtime = runtime
+        self._start = start
+        self._source, self._version = start.source, start.version
+        self._file_digest = start.digest
+        self._own = start.own
+        self._reconfiguration = reconfiguration
+        self._check = check
+        self._lock = runtime.clock.Lock()
+        self._waiting: deque[Wanted] = deque()
+        self._at_work = False
+        self._stopping = runtime.clock.Event()
+
+    @property
+    def hash(self) -> str:
+        """The fingerprint of what the node runs."""
+        return fingerprint(self.plan.document)
+
+    @property
+    def own(self) -> Plan | None:
+        """The plan of the node file, where the secrets are; None if it has mistakes."""
+        return self._own
+
+    @property
+    def file_digest(self) -> str:
+        """The digest of the node file, as it was read last."""
+        return self._file_digest
+
+    @command
+    def show(self) -> dict[str, Any]:
+        """Return what the node runs, its secrets hidden: the document, its hash, its version and
+        where it is from."""
+        return {
+            "document": shown(self.plan.document),
+            "hash": self.hash,
+            "version": self._version,
+            "source": self._source,
+            "file": self.plan.path.name,
+            "problems": list(self._start.problems) if self._is_fallback else [],
+        }
+
+    @lifecycle.health
+    def health(self) -> str:
+        """Say so while the node runs its last good configuration instead of its file."""
+        if not self._is_fallback:
+            return ""
+        return f"the last good configuration is used: {'; '.join(self._start.problems)}"
+
+    @property
+    def _is_fallback(self) -> bool:
+        return self._source == "last good"
+
+    def submit(self, wanted: Wanted) -> None:
+        """Apply a configuration after those that wait; returns at once."""
+        with self._lock:
+            self._waiting.append(wanted)
+            first, self._at_work = not self._at_work, True
+        if first:
+            self._runtime.clock.Thread(self._work, f"{self._runtime.name}:configuration").start()
+
+    def reload(self, done: Callable[[Verdict], object] = lambda verdict: None) -> None:
+        """Read the node file again and apply it."""
+        self.submit(Wanted("file", lambda: make_plan(self.plan.path), done=done))
+
+    def stop(self, ctx: Context) -> None:
+        """Let no trial go on: what is on trial is not kept."""
+        self._stopping.set()
+
+    @on(message.SystemReload)
+    def _reload(self, event: Event) -> None:
+        self.reload()
+
+    @on(message.RuntimeBooted)
+    def _booted(self, event: Event) -> None:
+        start = self._start
+        if start.problems:
+            self.ctx.emit(ConfigFallback(self.hash, start.problems))
+        if start.record.problem:
+            self.ctx.emit(ConfigKept(self.hash, start.record.problem))
+        if start.file is not None and not self._is_fallback:
+            self._runtime.clock.Thread(self._prove, f"{self._runtime.name}:first trial").start()
+
+    def _prove(self) -> None:
+        """Keep what the node has started with, when it has run for long enough."""
+        plan = self.plan
+        if self._stopping.wait(plan.document.config.healthy_for):
+            return
+        with self._lock:
+            if self._at_work or self.plan is not plan:
+                return
+            good = self.record.good
+            if good is None or (good.hash, self.record.file) != (self.hash, self._file_digest):
+                self._keep(plan, Wanted(self._source, lambda: plan, self._version))
+
+    # One at a time, on a thread of its own
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting or self._stopping.is_set():
+                    self._at_work = False
+                    return
+                wanted = self._waiting.popleft()
+            try:
+                verdict = self._apply(wanted)
+            except Exception as error:  # a mistake here must not end what comes after it
+                what, trace = describe(error)
+                self._tell(message.BackgroundError(f"{self.name}: {wanted.source}", what, trace))
+                verdict = Verdict("rejected", self.hash, (what,))
+            wanted.done(verdict)
+
+    def _apply(self, wanted: Wanted) -> Verdict:
+        if wanted.source == "file":
+            wanted = replace(wanted, digest=_digest(self.plan))
+        try:
+            self._refuse_unchanged(wanted)
+            plan = wanted.plan()
+            found = difference(self.plan, plan)
+            _refuse_restart(plan, found)
+            verify(plan)
+            self._check(plan)
+        except ConfigError as error:
+            self._tell(ConfigRejected(wanted.source, wanted.version, error.problems))
+            return Verdict("rejected", self.hash, error.problems)
+        before, old = complaints(self._runtime), self.plan
+        problems = self._change(plan, found, before)
+        if problems is None:  # the node stops: nobody knows
+            return Verdict("", self.hash)
+        if problems:
+            return self._roll_back(wanted, old, tuple(problems))
+        return self._accept(wanted, plan, found)
+
+    def _refuse_unchanged(self, wanted: Wanted) -> None:
+        """A node file that is as it was when a remote configuration was applied is older than that:
+        it does not take its place."""
+        if (wanted.source, self._source, wanted.digest) == ("file", "remote", self._file_digest):
+            raise ConfigError(
+                f"{self.plan.path.name}: has not changed since the remote configuration "
+                f"{self._version} was applied, which is used; change it, or push another one"
+            )
+
+    def _change(self, plan: Plan, found: Difference, before: Mapping[str, str]) -> list[str] | None:
+        """Apply a plan and let it stand trial; return what is wrong with it."""
+        try:
+            self._reconfiguration.carry_out(plan)
+        except Exception as error:
+            notes = getattr(error, "__notes__", ())
+            return [": ".join([*notes, describe(error)[0]])]
+        if not found.does_something:
+            return []
+        runtime, terms = self._runtime, plan.document.config
+        look = lambda: complaints(runtime)  # noqa: E731
+        return stand_trial(look, before, terms, runtime.clock, self._stopping)
+
+    def _roll_back(self, wanted: Wanted, old: Plan, problems: tuple[str, ...]) -> Verdict:
+        try:
+            self._reconfiguration.carry_out(old, back=True)
+        except Exception as error:
+            problems += (f"and the way back: {describe(error)[0]}",)
+        if wanted.source == "file":
+            bad = Judged(wanted.digest, "rolled_back", "", problems, self._now())
+            self._write(replace(self.record, bad_file=bad))
+        self._tell(ConfigRolledBack(wanted.source, wanted.version, problems))
+        return Verdict("rolled_back", self.hash, problems)
+
+    def _accept(self, wanted: Wanted, plan: Plan, found: Difference) -> Verdict:
+        self.plan, self._source, self._version = plan, wanted.source, wanted.version
+        if wanted.source == "file":
+            self._own, self._file_digest = plan, wanted.digest
+        self._keep(plan, wanted)
+        keys = tuple(map(str, found.keys))
+        self._tell(ConfigApplied(wanted.source, wanted.version, self.hash, keys))
+        return Verdict("applied", self.hash)
+
+    def _keep(self, plan: Plan, wanted: Wanted) -> None:
+        """Make what has proven itself the last good configuration."""
+        source, digest = wanted.source, wanted.digest if wanted.source == "remote" else ""
+        document = without_secrets(plain(plan.document))
+        now, hash = self._now(), fingerprint(plan.document)
+        good = Kept(document, hash, source, wanted.version, digest, now)
+        desired = self.record.desired
+        if desired is not None and source == "remote" and desired.digest == digest:
+            desired = replace(desired, result="applied", at=now)
+        record = Record(good, self._file_digest, None, desired)
+        if self._write(record):
+            self._tell(ConfigKept(hash, ""))
+
+    def _write(self, record: Record) -> bool:
+        """Keep a record if there is a folder for it; tell if that fails."""
+        self.record = record
+        if self._start.file is None:
+            return False
+        try:
+            self._start.file.write(record)
+        except OSError as error:
+            self._tell(ConfigKept(self.hash, f"{self._start.file.folder}: {error}"))
+            return False
+        return True
+
+    def _now(self) -> str:
+        return self._runtime.clock.now_utc().isoformat(timespec="seconds")
+
+    def _tell(self, told: Message) -> None:
+        self._runtime.post(told, self.name)
+
+
+def _refuse_restart(plan: Plan, found: Difference) -> None:
+    if found.restart:
+        raise ConfigError(
+            *(
+                f"{plan.path.name}: {key}: needs a restart of the agent: {why}"
+                for key, why in found.restart.items()
+            )
+        )
+
+
+def _digest(plan: Plan) -> str:
+    try:
+        return digest_of(plan.path.read_bytes())
+    except OSError:
+        return ""
