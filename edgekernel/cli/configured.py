@@ -35,14 +35,22 @@ class Board:
 
 
 def configure(
-    runtime: Runtime, start: Start, board: Board, link: Callable[[Plan], MqttInterface | None]
+    runtime: Runtime,
+    start: Start,
+    board: Board,
+    link: Callable[[Plan, Configuration], MqttInterface | None],
 ) -> None:
-    """Register what links the node to its broker, and what changes its configuration."""
+    """Register what changes a node's configuration, and what links it to its broker."""
     assert board.backend is not None, "the runtime was assembled on it"
     plan = start.plan
-    reconfiguration = Reconfiguration(runtime, plan, board.backend, make_link=link, plug=board.plug)
-    runtime.register(Configuration(runtime, start, reconfiguration, _check))
-    if (interface := link(plan)) is not None:
+
+    def linked(plan: Plan) -> MqttInterface | None:
+        return link(plan, configuration)
+
+    change = Reconfiguration(runtime, plan, board.backend, make_link=linked, plug=board.plug)
+    configuration = Configuration(runtime, start, change, _check)
+    runtime.register(configuration)
+    if (interface := linked(plan)) is not None:
         runtime.register(interface)
 
 

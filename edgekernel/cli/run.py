@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from edgekernel.journal import Journal
     from edgekernel.mqtt import EmbeddedBroker, MqttInterface
     from edgekernel.mqtt.kept_away import KeptAway
+    from edgekernel.node.configuring import Configuration
     from edgekernel.node.drill import NodeDrill
     from edgekernel.sim.bench import Bench
 
@@ -188,19 +189,27 @@ def _assemble(
 
 
 def _link(
-    plan: Plan, *, simulated: bool, embedded: EmbeddedBroker | None, kept: KeptAway | None
+    plan: Plan,
+    configuration: Configuration | None = None,
+    *,
+    simulated: bool,
+    embedded: EmbeddedBroker | None,
+    kept: KeptAway | None,
 ) -> MqttInterface | None:
     """Make what links the node to its broker; None if there is none."""
     if plan.document.mqtt is None and embedded is None:
         return None
     from edgekernel.mqtt import About, MqttInterface, Settings
+    from edgekernel.mqtt.remote_config import RemoteConfig
 
     settings = Settings.of(plan)
     if embedded is not None:
         settings = replace(settings, host=embedded.host, port=embedded.port, tls=None)
     outbox = None if simulated else plan.outbox
     medium = kept.medium if kept else None
-    return MqttInterface(settings, about=About.of(plan), outbox=outbox, medium=medium)
+    remote = None if configuration is None else RemoteConfig(configuration)
+    about = About.of(plan)
+    return MqttInterface(settings, about=about, outbox=outbox, medium=medium, remote=remote)
 
 
 def _live(

@@ -33,6 +33,7 @@ from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Inbound, Medium, Outbound, Will
 
 if TYPE_CHECKING:
+    from edgekernel.mqtt.remote_config import RemoteConfig
     from edgekernel.node.outbox_table import OutboxPlace
 
 _FLUSH_S = 1.5
@@ -55,11 +56,14 @@ class Bridge:
         medium: Medium | None = None,
         about: About = NOTHING_KNOWN,
         outbox: OutboxPlace | None = None,
+        remote: RemoteConfig | None = None,
     ) -> None:
         """Prepare the bridge. It goes over paho unless another `medium` is given.
 
-        Without an `outbox` events wait in memory, at most `max_events`.
+        Without an `outbox` events wait in memory, at most `max_events`. `remote` takes the
+        configuration that the node is to have.
         """
+        self._remote = remote
         self._ctx = ctx
         self._topics = topics
         self._broker = settings.broker
@@ -86,6 +90,8 @@ class Bridge:
         self._linked = False  # whether a link is wanted
         self.home_assistant = self._make_discovery(settings, random)
         shown = self.home_assistant.subscriptions if self.home_assistant else ()
+        if remote is not None:
+            shown += remote.join(topics, settings.signatures, self._outgoing.retain)
         self.client = MqttClient(
             settings,
             self,
@@ -168,6 +174,8 @@ class Bridge:
         self._connections += 1
         self._leftovers.look(self.client)
         self._announcing.connected()
+        if self._remote is not None:
+            self._remote.publish()
         now = self._ctx.clock.now_utc()
         self._outgoing.retain(self._topics.status, self._status("online", now, cause))
         self._outgoing.open()
@@ -192,6 +200,8 @@ class Bridge:
     def message(self, message: Inbound) -> None:
         """Take a message from the broker."""
         if self._leftovers.arrived(message):
+            return
+        if self._remote is not None and self._remote.arrived(message):
             return
         topic, payload, retained = message.topic, message.payload, message.retained
         discovery = self.home_assistant

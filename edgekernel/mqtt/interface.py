@@ -17,6 +17,7 @@ from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Medium
 
 if TYPE_CHECKING:
+    from edgekernel.mqtt.remote_config import RemoteConfig
     from edgekernel.node import Plan
     from edgekernel.node.outbox_table import OutboxPlace
 
@@ -41,16 +42,19 @@ class MqttInterface(Interface):
         medium: Medium | None = None,
         about: About = NOTHING_KNOWN,
         outbox: OutboxPlace | None = None,
+        remote: RemoteConfig | None = None,
     ) -> None:
         """Prepare the interface of a node, whose name is the runtime's unless given.
 
         It reaches the broker through paho-mqtt unless another `medium` is given. `about` is what it
-        publishes of itself beside what its runtime knows.
+        publishes of itself beside what its runtime knows, and `remote` takes the configuration that
+        it is to have.
         """
         self.settings = settings
         self._medium = medium
         self._about = about
         self._outbox = outbox
+        self._remote = remote
         self._node = node
         self._max_events = max_events
         self._bridge: Bridge | None = None
@@ -80,7 +84,7 @@ class MqttInterface(Interface):
         topics = Topics(self.settings.prefix, self._node or ctx.runtime.name)
         settings, events = self.settings, self._max_events
         self._bridge = Bridge(
-            ctx, settings, topics, events, self._medium, self._about, self._outbox
+            ctx, settings, topics, events, self._medium, self._about, self._outbox, self._remote
         )
         self._bridge.watch()
         if ctx.runtime.phase is Phase.RUNNING:  # it was added while the node runs

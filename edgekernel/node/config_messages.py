@@ -10,11 +10,13 @@ __all__ = ["ConfigApplied", "ConfigFallback", "ConfigKept", "ConfigRejected", "C
 class ConfigApplied(Message):
     """A new configuration was applied while the node ran, and has proven itself.
 
-    `source` is "file" or "remote", `version` that of a remote one; `keys` are those that changed.
+    `source` is "file" or "remote"; `version` and `principal`, who has signed it or "mqtt", are
+    those of a remote one; `keys` are those that changed.
     """
 
     source: str
     version: str
+    principal: str
     hash: str
     keys: tuple[str, ...]
 
@@ -25,6 +27,7 @@ class ConfigRejected(Message):
     severity = Severity.WARNING
     source: str
     version: str
+    principal: str
     problems: tuple[str, ...]
 
 
@@ -36,6 +39,7 @@ class ConfigRolledBack(Message):
     severity = Severity.ERROR
     source: str
     version: str
+    principal: str
     problems: tuple[str, ...]
 
 

@@ -43,6 +43,8 @@ class Judged:
     version: str = ""
     problems: tuple[str, ...] = ()
     at: str = ""
+    issued_ns: int = 0
+    """When the newest remote document so far was signed, in nanoseconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,15 +42,25 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Proposal:
+    """A configuration as far as it says what it is; `plan` checks the rest. Raises ConfigError."""
+
+    plan: Callable[[], Plan]
+    version: str = ""
+    principal: str = ""
+    issued_ns: int = 0
+    """When it was signed; 0 if it was not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """A configuration that is to be applied."""
 
     source: str
-    plan: Callable[[], Plan]
-    """Reads and checks it. Raises ConfigError."""
-    version: str = ""
+    read: Callable[[], Proposal]
+    """Reads it, beside the turns. Raises ConfigError."""
     digest: str = ""
-    """Of the node file, or of the remote document."""
+    """Of the remote document."""
     done: Callable[[Verdict], object] = lambda verdict: None
 
 
@@ -88,6 +98,10 @@ class Configuration(Process):
         self._waiting: deque[Wanted] = deque()
         self._at_work = False
         self._stopping = runtime.clock.Event()
+        self.record = _concluded(self.record)
+        self._seen = "" if self.record.desired is None else self.record.desired.digest
+        self.changed: Callable[[], object] = lambda: None
+        """Is called when what `report` returns may be another, on any thread."""
 
     @property
     def hash(self) -> str:
@@ -125,6 +139,11 @@ class Configuration(Process):
         return f"the last good configuration is used: {'; '.join(self._start.problems)}"
 
     @property
+    def _takes_remote(self) -> bool:
+        table = self.plan.document.mqtt
+        return table is not None and table.remote_config
+
+    @property
     def _is_fallback(self) -> bool:
         return self._source == "last good"
 
@@ -138,7 +157,36 @@ class Configuration(Process):
 
     def reload(self, done: Callable[[Verdict], object] = lambda verdict: None) -> None:
         """Read the node file again and apply it."""
-        self.submit(Wanted("file", lambda: make_plan(self.plan.path), done=done))
+        path = self.plan.path
+        self.submit(Wanted("file", lambda: Proposal(lambda: make_plan(path)), done=done))
+
+    def desire(self, digest: str, read: Callable[[], Proposal]) -> None:
+        """Apply a remote document, unless it is the one that came last: it comes again with each
+        link, and what has come of it stands."""
+        with self._lock:
+            known = self._seen == digest
+            self._seen = digest
+        if not known:
+            self.submit(Wanted("remote", read, digest))
+
+    def report(self) -> dict[str, Any]:
+        """Return what the node runs, and what has come of the latest remote document."""
+        judged = self.record.desired
+        return {
+            "hash": self.hash,
+            "version": self._version,
+            "source": self._source,
+            "remote": self._takes_remote,
+            "desired": None
+            if judged is None
+            else {
+                "digest": judged.digest,
+                "version": judged.version,
+                "result": judged.result,
+                "problems": list(judged.problems),
+                "at": judged.at,
+            },
+        }
 
     def stop(self, ctx: Context) -> None:
         """Let no trial go on: what is on trial is not kept."""
@@ -168,7 +216,7 @@ class Configuration(Process):
                 return
             good = self.record.good
             if good is None or (good.hash, self.record.file) != (self.hash, self._file_digest):
-                self._keep(plan, Wanted(self._source, lambda: plan, self._version))
+                self._keep(plan, "" if good is None else good.digest)
 
     # One at a time, on a thread of its own
 
@@ -190,23 +238,50 @@ class Configuration(Process):
     def _apply(self, wanted: Wanted) -> Verdict:
         if wanted.source == "file":
             wanted = replace(wanted, digest=_digest(self.plan))
+        said = Proposal(lambda: self.plan)
         try:
             self._refuse_unchanged(wanted)
-            plan = wanted.plan()
+            said = wanted.read()
+            self._refuse_old(said)
+            plan = said.plan()
             found = difference(self.plan, plan)
             _refuse_restart(plan, found)
             verify(plan)
             self._check(plan)
         except ConfigError as error:
-            self._tell(ConfigRejected(wanted.source, wanted.version, error.problems))
-            return Verdict("rejected", self.hash, error.problems)
+            problems = error.problems
+            self._judge(wanted, said, "rejected", problems)
+            self._tell(ConfigRejected(wanted.source, said.version, said.principal, problems))
+            return Verdict("rejected", self.hash, problems)
+        self._judge(wanted, said, "trying")
         before, old = complaints(self._runtime), self.plan
-        problems = self._change(plan, found, before)
-        if problems is None:  # the node stops: nobody knows
+        wrong = self._change(plan, found, before)
+        if wrong is None:  # the node stops: nobody knows
             return Verdict("", self.hash)
-        if problems:
-            return self._roll_back(wanted, old, tuple(problems))
-        return self._accept(wanted, plan, found)
+        if wrong:
+            return self._roll_back(wanted, said, old, tuple(wrong))
+        return self._accept(wanted, said, plan, found)
+
+    def _judge(
+        self, wanted: Wanted, said: Proposal, result: str, problems: tuple[str, ...] = ()
+    ) -> None:
+        """Remember what has come of a remote document, or of a node file that was rolled back."""
+        now, record = self._now(), self.record
+        if wanted.source == "remote":
+            before_ns = 0 if record.desired is None else record.desired.issued_ns
+            newest_ns = max(before_ns, said.issued_ns)
+            judged = Judged(wanted.digest, result, said.version, problems, now, newest_ns)
+            self._write(replace(record, desired=judged))
+            self.changed()
+        elif result == "rolled_back":
+            judged = Judged(wanted.digest, result, problems=problems, at=now)
+            self._write(replace(record, bad_file=judged))
+
+    def _refuse_old(self, said: Proposal) -> None:
+        """Refuse what was signed before another one that came: somebody may have kept it."""
+        known = self.record.desired
+        if said.issued_ns and known is not None and said.issued_ns <= known.issued_ns:
+            raise ConfigError("desired: was signed before another one that came; sign it anew")
 
     def _refuse_unchanged(self, wanted: Wanted) -> None:
         """A node file that is as it was when a remote configuration was applied is older than that:
@@ -230,37 +305,37 @@ class Configuration(Process):
         look = lambda: complaints(runtime)  # noqa: E731
         return stand_trial(look, before, terms, runtime.clock, self._stopping)
 
-    def _roll_back(self, wanted: Wanted, old: Plan, problems: tuple[str, ...]) -> Verdict:
+    def _roll_back(
+        self, wanted: Wanted, said: Proposal, old: Plan, problems: tuple[str, ...]
+    ) -> Verdict:
         try:
             self._reconfiguration.carry_out(old, back=True)
         except Exception as error:
             problems += (f"and the way back: {describe(error)[0]}",)
-        if wanted.source == "file":
-            bad = Judged(wanted.digest, "rolled_back", "", problems, self._now())
-            self._write(replace(self.record, bad_file=bad))
-        self._tell(ConfigRolledBack(wanted.source, wanted.version, problems))
+        self._judge(wanted, said, "rolled_back", problems)
+        self._tell(ConfigRolledBack(wanted.source, said.version, said.principal, problems))
         return Verdict("rolled_back", self.hash, problems)
 
-    def _accept(self, wanted: Wanted, plan: Plan, found: Difference) -> Verdict:
-        self.plan, self._source, self._version = plan, wanted.source, wanted.version
+    def _accept(self, wanted: Wanted, said: Proposal, plan: Plan, found: Difference) -> Verdict:
+        self.plan, self._source, self._version = plan, wanted.source, said.version
         if wanted.source == "file":
             self._own, self._file_digest = plan, wanted.digest
-        self._keep(plan, wanted)
+        self._keep(plan, wanted.digest if wanted.source == "remote" else "")
         keys = tuple(map(str, found.keys))
-        self._tell(ConfigApplied(wanted.source, wanted.version, self.hash, keys))
+        self._tell(ConfigApplied(wanted.source, said.version, said.principal, self.hash, keys))
+        self.changed()
         return Verdict("applied", self.hash)
 
-    def _keep(self, plan: Plan, wanted: Wanted) -> None:
-        """Make what has proven itself the last good configuration."""
-        source, digest = wanted.source, wanted.digest if wanted.source == "remote" else ""
+    def _keep(self, plan: Plan, digest: str = "") -> None:
+        """Make what has proven itself the last good configuration; `digest` is that of the remote
+        document that it came as."""
         document = without_secrets(plain(plan.document))
         now, hash = self._now(), fingerprint(plan.document)
-        good = Kept(document, hash, source, wanted.version, digest, now)
+        good = Kept(document, hash, self._source, self._version, digest, now)
         desired = self.record.desired
-        if desired is not None and source == "remote" and desired.digest == digest:
+        if desired is not None and digest and desired.digest == digest:
             desired = replace(desired, result="applied", at=now)
-        record = Record(good, self._file_digest, None, desired)
-        if self._write(record):
+        if self._write(Record(good, self._file_digest, None, desired)):
             self._tell(ConfigKept(hash, ""))
 
     def _write(self, record: Record) -> bool:
@@ -290,6 +365,17 @@ def _refuse_restart(plan: Plan, found: Difference) -> None:
                 for key, why in found.restart.items()
             )
         )
+
+
+def _concluded(record: Record) -> Record:
+    """Return a record without a trial that the end of the agent has cut short."""
+    desired, good = record.desired, record.good
+    if desired is None or desired.result != "trying":
+        return record
+    if good is not None and good.digest == desired.digest:
+        return replace(record, desired=replace(desired, result="applied"))
+    why = "the agent ended before the trial was over"
+    return replace(record, desired=replace(desired, result="rolled_back", problems=(why,)))
 
 
 def _digest(plan: Plan) -> str:

@@ -230,6 +230,8 @@ class MqttTable(_Table):
     outbox: OutboxTable = Field(default_factory=OutboxTable)
     """What waits for the broker on the disk; only with a data folder."""
     signatures: SignaturesTable | None = None
+    remote_config: bool = False
+    """Whether a configuration is taken that is published to `desired`."""
     home_assistant: HomeAssistantTable | None = None
 
 

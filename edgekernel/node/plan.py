@@ -146,6 +146,11 @@ def plan_document(document: NodeDocument, path: Path) -> Plan:
         for name in document.buses
         if name not in board.buses
     ]
+    if document.mqtt is not None and document.mqtt.remote_config and document.node.data is None:
+        problems.append(
+            f"{file}: mqtt.remote_config: needs node.data, the folder in which the node keeps what "
+            'was applied, such as "/var/lib/edgekernel"'
+        )
     claims = Claims(board)
     devices: list[PlannedDevice] = []
     for id, table in document.devices.items():

@@ -18,7 +18,7 @@ from edgekernel.node.config_messages import (
     ConfigRolledBack,
 )
 from edgekernel.node.config_record import RecordFile
-from edgekernel.node.configuring import Wanted
+from edgekernel.node.configuring import Proposal, Wanted
 from edgekernel.sim import SimClock
 from tests.node.changing import FAN, HEAD, ROOM, VENT, Changing
 
@@ -280,8 +280,9 @@ def submit_remote(node: Changing, text: str) -> None:
     raw = parse_toml(HEAD + text, "remote")
     plan = read_document(node.path, raw, node.config.own)
     results: list[str] = []
+    said = Proposal(lambda: plan, "7", "mqtt")
     node.config.submit(
-        Wanted("remote", lambda: plan, "7", "abc", lambda verdict: results.append(verdict.result))
+        Wanted("remote", lambda: said, "abc", lambda verdict: results.append(verdict.result))
     )
     node.clock.advance(30)
     assert results == ["applied"]
