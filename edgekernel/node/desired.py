@@ -24,7 +24,7 @@ def plan_from_afar(document: Mapping[str, Any], running: Plan, own: Plan | None)
     own are as the node has them; secrets too, and it may carry none. Raises ConfigError with every
     mistake.
     """
-    problems = [*_wrong_tables(document), *_secrets(document, ())]
+    problems = [*_wrong_tables(document), *_secrets(document)]
     if problems:
         raise ConfigError(*(f"desired: {each}" for each in problems))
     mine = plain(running.document)
@@ -44,6 +44,40 @@ def plan_from_afar(document: Mapping[str, Any], running: Plan, own: Plan | None)
     return plan
 
 
+def for_afar(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return what of a node file may be sent to a node, and the secrets that were left out."""
+    left_out: list[str] = []
+    return _sendable(document, (), left_out), left_out
+
+
+def _sendable(value: Any, path: tuple[str, ...], left_out: list[str]) -> Any:
+    if isinstance(value, list):
+        return [_sendable(each, path, left_out) for each in value]
+    if not isinstance(value, Mapping):
+        return value
+    made: dict[str, Any] = {}
+    for key, each in value.items():
+        if _is_secret((*path, key), each):
+            left_out.append(".".join((*path, key)))
+        else:
+            made[key] = _sendable(each, (*path, key), left_out)
+    return made
+
+
+def with_hidden(shown: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `config.show` has returned, with what is hidden in it as in another document."""
+    made: dict[str, Any] = {}
+    for key, value in shown.items():
+        theirs = other.get(key)
+        if isinstance(value, Mapping):
+            made[key] = with_hidden(value, theirs if isinstance(theirs, Mapping) else {})
+        elif value != HIDDEN:
+            made[key] = value
+        elif theirs is not None:
+            made[key] = theirs
+    return made
+
+
 def _shown_left_out(value: Any) -> Any:
     """Leave out what `config show` has hidden: such a document may be sent back."""
     if isinstance(value, Mapping):
@@ -57,25 +91,16 @@ def _wrong_tables(document: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name}: a table is allowed"
 
 
-def _secrets(value: Any, path: tuple[str, ...]) -> Iterator[str]:
+def _secrets(document: Mapping[str, Any]) -> Iterator[str]:
     """Name the secrets in a document: whoever may read what is retained would have them."""
-    if isinstance(value, Mapping):
-        for key, each in value.items():
-            if sounds_secret(str(key)) and isinstance(each, str) and _is_content((*path, key)):
-                if each != HIDDEN:
-                    yield (
-                        f"{'.'.join((*path, key))}: a document from afar carries no secrets; leave "
-                        "it out: it is as the node has it"
-                    )
-            else:
-                yield from _secrets(each, (*path, str(key)))
-    elif isinstance(value, list):
-        for each in value:
-            yield from _secrets(each, path)
+    for key in for_afar(document)[1]:
+        yield f"{key}: a document from afar carries no secrets; left out, it is as the node has it"
 
 
-def _is_content(path: tuple[str, ...]) -> bool:
-    """Say whether it is a secret itself, and not the name of a file with one."""
+def _is_secret(path: tuple[str, ...], value: Any) -> bool:
+    """Say whether something is a secret itself, and not the name of a file with one."""
+    if not sounds_secret(path[-1]) or not isinstance(value, str) or value == HIDDEN:
+        return False
     return path[:2] != ("mqtt", "tls") and not path[-1].endswith("_file")
 
 

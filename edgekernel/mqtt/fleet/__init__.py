@@ -1,5 +1,6 @@
 """The other side of MQTT: the nodes on a broker, seen and controlled from anywhere."""
 
+from edgekernel.mqtt.fleet.configuring import DesiredResult, NodeConfig, NodeReport
 from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.fleet.fleet import Fleet
 from edgekernel.mqtt.fleet.node_schema import CommandSchema, NodeSchema, OutputSchema, Text
@@ -19,14 +20,17 @@ from edgekernel.mqtt.fleet.stream import Stream
 
 __all__ = [
     "CommandSchema",
+    "DesiredResult",
     "DeviceState",
     "Fleet",
     "LinkState",
     "NoAnswerError",
     "Node",
+    "NodeConfig",
     "NodeEvent",
     "NodeHealth",
     "NodeInfo",
+    "NodeReport",
     "NodeSchema",
     "NodeStatus",
     "Outcome",

@@ -35,7 +35,7 @@ def read_status(node: str, document: Document) -> NodeStatus:
     return NodeStatus(
         node,
         _text(document, "state"),
-        _time(document.get("since")),
+        read_time(document.get("since")),
         _text(document, "cause"),
         _text(document, "boot"),
     )
@@ -65,7 +65,7 @@ def read_state(node: str, device: str, document: Document) -> DeviceState:
             unit=_text(each, "unit"),
             quality=_text(each, "quality"),
             reason=_text(each, "reason"),
-            time=_time(each.get("time")),
+            time=read_time(each.get("time")),
             setpoint=each.get("setpoint"),
         )
         for name, each in document.items()
@@ -81,7 +81,7 @@ def read_event(node: str, topic: str, document: Document) -> NodeEvent:
         node,
         _text(document, "name") or topic,
         severity,
-        _time(document.get("time")),
+        read_time(document.get("time")),
         _text(document, "source"),
         _number(document, "seq", int) or 0,
         _text(document, "boot"),
@@ -95,7 +95,7 @@ def read_health(node: str, document: Document) -> NodeHealth:
     return NodeHealth(
         node,
         _text(document, "state"),
-        time=_time(document.get("time")),
+        time=read_time(document.get("time")),
         uptime_s=_number(document, "uptime_s", float),
         degraded=_texts(document, "degraded"),
         offline_devices=_texts(document, "offline_devices"),
@@ -146,7 +146,8 @@ def _number(document: Document, key: str, kind: type[N]) -> N | None:
         return None
 
 
-def _time(text: object) -> datetime | None:
+def read_time(text: object) -> datetime | None:
+    """Return a time as nodes write it; None for anything else."""
     try:
         made = datetime.fromisoformat(text) if isinstance(text, str) else None
         return None if made is None or made.tzinfo is None else made.astimezone(UTC)
