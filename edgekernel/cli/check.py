@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,7 +61,7 @@ def _refuse(problems: Sequence[str], as_json: bool) -> NoReturn:
 
 def check_all(node: Path) -> Found:
     """Look at everything; raise ConfigError with every mistake of the first stage that has one."""
-    plan = make_plan(node)
+    plan = make_plan(node, os.environ)
     found = Found(plan, _check_parts(plan), without_effect(plan))
     problems = [f"{plan.path.name}: {text}" for text in hasty(found.runtime.devices)]
     problems += _check_topics(found) if plan.document.mqtt is not None else []

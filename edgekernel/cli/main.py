@@ -13,6 +13,7 @@ _COMMANDS = {
     "boards": ("edgekernel.cli.listing", "List the installed boards."),
     "broker": ("edgekernel.cli.broker", "Set up an MQTT broker that is closed by default."),
     "check": ("edgekernel.cli.check", "Check a node file without touching hardware."),
+    "config": ("edgekernel.cli.config", "Show what a node would start with, and from where."),
     "ctl": ("edgekernel.cli.ctl", "See and control the nodes on an MQTT broker."),
     "devices": ("edgekernel.cli.listing", "List the installed drivers."),
     "doctor": ("edgekernel.cli.doctor", "Examine this computer: has it what a node needs?"),

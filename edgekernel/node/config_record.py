@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from edgekernel.backends.disk import SystemDisk
-from edgekernel.core.masking import sounds_secret
 from edgekernel.hal.disk import Disk
 
 _FORMAT = 1
@@ -65,17 +64,6 @@ class Record:
 def digest_of(data: bytes) -> str:
     """Return the SHA-256 of some bytes."""
     return hashlib.sha256(data).hexdigest()
-
-
-def without_secrets(value: Any) -> Any:
-    """Return plain data without the texts that are secret."""
-    if isinstance(value, Mapping):
-        return {
-            key: without_secrets(each)
-            for key, each in value.items()
-            if not (sounds_secret(key) and isinstance(each, str))
-        }
-    return [without_secrets(each) for each in value] if isinstance(value, list) else value
 
 
 class RecordFile:

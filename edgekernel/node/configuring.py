@@ -21,11 +21,12 @@ from edgekernel.node.config_messages import (
     ConfigRejected,
     ConfigRolledBack,
 )
-from edgekernel.node.config_record import Judged, Kept, Record, digest_of, without_secrets
+from edgekernel.node.config_record import Judged, Kept, Record, digest_of
 from edgekernel.node.difference import Difference, difference, plain
 from edgekernel.node.fingerprint import fingerprint, shown
 from edgekernel.node.plan import Plan, make_plan
 from edgekernel.node.reconfigure import Reconfiguration
+from edgekernel.node.secrets import without_secrets
 from edgekernel.node.starting import Start
 from edgekernel.node.trial import complaints, stand_trial
 from edgekernel.node.verifying import verify
@@ -157,8 +158,8 @@ class Configuration(Process):
 
     def reload(self, done: Callable[[Verdict], object] = lambda verdict: None) -> None:
         """Read the node file again and apply it."""
-        path = self.plan.path
-        self.submit(Wanted("file", lambda: Proposal(lambda: make_plan(path)), done=done))
+        path, environ = self.plan.path, self._start.environ
+        self.submit(Wanted("file", lambda: Proposal(lambda: make_plan(path, environ)), done=done))
 
     def desire(self, digest: str, read: Callable[[], Proposal]) -> None:
         """Apply a remote document, unless it is the one that came last: it comes again with each
@@ -329,7 +330,7 @@ class Configuration(Process):
     def _keep(self, plan: Plan, digest: str = "") -> None:
         """Make what has proven itself the last good configuration; `digest` is that of the remote
         document that it came as."""
-        document = without_secrets(plain(plan.document))
+        document, _ = without_secrets(plain(plan.document))
         now, hash = self._now(), fingerprint(plan.document)
         good = Kept(document, hash, self._source, self._version, digest, now)
         desired = self.record.desired

@@ -6,15 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edgekernel.core.errors import ConfigError
-from edgekernel.core.masking import HIDDEN, sounds_secret
+from edgekernel.core.masking import HIDDEN
 from edgekernel.node.difference import plain
 from edgekernel.node.keys import changed_keys
 from edgekernel.node.plan import Plan
-from edgekernel.node.starting import read_document
-
-REMOTE_MQTT = ("keepalive", "history", "outbox", "home_assistant")
-"""What of `[mqtt]` may be changed from afar. All else says to whom the node speaks, as whom, and
-whom it trusts: whoever could change that from afar could have its password sent to himself."""
+from edgekernel.node.secrets import without_secrets
+from edgekernel.node.starting import REMOTE_MQTT, read_document, with_own
 
 
 def plan_from_afar(document: Mapping[str, Any], running: Plan, own: Plan | None) -> Plan:
@@ -27,12 +24,7 @@ def plan_from_afar(document: Mapping[str, Any], running: Plan, own: Plan | None)
     problems = [*_wrong_tables(document), *_secrets(document)]
     if problems:
         raise ConfigError(*(f"desired: {each}" for each in problems))
-    mine = plain(running.document)
-    merged = _shown_left_out(document)
-    merged["node"] = {**mine["node"], **merged.get("node", {})}
-    if (link := mine.get("mqtt")) is not None:
-        kept = {key: each for key, each in link.items() if key not in REMOTE_MQTT}
-        merged["mqtt"] = {**kept, **merged["mqtt"]} if "mqtt" in merged else link
+    merged = with_own(_shown_left_out(document), plain(running.document))
     try:
         plan = read_document(running.path, merged, own or running)
     except ConfigError as error:
@@ -42,26 +34,6 @@ def plan_from_afar(document: Mapping[str, Any], running: Plan, own: Plan | None)
     if problems := list(_not_theirs(running, plan)):
         raise ConfigError(*(f"desired: {each}" for each in problems))
     return plan
-
-
-def for_afar(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Return what of a node file may be sent to a node, and the secrets that were left out."""
-    left_out: list[str] = []
-    return _sendable(document, (), left_out), left_out
-
-
-def _sendable(value: Any, path: tuple[str, ...], left_out: list[str]) -> Any:
-    if isinstance(value, list):
-        return [_sendable(each, path, left_out) for each in value]
-    if not isinstance(value, Mapping):
-        return value
-    made: dict[str, Any] = {}
-    for key, each in value.items():
-        if _is_secret((*path, key), each):
-            left_out.append(".".join((*path, key)))
-        else:
-            made[key] = _sendable(each, (*path, key), left_out)
-    return made
 
 
 def with_hidden(shown: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,15 +65,8 @@ def _wrong_tables(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _secrets(document: Mapping[str, Any]) -> Iterator[str]:
     """Name the secrets in a document: whoever may read what is retained would have them."""
-    for key in for_afar(document)[1]:
+    for key in without_secrets(document)[1]:
         yield f"{key}: a document from afar carries no secrets; left out, it is as the node has it"
-
-
-def _is_secret(path: tuple[str, ...], value: Any) -> bool:
-    """Say whether something is a secret itself, and not the name of a file with one."""
-    if not sounds_secret(path[-1]) or not isinstance(value, str) or value == HIDDEN:
-        return False
-    return path[:2] != ("mqtt", "tls") and not path[-1].endswith("_file")
 
 
 def _not_theirs(running: Plan, plan: Plan) -> Iterator[str]:

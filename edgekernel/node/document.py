@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from edgekernel.node.duration import Duration, DurationOrNone
 from edgekernel.node.filters import SETTINGS, FilterTable
 from edgekernel.node.home_assistant_table import HomeAssistantTable
 from edgekernel.node.journal_table import JournalTable
+from edgekernel.node.layers import layered
 from edgekernel.node.lease_table import LeaseName, LeaseTable
 from edgekernel.node.outbox_table import OutboxTable, TopicRule
 from edgekernel.node.problems import did_you_mean, explain
@@ -304,17 +306,20 @@ def load_document(path: Path) -> NodeDocument:
     return parse_document(read_toml(path), path.name)
 
 
-def load_valid_part(path: Path) -> tuple[NodeDocument | None, tuple[str, ...]]:
+def load_valid_part(
+    path: Path, environ: Mapping[str, str] | None = None
+) -> tuple[NodeDocument | None, tuple[str, ...]]:
     """Read a node file; return it without the tables that are wrong, and every mistake.
 
-    There is no document if a node cannot be without what is wrong. Raises ConfigError if the
-    file cannot be read as TOML.
+    There is no document if a node cannot be without what is wrong. What an environment says comes
+    in the place of the file. Raises ConfigError if the file cannot be read as TOML.
     """
-    raw = read_toml(path)
+    layers = layered(read_toml(path), environ)
+    raw = dict(layers.document)
     try:
         return parse_document(raw, path.name), ()
     except ConfigError as error:
-        problems = error.problems
+        problems = layers.blame(error.problems, path.name)
     try:
         return NodeDocument.model_validate(_without_mistakes(raw)), problems
     except ValidationError:

@@ -6,17 +6,22 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from edgekernel.core.errors import ConfigError
-from edgekernel.core.masking import sounds_secret
 from edgekernel.hal.disk import Disk
 from edgekernel.node.config_record import Kept, Record, RecordFile, digest_of
 from edgekernel.node.difference import plain
 from edgekernel.node.document import parse_document
+from edgekernel.node.layers import layered
 from edgekernel.node.plan import Plan, make_plan, plan_document
+from edgekernel.node.secrets import with_secrets
+
+REMOTE_MQTT = ("keepalive", "history", "outbox", "home_assistant")
+"""What of `[mqtt]` may be changed from afar. All else says to whom the node speaks, as whom, and
+whom it trusts: whoever could change that from afar could have its password sent to himself."""
 
 _DATA_LINE = re.compile(r"""^\s*data\s*=\s*["']([^"'\n]+)["']""", re.MULTILINE)
 
@@ -39,20 +44,28 @@ class Start:
     file: RecordFile | None = None
     """Where the record is kept; None without a data folder."""
     own: Plan | None = None
+    environ: Mapping[str, str] | None = None
+    """What may say something in the place of the file."""
 
 
-def choose(path: Path, disk: Disk | None = None) -> Start:
+def choose(path: Path, disk: Disk | None = None, environ: Mapping[str, str] | None = None) -> Start:
     """Return what a node starts with.
 
     That is the node file. If a remote configuration was applied since the file was written, it is
     that one. If the file has mistakes, or was rolled back and not been changed since, it is the
-    last good configuration. Raises ConfigError with every mistake if there is none of that either.
+    last good configuration. What `environ` says comes in the place of each of them. Raises
+    ConfigError with every mistake if there is none of that either.
     """
+    found = _choose(path, disk, environ)
+    return replace(found, environ=environ)
+
+
+def _choose(path: Path, disk: Disk | None, environ: Mapping[str, str] | None) -> Start:
     digest = _digest(path)
     try:
-        plan = make_plan(path)
+        plan = make_plan(path, environ)
     except ConfigError as error:
-        return _fall_back(path, digest, error.problems, disk)
+        return _fall_back(path, digest, error.problems, disk, environ)
     if plan.data is None:
         return Start(plan, digest=digest, own=plan)
     file = RecordFile(plan.data, disk)
@@ -60,72 +73,92 @@ def choose(path: Path, disk: Disk | None = None) -> Start:
     bad, good = record.bad_file, record.good
     if bad is not None and bad.digest == digest and good is not None:
         why = f"{path.name}: was rolled back {bad.at}: {'; '.join(bad.problems)}; change it"
-        return _use(path, digest, good, (why,), record, file, plan)
+        start = Start(plan, "last good", good.version, digest, (why,), record, file, plan)
+        return _use(start, good, path, environ)
     if good is not None and good.source == "remote" and record.file == digest:
-        return _remote(path, digest, good, record, file, plan)
+        return _remote(Start(plan, "file", "", digest, (), record, file, plan), good, path)
     return Start(plan, "file", "", digest, (), record, file, plan)
 
 
-def read_document(path: Path, raw: Mapping[str, Any], own: Plan | None) -> Plan:
+def read_document(
+    path: Path,
+    raw: Mapping[str, Any],
+    own: Plan | None,
+    environ: Mapping[str, str] | None = None,
+) -> Plan:
     """Return the plan of a document, its secrets filled in from the plan of the node file.
 
     Raises ConfigError with every mistake.
     """
-    content = dict(raw) if own is None else _with_secrets(raw, plain(own.document))
-    return plan_document(parse_document(content, path.name), path)
+    content = dict(raw) if own is None else with_secrets(raw, plain(own.document))
+    layers = layered(content, environ)
+    return plan_document(parse_document(dict(layers.document), path.name), path)
 
 
-def _remote(
-    path: Path, digest: str, good: Kept, record: Record, file: RecordFile, own: Plan
-) -> Start:
+def with_own(document: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document from afar with what it leaves out, or may not say, as a node has it."""
+    made = dict(document)
+    made["node"] = {**own["node"], **made.get("node", {})}
+    if (link := own.get("mqtt")) is not None:
+        kept = {key: each for key, each in link.items() if key not in REMOTE_MQTT}
+        made["mqtt"] = {**kept, **made["mqtt"]} if "mqtt" in made else link
+    return made
+
+
+def _remote(start: Start, good: Kept, path: Path) -> Start:
+    """Return the remote configuration, its link as the node file says now."""
+    assert start.own is not None
+    own = plain(start.own.document)
+    theirs = dict(good.document)
+    link = theirs.get("mqtt", {})
+    theirs["mqtt"] = {key: each for key, each in link.items() if key in REMOTE_MQTT}
+    if "mqtt" not in own:
+        del theirs["mqtt"]
+    theirs["node"] = {**theirs["node"], "name": own["node"]["name"]}
     try:
-        plan = read_document(path, good.document, own)
+        plan = read_document(path, with_own(theirs, own), start.own)
     except ConfigError as error:  # such as a driver that has been removed
         head = f"the remote configuration {good.version} cannot be used any more"
-        problems = tuple(f"{head}: {each}" for each in error.problems)
-        return Start(own, "file", "", digest, problems, record, file, own)
-    return Start(plan, "remote", good.version, digest, (), record, file, own)
+        return replace(start, problems=tuple(f"{head}: {each}" for each in error.problems))
+    return replace(start, plan=plan, source="remote", version=good.version)
 
 
-def _fall_back(path: Path, digest: str, problems: tuple[str, ...], disk: Disk | None) -> Start:
-    folder = _data_folder(path)
-    file = None if folder is None else RecordFile(folder, disk)
-    record = Record() if file is None else file.read()
-    if record.good is None:
-        raise ConfigError(*problems)
-    return _use(path, digest, record.good, problems, record, file, None)
-
-
-def _use(
+def _fall_back(
     path: Path,
     digest: str,
+    problems: tuple[str, ...],
+    disk: Disk | None,
+    environ: Mapping[str, str] | None,
+) -> Start:
+    folder = _data_folder(path, environ)
+    if folder is None:
+        raise ConfigError(*problems)
+    file = RecordFile(folder, disk)
+    record = file.read()
+    if record.good is None:
+        raise ConfigError(*problems)
+    plan = _read_good(record.good, problems, path, None, environ)
+    version = record.good.version
+    return Start(plan, "last good", version, digest, problems, record, file)
+
+
+def _use(start: Start, good: Kept, path: Path, environ: Mapping[str, str] | None) -> Start:
+    """Return the last good configuration in the place of a file that is right in itself."""
+    return replace(start, plan=_read_good(good, start.problems, path, start.own, environ))
+
+
+def _read_good(
     good: Kept,
     problems: tuple[str, ...],
-    record: Record,
-    file: RecordFile | None,
+    path: Path,
     own: Plan | None,
-) -> Start:
-    """Return the last good configuration, and why."""
+    environ: Mapping[str, str] | None,
+) -> Plan:
     try:
-        plan = read_document(path, good.document, own)
+        return read_document(path, good.document, own, environ)
     except ConfigError as error:
         head = "and the last good configuration"
         raise ConfigError(*problems, *(f"{head}: {each}" for each in error.problems)) from None
-    return Start(plan, "last good", good.version, digest, problems, record, file, own)
-
-
-def _with_secrets(document: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document with the secrets that another one has at the same places."""
-    made = {
-        key: _with_secrets(value, own[key])
-        if isinstance(value, Mapping) and isinstance(own.get(key), Mapping)
-        else value
-        for key, value in document.items()
-    }
-    for key, value in own.items():
-        if sounds_secret(key) and isinstance(value, str):
-            made.setdefault(key, value)
-    return made
 
 
 def _digest(path: Path) -> str:
@@ -135,10 +168,13 @@ def _digest(path: Path) -> str:
         return ""
 
 
-def _data_folder(path: Path) -> Path | None:
-    """Find the data folder of a node whose file is damaged: as systemd says, or as far as the file
-    can be read."""
-    told = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+def _data_folder(path: Path, environ: Mapping[str, str] | None) -> Path | None:
+    """Find the data folder of a node whose file is damaged: as the environment says, as far as the
+    file can be read, or that of the service."""
+    known = os.environ if environ is None else environ
+    if named := known.get("EDGEKERNEL_NODE_DATA", ""):
+        return path.parent / named
+    told = known.get("STATE_DIRECTORY", "").partition(":")[0]
     try:
         text = path.read_text("utf-8", errors="replace")
     except OSError:

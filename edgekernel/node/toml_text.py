@@ -24,7 +24,9 @@ def _tables(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
     own = {key: each for key, each in table.items() if not _heads(each, path)}
     if path and (own or not table):
         yield f"\n[{'.'.join(map(_key, path))}]"
-    yield from (f"{_key(key)} = {_value(each)}" for key, each in own.items() if each is not None)
+    yield from (
+        f"{_key(key)} = {toml_value(each)}" for key, each in own.items() if each is not None
+    )
     for key, each in table.items():
         if _heads(each, path):
             yield from _tables(each, (*path, key))
@@ -41,7 +43,8 @@ def _key(key: str) -> str:
     return key if _BARE.fullmatch(key) else _text(key)
 
 
-def _value(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """Return a value as it stands behind a key. Raises ValueError for what TOML does not have."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
@@ -52,11 +55,11 @@ def _value(value: Any) -> str:
         return value.isoformat()
     if isinstance(value, Mapping):
         inside = (
-            f"{_key(key)} = {_value(each)}" for key, each in value.items() if each is not None
+            f"{_key(key)} = {toml_value(each)}" for key, each in value.items() if each is not None
         )
         return f"{{ {', '.join(inside)} }}" if value else "{}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_value, value))}]"
+        return f"[{', '.join(map(toml_value, value))}]"
     raise ValueError(f"TOML has no {type(value).__name__}")
 
 

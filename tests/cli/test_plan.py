@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 from click.testing import CliRunner, Result
 
 from edgekernel.cli import main
+from edgekernel.node.config_record import Kept, Record, RecordFile
 from tests.cli.conftest import NODE, Write
 
 
@@ -87,3 +89,19 @@ def test_every_mistake_is_told(write: Write) -> None:
         " devices.room.driver",
     ]
     assert json.loads(plan(node, new, "--json").output)["ok"] is False
+
+
+def test_against_what_runs(write: Write) -> None:
+    """With one file it is compared with what the node has kept of what it runs."""
+    text = NODE.replace('board = "sim"', 'board = "sim"\ndata = "data"')
+    node = write(text=text)
+    refused = plan(node)
+    assert (refused.exit_code, "nothing that a node has run" in refused.output) == (1, True)
+    kept = Kept(tomllib.loads(text), "h", "file")
+    RecordFile(node.parent / "data").write(Record(kept))
+    assert plan(node).output == "bench-1: nothing to do\n"
+    node.write_text(text.replace("GPIO17", "GPIO22"))
+    assert "devices.fan.pin" in plan(node).output
+    without = plan(write())
+    assert (without.exit_code, "node.data is missing" in without.output) == (1, True)
+    assert plan(node, node, node).exit_code == 2

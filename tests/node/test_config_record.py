@@ -18,7 +18,6 @@ from edgekernel.node.config_record import (
     RecordFile,
     decode,
     encode,
-    without_secrets,
 )
 
 GOOD = Kept({"node": {"name": "n1"}}, "h1", "file", at="2026-01-01T00:00:00+00:00")
@@ -109,13 +108,3 @@ def test_any_content(data: bytes) -> None:
     """Whatever stands in the file is read or refused, and nothing else."""
     with pytest.raises(ValueError, match="damaged"):
         decode(data)
-
-
-def test_secrets_are_left_out() -> None:
-    """Texts under the names of secrets are not kept, tables and lists of that name are."""
-    document = {
-        "mqtt": {"password": "hush", "host": "h"},
-        "x": [{"token": "t"}, 1],
-        "key": {"a": 1},
-    }
-    assert without_secrets(document) == {"mqtt": {"host": "h"}, "x": [{}, 1], "key": {"a": 1}}

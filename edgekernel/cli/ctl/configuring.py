@@ -16,11 +16,12 @@ from edgekernel.cli.ctl.targets import on_each, selecting, split, tell
 from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt.fleet import NodeConfig, NodeReport
 from edgekernel.mqtt.fleet.configuring import PUSH_LIMIT_S
-from edgekernel.node.desired import for_afar, with_hidden
+from edgekernel.node.desired import with_hidden
 from edgekernel.node.difference import difference
 from edgekernel.node.document import NodeDocument, parse_document, read_toml
 from edgekernel.node.forecast import forecast
 from edgekernel.node.plan import plan_document
+from edgekernel.node.secrets import without_secrets
 from edgekernel.node.toml_text import to_toml
 
 
@@ -150,7 +151,7 @@ def _parsed(document: Mapping[str, Any], file: Path) -> NodeDocument:
 
 def _sent(document: Mapping[str, Any], *, many: bool) -> dict[str, Any]:
     """Return what of a file is sent, and say what is not."""
-    content, left_out = for_afar(document)
+    content, left_out = without_secrets(document)
     for key in left_out:
         err.print(f"{key} is not sent: it is as the node has it", soft_wrap=True)
     node = content.get("node")
