@@ -98,7 +98,7 @@ def run(
     """
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
-        start = choose(node, environ=os.environ)
+        start = choose(node, environ=os.environ, simulated=simulated)
         plan = start.plan
         linked = plan.document.mqtt is not None or broker
         kept = _kept_away() if drill and linked else None

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from edgekernel.core import message
 from edgekernel.core.context import Context
 from edgekernel.core.errors import ConfigError, describe
-from edgekernel.core.markers import command, lifecycle, on
+from edgekernel.core.markers import command, on
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.process import Process
 from edgekernel.core.runtime import Runtime
@@ -65,6 +66,20 @@ class Wanted:
     done: Callable[[Verdict], object] = lambda verdict: None
 
 
+class NodeFile(Process):
+    """Stands for a node file that is no good: the node goes on without it, degraded."""
+
+    name = "node-file"
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        """Say what is wrong with it."""
+        self._problems = problems
+
+    def start(self, ctx: Context) -> None:
+        """Raise ConfigError: it is out of use until another one is applied."""
+        raise ConfigError(*self._problems, "the last good configuration is used")
+
+
 class Configuration(Process):
     """Knows what a node runs, and applies another configuration on SIGHUP or when it is asked to.
 
@@ -103,6 +118,8 @@ class Configuration(Process):
         self._seen = "" if self.record.desired is None else self.record.desired.digest
         self.changed: Callable[[], object] = lambda: None
         """Is called when what `report` returns may be another, on any thread."""
+        if self._is_fallback:
+            runtime.register(NodeFile(start.problems), optional=True)
 
     @property
     def hash(self) -> str:
@@ -132,13 +149,6 @@ class Configuration(Process):
             "problems": list(self._start.problems) if self._is_fallback else [],
         }
 
-    @lifecycle.health
-    def health(self) -> str:
-        """Say so while the node runs its last good configuration instead of its file."""
-        if not self._is_fallback:
-            return ""
-        return f"the last good configuration is used: {'; '.join(self._start.problems)}"
-
     @property
     def _takes_remote(self) -> bool:
         table = self.plan.document.mqtt
@@ -149,8 +159,12 @@ class Configuration(Process):
         return self._source == "last good"
 
     def submit(self, wanted: Wanted) -> None:
-        """Apply a configuration after those that wait; returns at once."""
+        """Apply a configuration when what goes on has ended; returns at once.
+
+        Of what waits from one source only the latest counts: the others are not looked at.
+        """
         with self._lock:
+            self._waiting = deque(each for each in self._waiting if each.source != wanted.source)
             self._waiting.append(wanted)
             first, self._at_work = not self._at_work, True
         if first:
@@ -215,9 +229,11 @@ class Configuration(Process):
         with self._lock:
             if self._at_work or self.plan is not plan:
                 return
-            good = self.record.good
-            if good is None or (good.hash, self.record.file) != (self.hash, self._file_digest):
-                self._keep(plan, "" if good is None else good.digest)
+            self._at_work = True
+        good = self.record.good
+        if good is None or (good.hash, self.record.file) != (self.hash, self._file_digest):
+            self._keep(plan, "" if good is None else good.digest)
+        self._work()  # what has come meanwhile
 
     # One at a time, on a thread of its own
 
@@ -249,8 +265,8 @@ class Configuration(Process):
             _refuse_restart(plan, found)
             verify(plan)
             self._check(plan)
-        except ConfigError as error:
-            problems = error.problems
+        except Exception as error:  # of a driver too, or an extra that is not installed
+            problems = _problems_of(error)
             self._judge(wanted, said, "rejected", problems)
             self._tell(ConfigRejected(wanted.source, said.version, said.principal, problems))
             return Verdict("rejected", self.hash, problems)
@@ -276,7 +292,10 @@ class Configuration(Process):
             self.changed()
         elif result == "rolled_back":
             judged = Judged(wanted.digest, result, problems=problems, at=now)
-            self._write(replace(record, bad_file=judged))
+            good = record.good
+            if good is None or good.hash != self.hash:  # what runs again has run before
+                good = self._kept(self.plan)
+            self._write(replace(record, good=good, bad_file=judged))
 
     def _refuse_old(self, said: Proposal) -> None:
         """Refuse what was signed before another one that came: somebody may have kept it."""
@@ -294,17 +313,22 @@ class Configuration(Process):
             )
 
     def _change(self, plan: Plan, found: Difference, before: Mapping[str, str]) -> list[str] | None:
-        """Apply a plan and let it stand trial; return what is wrong with it."""
+        """Apply a plan and let it stand trial; return what is wrong with it.
+
+        None if the node stops: then whatever went wrong may be because of that.
+        """
         try:
             self._reconfiguration.carry_out(plan)
         except Exception as error:
             notes = getattr(error, "__notes__", ())
-            return [": ".join([*notes, describe(error)[0]])]
-        if not found.does_something:
-            return []
-        runtime, terms = self._runtime, plan.document.config
-        look = lambda: complaints(runtime)  # noqa: E731
-        return stand_trial(look, before, terms, runtime.clock, self._stopping)
+            wrong: list[str] | None = [": ".join([*notes, describe(error)[0]])]
+        else:
+            runtime, terms = self._runtime, plan.document.config
+            wrong = []
+            if found.does_something:
+                look = partial(complaints, runtime)
+                wrong = stand_trial(look, before, terms, runtime.clock, self._stopping)
+        return None if self._runtime.phase.ending else wrong
 
     def _roll_back(
         self, wanted: Wanted, said: Proposal, old: Plan, problems: tuple[str, ...]
@@ -322,6 +346,8 @@ class Configuration(Process):
         if wanted.source == "file":
             self._own, self._file_digest = plan, wanted.digest
         self._keep(plan, wanted.digest if wanted.source == "remote" else "")
+        if NodeFile.name in self._runtime.processes:
+            self._runtime.hot_remove(NodeFile.name)
         keys = tuple(map(str, found.keys))
         self._tell(ConfigApplied(wanted.source, said.version, said.principal, self.hash, keys))
         self.changed()
@@ -330,14 +356,17 @@ class Configuration(Process):
     def _keep(self, plan: Plan, digest: str = "") -> None:
         """Make what has proven itself the last good configuration; `digest` is that of the remote
         document that it came as."""
-        document, _ = without_secrets(plain(plan.document))
-        now, hash = self._now(), fingerprint(plan.document)
-        good = Kept(document, hash, self._source, self._version, digest, now)
+        good = self._kept(plan, digest)
         desired = self.record.desired
         if desired is not None and digest and desired.digest == digest:
-            desired = replace(desired, result="applied", at=now)
+            desired = replace(desired, result="applied", at=good.at)
         if self._write(Record(good, self._file_digest, None, desired)):
-            self._tell(ConfigKept(hash, ""))
+            self._tell(ConfigKept(good.hash, ""))
+
+    def _kept(self, plan: Plan, digest: str = "") -> Kept:
+        document, _ = without_secrets(plain(plan.document))
+        hash = fingerprint(plan.document)
+        return Kept(document, hash, self._source, self._version, digest, self._now())
 
     def _write(self, record: Record) -> bool:
         """Keep a record if there is a folder for it; tell if that fails."""
@@ -356,6 +385,10 @@ class Configuration(Process):
 
     def _tell(self, told: Message) -> None:
         self._runtime.post(told, self.name)
+
+
+def _problems_of(error: Exception) -> tuple[str, ...]:
+    return error.problems if isinstance(error, ConfigError) else (describe(error)[0],)
 
 
 def _refuse_restart(plan: Plan, found: Difference) -> None:

@@ -282,6 +282,7 @@ _TAKEN = {
     "journal": "the journal",
     "leases": "the leases",
     "mqtt": "the MQTT interface",
+    "node-file": "the node file, while it is no good",
     "faults": "the fault plan of a simulation",
     "recorder": "the recorder of a simulation",
     "sim": "the simulated surroundings",

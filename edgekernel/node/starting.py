@@ -19,6 +19,9 @@ from edgekernel.node.layers import layered
 from edgekernel.node.plan import Plan, make_plan, plan_document
 from edgekernel.node.secrets import with_secrets
 
+SIMULATED = "sim"
+"""The folder in the data folder for what a simulated run keeps."""
+
 REMOTE_MQTT = ("keepalive", "history", "outbox", "home_assistant")
 """What of `[mqtt]` may be changed from afar. All else says to whom the node speaks, as whom, and
 whom it trusts: whoever could change that from afar could have its password sent to himself."""
@@ -48,27 +51,34 @@ class Start:
     """What may say something in the place of the file."""
 
 
-def choose(path: Path, disk: Disk | None = None, environ: Mapping[str, str] | None = None) -> Start:
+def choose(
+    path: Path,
+    disk: Disk | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    simulated: bool = False,
+) -> Start:
     """Return what a node starts with.
 
     That is the node file. If a remote configuration was applied since the file was written, it is
     that one. If the file has mistakes, or was rolled back and not been changed since, it is the
     last good configuration. What `environ` says comes in the place of each of them. Raises
-    ConfigError with every mistake if there is none of that either.
+    ConfigError with every mistake if there is none of that either. A `simulated` node has a record
+    of its own, and leaves that of the real one alone.
     """
-    found = _choose(path, disk, environ)
+    found = _choose(path, disk, environ, SIMULATED if simulated else "")
     return replace(found, environ=environ)
 
 
-def _choose(path: Path, disk: Disk | None, environ: Mapping[str, str] | None) -> Start:
+def _choose(path: Path, disk: Disk | None, environ: Mapping[str, str] | None, inside: str) -> Start:
     digest = _digest(path)
     try:
         plan = make_plan(path, environ)
     except ConfigError as error:
-        return _fall_back(path, digest, error.problems, disk, environ)
+        return _fall_back(path, digest, error.problems, disk, environ, inside)
     if plan.data is None:
         return Start(plan, digest=digest, own=plan)
-    file = RecordFile(plan.data, disk)
+    file = RecordFile(plan.data / inside, disk)
     record = file.read()
     bad, good = record.bad_file, record.good
     if bad is not None and bad.digest == digest and good is not None:
@@ -129,11 +139,12 @@ def _fall_back(
     problems: tuple[str, ...],
     disk: Disk | None,
     environ: Mapping[str, str] | None,
+    inside: str,
 ) -> Start:
     folder = _data_folder(path, environ)
     if folder is None:
         raise ConfigError(*problems)
-    file = RecordFile(folder, disk)
+    file = RecordFile(folder / inside, disk)
     record = file.read()
     if record.good is None:
         raise ConfigError(*problems)

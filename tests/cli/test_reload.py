@@ -54,7 +54,7 @@ def test_killed(write: Write, start: Start, proven: bool) -> None:
     hang_up(agent, node, new + CONFIG.format("50ms" if proven else "1h"))
     agent.until('"config.applied"' if proven else "device.detached")
     agent.end(signal.SIGKILL)
-    record = RecordFile(node.parent / "data").read()
+    record = RecordFile(node.parent / "data" / "sim").read()
     assert record.problem == ""
     assert record.good is not None
     assert record.good.document["devices"]["fan"]["pin"] == ("GPIO22" if proven else "GPIO17")

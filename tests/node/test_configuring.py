@@ -18,7 +18,7 @@ from edgekernel.node.config_messages import (
     ConfigRolledBack,
 )
 from edgekernel.node.config_record import RecordFile
-from edgekernel.node.configuring import Proposal, Wanted
+from edgekernel.node.configuring import Proposal, Verdict, Wanted
 from edgekernel.sim import SimClock
 from tests.node.changing import FAN, HEAD, ROOM, VENT, Changing
 
@@ -176,6 +176,46 @@ def test_a_shutdown_ends_a_trial(make: Make) -> None:
     assert good is None
 
 
+def test_the_latest_of_those_that_wait(make: Make) -> None:
+    """What waits is bounded (P9): of one source only the latest is looked at."""
+    node = make(FAN)
+    results: list[int] = []
+
+    def noting(number: int) -> Callable[[Verdict], None]:
+        return lambda verdict: results.append(number)
+
+    for number in range(5):
+        node.write(FAN + VENT + f"# {number}\n")
+        node.config.reload(noting(number))
+        node.clock.advance(0.1)
+    node.clock.advance(60)
+    assert results == [0, 4]
+
+
+def test_a_driver_that_raises_anything(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake in a driver that shows only when it is made rejects the configuration."""
+    from edgekernel_devices.led import Led
+
+    def broken(self: Led, *args: object, **more: object) -> None:
+        raise ZeroDivisionError("in a driver")
+
+    node = make(FAN)
+    monkeypatch.setattr(Led, "__init__", broken)
+    verdict = node.reload(FAN + '[devices.lamp]\ndriver = "led"\n')
+    assert verdict.result == "rejected"
+    assert list(node.runtime.devices) == ["fan"]
+
+
+def test_a_shutdown_during_the_change_says_nothing(make: Make) -> None:
+    """What goes wrong because the node stops does not count against the file."""
+    node = make(FAN)
+    node.clock.advance(11)
+    node.reconfiguration._plug = lambda plan, ids: node.runtime.shutdown()
+    verdict = node.reload(FAN + ROOM)
+    assert verdict.result == ""
+    assert RecordFile(node.path.parent / "data").read().bad_file is None
+
+
 def test_labels_only(make: Make) -> None:
     """What moves nothing, such as a label, is applied too."""
     node = make(FAN)
@@ -228,11 +268,13 @@ class TestLastGood:
         assert told.problems
         health = again.runtime.health()
         assert not health["healthy"]
-        assert health["parts"]["config"]["reason"].startswith("the last good configuration is used")
+        assert "the last good configuration is used" in health["parts"]["node-file"]["reason"]
+        assert again.runtime.status()["state"] == "degraded"
         assert again.config.show()["source"] == "last good"
         monkeypatch.undo()
         assert again.reload(FAN).result == "applied"
         assert again.runtime.health()["healthy"]
+        assert again.runtime.status()["state"] == "running"
 
     def test_a_file_that_was_rolled_back(self, make: Make) -> None:
         """A file that was rolled back is not used at the next start either, until it changes."""
