@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgekernel import Event, Message, Output, Runtime
-from edgekernel.backends.sim import SimBackend, SimDisk
+from edgekernel.backends.sim import SimBackend
 from edgekernel.node.config_messages import (
     ConfigApplied,
     ConfigFallback,
@@ -51,7 +51,6 @@ class Changing:
         self.config = Configuration(self.runtime, start, self.reconfiguration)
         self.runtime.register(self.config)
         self.runtime.subscribe(Message, self.events.append)
-        self.disk: SimDisk | None = None
 
     def __enter__(self) -> Changing:
         self.runtime.boot()
@@ -93,5 +92,5 @@ class Changing:
         """Return what is told of devices while a step is done: name and device."""
         begin = len(self.events)
         step()
-        payloads = [event.payload for event in self.events[begin:]]
-        return [f"{p.name} {p.device}" for p in payloads if hasattr(p, "device")]
+        told = [(event.payload.name, event.payload.to_dict()) for event in self.events[begin:]]
+        return [f"{name} {fields['device']}" for name, fields in told if "device" in fields]
