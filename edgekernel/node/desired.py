@@ -24,7 +24,8 @@ def plan_from_afar(document: Mapping[str, Any], running: Plan, own: Plan | None)
     problems = [*_wrong_tables(document), *_secrets(document)]
     if problems:
         raise ConfigError(*(f"desired: {each}" for each in problems))
-    merged = with_own(_shown_left_out(document), plain(running.document))
+    mine = plain(running.document)
+    merged = with_own(with_hidden(document, mine), mine)
     try:
         plan = read_document(running.path, merged, own or running)
     except ConfigError as error:
@@ -48,13 +49,6 @@ def with_hidden(shown: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str,
         elif theirs is not None:
             made[key] = theirs
     return made
-
-
-def _shown_left_out(value: Any) -> Any:
-    """Leave out what `config show` has hidden: such a document may be sent back."""
-    if isinstance(value, Mapping):
-        return {key: _shown_left_out(each) for key, each in value.items() if each != HIDDEN}
-    return [_shown_left_out(each) for each in value] if isinstance(value, list) else value
 
 
 def _wrong_tables(document: Mapping[str, Any]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edgekernel import Interface
 from edgekernel.core import message
 from edgekernel.node.config_messages import (
     ConfigApplied,
@@ -19,6 +20,7 @@ from edgekernel.node.config_messages import (
 )
 from edgekernel.node.config_record import RecordFile
 from edgekernel.node.configuring import Proposal, Verdict, Wanted
+from edgekernel.node.plan import Plan
 from edgekernel.sim import SimClock
 from tests.node.changing import FAN, HEAD, ROOM, VENT, Changing
 
@@ -214,6 +216,31 @@ def test_a_shutdown_during_the_change_says_nothing(make: Make) -> None:
     verdict = node.reload(FAN + ROOM)
     assert verdict.result == ""
     assert RecordFile(node.path.parent / "data").read().bad_file is None
+
+
+class Link(Interface):
+    """Links to a broker that answers, or does not."""
+
+    name = "mqtt"
+
+    def __init__(self, plan: Plan) -> None:
+        assert plan.document.mqtt is not None
+        self.host = plan.document.mqtt.host
+        self.connected = self.host == "there"
+
+
+def test_a_broker_that_does_not_answer_is_rolled_back(tmp_path: Path) -> None:
+    """A file that names another broker, which does not answer: the node links to the old one."""
+    broker = '[mqtt]\nhost = "{}"\n'
+    with SimClock() as clock:
+        node = Changing(tmp_path, clock, FAN + broker.format("there"), make_link=Link)
+        node.runtime.register(Link(node.config.plan))
+        with node:
+            verdict = node.reload(FAN + broker.format("nowhere"))
+            assert (verdict.result, verdict.problems) == ("rolled_back", ("link mqtt: is down",))
+            link = node.runtime.interfaces["mqtt"]
+            assert isinstance(link, Link)
+            assert link.host == "there"
 
 
 def test_labels_only(make: Make) -> None:
