@@ -49,6 +49,8 @@ ALLOWED = {
     "edgekernel/mqtt/link_problems.py": "tells of a real network's errors",
     "edgekernel/mqtt/paho_transport.py": "talks to a real network",
     "edgekernel/mqtt/site/authority.py": "dates certificates, on whoever's computer signs them",
+    "edgekernel/node/installation.py": "runs the programs of a service manager",
+    "edgekernel/node/service_manager.py": "talks to the service manager, and never waits for it",
     "edgekernel/sim/clock.py": "paces simulated time by the real one",
     "edgekernel/sim/stall.py": "finds what waits in real time",
     "edgekernel/testing/leaks.py": "looks for real threads",

@@ -7,6 +7,7 @@ import math
 import os
 import sys
 from collections import deque
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -34,6 +35,14 @@ _COLOURS = {
     Severity.ERROR: "red",
     Severity.CRITICAL: "bold red",
 }
+_PRIORITIES = {
+    Severity.DEBUG: 7,
+    Severity.INFO: 6,
+    Severity.WARNING: 4,
+    Severity.ERROR: 3,
+    Severity.CRITICAL: 2,
+}
+"""Those of syslog(3)."""
 _REFRESH_HZ = 4
 _HISTORY = 40
 _EVENTS = 12
@@ -62,11 +71,31 @@ def describe(event: Event) -> str:
     return f"{event.time:%H:%M:%S}  {event.payload.name:<22} {said}"
 
 
-class EventLines:
-    """Prints every event on standard output as it happens."""
+def for_journald(event: Event) -> str:
+    """Return an event as journald wants it: with its priority (sd-daemon(3)), and no time."""
+    return f"<{_PRIORITIES[event.payload.severity]}>{describe(event)[10:]}"
 
-    def __init__(self, runtime: Runtime, *, as_json: bool) -> None:
+
+def goes_to_journald(environment: Mapping[str, str], file: int) -> bool:
+    """Say whether what is written to a file goes to journald (systemd.exec(5), $JOURNAL_STREAM)."""
+    stream = environment.get("JOURNAL_STREAM", "")
+    if not stream:
+        return False
+    try:
+        found = os.fstat(file)
+    except OSError:
+        return False
+    return stream == f"{found.st_dev}:{found.st_ino}"
+
+
+class EventLines:
+    """Prints every event on standard output as it happens, as `show` writes it."""
+
+    def __init__(
+        self, runtime: Runtime, *, as_json: bool, show: Callable[[Event], str] = describe
+    ) -> None:
         self._as_json = as_json
+        self._show = show
         self._subscription = runtime.subscribe(Message, self._print)
 
     def __enter__(self) -> Self:
@@ -86,7 +115,7 @@ class EventLines:
             if self._as_json:
                 click.echo(json.dumps(as_dict(event), ensure_ascii=False, default=str))
             else:
-                click.echo(describe(event))
+                click.echo(self._show(event))
         except BrokenPipeError:  # who was reading has left; the node goes on
             self._subscription.cancel()
             sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (until the end)

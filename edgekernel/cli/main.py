@@ -17,6 +17,7 @@ _COMMANDS = {
     "ctl": ("edgekernel.cli.ctl", "See and control the nodes on an MQTT broker."),
     "devices": ("edgekernel.cli.listing", "List the installed drivers."),
     "doctor": ("edgekernel.cli.doctor", "Examine this computer: has it what a node needs?"),
+    "install": ("edgekernel.cli.install", "Make a node a service of this computer."),
     "journal": ("edgekernel.cli.journal", "Read what a node has recorded."),
     "incident": ("edgekernel.cli.incident", "Make a test of what went wrong in the field."),
     "node": ("edgekernel.cli.broker", "Let nodes in to that broker."),
@@ -24,6 +25,7 @@ _COMMANDS = {
     "replay": ("edgekernel.cli.replay", "Run a journal through the application again."),
     "run": ("edgekernel.cli.run", "Run a node, on its board or a simulated one."),
     "simulate": ("edgekernel.cli.simulate", "Run a node through days of simulated time."),
+    "safe-state": ("edgekernel.cli.safe_state", "Drive all outputs to their safe values."),
     "schema": ("edgekernel.cli.schema", "Show what a node has and can be asked for."),
     "scan": ("edgekernel.cli.scan", "List what answers on the buses of this board."),
 }
@@ -42,7 +44,7 @@ class _Lazy(click.Group):
             module = importlib.import_module(_COMMANDS[cmd_name][0])
         except ImportError as error:  # an extra that is not installed says which
             raise click.ClickException(str(error)) from error
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

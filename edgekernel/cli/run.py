@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edgekernel.backends.disk import SystemDisk
 from edgekernel.cli.configured import Board, configure
 from edgekernel.cli.console import Exit, fail, out, show
 from edgekernel.cli.ending import Ending
 from edgekernel.cli.fault_plan_file import naming
-from edgekernel.cli.live import EventLines, LiveView, View
+from edgekernel.cli.live import EventLines, LiveView, View, describe, for_journald, goes_to_journald
 from edgekernel.cli.recording import as_it_is, open_recording
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
@@ -27,6 +28,8 @@ from edgekernel.core.runtime import Runtime
 from edgekernel.core.variants import SignalRuntime
 from edgekernel.hal.gpio import DigitalInput
 from edgekernel.node.plan import Plan
+from edgekernel.node.restart import NOTHING_KEPT, RestartCause, note_run
+from edgekernel.node.service_manager import ServiceManager
 from edgekernel.node.starting import choose
 
 if TYPE_CHECKING:
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from edgekernel.node.drill import NodeDrill
     from edgekernel.sim.bench import Bench
 
+_STDOUT = 1
 _SWITCH_INTERVAL_S = 0.0005
 """How long a busy thread keeps the others from running; see docs/decisions/0004."""
 
@@ -109,11 +113,14 @@ def run(
             recording = open_recording(plan, clock, journal, stack)
             with naming(drill):
                 runtime, board = _make(plan, simulated, clock, recording, drilled)
-            link = partial(_link, simulated=simulated, embedded=embedded, kept=kept)
+            cause = _note_run(plan, runtime, simulated)
+            link = partial(_link, simulated=simulated, embedded=embedded, kept=kept, cause=cause)
             if drilled is None:  # its faults are for the devices that are there
                 configure(runtime, start, board, link)
             elif (interface := link(plan)) is not None:
                 runtime.register(interface)
+            if (manager := ServiceManager.of(os.environ)) is not None:
+                manager.attend(runtime)
             wanted = _Wanted(simulated, live, as_json, seconds, drill)
             raise click.exceptions.Exit(_live(plan, runtime, embedded, wanted))
     except ConfigError as error:
@@ -188,6 +195,12 @@ def _assemble(
     return assemble(plan, backend, clock, SignalRuntime, remember=True), None
 
 
+def _note_run(plan: Plan, runtime: Runtime, simulated: bool) -> RestartCause:
+    if simulated or plan.data is None:
+        return NOTHING_KEPT
+    return note_run(runtime, plan.data, SystemDisk())
+
+
 def _link(
     plan: Plan,
     configuration: Configuration | None = None,
@@ -195,6 +208,7 @@ def _link(
     simulated: bool,
     embedded: EmbeddedBroker | None,
     kept: KeptAway | None,
+    cause: RestartCause,
 ) -> MqttInterface | None:
     """Make what links the node to its broker; None if there is none."""
     if plan.document.mqtt is None and embedded is None:
@@ -208,7 +222,7 @@ def _link(
     outbox = None if simulated else plan.outbox
     medium = kept.medium if kept else None
     remote = None if configuration is None else RemoteConfig(configuration)
-    about = About.of(plan)
+    about = replace(About.of(plan), restart_cause=cause.kind, restart_detail=cause.detail)
     return MqttInterface(settings, about=about, outbox=outbox, medium=medium, remote=remote)
 
 
@@ -221,7 +235,8 @@ def _live(
         notice = f"DRILL with {wanted.drill.name}" if wanted.drill else ""
         view = LiveView(plan, runtime, _hints(plan, embedded, wanted)[1:], notice)
     else:
-        view = EventLines(runtime, as_json=wanted.as_json)
+        shown = for_journald if goes_to_journald(os.environ, _STDOUT) else describe
+        view = EventLines(runtime, as_json=wanted.as_json, show=shown)
         if not wanted.as_json:
             out.print("\n".join(_hints(plan, embedded, wanted)), soft_wrap=True)
     with view:

@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The board, the fingerprint of the node file, and the labels that the fleet picks nodes by."""
+    """The board, the fingerprint of the node file, and the labels that the fleet picks nodes by;
+    and why the agent was started: see `edgekernel.node.restart.RestartCause`."""
 
     board: str = ""
     config: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    restart_cause: str = "unknown"
+    restart_detail: str = ""
 
     @classmethod
     def of(cls, plan: Plan) -> About:

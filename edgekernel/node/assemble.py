@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 from types import ModuleType
@@ -43,16 +43,16 @@ def assemble(
     plan: Plan,
     backend: Backend,
     clock: Clock,
-    kind: type[R],
+    kind: Callable[..., R],
     *,
     remember: bool = False,
     disk: Disk | None = None,
 ) -> R:
-    """Make a runtime of class `kind` with the plan's devices and application; nothing starts.
+    """Make a runtime by `kind`, such as its class, with the plan's devices and application.
 
-    With `remember` it knows after a restart what the folder of the plan holds, and writes there, on
-    `disk` or else that of this machine; a node that is only checked does not. Raises ConfigError if
-    a driver refuses its settings or the application cannot be loaded.
+    Nothing starts. With `remember` it knows after a restart what the folder of the plan holds, and
+    writes there, on `disk` or else that of this machine; a node that is only checked does not.
+    Raises ConfigError if a driver refuses its settings or the application cannot be loaded.
     """
     data = plan.data if remember else None
     memory = None if data is None else FileMemory(data, clock, disk)

@@ -59,7 +59,7 @@ def test_info_and_schema_are_there_before_the_status_vouches_for_them(stage: Sta
     assert info["boot"] == boot
     assert (info["version"], info["board"], info["config"]) == (VERSION, "raspberrypi/4b", "abc")
     assert info["labels"] == {"zone": "north"}
-    assert info["restart_cause"] == "started"
+    assert info["restart_cause"] == "unknown"
     assert info["host"]
     assert info["time_quality"] in ("simulated", "synchronised", "unsynchronised", "unknown")
 

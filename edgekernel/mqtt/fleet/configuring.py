@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,14 +13,12 @@ from edgekernel.mqtt.fleet.connection import Connection
 from edgekernel.mqtt.fleet.documents import Document, read_document, read_time
 from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.fleet.listening import Arrival, Listener
+from edgekernel.mqtt.fleet.sealing import Seal, plain
 from edgekernel.mqtt.payloads import MAX_BYTES
 from edgekernel.node.config_record import digest_of
 
 PUSH_LIMIT_S = 90.0
 """How long a push waits for its result: a node takes half a minute if it is not well."""
-
-Seal = Callable[[str, Mapping[str, Any]], bytes]
-"""Makes the payload of a document for a full topic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +58,6 @@ class NodeReport:
     desired: DesiredResult | None = None
 
 
-def plain_seal(topic: str, body: Mapping[str, Any]) -> bytes:
-    """Return a document that nobody has signed."""
-    return json.dumps(body, allow_nan=False).encode()
-
-
 def read_config(node: str, result: Any) -> NodeConfig:
     """Read what a node has answered to `config.show`."""
     found: Mapping[str, Any] = result if isinstance(result, Mapping) else {}
@@ -97,9 +90,10 @@ def push(
     report: NodeReport,
     body: Mapping[str, Any],
     limit_s: float,
-    seal: Seal = plain_seal,
+    seal: Seal = plain,
 ) -> NodeReport:
-    """Publish a document to a node that has reported, and wait for what comes of it.
+    """Publish a document to a node that has reported, and wait for what comes of it; `seal` makes
+    its payload.
 
     Raises ForbiddenError for a node that takes none, InvalidValueError for what is too large or no
     JSON, RequestRefusedError with the node's reasons, and NoAnswerError.
@@ -110,7 +104,8 @@ def push(
             f"{node} takes no configuration from afar: its node file has to say "
             "remote_config = true in [mqtt]"
         )
-    payload = _sealed(f"{connection.prefix}/{node}/desired", body, seal)
+    document = {**body, "id": os.urandom(16).hex()}  # so that the same one may come again
+    payload = _sealed(f"{connection.prefix}/{node}/desired", document, limit_s, seal)
     digest = digest_of(payload)
     with connection.listening(f"{node}/reported") as listener:
         delivery = connection.retain(f"{node}/desired", payload)
@@ -131,9 +126,9 @@ def push(
     return found
 
 
-def _sealed(topic: str, body: Mapping[str, Any], seal: Seal) -> bytes:
+def _sealed(topic: str, body: Mapping[str, Any], limit_s: float, seal: Seal) -> bytes:
     try:
-        payload = seal(topic, body)
+        payload = seal(topic, body, limit_s)
     except (TypeError, ValueError) as error:
         raise InvalidValueError(f"the document cannot be sent as JSON: {error}") from None
     if len(payload) > MAX_BYTES:

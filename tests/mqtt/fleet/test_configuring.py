@@ -11,7 +11,9 @@ from edgekernel.core.errors import ForbiddenError, InvalidValueError
 from edgekernel.mqtt import Fleet, NoAnswerError, RequestRefusedError, Settings
 from edgekernel.mqtt.fleet.configuring import read_config, read_report
 from edgekernel.mqtt.fleet.results import Outcome
-from tests.mqtt.test_remote_config import FANS, LAMP, MQTT, Node
+from edgekernel.mqtt.signing import Signer
+from edgekernel.node.config_messages import ConfigApplied
+from tests.mqtt.test_remote_config import ANNA, FANS, LAMP, MQTT, Node
 from tests.node.changing import FAN
 from tests.stages import SimStage
 
@@ -23,10 +25,11 @@ def node(sim_stage: SimStage, tmp_path: Path) -> object:
         yield Node(sim_stage, stack, tmp_path, FAN + MQTT)
 
 
-def entered(stage: SimStage, stack: ExitStack) -> Fleet:
+def entered(stage: SimStage, stack: ExitStack, signer: Signer | None = None) -> Fleet:
     """Return a fleet on the stage."""
     settings = Settings("127.0.0.1")
-    return stack.enter_context(Fleet(settings, clock=stage.clock, medium=stage.medium))
+    made = Fleet(settings, clock=stage.clock, medium=stage.medium, signer=signer)
+    return stack.enter_context(made)
 
 
 def test_push(node: Node, sim_stage: SimStage) -> None:
@@ -74,6 +77,22 @@ def test_closed(node: Node, sim_stage: SimStage) -> None:
         fleet = entered(sim_stage, stack)
         with pytest.raises(ForbiddenError, match="remote_config = true"):
             fleet.push_config("bench", {"devices": FANS})
+
+
+def test_signed(sim_stage: SimStage, tmp_path: Path) -> None:
+    """What a fleet with a key pushes is signed: a node that takes signatures takes that only."""
+    (tmp_path / "anna.pem").write_bytes(ANNA.public)
+    keys = 'signatures = { keys = { anna = "anna.pem" } }\n'
+    config = {"devices": FANS | {"lamp": LAMP}}
+    with ExitStack() as stack:
+        node = Node(sim_stage, stack, tmp_path, FAN + MQTT + keys)
+        fleet = entered(sim_stage, stack)
+        with pytest.raises(RequestRefusedError, match="unsigned"):
+            fleet.push_config("bench", config)
+        signing = entered(sim_stage, stack, Signer("anna", ANNA.private))
+        assert signing.push_config("bench", config).desired is not None
+        (told,) = node.node.told(ConfigApplied)
+        assert told.principal == "anna"
 
 
 def test_whatever_is_published() -> None:

@@ -1,0 +1,99 @@
+"""What a service manager such as systemd wants to know of the agent: ready, alive, stopping.
+
+The protocol is that of sd_notify(3): datagrams of lines to the socket in $NOTIFY_SOCKET.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from functools import partial
+
+from edgekernel.core import message
+from edgekernel.core.clock import NANOSECONDS
+from edgekernel.core.errors import ConfigError
+from edgekernel.core.messages import Event
+from edgekernel.core.runtime import Runtime
+
+_FEEDS_PER_LIMIT = 4
+"""How often the watchdog is fed in its time; sd_watchdog_enabled(3) asks for two at least."""
+
+
+class ServiceManager:
+    """Tells a service manager how the agent is; the manager ends an agent that does not feed it.
+
+    It is fed while every critical service, hot change and shutdown makes progress, by the
+    runtime's own watchdog, so that an agent of which only a thread is alive is ended.
+    """
+
+    def __init__(self, address: str, watchdog_s: float | None = None) -> None:
+        """Talk to the socket at `address`; "@" at its beginning stands for an abstract one.
+
+        `watchdog_s` is after how many seconds without food the manager ends the agent, if it does.
+        """
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        self.watchdog_s = watchdog_s
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> ServiceManager | None:
+        """Return the one that has started this process; None if none has.
+
+        Raises ConfigError for variables that no service manager sets.
+        """
+        address = environment.get("NOTIFY_SOCKET", "")
+        if not address:
+            return None
+        if address[0] not in "/@":
+            raise ConfigError(
+                f"NOTIFY_SOCKET={address!r}: a path or, with @, an abstract address (sd_notify(3))"
+            )
+        return cls(address, _watchdog_s(environment))
+
+    def tell(self, **facts: str) -> None:
+        """Send facts such as `STATUS="..."`. Raises OSError if the manager is not there."""
+        lines = "\n".join(f"{name}={value}" for name, value in facts.items())
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            channel.connect(self._address)
+            channel.sendall(lines.encode())
+
+    def attend(self, runtime: Runtime) -> None:
+        """Tell of a runtime from before its boot to its end, and be fed by it."""
+        subscribe = runtime.subscribe
+        subscribe(message.RuntimeBooted, partial(self._booted, runtime))
+        subscribe(message.RuntimeDegraded, partial(self._changed, runtime))
+        subscribe(message.RuntimeRecovered, partial(self._changed, runtime))
+        subscribe(message.RuntimeShuttingDown, self._stopping)
+
+    def _booted(self, runtime: Runtime, event: Event) -> None:
+        self.tell(READY="1", STATUS=_status(runtime))
+        if self.watchdog_s is not None:
+            watchdog = runtime.services.watchdog
+            watchdog.feed(partial(self.tell, WATCHDOG="1"), self.watchdog_s / _FEEDS_PER_LIMIT)
+
+    def _changed(self, runtime: Runtime, event: Event) -> None:
+        self.tell(STATUS=_status(runtime))
+
+    def _stopping(self, event: Event) -> None:
+        assert isinstance(event.payload, message.RuntimeShuttingDown)
+        self.tell(STOPPING="1", STATUS=f"stopping: {_one_line(event.payload.reason)}")
+
+
+def _watchdog_s(environment: Mapping[str, str]) -> float | None:
+    """Return WatchdogSec of the unit, if it is meant for this process (sd_watchdog_enabled(3))."""
+    text = environment.get("WATCHDOG_USEC", "")
+    if not text or environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    if not text.isdecimal() or not int(text):
+        raise ConfigError(f"WATCHDOG_USEC={text!r}: microseconds above 0 (sd_watchdog_enabled(3))")
+    return int(text) * 1000 / NANOSECONDS
+
+
+def _status(runtime: Runtime) -> str:
+    status = runtime.status()
+    missing = status["degraded"]
+    return f"degraded: {_one_line(', '.join(missing))}" if missing else "running"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,141 @@
+"""The safe state without the agent: outputs of a node whose agent was killed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgekernel import Runtime
+from edgekernel.core.output import Output
+from edgekernel.node import Plan, make_plan
+from edgekernel.node.safe_state import SafeOutput, make_safe
+from edgekernel.node.simulated_node import SimulatedNode
+from edgekernel.sim import SimClock
+
+NodeFile = Callable[..., Path]
+
+RELAYS = """
+[devices.pump]
+driver = "relay"
+pin = "GPIO17"
+active_high = false
+
+[devices.pump.outputs.power]
+min_on = "1h"
+
+[devices.door]
+driver = "relay"
+pin = "GPIO27"
+safe = "on"
+"""
+EXPANDER = """
+[devices.expander]
+driver = "mcp23017"
+bus = "i2c1"
+
+[devices.valve]
+driver = "relay"
+pin = "expander:GPA3"
+
+[devices.dimmer]
+driver = "pca9685"
+bus = "i2c1"
+address = 0x41
+"""
+
+
+@pytest.fixture
+def clock() -> Iterator[SimClock]:
+    """A simulated clock, closed at the end."""
+    with SimClock() as clock:
+        yield clock
+
+
+def killed(plan: Plan, clock: SimClock, away: dict[str, bool]) -> SimulatedNode[Runtime]:
+    """Run a node, set these outputs, and kill its agent."""
+    node: SimulatedNode[Runtime] = SimulatedNode(plan, clock, Runtime)
+    node.start()
+    for label, value in away.items():
+        id, _, name = label.partition(".")
+        output: Output[Any] = node.runtime.devices[id].outputs[name]
+        output.set(value)
+    clock.advance(2)
+    node.kill()
+    clock.advance(1)
+    return node
+
+
+def test_lines(node_file: NodeFile, clock: SimClock) -> None:
+    """After `kill -9` of the agent the lines have what it drove; then each has its safe level, of
+    whichever polarity, however long it is to stay on in normal times."""
+    plan = make_plan(node_file(RELAYS))
+    node = killed(plan, clock, {"pump.power": True, "door.power": False})
+    pump, door = node.board.line("GPIO17"), node.board.line("GPIO27")
+    assert (pump.level, door.level) == (False, False)
+    found = make_safe(plan, node.board, clock)
+    assert found == [SafeOutput("pump.power", False), SafeOutput("door.power", True)]
+    assert (pump.function, pump.level) == ("output", True)
+    assert (door.function, door.level) == ("output", True)
+
+
+def test_nothing_jumps(node_file: NodeFile, clock: SimClock) -> None:
+    """An output that is safe stays so: an initial value other than the safe one is not driven."""
+    text = RELAYS.replace('min_on = "1h"', "initial = true")
+    plan = make_plan(node_file(text))
+    node = killed(plan, clock, {"pump.power": False})
+    line = node.board.line("GPIO17")
+    levels: list[bool] = []
+    line.watch(levels.append)
+    make_safe(plan, node.board, clock)
+    assert False not in levels
+    assert line.level
+
+
+def test_outputs_behind_a_bus(node_file: NodeFile, clock: SimClock) -> None:
+    """A relay on a line of an expander is brought to its safe value as well, through the bus."""
+    plan = make_plan(node_file(EXPANDER))
+    node = killed(plan, clock, {"valve.power": True})
+    chip = node.bench.chip("expander")
+    assert chip.line("GPA3").level is True
+    found = make_safe(plan, node.board, clock)
+    assert SafeOutput("valve.power", False) in found
+    assert not any(each.problem for each in found)
+    assert chip.line("GPA3").level is False
+
+
+def test_a_stuck_bus_keeps_nobody_waiting(node_file: NodeFile, clock: SimClock) -> None:
+    """What is behind a bus that is stuck is told with its reason after the limit; the lines of the
+    board are safe at once."""
+    plan = make_plan(node_file(RELAYS + EXPANDER))
+    node = killed(plan, clock, {"pump.power": True, "valve.power": True})
+    node.board.bus("i2c1").stick("sda")
+    when: list[float] = []
+    before = clock.monotonic()
+    node.board.line("GPIO17").watch(lambda level: when.append(clock.monotonic() - before))
+    found = {each.output: each for each in make_safe(plan, node.board, clock, limit_s=3)}
+    assert when
+    assert when[0] < 0.1
+    assert not found["pump.power"].problem
+    assert "sda is held low" in found["valve.power"].problem
+    assert clock.monotonic() - before < 3 + 5
+
+
+def test_a_bus_that_comes_back(node_file: NodeFile, clock: SimClock) -> None:
+    """What cannot be driven at first is tried again until the limit."""
+    plan = make_plan(node_file(EXPANDER))
+    node = killed(plan, clock, {"valve.power": True})
+    bus = node.board.bus("i2c1")
+    bus.stick("sda")
+    node.bench.later(2, bus.release)
+    found = make_safe(plan, node.board, clock, limit_s=20)
+    assert not any(each.problem for each in found)
+
+
+def test_without_outputs(node_file: NodeFile, clock: SimClock) -> None:
+    """Of a node without outputs nothing is touched."""
+    plan = make_plan(node_file('[devices.room]\ndriver = "bme280"\nbus = "i2c1"\n'))
+    node = killed(plan, clock, {})
+    assert make_safe(plan, node.board, clock) == []

@@ -1,0 +1,123 @@
+"""The systemd unit of a node, judged by systemd itself."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgekernel.core.errors import ConfigError
+from edgekernel.node import make_plan
+from edgekernel.node.unit import Unit
+
+NodeFile = Callable[..., Path]
+
+RELAY = '[devices.pump]\ndriver = "relay"\npin = "GPIO17"\n'
+ROOM = '[devices.room]\ndriver = "bme280"\nbus = "i2c1"\n'
+METER = '[devices.meter]\ndriver = "mcp3008"\nselect = "spi0.0"\n'
+LINE = '[devices.line]\ndriver = "modbus_rtu"\nport = "{port}"\n'
+PWM = '[devices.fan]\ndriver = "pwm_output"\npin = "GPIO18"\n'
+PROGRAM, PYTHON = Path("/usr/bin/env"), Path("/usr/bin/python3")
+NODE = Path("/etc/edgekernel/node.toml")
+
+
+@pytest.fixture
+def unit(node_file: NodeFile) -> Callable[[str], Unit]:
+    """Give a function that makes the unit of a node file's text."""
+
+    def make(text: str) -> Unit:
+        plan = make_plan(node_file(text, board="raspberrypi/4b"))
+        return Unit(plan, PROGRAM, PYTHON, NODE)
+
+    return make
+
+
+MakeUnit = Callable[[str], Unit]
+
+
+def written(unit: Unit, folder: Path) -> Path:
+    """Write a unit where systemd-analyze looks."""
+    file = folder / "edgekernel.service"
+    file.write_text(unit.service)
+    return file
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        RELAY,
+        ROOM + METER + RELAY,
+        LINE.format(port="/dev/ttyUSB0"),
+        LINE.format(port="/dev/serial/by-id/usb-x"),
+        PWM,
+    ],
+    ids=["gpio", "three-buses", "usb", "by-id", "pwm"],
+)
+def test_systemd_judges(unit: MakeUnit, tmp_path: Path, text: str) -> None:
+    """systemd finds no mistake in the unit, and an exposure of 2.0 at most."""
+    file = written(unit(text), tmp_path)
+    for check in (
+        ["systemd-analyze", "verify", str(file)],
+        ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(file)],
+    ):
+        done = subprocess.run(check, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "edgekernel.service:" not in done.stderr, done.stderr
+
+
+def test_only_what_it_needs(unit: MakeUnit) -> None:
+    """A node gets at the devices that it has, and at no others."""
+    made = unit(RELAY)
+    assert made.groups == ("gpio",)
+    assert made.modules == ()
+    assert "DeviceAllow=char-gpiochip rw\n" in made.service
+    assert "char-i2c" not in made.service
+    all_of_them = unit(RELAY + ROOM + METER + LINE.format(port="/dev/ttyACM0"))
+    assert all_of_them.groups == ("dialout", "gpio", "i2c", "spi")
+    assert all_of_them.modules == ("cdc-acm", "i2c-dev", "spidev")
+    for name in ("char-gpiochip", "char-i2c", "char-spi", "char-ttyACM"):
+        assert f"DeviceAllow={name} rw\n" in all_of_them.service
+
+
+def test_safe_after_every_end(unit: MakeUnit) -> None:
+    """P8: the outputs are made safe after every end, and nothing limits how often it starts."""
+    text = unit(RELAY).service
+    assert f"ExecStopPost={PROGRAM} safe-state {NODE}\n" in text
+    assert "Restart=always\n" in text
+    assert "StartLimitIntervalSec=0\n" in text
+
+
+def test_hardware_pwm(unit: MakeUnit) -> None:
+    """Timers of the hardware are files of /sys, which only a node that has some may write."""
+    assert "ProtectKernelTunables=no\n" in unit(PWM).service
+    assert "ProtectKernelTunables=yes\n" in unit(RELAY).service
+
+
+def test_folders(node_file: NodeFile, tmp_path: Path) -> None:
+    """The folders that the node file names may be written, those of the service need no word."""
+    text = (
+        '[node]\nname = "bench"\nboard = "sim"\ndata = "{data}"\n[journal]\nfolder = "{journal}"\n'
+    )
+    path = tmp_path / "node.toml"
+    path.write_text(text.format(data="/srv/data", journal="records"))
+    made = Unit(make_plan(path), PROGRAM, PYTHON, NODE)
+    assert set(made.writes) == {tmp_path / "records", Path("/srv/data")}
+    path.write_text(text.format(data="/var/lib/edgekernel", journal="/var/lib/edgekernel/j"))
+    made = Unit(make_plan(path), PROGRAM, PYTHON, NODE)
+    assert made.writes == ()
+
+
+@pytest.mark.parametrize("path", ["/tmp/node.toml", "/var/tmp/x/node.toml"])
+def test_a_file_that_it_does_not_see(node_file: NodeFile, path: str) -> None:
+    """A node file in /tmp is refused: the service has a /tmp of its own."""
+    with pytest.raises(ConfigError, match="move it"):
+        Unit(make_plan(node_file(RELAY)), PROGRAM, PYTHON, Path(path))
+
+
+def test_a_path_with_blanks(node_file: NodeFile) -> None:
+    """Paths are quoted for systemd."""
+    node = Path('/etc/my "node"/100%/node.toml')
+    text = Unit(make_plan(node_file(RELAY)), PROGRAM, PYTHON, node).service
+    assert r'run "/etc/my \"node\"/100%%/node.toml"' in text

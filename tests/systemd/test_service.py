@@ -1,0 +1,211 @@
+"""A node as a service of a real systemd: what it drives is safe after every end."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from edgekernel_devices._modbus_units import ModbusUnits
+
+from tests.systemd.conftest import INSIDE, SystemdMachine
+
+Record = Callable[[str, object], None]
+SERVICE = "edgekernel.service"
+NODE = """
+[node]
+name = "pump-house"
+board = "raspberrypi/4b"
+app = "pumping"
+data = "/var/lib/edgekernel"
+
+[devices.relays]
+driver = "modbus_rtu"
+parity = "none"
+port = "{port}"
+outputs = {{ pump = {{ address = 3, kind = "coil", safe = false }} }}
+"""
+APP = '''
+import time
+from pathlib import Path
+from edgekernel import Service
+
+HANG = Path("/etc/edgekernel/hang")
+
+
+class Pumping(Service):
+    """Keeps the pump on; a file named hang makes it hang."""
+
+    name = "pumping"
+    interval = 0.05
+    critical = True
+    tick_limit_s = 1.0
+
+    def tick(self, ctx):
+        relays = ctx.devices["relays"]
+        if relays.outputs["pump"].last is not True:
+            relays.outputs["pump"].set(True)
+        if HANG.exists():
+            time.sleep(3600)
+
+
+def setup(runtime):
+    runtime.register_service(Pumping())
+'''
+
+
+class Relays:
+    """A relay board that speaks Modbus, at the far end of a serial line."""
+
+    def __init__(self) -> None:
+        self.units = ModbusUnits()
+        self.far, self._near = os.openpty()
+        self.port = os.ttyname(self._near)
+        os.chmod(self.port, 0o666)  # the agent is another user
+        self.changes: list[tuple[float, bool]] = []
+        self._ended = False
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    @property
+    def pump(self) -> bool:
+        """Whether the pump is on."""
+        return bool(self.units.coil.get(3, 0))
+
+    def close(self) -> None:
+        """End it."""
+        self._ended = True
+        os.close(self._near)
+        os.close(self.far)
+
+    def _serve(self) -> None:
+        while not self._ended:
+            try:
+                data = os.read(self.far, 256)
+            except OSError:
+                return
+            before = self.pump
+            self.units.received(data, time.monotonic())
+            if self.pump is not before:
+                self.changes.append((time.monotonic(), self.pump))
+            os.write(self.far, self.units.due(time.monotonic() + 1))
+
+
+@pytest.fixture(scope="module")
+def relays() -> Iterator[Relays]:
+    """Give the relay board."""
+    made = Relays()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def node(machine: SystemdMachine, relays: Relays) -> Path:
+    """Install the node as a service; give its file."""
+    node = machine.shared / "node.toml"
+    node.write_text(NODE.format(port=relays.port))
+    (machine.shared / "pumping.py").write_text(APP)
+    drop_in = "/etc/systemd/system/edgekernel.service.d"
+    machine.run("mkdir", "-p", drop_in)
+    short = "[Service]\\nWatchdogSec=2\\nRestartSec=1\\n"
+    machine.run("sh", "-c", f"printf '{short}' >{drop_in}/short.conf")
+    machine.run(machine.program, "install", INSIDE / node.name, "--apply")
+    machine.wait_for(lambda: relays.pump, "the pump to run")
+    return node
+
+
+def restarted(machine: SystemdMachine, relays: Relays, before: str) -> dict[str, str]:
+    """Wait until the agent runs again after its process `before`; return why it says it does."""
+    machine.wait_for(lambda: machine.show(SERVICE, "MainPID") not in ("0", before), "a new agent")
+    machine.wait_for(lambda: relays.pump, "the pump to run again")
+    told = [line for line in machine.log(SERVICE).splitlines() if "agent.started" in line]
+    words = told[-1].partition("cause=")[2].split("  detail=")
+    return {"cause": words[0].strip(), "detail": words[1].strip()}
+
+
+def off_after(relays: Relays, since: float) -> float:
+    """Return how many seconds after a moment the pump went off."""
+    return next(when for when, on in relays.changes if not on and when >= since) - since
+
+
+@pytest.mark.usefixtures("node")
+def test_ready(machine: SystemdMachine) -> None:
+    """The service counts as started when the node has booted, and says how it is."""
+    assert machine.show(SERVICE, "ActiveState") == "active"
+    assert machine.show(SERVICE, "StatusText") == "running"
+    assert machine.show(SERVICE, "User") == "edgekernel"
+
+
+@pytest.mark.usefixtures("node")
+def test_log(machine: SystemdMachine) -> None:
+    """journald knows the priority of each event and writes the time itself."""
+    lines = machine.run(
+        "journalctl", "-u", SERVICE, "-o", "json", "--output-fields=MESSAGE,PRIORITY"
+    )
+    told = {each["MESSAGE"].split("  ")[0]: each for each in map(json.loads, lines.splitlines())}
+    assert told["runtime.booted"]["PRIORITY"] == "6"
+
+
+@pytest.mark.usefixtures("node")
+def test_killed(machine: SystemdMachine, relays: Relays, record_property: Record) -> None:
+    """P8: `kill -9` of the agent leaves the pump off within seconds; then a new agent runs, and
+    knows why."""
+    before = machine.show(SERVICE, "MainPID")
+    since = time.monotonic()
+    machine.run("kill", "-KILL", before)
+    machine.wait_for(lambda: not relays.pump, "the pump to stop")
+    record_property("safe_after_s", off_after(relays, since))
+    assert restarted(machine, relays, before) == {
+        "cause": "killed",
+        "detail": "signal (killed KILL)",
+    }
+
+
+@pytest.mark.usefixtures("node")
+def test_frozen(machine: SystemdMachine, relays: Relays, record_property: Record) -> None:
+    """P7: an agent of which nothing moves any more does not feed systemd's watchdog: it is ended,
+    the pump is off, and a new agent runs."""
+    before = machine.show(SERVICE, "MainPID")
+    since = time.monotonic()
+    machine.run("kill", "-STOP", before)
+    machine.wait_for(lambda: not relays.pump, "the pump to stop")
+    record_property("safe_after_s", off_after(relays, since))
+    assert restarted(machine, relays, before) == {
+        "cause": "watchdog",
+        "detail": "watchdog (killed ABRT)",
+    }
+
+
+@pytest.mark.usefixtures("node")
+def test_hung(machine: SystemdMachine, relays: Relays) -> None:
+    """P7: an agent with a critical service that hangs ends by itself, safe; a new one runs."""
+    before = machine.show(SERVICE, "MainPID")
+    hang = machine.shared / "hang"
+    hang.touch()
+    machine.wait_for(lambda: not relays.pump, "the pump to stop")
+    hang.unlink()
+    assert restarted(machine, relays, before)["cause"] == "critical"
+
+
+@pytest.mark.usefixtures("node")
+def test_stopped(machine: SystemdMachine, relays: Relays) -> None:
+    """A stop is a clean end: the pump is off before the agent is gone, and the next one knows."""
+    before = machine.show(SERVICE, "MainPID")
+    machine.run("systemctl", "stop", SERVICE)
+    assert not relays.pump
+    machine.run("systemctl", "start", SERVICE)
+    assert restarted(machine, relays, before) == {"cause": "clean", "detail": "SIGTERM"}
+
+
+@pytest.mark.usefixtures("node")
+def test_removed(machine: SystemdMachine, relays: Relays) -> None:
+    """What was installed goes again, with the pump off; what the node has kept stays."""
+    node = INSIDE / "node.toml"
+    machine.run(machine.program, "install", node, "--apply", "--remove")
+    assert not relays.pump
+    assert machine.show(SERVICE, "LoadState") == "not-found"
+    assert machine.run("ls", "/var/lib/edgekernel/memory.json")
