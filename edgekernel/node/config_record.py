@@ -57,6 +57,8 @@ class Record:
     """The node file that was rolled back, so that it is not used at the next start either."""
     desired: Judged | None = None
     """The remote document that came last."""
+    trial: Mapping[str, Any] | None = None
+    """The document that is on trial: after a kill its outputs may be what is on."""
     problem: str = field(default="", compare=False)
     """What was wrong with what was read, if anything."""
 
@@ -122,9 +124,9 @@ def encode(record: Record) -> bytes:
     """Return a record as JSON with a checksum."""
     content = asdict(record)
     del content["problem"]
-    text = json.dumps(content, sort_keys=True)
+    text = json.dumps(content)
     document = {"format": _FORMAT, "sha256": digest_of(text.encode()), "record": content}
-    return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
+    return json.dumps(document, indent=1).encode() + b"\n"
 
 
 def decode(data: bytes) -> Record:
@@ -132,7 +134,7 @@ def decode(data: bytes) -> Record:
     try:
         document: Any = json.loads(data)
         content = document["record"]
-        text = json.dumps(content, sort_keys=True)
+        text = json.dumps(content)
         if document["format"] != _FORMAT or document["sha256"] != digest_of(text.encode()):
             raise ValueError
         good = content["good"]
@@ -141,6 +143,7 @@ def decode(data: bytes) -> Record:
             content["file"],
             _judged(content["bad_file"]),
             _judged(content["desired"]),
+            content["trial"],
         )
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError("the file is damaged") from None

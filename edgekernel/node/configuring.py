@@ -270,7 +270,7 @@ class Configuration(Process):
             self._judge(wanted, said, "rejected", problems)
             self._tell(ConfigRejected(wanted.source, said.version, said.principal, problems))
             return Verdict("rejected", self.hash, problems)
-        self._judge(wanted, said, "trying")
+        self._judge(wanted, said, "trying", trial=plan)
         before, old = complaints(self._runtime), self.plan
         wrong = self._change(plan, found, before)
         if wrong is None:  # the node stops: nobody knows
@@ -280,10 +280,17 @@ class Configuration(Process):
         return self._accept(wanted, said, plan, found)
 
     def _judge(
-        self, wanted: Wanted, said: Proposal, result: str, problems: tuple[str, ...] = ()
+        self,
+        wanted: Wanted,
+        said: Proposal,
+        result: str,
+        problems: tuple[str, ...] = (),
+        trial: Plan | None = None,
     ) -> None:
-        """Remember what has come of a remote document, or of a node file that was rolled back."""
-        now, record = self._now(), self.record
+        """Remember what has come of a remote document, or of a node file that was rolled back; and
+        what is on trial."""
+        document = None if trial is None else without_secrets(plain(trial.document))[0]
+        now, record = self._now(), replace(self.record, trial=document)
         if wanted.source == "remote":
             before_ns = 0 if record.desired is None else record.desired.issued_ns
             newest_ns = max(before_ns, said.issued_ns)
@@ -296,6 +303,8 @@ class Configuration(Process):
             if good is None or good.hash != self.hash:  # what runs again has run before
                 good = self._kept(self.plan)
             self._write(replace(record, good=good, bad_file=judged))
+        elif trial is not None:
+            self._write(record)
 
     def _refuse_old(self, said: Proposal) -> None:
         """Refuse what was signed before another one that came: somebody may have kept it."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from edgekernel.core.errors import ConfigError
 from edgekernel.hal.disk import Disk
 from edgekernel.node.config_record import Kept, Record, RecordFile, digest_of
-from edgekernel.node.difference import plain
+from edgekernel.node.difference import claims, plain
 from edgekernel.node.document import parse_document
 from edgekernel.node.layers import layered
 from edgekernel.node.plan import Plan, make_plan, plan_document
@@ -88,6 +89,40 @@ def _choose(path: Path, disk: Disk | None, environ: Mapping[str, str] | None, in
     if good is not None and good.source == "remote" and record.file == digest:
         return _remote(Start(plan, "file", "", digest, (), record, file, plan), good, path)
     return Start(plan, "file", "", digest, (), record, file, plan)
+
+
+def plans_of_the_end(
+    path: Path,
+    disk: Disk | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    simulated: bool = False,
+) -> list[Plan]:
+    """Return with what a node may have run that has ended: what it would start with, then the
+    devices of other plans that have something which no device before them has.
+
+    Those are the node file, the last good configuration, and what was on trial: a file may have
+    been changed and not applied. Raises ConfigError as `choose` does.
+    """
+    start = choose(path, disk, environ, simulated=simulated)
+    found = [start.plan] if start.own is None else [start.plan, start.own]
+    good, trial = start.record.good, start.record.trial
+    for document in (None if good is None else good.document, trial):
+        if document is not None:
+            with suppress(ConfigError):  # what cannot be used any more
+                found.append(read_document(path, document, start.own, environ))
+    return [start.plan, *_more(start.plan, found[1:])]
+
+
+def _more(first: Plan, others: Sequence[Plan]) -> Iterator[Plan]:
+    """Give the plans with the devices that have what nobody had before, and their providers."""
+    taken = {each for device in first.devices for each in claims(device)}
+    for plan in others:
+        new = {device.id for device in plan.devices if not claims(device) <= taken}
+        new |= {id for device in plan.devices if device.id in new for id in device.providers}
+        taken |= {each for device in plan.devices for each in claims(device)}
+        if new:
+            yield replace(plan, devices=tuple(d for d in plan.devices if d.id in new))
 
 
 def read_document(

@@ -27,6 +27,7 @@ NEW = Record(
     "d2",
     Judged("d3", "rolled_back", problems=("it is cold", "and dark")),
     Judged("d4", "trying", "8"),
+    {"node": {"name": "n1"}},
 )
 
 
@@ -108,3 +109,14 @@ def test_any_content(data: bytes) -> None:
     """Whatever stands in the file is read or refused, and nothing else."""
     with pytest.raises(ValueError, match="damaged"):
         decode(data)
+
+
+def test_the_order_is_kept(tmp_path: Path) -> None:
+    """Devices come back in the order of the node file."""
+    devices = {"z": {"driver": "led", "pin": "GPIO5"}, "a": {"driver": "led", "pin": "GPIO6"}}
+    file = RecordFile(tmp_path)
+    file.write(Record(replace(GOOD, document={"devices": devices})))
+    found = file.read().good
+    assert found is not None
+    assert list(found.document["devices"]) == ["z", "a"]
+    assert list(found.document["devices"]["z"]) == ["driver", "pin"]
