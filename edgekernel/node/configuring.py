@@ -30,7 +30,6 @@ from edgekernel.node.reconfigure import Reconfiguration
 from edgekernel.node.secrets import without_secrets
 from edgekernel.node.starting import Start
 from edgekernel.node.trial import complaints, stand_trial
-from edgekernel.node.verifying import verify
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +252,8 @@ class Configuration(Process):
             wanted.done(verdict)
 
     def _apply(self, wanted: Wanted) -> Verdict:
+        from edgekernel.node.verifying import verify  # loads a simulated board: not at the start
+
         if wanted.source == "file":
             wanted = replace(wanted, digest=_digest(self.plan))
         said = Proposal(lambda: self.plan)
