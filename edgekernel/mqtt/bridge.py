@@ -66,7 +66,6 @@ class Bridge:
         self._remote = remote
         self._ctx = ctx
         self._topics = topics
-        self._broker = settings.broker
         random = _chance(medium.seed if medium else "", ctx.clock, topics)
         self._boot = f"{random.getrandbits(128):032x}"
         self._outgoing = Outgoing(self._send, ctx.clock, max_events=max_events)
@@ -102,6 +101,7 @@ class Bridge:
             clock=ctx.clock,
             transport=medium.transport if medium else None,
             random=random,
+            leaving=self._leave,
         )
 
     def watch(self) -> None:
@@ -173,7 +173,7 @@ class Bridge:
         """Publish everything that is retained, the status last: it vouches for the others."""
         cause = "reconnected" if self._connections else "started"
         self._connections += 1
-        self._leftovers.look(self.client)
+        self._leftovers.look(self.client, self.client.broker)
         self._announcing.connected()
         if self._remote is not None:
             self._remote.publish()
@@ -183,7 +183,7 @@ class Bridge:
         self._events.up(self.client)
         if self.home_assistant is not None:
             self.home_assistant.connected()
-        self._tell(MqttConnected(self._broker))
+        self._tell(MqttConnected(self.client.broker))
 
     def disconnected(self, reason: str) -> None:
         """Hold everything back until the link is up again."""
@@ -192,11 +192,17 @@ class Bridge:
         if self.home_assistant is not None:
             self.home_assistant.disconnected()
         if self._linked:  # else it was closed by us
-            self._tell(MqttDisconnected(self._broker, reason))
+            self._tell(MqttDisconnected(self.client.broker, reason))
+
+    def _leave(self, reason: str) -> None:
+        """Let nobody believe that the node is still on a broker that it leaves."""
+        now = self._ctx.clock.now_utc()
+        self._outgoing.retain(self._topics.status, self._status("offline", now, reason))
+        self._outgoing.flush(_FLUSH_S)
 
     def problem(self, text: str) -> None:
         """Tell why the link does not work."""
-        self._tell(MqttProblem(self._broker, text))
+        self._tell(MqttProblem(self.client.broker, text))
 
     def message(self, message: Inbound) -> None:
         """Take a message from the broker."""

@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Protocol
 
-from edgekernel.core.clock import NANOSECONDS, Clock, SystemClock
+from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt import link_problems as problems
 from edgekernel.mqtt.deliveries import Deliveries, Delivery
 from edgekernel.mqtt.link import Link
+from edgekernel.mqtt.rounds import Rounds
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.transport import (
     Inbound,
@@ -24,16 +25,21 @@ from edgekernel.mqtt.transport import (
     MakeTransport,
     Outbound,
     QoS,
+    Server,
     Transport,
     TransportObserver,
     Will,
 )
+from edgekernel.mqtt.way_back import WayBack
 
 _SUSPICIOUS = 3
 """Links in a row that did not last, after which it is told."""
 
 _END_S = 2.0
 """How long the thread of a link that is over may take to end; then it is left to itself."""
+
+_UNSUBSCRIBE_S = 1.0
+"""How long a broker that is left may take to send no more requests."""
 
 
 class LinkObserver(Protocol):
@@ -64,7 +70,10 @@ class LinkObserver(Protocol):
 
 
 class MqttClient:
-    """Keeps a link to the broker: connects, subscribes, and comes back after every failure."""
+    """Keeps a link to the broker: connects, subscribes, and comes back after every failure.
+
+    Of several brokers it is the most preferred that can be reached: see `rounds` and `way_back`.
+    """
 
     def __init__(
         self,
@@ -77,11 +86,14 @@ class MqttClient:
         clock: Clock | None = None,
         transport: MakeTransport | None = None,
         random: Random | None = None,
+        leaving: Callable[[str], object] | None = None,
     ) -> None:
         """Prepare a link; `start` begins to connect. `subscriptions` are filters, at QoS 1.
 
         It waits on `clock`, the system's unless given, and makes a `transport` for each attempt,
-        one of paho unless given. `random` varies the delays between attempts.
+        one of paho unless given. `random` varies the delays between attempts. Before a broker is
+        left for a better one `leaving` is called with the reason, in a thread of its own and with
+        the link up: it may publish, and wait for that.
         """
         self._settings = settings
         self._observer = observer
@@ -91,15 +103,21 @@ class MqttClient:
         self._clock = clock or SystemClock()
         self._make_transport = transport or _paho
         self._random = random or Random()
+        self._rounds = Rounds(settings, self._clock, self._random)
+        self._leaving = leaving
+        self._way_back: WayBack | None = None
         self._lock = self._clock.Lock()
         self._closing = self._clock.Event()
         self._thread = self._clock.Thread(self._run, "edgekernel-mqtt")
         self._deliveries = Deliveries(self._clock)
         self._link: Link | None = None
         self._password = settings.password
-        self._told: set[str] = set()
-        self._failures = self._short_links = 0
-        self._up_since_ns = 0
+        self._told: set[tuple[str, str]] = set()  # brokers, and what was told of them
+
+    @property
+    def broker(self) -> str:
+        """The broker that the link is up with, or that is tried."""
+        return str(self._rounds.server)
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
@@ -171,12 +189,13 @@ class MqttClient:
         """Called by the link: send again what was on its way, then tell."""
         self._told.clear()
         if refused:
-            self._tell(problems.unsubscribed(self._settings.broker, refused))
+            self._tell(problems.unsubscribed(self.broker, refused))
         self._deliveries.open(link)
-        self._up_since_ns = self._clock.monotonic_ns()
+        self._rounds.up()
         self._catch_up(link)
         if not link.is_over:
             self._observer.connected()
+            self._look_back(link)
 
     def _catch_up(self, link: Link) -> None:
         """Subscribe to what is at QoS 0, and to what was asked for while the link was made."""
@@ -208,7 +227,10 @@ class MqttClient:
             except Exception as error:  # a mistake here must not end the attempts
                 self.failed("link", error)
             if not self._closing.is_set():
-                self._clock.sleep(self._delay_s(), self._closing)
+                lasted = self._rounds.ended(was_up=link.was_up)
+                self._tell_contested()
+                delay_s = self._rounds.move_on(lasted=lasted, same=link.is_outdated)
+                self._clock.sleep(delay_s, self._closing)
 
     def _make_link(self) -> Link:
         with self._lock:
@@ -226,77 +248,106 @@ class MqttClient:
 
     def _follow(self, link: Link) -> None:
         """Keep one link until it is over, and tell how it ended."""
-        settings = self._settings
         try:
-            self._password = settings.current_password()
-            login = Login(
-                self._client_id,
-                settings.username,
-                self._password,
-                settings.keepalive_s,
-                self._will,
-            )
-            link.run(settings.server, login)
+            self._password = self._settings.current_password()
+            link.run(self._rounds.server, self._login)
         except OSError as error:
-            self._tell(problems.unreachable(settings.broker, error))
+            self._tell(problems.unreachable(self.broker, error, self._clock.now_utc()))
         except ConfigError as error:
-            self._tell(f"{settings.broker} cannot be reached: {error}")
+            self._tell(f"{self.broker} cannot be reached: {error}")
         else:
             self._tell_end(link)
         finally:
             self._deliveries.close()
+            self._stop_looking_back()
             if not link.close(_END_S, goodbye=self._closing.is_set() or link.is_outdated):
-                self._tell(problems.hanging(settings.broker))
+                self._tell(problems.hanging(self.broker))
+
+    @property
+    def _login(self) -> Login:
+        settings = self._settings
+        return Login(
+            self._client_id, settings.username, self._password, settings.keepalive_s, self._will
+        )
 
     def _outdated(self) -> str:
         try:
             changed = self._settings.current_password() != self._password
         except ConfigError as error:  # the link lives, and nobody knows of a new password
-            self._tell(f"{self._settings.broker} cannot be reached again: {error}")
+            self._tell(f"{self.broker} cannot be reached again: {error}")
             return ""
         return "the password has changed" if changed else ""
+
+    def _look_back(self, link: Link) -> None:
+        """Try the brokers that are better than that of a link, until it ends."""
+        better = self._rounds.preferred
+        if not better:
+            return
+        way_back = WayBack(
+            self._clock,
+            self._make_transport,
+            self._random,
+            self._login,
+            better,
+            self._rounds.back_after_s,
+            found=lambda index: self._go_back(link, index),
+            refused=self._tell_refused_back,
+            failed=self.failed,
+        )
+        with self._lock:
+            if not link.is_over:  # else nobody would stop it
+                self._way_back = way_back
+                way_back.start()
+
+    def _stop_looking_back(self) -> None:
+        with self._lock:
+            way_back, self._way_back = self._way_back, None
+        if way_back is not None:
+            way_back.stop()
+
+    def _go_back(self, link: Link, index: int) -> None:
+        """Leave a broker in good order: no request comes any more, and what is to be said there is
+        said."""
+        reason = f"{self._rounds.preferred[index]} is back"
+        unsubscribed = self._clock.Event()
+        link.unsubscribe(self.subscriptions, unsubscribed.set)
+        unsubscribed.wait(_UNSUBSCRIBE_S)
+        if self._leaving is not None:
+            self._guarded(self._leaving, reason)
+        if not link.is_over:
+            self._rounds.go_back(index)
+            link.leave(reason)
+
+    def _tell_refused_back(self, server: Server, reason: str) -> None:
+        text = problems.refused(str(server), self._settings.username, reason)
+        self._tell(f"{self.broker} is kept: {text}")
 
     def _tell_end(self, link: Link) -> None:
         if self._closing.is_set():
             return
-        settings = self._settings
         if link.was_up:
-            self._judge()
             self._deliveries.close()
             self._guarded(self._observer.disconnected, link.loss or "connection lost")
-            if self._short_links == _SUSPICIOUS:
-                self._tell(problems.contested(settings.broker, self._client_id, _SUSPICIOUS))
         elif link.refusal:
-            self._tell(problems.refused(settings.broker, settings.username, link.refusal))
-        elif not self._told:
-            tls = settings.tls is not None
-            self._tell(problems.no_answer(settings.broker, link.loss, tls=tls))
+            self._tell(problems.refused(self.broker, self._settings.username, link.refusal))
+        elif not any(broker == self.broker for broker, _ in self._told):
+            tls = self._rounds.server.tls is not None
+            self._tell(problems.no_answer(self.broker, link.loss, tls=tls))
 
-    def _judge(self) -> None:
-        """Begin anew with the delays only after a link that lasted, or two clients of one id
-        would throw each other off at full speed."""
-        lasted_ns = self._clock.monotonic_ns() - self._up_since_ns
-        if lasted_ns >= self._settings.stable_s * NANOSECONDS:
-            self._failures = self._short_links = 0
-        else:
-            self._short_links += 1
-
-    def _delay_s(self) -> float:
-        settings = self._settings
-        doubled = settings.reconnect_min_s * 2.0 ** min(self._failures, 30)
-        self._failures += 1
-        return min(doubled, settings.reconnect_max_s) * self._random.uniform(0.5, 1.0)
+    def _tell_contested(self) -> None:
+        if self._rounds.short_links == _SUSPICIOUS:
+            self._tell(problems.contested(self.broker, self._client_id, _SUSPICIOUS))
 
     def _tell(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
+        if (self.broker, text) not in self._told:
+            self._told.add((self.broker, text))
             self._guarded(self._observer.problem, text)
 
-    def _guarded(self, tell: Callable[[str], None], text: str) -> None:
+    def _guarded(self, tell: Callable[[str], object], text: str) -> None:
         try:
             tell(text)
         except Exception as error:
-            self.failed(tell.__name__, error)
+            self.failed(getattr(tell, "__name__", "callback").strip("_"), error)
 
 
 def _paho(observer: TransportObserver) -> Transport:

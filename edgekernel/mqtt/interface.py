@@ -70,7 +70,7 @@ class MqttInterface(Interface):
         link: dict[str, Any] = {"broker": self.settings.broker, "connected": self.connected}
         if self._bridge is None:
             return link
-        link |= self._bridge.counters()
+        link |= {"broker": self._bridge.client.broker, **self._bridge.counters()}
         if (shown := self._bridge.home_assistant) is not None:
             link["not_in_home_assistant"] = list(shown.left_out)
         return link

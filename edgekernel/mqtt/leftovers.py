@@ -10,7 +10,7 @@ from edgekernel.mqtt.transport import Inbound
 
 
 class Leftovers:
-    """Clears the retained states of devices that do not exist, once, on the first link.
+    """Clears the retained states of devices that do not exist, once on each broker.
 
     What is retained comes right after a subscription, so the first state of our own that comes
     back says that all has come. Then the subscription is given up, or every state would come back.
@@ -25,12 +25,14 @@ class Leftovers:
         self._known = known
         self._clear = clear
         self._client: MqttClient | None = None
-        self._ended = False
+        self._broker = ""
+        self._looked: set[str] = set()
 
-    def look(self, client: MqttClient) -> None:
-        """Called when the link is up and before states are published: look, if not done yet."""
-        if self._client is None:
-            self._client = client
+    def look(self, client: MqttClient, broker: str) -> None:
+        """Called when the link is up and before states are published: look, if not done yet on
+        this broker."""
+        self._client, self._broker = client, broker
+        if broker not in self._looked:
             client.subscribe(self._filters)
 
     def arrived(self, message: Inbound) -> bool:
@@ -44,6 +46,6 @@ class Leftovers:
         return True
 
     def _end(self) -> None:
-        if self._client is not None and not self._ended:
-            self._ended = True
+        if self._client is not None and self._broker not in self._looked:
+            self._looked.add(self._broker)
             self._client.unsubscribe(self._filters)

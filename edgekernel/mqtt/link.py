@@ -89,8 +89,12 @@ class Link:
         while not self._over.is_set():
             self._clock.wait_until(self._over, self._look())
             if self.was_up and (reason := self._outdated()) and not self._over.is_set():
-                self.is_outdated = True
-                self.lost(reason)
+                self.leave(reason)
+
+    def leave(self, reason: str) -> None:
+        """End it, alive, only to be made anew."""
+        self.is_outdated = True
+        self.lost(reason)
 
     def end(self) -> None:
         """Let `run` return."""
@@ -125,10 +129,17 @@ class Link:
         self._ask()
         self._transport.subscribe(filters, subscribed, qos)
 
-    def unsubscribe(self, filters: Sequence[str]) -> None:
-        """Give subscriptions up."""
+    def unsubscribe(
+        self, filters: Sequence[str], done: Callable[[], object] = lambda: None
+    ) -> None:
+        """Give subscriptions up; `done` when the broker has."""
+
+        def unsubscribed() -> None:
+            self._answered()
+            done()
+
         self._ask()
-        self._transport.unsubscribe(filters, self._answered)
+        self._transport.unsubscribe(filters, unsubscribed)
 
     def accepted(self, session_present: bool) -> None:
         """Called by the transport: the broker takes the client."""

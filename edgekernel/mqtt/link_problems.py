@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import socket
 import ssl
+from datetime import datetime
+
+from edgekernel.mqtt.tls import alert_of
+from edgekernel.mqtt.transport import NoWebsocketError
 
 _HINTS = {
     "bad user name or password": "check mqtt.username and mqtt.password",
@@ -13,26 +17,71 @@ _HINTS = {
 """By the reason, in the words of MQTT 5 (section 2.4)."""
 
 
-def unreachable(broker: str, error: OSError) -> str:
-    """Say why a broker cannot be reached."""
+_ALERTS = {
+    "certificate expired": "mqtt.tls.certificate has expired; renew it, or set the broker's clock",
+    "certificate revoked": "mqtt.tls.certificate has been revoked; let the node in anew",
+    "unknown ca": "it does not know who has issued mqtt.tls.certificate",
+    "certificate required": "it asks who is there: set mqtt.tls.certificate and mqtt.tls.key",
+    "bad certificate": "it does not accept mqtt.tls.certificate",
+    "unrecognized name": "it does not know the name it is asked for: check mqtt.tls.server_name",
+    "no application protocol": "it does not know the protocol: check mqtt.tls.alpn",
+}
+"""By the alert of the broker (RFC 8446, 6.2)."""
+
+_NOT_YET, _EXPIRED = 9, 10
+_OTHER_NAMES = (62, 64)
+"""What OpenSSL finds wrong with a certificate (x509_vfy.h)."""
+
+
+def unreachable(broker: str, error: OSError, now: datetime) -> str:
+    """Say why a broker cannot be reached; it is `now` on this computer's clock."""
     what = f"{broker} cannot be reached"
     if isinstance(error, socket.gaierror):
         return f"{what}: the host name is unknown; check mqtt.host and the name server"
     if isinstance(error, ssl.SSLCertVerificationError):
-        return (
-            f"{broker} is not trusted: {error.verify_message}; check mqtt.tls.ca, and that "
-            "mqtt.host is a name in the broker's certificate"
-        )
+        hint = _distrusted(error.verify_code, now)
+        return f"{broker} is not trusted: {error.verify_message}; {hint}"
     if isinstance(error, ssl.SSLError):
+        return _not_encrypted(broker, error)
+    if isinstance(error, NoWebsocketError):
         return (
-            f"{broker}: no TLS connection: {error.reason or error}; does this port have TLS, and "
-            "does the broker accept mqtt.tls.certificate?"
+            f"{broker} opens no websocket; check mqtt.port and mqtt.path, and that the broker "
+            "listens for websockets there"
         )
     if isinstance(error, ConnectionRefusedError):
         return f"{what}: connection refused; is the broker running, and is mqtt.port right?"
     if isinstance(error, TimeoutError):
         return f"{what}: no answer; check the network and mqtt.host"
     return f"{what}: {error.strerror or error}; check the network"
+
+
+def _distrusted(code: int, now: datetime) -> str:
+    """Say what to look at when a broker's certificate is not accepted."""
+    if code in (_NOT_YET, _EXPIRED):
+        renew = "renew the broker's certificate" if code == _EXPIRED else "wait"
+        return (
+            f"this computer's clock says {now:%Y-%m-%d %H:%M} UTC: if that is wrong, let it be "
+            f"synchronised; if it is right, {renew}"
+        )
+    if code in _OTHER_NAMES:
+        return (
+            "mqtt.host must be a name or address in the broker's certificate; if it is reached by "
+            "another one, set mqtt.tls.server_name"
+        )
+    return "check mqtt.tls.ca: it must have the authority that has issued the broker's certificate"
+
+
+def _not_encrypted(broker: str, error: ssl.SSLError) -> str:
+    if alert := alert_of(error):
+        return f"{broker} ends the TLS connection: {alert}; {_objection(alert)}"
+    return (
+        f"{broker}: no TLS connection: {error.reason or error}; does this port have TLS, and "
+        "does the broker accept mqtt.tls.certificate?"
+    )
+
+
+def _objection(alert: str) -> str:
+    return _ALERTS.get(alert, "does it accept mqtt.tls.certificate?")
 
 
 def refused(broker: str, username: str, reason: str) -> str:
@@ -45,6 +94,8 @@ def refused(broker: str, username: str, reason: str) -> str:
 def no_answer(broker: str, loss: str, *, tls: bool = False) -> str:
     """Say that a connection was made, and that nothing came of it."""
     ask = "is it an MQTT broker, and is this port without TLS?"
+    if loss in _ALERTS:
+        return f"{broker} ends the TLS connection: {loss}; {_objection(loss)}"
     if tls:
         ask = "is it an MQTT broker, and does it accept mqtt.tls.certificate?"
     if loss:

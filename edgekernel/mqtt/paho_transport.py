@@ -7,6 +7,7 @@ back by itself, nor end its thread for a callback that raises, which would go un
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ from edgekernel.mqtt.transport import (
     Done,
     Inbound,
     Login,
+    NoWebsocketError,
     Outbound,
     QoS,
     Server,
@@ -40,6 +42,21 @@ _NO_REASON = ("unspecified error", "normal disconnection")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class _Client(paho.Client):
+    """A client that knows its socket: paho wraps that of a websocket, and loses it, open, if no
+    websocket comes about."""
+
+    raw: socket.socket | None = None
+
+    def _create_socket_connection(self) -> socket.socket:
+        self.raw = super()._create_socket_connection()
+        return self.raw
+
+    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
+        self.raw = wrapped = super()._ssl_wrap_socket(tcp_sock)
+        return wrapped
+
+
 class PahoTransport:
     """One connection to a real broker; `edgekernel.mqtt.transport.Transport`."""
 
@@ -48,17 +65,24 @@ class PahoTransport:
         self._lock = threading.Lock()
         self._asked: dict[int, Callable[[Any], object]] = {}
         self._early: dict[int, Any] = {}  # answered before its number was returned
-        self._paho: paho.Client | None = None
+        self._paho: _Client | None = None
 
     def connect(self, server: Server, login: Login) -> None:
         """Reach a server and introduce the client.
 
         Raises OSError if it cannot be reached or trusted, ConfigError if a file for TLS is wrong.
         """
-        client = self._paho = self._make(login)
+        client = self._paho = self._make(server, login)
         if server.tls is not None:
             client.tls_set_context(server.tls.context())
-        client.connect(server.host, server.port, login.keepalive_s)
+        try:
+            client.connect(server.host, server.port, login.keepalive_s)
+        except (OSError, LookupError, ValueError) as error:
+            if client.raw is not None:
+                client.raw.close()
+            if _is_no_websocket(server, error):
+                raise NoWebsocketError(str(error)) from None
+            raise
         if self._paho is None:  # closed meanwhile
             _cut(client)
             _release(client)
@@ -113,13 +137,16 @@ class PahoTransport:
         _release(client)
         return True
 
-    def _make(self, login: Login) -> paho.Client:
-        client = paho.Client(
+    def _make(self, server: Server, login: Login) -> _Client:
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=login.client_id,
             clean_session=login.clean,
+            transport="websockets" if server.path else "tcp",
             reconnect_on_failure=False,
         )
+        if server.path:
+            client.ws_set_options(server.path)
         if login.username:
             client.username_pw_set(login.username, login.password or None)
         if login.will is not None:
@@ -145,9 +172,10 @@ class PahoTransport:
 
         return call  # type: ignore[return-value]
 
-    def _socket_opened(self, client: paho.Client, userdata: Any, sock: Any) -> None:
+    def _socket_opened(self, client: Any, userdata: Any, sock: Any) -> None:
         # Otherwise two small packets in a row wait for the other side's delayed ACK: 44 ms.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if client.raw is not None:
+            client.raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _answered(
         self, client: paho.Client, userdata: Any, flags: Any, reason: Any, properties: Any
@@ -157,10 +185,8 @@ class PahoTransport:
         else:
             self._observer.accepted(bool(flags.session_present))
 
-    def _lost(
-        self, client: paho.Client, userdata: Any, flags: Any, reason: Any, properties: Any
-    ) -> None:
-        detail = str(reason).lower()
+    def _lost(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
+        detail = getattr(client.raw, "alert", "") or str(reason).lower()
         self._observer.lost("" if detail in _NO_REASON else detail)
 
     def _subscribed(
@@ -196,12 +222,18 @@ class PahoTransport:
             answered(reason)
 
 
-def _cut(client: paho.Client) -> None:
+def _is_no_websocket(server: Server, error: Exception) -> bool:
+    """Say whether a server is reached and opens no websocket; paho stumbles over some answers."""
+    if not server.path:
+        return False
+    return isinstance(error, paho.WebsocketConnectionError) or not isinstance(error, OSError)
+
+
+def _cut(client: _Client) -> None:
     """End the connection without a word; its thread ends when it notices."""
-    sock: Any = client.socket()
-    if sock is not None:
+    if client.raw is not None:
         with suppress(OSError):  # it has ended already
-            sock.shutdown(socket.SHUT_RDWR)
+            client.raw.shutdown(socket.SHUT_RDWR)
 
 
 def _ended(client: paho.Client, timeout_s: float) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import cast
 
@@ -24,13 +24,12 @@ from edgekernel.sim.broker import Connection, Hello, Publication, SimBroker
 
 
 class SimTransport:
-    """One connection to an in-process broker; `edgekernel.mqtt.transport.Transport`.
+    """One connection to an in-process broker; `edgekernel.mqtt.transport.Transport`."""
 
-    Whichever server is asked for, it is that broker.
-    """
-
-    def __init__(self, broker: SimBroker, clock: Clock, observer: TransportObserver) -> None:
-        self._broker = broker
+    def __init__(
+        self, find: Callable[[Server], SimBroker], clock: Clock, observer: TransportObserver
+    ) -> None:
+        self._find = find
         self._observer = observer
         self._clock = clock
         self._lock = clock.Lock()
@@ -42,8 +41,13 @@ class SimTransport:
     @classmethod
     def to(cls, broker: SimBroker, clock: Clock | None = None) -> MakeTransport:
         """Return what makes transports to a broker, with threads of a clock that is its own unless
-        given."""
-        return partial(cls, broker, clock or broker.clock)
+        given. Whichever server is asked for, it is that broker."""
+        return partial(cls, lambda server: broker, clock or broker.clock)
+
+    @classmethod
+    def among(cls, brokers: Mapping[str, SimBroker], clock: Clock) -> MakeTransport:
+        """Return what makes transports to several brokers, by their hosts."""
+        return partial(cls, lambda server: brokers[server.host], clock)
 
     def connect(self, server: Server, login: Login) -> None:
         """Reach the broker and introduce the client. Raises OSError if it is away."""
@@ -56,7 +60,7 @@ class SimTransport:
             login.username,
             login.password,
         )
-        self._connection = self._broker.connect(hello, self, self._closed, self._clock)
+        self._connection = self._find(server).connect(hello, self, self._closed, self._clock)
 
     def subscribe(
         self, filters: Sequence[str], done: Callable[[list[str]], object], qos: QoS = 1

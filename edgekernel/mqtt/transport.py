@@ -17,14 +17,22 @@ QoS = Literal[0, 1]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where a broker listens, and whether with TLS."""
+    """Where a broker listens, and whether with TLS.
+
+    With a `path` it is asked for over websockets (MQTT 3.1.1, section 6).
+    """
 
     host: str
     port: int
     tls: Tls | None = None
+    path: str = ""
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"{self.host}:{self.port}{self.path}"
+
+
+class NoWebsocketError(ConnectionError):
+    """Somebody listens there, and opens no websocket."""
 
 
 @dataclass(frozen=True, slots=True)

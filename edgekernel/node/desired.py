@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 
 from edgekernel.core.errors import ConfigError
@@ -44,6 +45,13 @@ def with_hidden(shown: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str,
         theirs = other.get(key)
         if isinstance(value, Mapping):
             made[key] = with_hidden(value, theirs if isinstance(theirs, Mapping) else {})
+        elif isinstance(value, list) and isinstance(theirs, list):
+            made[key] = [
+                with_hidden(one, other_one)
+                if isinstance(one, Mapping) and isinstance(other_one, Mapping)
+                else one
+                for one, other_one in zip_longest(value, theirs[: len(value)])
+            ]
         elif value != HIDDEN:
             made[key] = value
         elif theirs is not None:

@@ -6,12 +6,20 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.core.output_limits import Limits
+from edgekernel.node.broker_table import BrokerTable, ServerTable, TlsTable
 from edgekernel.node.config_table import ConfigTable
 from edgekernel.node.duration import Duration, DurationOrNone
 from edgekernel.node.filters import SETTINGS, FilterTable
@@ -37,6 +45,12 @@ def _module(name: str) -> str:
 def _keepalive(seconds: float) -> float:
     if not 1 <= seconds <= 65535:
         raise ValueError("a keepalive is 1 s to 65535 s")
+    return seconds
+
+
+def _back_after(seconds: float) -> float:
+    if not 1 <= seconds <= 86400:
+        raise ValueError("a better broker is gone back to after 1s to 24h")
     return seconds
 
 
@@ -196,31 +210,14 @@ class BusTable(_Table):
     recovery: RecoveryTable | None = None
 
 
-class TlsTable(_Table):
-    """`[mqtt.tls]`: files in PEM, relative to the node file; see edgekernel.mqtt.tls."""
+class MqttTable(ServerTable):
+    """`[mqtt]`: the broker, or several."""
 
-    ca: str | None = None
-    certificate: str | None = None
-    key: str | None = None
-    alpn: str = ""
-
-
-def _tls(given: object) -> object:
-    if isinstance(given, bool):
-        return TlsTable() if given else None
-    if not isinstance(given, dict):
-        raise ValueError("TLS is true, false or a table with ca, certificate and key")
-    return given
-
-
-class MqttTable(_Table):
-    """`[mqtt]`: the broker."""
-
-    host: str
-    port: int | None = Field(default=None, ge=1, le=65535)
-    """1883, and 8883 with TLS, unless given."""
-    tls: Annotated[TlsTable | None, BeforeValidator(_tls)] = None
-    """A table; or true for the authorities of the system and no certificate of the node's own."""
+    host: str | None = None
+    brokers: list[BrokerTable] = Field(default_factory=list)
+    """In the order of preference; instead of `host`."""
+    back_after: Annotated[Duration, AfterValidator(_back_after)] = 60.0
+    """How long a better one has to be reachable before the node goes back to it."""
     prefix: str = "edge"
     """The rule for it is in the topic map, edgekernel.mqtt.topics."""
     username: str | None = None
@@ -235,6 +232,12 @@ class MqttTable(_Table):
     remote_config: bool = False
     """Whether a configuration is taken that is published to `desired`."""
     home_assistant: HomeAssistantTable | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.host is None) == (not self.brokers):
+            raise ValueError("a node needs either mqtt.host or [[mqtt.brokers]]")
+        return self
 
 
 class WorldTable(_Table):
@@ -404,8 +407,10 @@ def _text(key: str, text: str) -> str:
 def _model_of(path: list[str]) -> type[BaseModel] | None:
     """Return the model of the table at a path of keys."""
     inside = path[2:]
-    if path == ["mqtt", "tls"]:
+    if path[0] == "mqtt" and path[-1] == "tls":
         return TlsTable
+    if path[:2] == ["mqtt", "brokers"]:
+        return BrokerTable
     if path[:2] == ["mqtt", "home_assistant"]:
         return HomeAssistantTable
     if path[0] == "buses" and inside:

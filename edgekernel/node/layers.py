@@ -57,7 +57,8 @@ def layered(document: Mapping[str, Any], environ: Mapping[str, str] | None) -> L
     """Return a document with what an environment says in its place; None says nothing.
 
     Credentials belong to `[mqtt]` and make no such table. A password file takes the place of a
-    password that stands in the file. Raises ConfigError for a port that is no number.
+    password that stands in the file, a host that of several brokers. Raises ConfigError for a port
+    that is no number.
     """
     if environ is None:
         return Layered(document)
@@ -74,6 +75,8 @@ def layered(document: Mapping[str, Any], environ: Mapping[str, str] | None) -> L
         if text := environ.get(name, ""):
             _put(made, path, _port(name, text) if path[-1] == "port" else text)
             origins[".".join(path)] = name
+    if "mqtt.host" in origins:
+        made["mqtt"].pop("brokers", None)  # the one instead of all of them
     if "mqtt.password_file" in origins and isinstance(made["mqtt"], dict):
         made["mqtt"].pop("password", None)
     return Layered(made, origins)

@@ -12,7 +12,8 @@ def is_secret(path: tuple[str, ...], value: Any) -> bool:
     """Say whether a value is a secret itself, and not the name of a file with one."""
     if not sounds_secret(path[-1]) or not isinstance(value, str) or value == HIDDEN:
         return False
-    return path[:2] != ("mqtt", "tls") and not path[-1].endswith("_file")
+    names_a_file = path[-1].endswith("_file") or (path[0] == "mqtt" and "tls" in path)
+    return not names_a_file
 
 
 def without_secrets(document: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -31,6 +31,13 @@ def test_what_config_show_returns_changes_nothing() -> None:
     assert not difference(running, plan_from_afar(shown(running.document), running, running))
 
 
+def test_several_brokers_change_nothing() -> None:
+    """The same with several brokers, whose keys are hidden."""
+    brokers = [{"host": "a", "tls": {"key": "k.pem"}}, {"host": "b"}]
+    running = plan(mqtt={"brokers": brokers})
+    assert not difference(running, plan_from_afar(shown(running.document), running, running))
+
+
 def test_nothing_but_devices() -> None:
     """A document with devices only leaves the rest as it is."""
     running = plan()

@@ -61,6 +61,13 @@ def test_every_variable() -> None:
         assert layered({}, {name: ""}).document == {}
 
 
+def test_a_host_instead_of_several_brokers() -> None:
+    """A host from the environment is the only broker."""
+    document = {"mqtt": {"brokers": [{"host": "a"}, {"host": "b"}]}}
+    found = layered(document, {"EDGEKERNEL_MQTT_HOST": "c"})
+    assert found.document == {"mqtt": {"host": "c"}}
+
+
 def test_credentials_make_no_link(credentials: Path) -> None:
     """A node without [mqtt] has none because there is a password for it."""
     found = layered({"node": {}}, {"CREDENTIALS_DIRECTORY": str(credentials)})

@@ -37,7 +37,6 @@ class Connection:
     ) -> None:
         """Prepare. Each question has `timeout_s` seconds to be answered."""
         self.prefix = settings.prefix
-        self.broker = settings.broker
         self.timeout_s = timeout_s
         self.clock: Clock = clock or SystemClock()
         self.name = f"fleet-{os.urandom(6).hex()}"
@@ -48,7 +47,8 @@ class Connection:
         self._replies: Listener | None = None
         self._asked: dict[str, _Question] = {}
         self._known = self.clock.Event()
-        self._problem = ""
+        self._problems: dict[str, None] = {}
+        self._brokers = len(settings.servers)
         self._client = MqttClient(
             settings,
             self,
@@ -57,14 +57,21 @@ class Connection:
             transport=medium.transport if medium else None,
         )
 
+    @property
+    def broker(self) -> str:
+        """The broker that is spoken with, or tried."""
+        return self._client.broker
+
     def open(self) -> None:
-        """Connect. Raises NoAnswerError that says why it is not possible."""
+        """Connect. Raises NoAnswerError that says why it is not possible, with every broker."""
         self._client.start()
         if not self._known.wait(self.timeout_s):
-            self._problem = f"{self.broker} did not answer within {self.timeout_s:g} s"
+            self.problem(f"{self.broker} did not answer within {self.timeout_s:g} s")
         if not self._client.connected:
             self.close()
-            raise NoAnswerError(self._problem or f"{self.broker}: the connection was lost")
+            raise NoAnswerError(
+                "\n".join(self._problems) or f"{self.broker}: the connection was lost"
+            )
 
     def close(self) -> None:
         """Disconnect; whoever listens is told that it is over."""
@@ -196,8 +203,9 @@ class Connection:
 
     def problem(self, text: str) -> None:
         """Called by the link: it cannot be made."""
-        self._problem = text
-        self._known.set()
+        self._problems[text] = None
+        if len(self._problems) >= self._brokers:
+            self._known.set()
 
     def message(self, message: Inbound) -> None:
         """Called by the link: a message has arrived."""
