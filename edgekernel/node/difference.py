@@ -5,10 +5,10 @@ Nothing is touched: both are plans. What is to be done about it is in `reconfigu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from edgekernel.hal.address import (
@@ -145,32 +145,43 @@ class Steps:
 
     leaving: tuple[DeviceChange, ...]
     """Stopped first; users of lines before those that provide them."""
-    exchanged: tuple[DeviceChange, ...]
-    """Replaced in their places."""
-    coming: tuple[DeviceChange, ...]
-    """Started then; those that provide lines first."""
+    arriving: tuple[DeviceChange, ...]
+    """Replaced in their places, or started; those first whose lines or outputs others name."""
     adjusted: tuple[DeviceChange, ...]
 
 
 def steps(changes: Iterable[DeviceChange]) -> Steps:
-    """Return what is done first, and what then."""
+    """Return what is done first, and what then. Raises CycleError if there is no such order."""
     known = tuple(changes)
     apart = [each for each in known if each.action is Action.REPLACE and not each.in_place]
     leaving = [each for each in known if each.action is Action.STOP or each in apart]
-    coming = [each for each in known if each.action is Action.START or each in apart]
+    arriving = [each for each in known if each.action in (Action.START, Action.REPLACE)]
+    there = {each.id for each in arriving if each.action is Action.REPLACE and each.in_place}
     return Steps(
-        tuple(reversed(_providers_first(leaving, "old"))),
-        tuple(each for each in known if each.action is Action.REPLACE and each.in_place),
-        tuple(_providers_first(coming, "new")),
+        tuple(reversed(_ordered((each, _providers(each.old)) for each in leaving))),
+        tuple(_ordered((each, _named(each.new, there)) for each in arriving)),
         tuple(each for each in known if each.action is Action.ADJUST),
     )
 
 
-def _providers_first(changes: Sequence[DeviceChange], side: str) -> list[DeviceChange]:
-    by_id = {each.id: each for each in changes}
-    needs = {each.id: getattr(each, side).providers for each in changes}
-    order = TopologicalSorter(needs).static_order()
-    return [by_id[id] for id in order if id in by_id]
+def _ordered(needing: Iterable[tuple[DeviceChange, Iterable[str]]]) -> list[DeviceChange]:
+    """Return changes so that each comes after those of the devices that it needs."""
+    needs = {change.id: (change, [*ids]) for change, ids in needing}
+    order = TopologicalSorter({id: ids for id, (_, ids) in needs.items()}).static_order()
+    return [needs[id][0] for id in order if id in needs]
+
+
+def _providers(device: PlannedDevice | None) -> tuple[str, ...]:
+    return () if device is None else device.providers
+
+
+def _named(device: PlannedDevice | None, there: Container[str]) -> list[str]:
+    """Return which devices have to be there before one starts: those whose lines it uses, and whose
+    outputs its own exclude, unless these are there all the time."""
+    limits = () if device is None else device.limits.values()
+    excluded = [name.partition(".")[0] for each in limits for name in each.interlock]
+    own = "" if device is None else device.id
+    return [*_providers(device), *(id for id in excluded if id != own and id not in there)]
 
 
 def claims(device: PlannedDevice) -> frozenset[object]:
@@ -239,6 +250,11 @@ def _restarts(keys: Iterable[KeyChange], old: Plan, new: Plan) -> Iterator[tuple
         for path, why in _RESTART.items():
             if key.path[: len(path)] == path:
                 yield str(key), why
+    try:
+        steps(device_changes(_by_id(old), _by_id(new)))
+    except CycleError as error:
+        first = error.args[1][0]
+        yield f"devices.{first}.outputs", "outputs that exclude one another start with the node"
     for name in dict.fromkeys([*old.recoveries, *new.recoveries]):
         if old.recoveries.get(name) != new.recoveries.get(name):
             yield f"buses.{name}.recovery", "a bus is freed as it was told at the start"

@@ -63,15 +63,12 @@ class Reconfiguration:
         for change in todo.leaving:
             with _naming(change):
                 self._remove(change.id, force=back or change.action is Action.REPLACE)
-        coming = (*todo.exchanged, *todo.coming)
-        self._plug(plan, [change.id for change in coming])
-        self._take_buses(plan, coming)
-        for change in todo.exchanged:
+        self._plug(plan, [change.id for change in todo.arriving])
+        self._take_buses(plan, todo.arriving)
+        for change in todo.arriving:
+            exchanged = change.action is Action.REPLACE and change.in_place
             with _naming(change):
-                self._exchange(plan, change, back=back)
-        for change in todo.coming:
-            with _naming(change):
-                self._start(plan, change, back=back)
+                (self._exchange if exchanged else self._start)(plan, change, back=back)
         self._drop_buses(wanted.values())
         for change in todo.adjusted:
             self._adjust(plan, change)

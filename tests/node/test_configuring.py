@@ -79,9 +79,8 @@ def test_rejected(make: Make) -> None:
 def test_drivers_refuse_before_anything_moves(make: Make) -> None:
     """What only a driver knows to be wrong is found before anything is touched."""
     node = make(FAN)
-    both = 'initial = "on"\ninterlock = ["{}.power"]\n'
-    text = FAN + "[devices.fan.outputs.power]\n" + both.format("vent")
-    verdict = node.reload(text + VENT + "[devices.vent.outputs.power]\n" + both.format("fan"))
+    text = FAN + '[devices.fan.outputs.power]\ninitial = "on"\ninterlock = ["vent.power"]\n'
+    verdict = node.reload(text + VENT + '[devices.vent.outputs.power]\ninitial = "on"\n')
     assert verdict.result == "rejected"
     assert "interlock" in verdict.problems[0]
 

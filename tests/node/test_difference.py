@@ -71,7 +71,7 @@ def test_those_that_swap_lines_stop_first() -> None:
     new = plan({"a": FAN | {"pin": "GPIO27"}, "b": FAN})
     todo = steps(difference(old, new).devices)
     assert [each.id for each in todo.leaving] == ["b", "a"]
-    assert (todo.exchanged, [each.id for each in todo.coming]) == ((), ["a", "b"])
+    assert [(each.id, each.in_place) for each in todo.arriving] == [("a", False), ("b", False)]
 
 
 def test_lines_of_a_device_go_with_it() -> None:
@@ -81,8 +81,35 @@ def test_lines_of_a_device_go_with_it() -> None:
     new = plan({"valve": valve, "io": IO | {"address": 0x21}, "fan": FAN})
     todo = steps(difference(old, new).devices)
     assert [each.id for each in todo.leaving] == ["valve"]
-    assert [each.id for each in todo.exchanged] == ["io"]
-    assert [each.id for each in todo.coming] == ["valve"]
+    assert [(each.id, each.in_place) for each in todo.arriving] == [("io", True), ("valve", False)]
+
+
+def excluding(*names: str) -> dict[str, Any]:
+    """Return the keys of a relay that is never on together with others."""
+    return {"outputs": {"power": {"interlock": list(names)}}}
+
+
+def test_who_is_excluded_is_there_first() -> None:
+    """An output that excludes one of a device that is new starts after it."""
+    old = plan({"a": FAN})
+    new = plan({"a": {**FAN, **excluding("b.power")}, "b": FAN | {"pin": "GPIO27"}})
+    found = difference(old, new)
+    assert [each.id for each in steps(found.devices).arriving] == ["b", "a"]
+    assert not found.restart
+
+
+def test_outputs_that_exclude_one_another() -> None:
+    """P8: two that exclude one another cannot start one after the other: it needs a restart."""
+    pair = {
+        "a": {**FAN, **excluding("b.power")},
+        "b": {**FAN, "pin": "GPIO27", **excluding("a.power")},
+    }
+    found = difference(plan({"room": ROOM}), plan({"room": ROOM, **pair}))
+    assert list(found.restart.values()) == ["outputs that exclude one another start with the node"]
+    moved = pair | {"b": {**pair["b"], "pin": "GPIO22"}}
+    both = moved | {"a": {**pair["a"], "pin": "GPIO5"}}
+    for new in (moved, both):  # they are there, and keep their places
+        assert not difference(plan(pair), plan(new)).restart
 
 
 @pytest.mark.parametrize(
@@ -146,7 +173,7 @@ def test_the_steps_make_the_other(old: Plan, new: Plan) -> None:
     for change in todo.leaving:
         del there[change.id]
         _check(there)
-    for change in (*todo.exchanged, *todo.coming, *todo.adjusted):
+    for change in (*todo.arriving, *todo.adjusted):
         assert change.new is not None
         there[change.id] = change.new
         _check(there)

@@ -10,6 +10,7 @@ import pytest
 
 from edgekernel import Interface
 from edgekernel.core import message
+from edgekernel.core.errors import InterlockedError
 from edgekernel.node.buses import Bus
 from edgekernel.sim import SimClock
 from tests.node.changing import FAN, ROOM, VENT, Changing
@@ -98,6 +99,21 @@ def test_lines_of_an_expander(make: Make) -> None:
     assert node.reload(io.replace("0x20", "0x21") + valve).result == "applied"
     node.switch_on("valve")
     assert node.bench.line("io:GPA3").level
+
+
+def test_outputs_exclude_one_that_is_new(make: Make) -> None:
+    """P8: an interlock with a device that comes in the same change holds from then on, and is gone
+    when the file does not say it any more."""
+    excluding = '[devices.fan.outputs.power]\ninterlock = ["vent.power"]\n'
+    node = make(FAN)
+    assert node.reload(FAN + excluding + VENT).result == "applied"
+    node.switch_on("vent")
+    with pytest.raises(InterlockedError):
+        node.switch_on("fan")
+    assert node.reload(FAN + VENT).result == "applied"
+    node.switch_on("fan")
+    assert node.bench.line("GPIO17").level
+    assert node.bench.line("GPIO27").level
 
 
 USING = """
