@@ -20,6 +20,9 @@ from edgekernel.node.plan import Plan, make_plan
 from edgekernel.node.tuning import hasty
 from edgekernel.node.without_effect import without_effect
 
+_OF_EVERY_NODE = {"config": "the configuration", "node-file": "the node file"}
+"""Parts that `edgekernel run` adds."""
+
 
 @click.command()
 @click.argument("node", type=click.Path(path_type=Path))
@@ -129,4 +132,11 @@ def make_parts(plan: Plan) -> Runtime:
         runtime.resolve()
     except BootError as error:
         raise ConfigError(*(f"{plan.path.name}: {e}" for e in error.exceptions)) from error
+    if problems := [
+        f'{plan.path.name}: node.app: a part is called "{name}", as {what} of every node is; '
+        "name it otherwise"
+        for name, what in _OF_EVERY_NODE.items()
+        if name in runtime.processes
+    ]:
+        raise ConfigError(*problems)
     return runtime

@@ -44,9 +44,11 @@ class ConfigRolledBack(Message):
 
 
 class ConfigFallback(Message):
-    """The node has started with its last good configuration, since the node file is no good."""
+    """The node has not started with what it should have: `source` is "last good" if the node file
+    is no good, and "file" if what was applied from afar cannot be used any more."""
 
     severity = Severity.ERROR
+    source: str
     hash: str
     problems: tuple[str, ...]
 

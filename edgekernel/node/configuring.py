@@ -214,7 +214,7 @@ class Configuration(Process):
     def _booted(self, event: Event) -> None:
         start = self._start
         if start.problems:
-            self.ctx.emit(ConfigFallback(self.hash, start.problems))
+            self.ctx.emit(ConfigFallback(start.source, self.hash, start.problems))
         if start.record.problem:
             self.ctx.emit(ConfigKept(self.hash, start.record.problem))
         if start.file is not None and not self._is_fallback:

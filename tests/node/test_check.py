@@ -255,3 +255,23 @@ def setup(runtime):
     assert result.exit_code == 0
     assert result.stderr.startswith("warning: node.toml: mqtt: the command " + "l" * 65 + ".go")
     assert "cannot be called over MQTT" in result.stderr
+
+
+TAKEN = """
+from edgekernel import Process
+
+
+class Config(Process):
+    name = "config"
+
+
+def setup(runtime):
+    runtime.register(Config())
+"""
+
+
+def test_a_name_that_every_node_has(node_file: Callable[..., Path]) -> None:
+    """An application cannot call a part as one that `run` adds: that is found beforehand."""
+    refused = check(node_file("", app_name="taken_app", taken_app=TAKEN))
+    assert refused.exit_code == 1
+    assert refused.output.startswith('node.toml: node.app: a part is called "config", as the')
