@@ -42,8 +42,9 @@ def plan(files: tuple[Path, ...], as_json: bool, exit_code: bool) -> None:
     if len(files) > 2:
         raise click.UsageError("give at most two files: [OLD] NEW")
     try:
-        wanted = check_all(files[-1])
-        running = _running(wanted.plan) if len(files) == 1 else make_plan(files[0], os.environ)
+        *old, new = list(files)
+        wanted = check_all(new)
+        running = make_plan(old[0], os.environ) if old else _running(wanted.plan)
     except ConfigError as error:
         _refuse(error, as_json)
     except ImportError as error:  # an extra that is not installed says which
