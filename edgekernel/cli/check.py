@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
@@ -22,6 +23,8 @@ from edgekernel.node.without_effect import without_effect
 
 _OF_EVERY_NODE = {"config": "the configuration", "node-file": "the node file"}
 """Parts that `edgekernel run` adds."""
+_OF_SIMULATION = "sim."
+"""What commands begin with that only a simulated node has."""
 
 
 @click.command()
@@ -67,7 +70,8 @@ def check_all(node: Path) -> Found:
     plan = make_plan(node, os.environ)
     found = Found(plan, _check_parts(plan), without_effect(plan))
     problems = [f"{plan.path.name}: {text}" for text in hasty(found.runtime.devices)]
-    problems += _check_topics(found) if plan.document.mqtt is not None else []
+    if plan.document.mqtt is not None:
+        problems += [*_check_topics(found), *_check_shown(found)]
     if find_spec("greenlet") is not None:
         from edgekernel.node.load import measure_load
         from edgekernel.node.load_report import load_problems
@@ -84,18 +88,45 @@ def check_all(node: Path) -> Found:
 
 
 def _check_topics(found: Found) -> list[str]:
+    from edgekernel.mqtt.layout import TOGETHER, Form
     from edgekernel.mqtt.names import command_problems, device_problems
 
-    parts = found.runtime.status()["components"].items()
+    commands = _commands(found.runtime)
     shared, without = command_problems(
-        (owner, command)
-        for owner, part in parts
-        if not part["exposed"] or "mqtt" in part["exposed"]
-        for command in part["commands"]
+        (owner, command) for owner, names in commands.items() for command in names
     )
     head = f"{found.plan.path.name}: mqtt: "
     found.warnings += [head + text for text in without]
-    return [head + text for text in [*device_problems(found.runtime.devices), *shared]]
+    mqtt = found.plan.document.mqtt
+    form = Form.of(mqtt.layout, mqtt.payloads) if mqtt is not None else TOGETHER
+    return [head + text for text in [*device_problems(found.runtime.devices, form), *shared]]
+
+
+def _commands(runtime: Runtime) -> dict[str, list[str]]:
+    """Return the commands that MQTT may call, by component; no part has to have started."""
+    parts = runtime.status()["components"].items()
+    return {
+        owner: part["commands"]
+        for owner, part in parts
+        if not part["exposed"] or "mqtt" in part["exposed"]
+    }
+
+
+def _check_shown(found: Found) -> list[str]:
+    """Say which names in `[mqtt.home_assistant]` there are not; a simulation has more."""
+    from edgekernel.mqtt import Settings
+    from edgekernel.mqtt.home_assistant.names import Names, unknown_names
+    from edgekernel.node.schema import describe_node
+
+    plan, runtime = found.plan, found.runtime
+    settings = Settings.of(plan, with_secrets=False).home_assistant
+    if settings is None:
+        return []
+    messages = describe_node(runtime)["messages"]
+    names = Names.of_parts(runtime.devices, _commands(runtime), messages)
+    exclude = tuple(each for each in settings.exclude if not each.startswith(_OF_SIMULATION))
+    problems = unknown_names(names, replace(settings, exclude=exclude))
+    return [f"{plan.path.name}: {problem}" for problem in problems]
 
 
 def _check_parts(plan: Plan) -> Runtime:

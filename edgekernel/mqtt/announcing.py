@@ -159,5 +159,7 @@ class Announcing:
             "restart_cause": self._about.restart_cause,
             "restart_detail": self._about.restart_detail,
             "time_quality": self._quality,
+            "layout": self._topics.form.layout,
+            "payloads": self._topics.form.payloads,
             "labels": dict(self._about.labels),
         }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,6 @@ from edgekernel.core.turns import CallTurn
 from edgekernel.mqtt.about import NOTHING_KNOWN, About
 from edgekernel.mqtt.announcing import Announcing, Schema
 from edgekernel.mqtt.client import MqttClient
-from edgekernel.mqtt.encoding import status_payload
 from edgekernel.mqtt.events import event_way
 from edgekernel.mqtt.health import Health
 from edgekernel.mqtt.history import History
@@ -29,6 +27,7 @@ from edgekernel.mqtt.outgoing import Outgoing, Publication
 from edgekernel.mqtt.requests import Requests
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.states import States
+from edgekernel.mqtt.status import Status
 from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Inbound, Medium, Outbound, Will
 
@@ -69,6 +68,7 @@ class Bridge:
         random = _chance(medium.seed if medium else "", ctx.clock, topics)
         self._boot = f"{random.getrandbits(128):032x}"
         self._outgoing = Outgoing(self._send, ctx.clock, max_events=max_events)
+        self._status = Status(ctx, topics.status, self._boot, self._outgoing.retain_last)
         self._events = event_way(outbox, ctx.clock, topics, self._boot, self._outgoing, self._tell)
         self._history = History(ctx.devices, ctx.clock, settings.history_s, self._events.send_data)
         self._requests = Requests(
@@ -97,7 +97,7 @@ class Bridge:
             self,
             client_id=settings.client_id or topics.base.replace("/", "-"),
             subscriptions=(*topics.requests, *shown),
-            will=Will(topics.status, self._status("offline", None, "connection lost")),
+            will=Will(topics.status, self._status.will),
             clock=ctx.clock,
             transport=medium.transport if medium else None,
             random=random,
@@ -140,8 +140,7 @@ class Bridge:
             self._ctx.runtime.turns.call(self._states.refresh, "mqtt: final states", _FLUSH_S)
         self._outgoing.flush(_FLUSH_S)
         self._events.close()
-        now = self._ctx.clock.now_utc()
-        self._outgoing.retain(self._topics.status, self._status("offline", now, reason))
+        self._status.goodbye(reason)
         self._outgoing.flush(_FLUSH_S)
         self._outgoing.close()
         self._linked = False
@@ -163,7 +162,9 @@ class Bridge:
     def noticed(self, payload: Message) -> None:
         """Follow what a message says about devices and parts."""
         self._states.noticed(payload)
+        self._history.noticed(payload)
         self._announcing.noticed(payload)
+        self._status.noticed(payload)
 
     def publish_event(self, event: Event) -> None:
         """Publish an event, now or when there is a link; tell of earlier ones that were lost."""
@@ -177,8 +178,7 @@ class Bridge:
         self._announcing.connected()
         if self._remote is not None:
             self._remote.publish()
-        now = self._ctx.clock.now_utc()
-        self._outgoing.retain(self._topics.status, self._status("online", now, cause))
+        self._status.connected(cause)
         self._outgoing.open()
         self._events.up(self.client)
         if self.home_assistant is not None:
@@ -196,8 +196,7 @@ class Bridge:
 
     def _leave(self, reason: str) -> None:
         """Let nobody believe that the node is still on a broker that it leaves."""
-        now = self._ctx.clock.now_utc()
-        self._outgoing.retain(self._topics.status, self._status("offline", now, reason))
+        self._status.goodbye(reason)
         self._outgoing.flush(_FLUSH_S)
 
     def problem(self, text: str) -> None:
@@ -245,9 +244,6 @@ class Bridge:
     def _watch_devices(self) -> None:
         self._states.watch()
         self._history.start()
-
-    def _status(self, state: str, since: datetime | None, cause: str) -> bytes:
-        return status_payload(state, self._boot, since, cause)
 
     def _send(self, publication: Publication, on_done: Callable[[], None]) -> None:
         topic, payload, retain = publication

@@ -81,7 +81,7 @@ class MqttInterface(Interface):
         Requests come only then, so that none is served by half a node. Raises ConfigError for
         names that no topic can hold; an unreachable broker is no error.
         """
-        topics = Topics(self.settings.prefix, self._node or ctx.runtime.name)
+        topics = Topics(self.settings.prefix, self._node or ctx.runtime.name, self.settings.form)
         settings, events = self.settings, self._max_events
         self._bridge = Bridge(
             ctx, settings, topics, events, self._medium, self._about, self._outbox, self._remote

@@ -1,4 +1,5 @@
-"""What an earlier run of a node has left on the broker: states of devices that are no more."""
+"""What an earlier run of a node has left on the broker: states of devices that are no more, and
+those of another layout."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from edgekernel.mqtt.transport import Inbound
 
 
 class Leftovers:
-    """Clears the retained states of devices that do not exist, once on each broker.
+    """Clears the retained states that are none of ours now, once on each broker.
 
     What is retained comes right after a subscription, so the first state of our own that comes
     back says that all has come. Then the subscription is given up, or every state would come back.
@@ -20,8 +21,8 @@ class Leftovers:
         self, topics: Topics, known: Container[str], clear: Callable[[str], object]
     ) -> None:
         """Prepare; `known` are the topics that there are, `clear` takes one off the broker."""
-        self._filters = (topics.states,)
-        self._begin = topics.states.removesuffix("+")
+        self._filters = topics.states
+        self._begins = tuple(each.partition("+")[0] for each in topics.states)
         self._known = known
         self._clear = clear
         self._client: MqttClient | None = None
@@ -37,7 +38,7 @@ class Leftovers:
 
     def arrived(self, message: Inbound) -> bool:
         """Take a message if it is a state; say whether it is."""
-        if not message.topic.startswith(self._begin):
+        if not message.topic.startswith(self._begins):
             return False
         if not message.retained:
             self._end()

@@ -33,6 +33,9 @@ class Link:
     out for half as long, the link is dead, whatever the network says. So a half-open connection is
     found within 1.5 times `keepalive_s`, within `keepalive_s` of a message that is not
     acknowledged, and so is a transport whose thread has died or hangs.
+
+    A subscription that it begins with and that the broker refuses is asked for again at least twice
+    in a keep-alive.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Link:
         self._alive_ns = self._asked_ns  # of the last answer, or of the first question since
         self._transport = make(self)
         self._refusal = self._loss = ""
+        self._unheard: list[str] = []
         self.was_up = False
         """Whether the broker has accepted the client and its subscriptions."""
         self.is_outdated = False
@@ -87,6 +91,7 @@ class Link:
         with self._lock:
             self._alive_ns = self._clock.monotonic_ns()  # reaching it may have taken long
         while not self._over.is_set():
+            self._subscribe_again()
             self._clock.wait_until(self._over, self._look())
             if self.was_up and (reason := self._outdated()) and not self._over.is_set():
                 self.leave(reason)
@@ -133,6 +138,8 @@ class Link:
         self, filters: Sequence[str], done: Callable[[], object] = lambda: None
     ) -> None:
         """Give subscriptions up; `done` when the broker has."""
+        with self._lock:
+            self._unheard = [each for each in self._unheard if each not in filters]
 
         def unsubscribed() -> None:
             self._answered()
@@ -173,7 +180,20 @@ class Link:
     def _go_up(self, refused: list[str]) -> None:
         if not self._over.is_set():
             self.was_up = True
+            self._keep_refused(refused)
             self._owner.link_up(self, refused)
+
+    def _keep_refused(self, refused: list[str]) -> None:
+        with self._lock:
+            self._unheard += refused
+
+    def _subscribe_again(self) -> None:
+        """Ask again for what was refused. Access rules change, and a cluster refuses while it is
+        without a leader what it takes a moment later."""
+        with self._lock:
+            again, self._unheard = self._unheard, []
+        if again and not self._over.is_set():
+            self.subscribe(again, self._keep_refused)
 
     def _ask(self) -> None:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from datetime import datetime
@@ -52,6 +53,8 @@ def unreachable(broker: str, error: OSError, now: datetime) -> str:
         return f"{what}: connection refused; is the broker running, and is mqtt.port right?"
     if isinstance(error, TimeoutError):
         return f"{what}: no answer; check the network and mqtt.host"
+    if error.errno in (errno.EMFILE, errno.ENFILE):  # not the network's fault
+        return f"{what}: {error.strerror}"
     return f"{what}: {error.strerror or error}; check the network"
 
 

@@ -64,6 +64,19 @@ class Outgoing:
             self._retained[topic] = payload
         self._pump()
 
+    def retain_last(self, topic: str, payload: bytes) -> None:
+        """Retain what vouches for others: it goes behind all that wait, also if it waits already.
+
+        For what changes seldom: what is put back again and again is never sent.
+        """
+        with self._changed:
+            waits = topic in self._unsent
+            self._unsent.pop(topic, None)
+            if self._retained.pop(topic, None) != payload or waits:
+                self._unsent[topic] = None
+            self._retained[topic] = payload
+        self._pump()
+
     def clear(self, topic: str) -> None:
         """Take what is retained on a topic off the broker."""
         self.retain(topic, b"")

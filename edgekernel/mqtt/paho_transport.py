@@ -6,11 +6,12 @@ back by itself, nor end its thread for a callback that raises, which would go un
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any, TypeVar
 
 from edgekernel.mqtt.transport import (
@@ -35,6 +36,9 @@ except ImportError as error:
 _NOBODYS = "$edgekernel/probe"
 """A filter that nobody has subscribed to: to give it up changes nothing, and is acknowledged. It is
 the only question of MQTT that paho offers and that leaves nothing behind."""
+
+_SELECT_LIMIT = 1023
+"""The highest number of a socket that select(2) takes (FD_SETSIZE of glibc)."""
 
 _NO_REASON = ("unspecified error", "normal disconnection")
 """What paho says of a connection that just ended."""
@@ -72,6 +76,7 @@ class PahoTransport:
 
         Raises OSError if it cannot be reached or trusted, ConfigError if a file for TLS is wrong.
         """
+        _check_files()
         client = self._paho = self._make(server, login)
         if server.tls is not None:
             client.tls_set_context(server.tls.context())
@@ -254,3 +259,20 @@ def _release(client: paho.Client) -> None:
     for name in ("socket_open", "connect", "disconnect", "subscribe", "unsubscribe", "publish"):
         setattr(client, f"on_{name}", None)
     client.on_message = None
+
+
+def _check_files() -> None:
+    """Raise OSError if paho could not wait for a new connection; it would only say that it is lost.
+
+    It makes three sockets, which take the lowest free numbers.
+    """
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
+        highest = max(each.fileno() for each in sockets)
+    if highest > _SELECT_LIMIT:
+        raise OSError(
+            errno.EMFILE,
+            f"this process has too many open files: paho-mqtt, which waits with select(), can use "
+            f"numbers to {_SELECT_LIMIT}, and the next is {highest}; close some, or use more "
+            "processes",
+        )

@@ -38,6 +38,8 @@ class ReplyAddress:
     """By which the request is known if it comes again."""
     principal: str = PRINCIPAL
     """Who asks: who has signed it, or whoever may publish."""
+    repeats: tuple[ReplyAddress, ...] = ()
+    """Those of the same request, come again before it was answered."""
 
 
 @dataclass(slots=True)

@@ -143,13 +143,15 @@ class Requests:
     def _came_before(self, target: Target, reply: ReplyAddress, payload: bytes) -> bool:
         """Say whether it is a request that came before; then its answer is given again."""
         assert reply.key is not None
-        if self._repeated.is_new(reply.key, payload):
+        topic = None if self._wrong_reply(reply) else reply.topic
+        came = self._repeated.came(reply.key, payload, None if topic is None else reply)
+        if came == "new":
             return False
-        answer = self._repeated.answer(reply.key)
-        if self._repeated.is_interrupted(reply.key):
+        answer = self._repeated.answer(reply.key) if came == "answered" else None
+        if came == "interrupted":
             answer = error_payload(reply.id, "unknown_outcome", _INTERRUPTED)
-        if answer is not None and reply.topic is not None and not self._wrong_reply(reply):
-            self._reply(reply.topic, answer)
+        if answer is not None and topic is not None:
+            self._reply(topic, answer)
         self._ctx.runtime.post(_audit(target, reply, "repeated"), self._ctx.source)
         return True
 
@@ -190,7 +192,9 @@ class Requests:
             self._succeed(target, reply, None)
 
     def _set(self, target: Target, value: Any, principal: str) -> None:
-        output, witness = self._output(target), self._ctx.runtime.commands.witness
+        output, commands = self._output(target), self._ctx.runtime.commands
+        commands.authorize(output.label, principal, role=output.role)
+        witness = commands.witness
         if witness is not None:
             witness.output_set(output.label, value, principal)
         output.set(value)
@@ -256,7 +260,7 @@ class Requests:
         if isinstance(error, LifecycleError):
             error = UnavailableError(str(error))
         if isinstance(error, RefusedError):
-            self._forget(reply)
+            reply = self._forget(reply)
             if call is None:
                 self._refuse(target, reply, error)
             else:
@@ -303,7 +307,7 @@ class Requests:
 
     def _turn_away(self, target: Target, reply: ReplyAddress, first: bool) -> None:
         error = UnavailableError(f"busy: {MAX_WAITING} requests are waiting already")
-        self._forget(reply)
+        reply = self._forget(reply)
         if self._wrong_reply(reply) is not None:
             reply = replace(reply, topic=None)
         if first:  # one message per spell: more would feed the queue that is too long already
@@ -317,20 +321,24 @@ class Requests:
         name = _short(str(target))
         self._ctx.emit(message.CommandRefused(name, reply.principal, error.code, text))
 
-    def _forget(self, reply: ReplyAddress) -> None:
-        """Let a request of which nothing was done come again."""
-        if reply.key is not None:
-            self._repeated.forget(reply.key)
+    def _forget(self, reply: ReplyAddress) -> ReplyAddress:
+        """Let a request of which nothing was done come again; return who is to hear of that."""
+        if reply.key is None:
+            return reply
+        return replace(reply, repeats=self._repeated.forget(reply.key))
 
     def _report(self, target: Target, text: str, trace: str) -> None:
         where = f"{target.kind} {target}"
         self._ctx.emit(message.InterfaceError(self._ctx.source, where, _short(text), trace))
 
     def _answer(self, reply: ReplyAddress, payload: bytes) -> None:
+        """Publish an answer, also for the repeats that have come meanwhile."""
+        repeats = reply.repeats
         if reply.key is not None:
-            self._repeated.answered(reply.key, payload)
-        if reply.topic is not None:
-            self._reply(reply.topic, payload)
+            repeats += self._repeated.answered(reply.key, payload)
+        for each in (reply, *repeats):
+            if each.topic is not None:
+                self._reply(each.topic, payload)
 
 
 def _log_of(ctx: Context) -> RequestLog | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt.home_assistant.settings import HomeAssistant
+from edgekernel.mqtt.layout import TOGETHER, Form
 from edgekernel.mqtt.signatures import Signatures
 from edgekernel.mqtt.tls import Tls
 from edgekernel.mqtt.topics import prefix_problem
@@ -43,7 +44,7 @@ class Settings:
     signed requests count. With `password_file` the password is read from there at each connect.
     With a `path` the broker is reached over websockets. There may be `fallbacks`, less preferred
     brokers, in their order; a better one is gone back to when it has been reachable for
-    `back_after_s`. Raises ConfigError with every mistake.
+    `back_after_s`. `form` is that of the states. Raises ConfigError with every mistake.
     """
 
     host: str
@@ -64,6 +65,7 @@ class Settings:
     path: str = ""
     fallbacks: tuple[Server, ...] = ()
     back_after_s: float = 60.0
+    form: Form = TOGETHER
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -103,6 +105,7 @@ class Settings:
                 history_s=table.history or 0.0,
                 signatures=_signatures(plan),
                 home_assistant=_home_assistant(table.home_assistant),
+                form=Form.of(table.layout, table.payloads),
             )
         except ConfigError as error:
             raise ConfigError(*(f"{plan.path.name}: {text}" for text in error.problems)) from None

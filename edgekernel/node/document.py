@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -88,6 +88,8 @@ class NodeTable(_Table):
     app: Annotated[str, AfterValidator(_module)] | None = None
     data: str | None = None
     """The folder for what the node is to know after a restart, relative to the node file."""
+    hold: bool = False
+    """Whether operators may hold all outputs safe, with the commands of `safety`."""
     labels: dict[_Label, _LabelText] = Field(default_factory=dict)
     """What the fleet may pick it by, such as `zone = "north"`; everybody on the broker sees it."""
 
@@ -133,6 +135,8 @@ class OutputTable(_Table):
     interlock: list[str] = Field(default_factory=list)
     mismatch: Duration | None = None
     rate: float | None = None
+    role: str | None = Field(default=None, min_length=1)
+    """What whoever sets it from outside must have been granted."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -224,6 +228,9 @@ class MqttTable(ServerTable):
     password: str | None = Field(default=None, repr=False)
     password_file: str | None = None
     keepalive: Annotated[Duration, AfterValidator(_keepalive)] = 30.0
+    layout: Literal["device", "signal"] | None = None
+    """One topic for each device, unless payloads are plain, or one for each of its signals."""
+    payloads: Literal["json", "plain"] = "json"
     history: Annotated[Duration, AfterValidator(_history)] | None = None
     """How often the changes of all readings are sent, in seconds; None: they are not."""
     outbox: OutboxTable = Field(default_factory=OutboxTable)
@@ -284,6 +291,7 @@ _TAKEN = {
     "config": "the configuration",
     "journal": "the journal",
     "leases": "the leases",
+    "safety": "the commands that hold outputs safe",
     "mqtt": "the MQTT interface",
     "node-file": "the node file, while it is no good",
     "faults": "the fault plan of a simulation",

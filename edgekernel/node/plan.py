@@ -32,6 +32,7 @@ from edgekernel.node.packs import find_board, load_board, load_driver
 from edgekernel.node.planned import Address, PlannedDevice
 from edgekernel.node.problems import did_you_mean, explain
 from edgekernel.node.recovery import PlannedRecovery, plan_recovery
+from edgekernel.node.roles import unknown_principals
 from edgekernel.node.signature import durations_of, model_of, parameters_of
 from edgekernel.node.tuning import declared_types
 
@@ -168,6 +169,7 @@ def plan_document(document: NodeDocument, path: Path) -> Plan:
             problems += [f"{file}: buses.{name}.recovery{problem}" for problem in error.problems]
     problems += [f"{file}: {problem}" for problem in _loops(devices)]
     problems += [f"{file}: {problem}" for problem in name_clashes(devices)]
+    problems += [f"{file}: {problem}" for problem in unknown_principals(document)]
     if problems:
         raise ConfigError(*problems)
     return Plan(path, document, board, tuple(devices), recoveries)
@@ -231,7 +233,7 @@ def _plan_device(
     limits = {name: written.limits for name, written in table.outputs.items()}
     return PlannedDevice(
         id, driver, settings, boundaries, addresses, table.every, table.optional, table.tuning,
-        limits,
+        limits, {name: each.role for name, each in table.outputs.items() if each.role},
     )  # fmt: skip
 
 

@@ -299,6 +299,38 @@ def test_a_goodbye_keeps_the_will(clock: SimClock, broker: SimBroker, start: Sta
     assert broker.retained["will"].payload == b"gone"
 
 
+class Reluctant(SimTransport):
+    """A connection whose broker refuses the first subscriptions."""
+
+    refusals = 0
+
+    def subscribe(
+        self, filters: Sequence[str], done: Callable[[list[str]], object], qos: QoS = 1
+    ) -> None:
+        if Reluctant.refusals:
+            Reluctant.refusals -= 1
+            super().subscribe(["nobody"], lambda _: done(list(filters)), qos)
+        else:
+            super().subscribe(filters, done, qos)
+
+
+def test_what_was_refused_is_asked_for_again(
+    clock: SimClock, broker: SimBroker, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refused subscription is told once and tried again, at least twice in a keep-alive, until
+    the broker takes it: a cluster that elects a leader refuses what it takes later."""
+    monkeypatch.setattr(Reluctant, "refusals", 3)
+    _, observer = start(Reluctant.to(broker))
+    clock.advance(1)
+    assert len(observer.all("problem: broker:1883 does not let this node subscribe to in/#")) == 1
+    broker.publish(Publication("in/1", b"early", 1))
+    clock.advance(1.5 * KEEPALIVE_S)
+    broker.publish(Publication("in/1", b"late", 1))
+    clock.advance(1)
+    assert observer.messages == [Inbound("in/1", b"late")]
+    assert len(observer.all("")) == 2
+
+
 def test_properties_stay_at_home_on_3_1_1(clock: SimClock, broker: SimBroker, start: Start) -> None:
     """What a message says beside its payload is not carried by the older protocol."""
     _, observer = start()

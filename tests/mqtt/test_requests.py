@@ -362,6 +362,34 @@ def replies(watcher: Watcher, id: str) -> list[Received]:
     return [r for r in watcher.received if r.topic == REPLY and r.document["id"] == id]
 
 
+def test_who_repeats_before_the_answer_gets_it_too(n1: Node, watcher: Watcher) -> None:
+    """A fast repeat waits for the first answer: it acts once, and each arrival has one reply."""
+    body = {"id": "slow", "reply_to": REPLY}
+    for _ in range(3):
+        watcher.publish("edge/n1/call/room-control/survey", body)
+    n1.seen.wait("request.answered", 2)
+    assert [each["outcome"] for each in n1.seen.of("request.answered")] == ["repeated"] * 2
+    assert replies(watcher, "slow") == []
+    n1.room.may_leave.set()
+    watcher.wait_for(lambda _: len(replies(watcher, "slow")) == 3, "three answers")
+    assert len({reply.payload for reply in replies(watcher, "slow")}) == 1
+    watcher.publish("edge/n1/call/room-control/survey", body)
+    watcher.wait_for(lambda _: len(replies(watcher, "slow")) == 4, "one more")
+    assert len(n1.seen.of("command.done")) == 1
+
+
+def test_who_repeats_before_a_refusal_hears_it_too(n1: Node, watcher: Watcher) -> None:
+    """Each arrival has one reply also where nothing is done."""
+    with busy(n1):
+        for _ in range(3):
+            body = {"value": 3, "id": "no", "reply_to": REPLY}
+            watcher.publish("edge/n1/set/heater/fan-speeed", body)
+    watcher.wait_for(lambda _: len(replies(watcher, "no")) == 3, "three refusals")
+    assert {each.document["error"]["code"] for each in replies(watcher, "no")} == {"unknown"}
+    assert ask(watcher, "set/heater/fan-speed", id="end", value=3)["ok"]
+    assert len(replies(watcher, "no")) == 3
+
+
 def test_what_was_refused_may_be_asked_again(n1: Node, watcher: Watcher) -> None:
     """A repeat of a request of which nothing was done is carried out."""
     n1.runtime.policies.set("mqtt", Policy(deny=("room_control.*",)))

@@ -33,13 +33,23 @@ class Connection:
     """Speaks with the broker; every method is for any thread, and waits on the clock."""
 
     def __init__(
-        self, settings: Settings, timeout_s: float, clock: Clock | None, medium: Medium | None
+        self,
+        settings: Settings,
+        timeout_s: float,
+        clock: Clock | None,
+        medium: Medium | None,
+        share: str = "",
     ) -> None:
-        """Prepare. Each question has `timeout_s` seconds to be answered."""
+        """Prepare. Each question has `timeout_s` seconds to be answered.
+
+        With a `share` of its own everything it listens to is shared among the clients of that
+        name: the broker gives each message to one of them.
+        """
         self.prefix = settings.prefix
         self.timeout_s = timeout_s
         self.clock: Clock = clock or SystemClock()
         self.name = f"fleet-{os.urandom(6).hex()}"
+        self._below = f"$share/{share}/{settings.prefix}" if share else settings.prefix
         self._lock = self.clock.Lock()
         self._order = self.clock.Lock()  # a filter is not given up after somebody else needs it
         self._listeners: dict[Listener, None] = {}
@@ -254,7 +264,7 @@ class Connection:
             return list(self._listeners)
 
     def _full(self, filters: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(f"{self.prefix}/{each}" for each in filters)
+        return tuple(f"{self._below}/{each}" for each in filters)
 
 
 class _Question:

@@ -38,6 +38,7 @@ def read_status(node: str, document: Document) -> NodeStatus:
         read_time(document.get("since")),
         _text(document, "cause"),
         _text(document, "boot"),
+        {name: why for name, why in _table(document, "parts").items() if _is_text(why)},
     )
 
 
@@ -53,25 +54,28 @@ def read_info(node: str, document: Document) -> NodeInfo:
         boot=_text(document, "boot"),
         restart_cause=_text(document, "restart_cause"),
         time_quality=_text(document, "time_quality"),
+        layout=_text(document, "layout"),
+        payloads=_text(document, "payloads"),
         labels=labels,
     )
 
 
 def read_state(node: str, device: str, document: Document) -> DeviceState:
     """Read what is retained on `state/<device>`."""
-    signals = {
-        name: SignalState(
-            value=each.get("value"),
-            unit=_text(each, "unit"),
-            quality=_text(each, "quality"),
-            reason=_text(each, "reason"),
-            time=read_time(each.get("time")),
-            setpoint=each.get("setpoint"),
-        )
-        for name, each in document.items()
-        if isinstance(each, dict)
-    }
+    signals = {name: read_signal(each) for name, each in document.items() if isinstance(each, dict)}
     return DeviceState(node, device, document.get("online") is True, signals)
+
+
+def read_signal(document: Document) -> SignalState:
+    """Read what is retained of one signal."""
+    return SignalState(
+        value=document.get("value"),
+        unit=_text(document, "unit"),
+        quality=_text(document, "quality"),
+        reason=_text(document, "reason"),
+        time=read_time(document.get("time")),
+        setpoint=document.get("setpoint"),
+    )
 
 
 def read_event(node: str, topic: str, document: Document) -> NodeEvent:
