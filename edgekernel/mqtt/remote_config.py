@@ -22,6 +22,8 @@ from edgekernel.node.config_record import digest_of
 from edgekernel.node.configuring import Configuration, Proposal
 from edgekernel.node.desired import plan_from_afar
 
+ROLE = "admin"
+"""What a node's own roles call those who may configure it."""
 _MAX_VERSION = 64
 _STAMP = ("topic", "id", "issued_at", "ttl", "boot")
 
@@ -92,11 +94,22 @@ class RemoteConfig:
             if request.stamp is None:
                 raise PayloadError("unsigned: a node that takes signatures takes no other document")
             principal, issued_ns = request.stamp.principal, request.stamp.issued_ns
+            self._check_role(principal)
         version, document = request.content
         mine = self._configuration
         return Proposal(
             lambda: plan_from_afar(document, mine.plan, mine.own), version, principal, issued_ns
         )
+
+    def _check_role(self, principal: str) -> None:
+        """Where the node file grants roles, it takes that of an administrator."""
+        mqtt = self._configuration.plan.document.mqtt
+        roles = None if mqtt is None or mqtt.signatures is None else mqtt.signatures.roles
+        if roles and ROLE not in roles.get(principal, ()):
+            raise PayloadError(
+                f"{principal} has not been granted {ROLE!r} in mqtt.signatures.roles, which it "
+                "takes to configure this node"
+            )
 
 
 def parse_desired(payload: bytes) -> Request:

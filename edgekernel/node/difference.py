@@ -255,9 +255,16 @@ def _restarts(keys: Iterable[KeyChange], old: Plan, new: Plan) -> Iterator[tuple
     except CycleError as error:
         first = error.args[1][0]
         yield f"devices.{first}.outputs", "outputs that exclude one another start with the node"
+    if _roles(old) != _roles(new):
+        yield "mqtt.signatures.roles", "who may do what is settled at the start of the node"
     for name in dict.fromkeys([*old.recoveries, *new.recoveries]):
         if old.recoveries.get(name) != new.recoveries.get(name):
             yield f"buses.{name}.recovery", "a bus is freed as it was told at the start"
+
+
+def _roles(plan: Plan) -> Mapping[str, list[str]]:
+    mqtt = plan.document.mqtt
+    return {} if mqtt is None or mqtt.signatures is None else mqtt.signatures.roles
 
 
 def _by_id(plan: Plan) -> dict[str, PlannedDevice]:

@@ -226,6 +226,21 @@ def test_only_what_is_signed(make: Callable[[str], Node], tmp_path: Path) -> Non
     assert node.desire(signed(6, config={"devices": FANS}))["result"] == "applied"
 
 
+def test_roles(make: Callable[[str], Node], tmp_path: Path) -> None:
+    """Where the node file grants roles, only an administrator configures the node."""
+    boris = Signer("boris")
+    for signer in (ANNA, boris):
+        (tmp_path / f"{signer.principal}.pem").write_bytes(signer.public)
+    keys = 'keys = { anna = "anna.pem", boris = "boris.pem" }'
+    roles = 'roles = { anna = ["admin"], boris = ["operator"] }'
+    node = make(FAN + MQTT + f"signatures = {{ {keys}, {roles} }}\n")
+    config = {"devices": FANS | {"lamp": LAMP}}
+    sent = boris.sign(request(f"{BASE}/desired", version=1, config=config))
+    assert "boris has not been granted 'admin'" in node.desire(sent)["problems"][0]
+    sent = ANNA.sign(request(f"{BASE}/desired", version=2, config=config))
+    assert node.desire(sent)["result"] == "applied"
+
+
 def test_a_node_that_ended_on_trial(make: Callable[[str], Node], sim_stage: SimStage) -> None:
     """A document during whose trial the agent ended is rolled back, and does not come again."""
     node = make(FAN + MQTT)

@@ -17,6 +17,7 @@ from edgekernel.node.plan import Plan, plan_document
 
 FAN = {"driver": "relay", "pin": "GPIO17"}
 ROOM = {"driver": "bme280", "bus": "i2c1", "every": "1s"}
+SIGNED = {"keys": {"anna": "anna.pem"}, "roles": {"anna": ["admin"]}}
 IO = {"driver": "mcp23017", "bus": "i2c1", "address": 0x20}
 
 
@@ -120,6 +121,7 @@ def test_outputs_that_exclude_one_another() -> None:
         ({"app": "other.app"}, {}, "node.app"),
         ({"data": "/var/lib/x"}, {}, "node.data"),
         ({}, {"mqtt": {"host": "h", "prefix": "plant"}}, "mqtt.prefix"),
+        ({}, {"mqtt": {"host": "h", "signatures": SIGNED}}, "mqtt.signatures.roles"),
         ({}, {"journal": {"folder": "j"}}, "journal"),
         ({}, {"leases": {"l": {"timeout": 5, "outputs": ["fan.power"]}}}, "leases"),
         ({}, {"buses": {"i2c1": {"recovery": {"power": "GPIO22"}}}}, "buses.i2c1.recovery"),
