@@ -61,5 +61,6 @@ def test_killed(write: Write, start: Start, proven: bool) -> None:
     node.write_bytes(b"")
     (node.parent / "node.toml").write_text('[node]\ndata = "data"\n')
     again = start("run", node, "--sim", "--json")
-    assert "last good" not in again.until('"config.fallback"')
+    told = json.loads(again.until('"config.fallback"'))
+    assert told["fields"]["source"] == "last good"
     assert again.end(signal.SIGTERM)[0] == 0
