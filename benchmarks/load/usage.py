@@ -6,12 +6,8 @@ import os
 import resource
 from pathlib import Path
 
-FILES_PER_LINK = 4
-"""Open files of a node: its socket, the pair that wakes paho's thread, and one for what comes and
-goes."""
-SELECT_LIMIT = 1023
-"""The highest file number that select() takes, by which paho-mqtt waits."""
-MOST_IN_A_PROCESS = (SELECT_LIMIT - 60) // FILES_PER_LINK
+MOST_IN_A_PROCESS = 240
+"""More threads than that keep one interpreter busy with changing between them."""
 MEMORY_KB_PER_NODE = 450
 THREADS_PER_NODE = 8
 
@@ -46,9 +42,7 @@ def check(nodes: int, per_process: int) -> None:
     """Raise SystemExit if so many nodes do not fit on this machine."""
     if not 1 <= per_process <= MOST_IN_A_PROCESS:
         raise SystemExit(
-            f"load: --per-process {per_process}: 1 to {MOST_IN_A_PROCESS} nodes fit into a "
-            f"process, each with up to {FILES_PER_LINK} open files: paho-mqtt waits with "
-            f"select(), which takes no file number above {SELECT_LIMIT}"
+            f"load: --per-process {per_process}: 1 to {MOST_IN_A_PROCESS} nodes fit into a process"
         )
     free_kb = _number(Path("/proc/meminfo"), "MemAvailable:")
     needed_kb = nodes * MEMORY_KB_PER_NODE

@@ -17,6 +17,7 @@ from edgekernel.core.clock import SystemClock
 from edgekernel.core.errors import BootError, ConfigError
 from edgekernel.core.runtime import Runtime
 from edgekernel.node.assemble import assemble
+from edgekernel.node.document import MqttTable
 from edgekernel.node.plan import Plan, make_plan
 from edgekernel.node.tuning import hasty
 from edgekernel.node.without_effect import without_effect
@@ -71,7 +72,7 @@ def check_all(node: Path) -> Found:
     found = Found(plan, _check_parts(plan), without_effect(plan))
     problems = [f"{plan.path.name}: {text}" for text in hasty(found.runtime.devices)]
     if plan.document.mqtt is not None:
-        problems += [*_check_topics(found), *_check_shown(found)]
+        problems += [*_check_topics(found, plan.document.mqtt), *_check_shown(found)]
     if find_spec("greenlet") is not None:
         from edgekernel.node.load import measure_load
         from edgekernel.node.load_report import load_problems
@@ -87,19 +88,21 @@ def check_all(node: Path) -> Found:
     return found
 
 
-def _check_topics(found: Found) -> list[str]:
-    from edgekernel.mqtt.layout import TOGETHER, Form
-    from edgekernel.mqtt.names import command_problems, device_problems
+def _check_topics(found: Found, table: MqttTable) -> list[str]:
+    from edgekernel.mqtt import Settings
+    from edgekernel.mqtt.dialect import load_dialect, unheeded
 
-    commands = _commands(found.runtime)
-    shared, without = command_problems(
-        (owner, command) for owner, names in commands.items() for command in names
-    )
-    head = f"{found.plan.path.name}: mqtt: "
-    found.warnings += [head + text for text in without]
-    mqtt = found.plan.document.mqtt
-    form = Form.of(mqtt.layout, mqtt.payloads) if mqtt is not None else TOGETHER
-    return [head + text for text in [*device_problems(found.runtime.devices, form), *shared]]
+    dialect = load_dialect(table.dialect)
+    settings = Settings.of(found.plan, with_secrets=False)
+    commands = [
+        (owner, command) for owner, names in _commands(found.runtime).items() for command in names
+    ]
+    problems, warnings = dialect.check(found.runtime.devices, commands, settings)
+    file = found.plan.path.name
+    found.warnings += [f"{file}: mqtt: {text}" for text in warnings]
+    ignored = unheeded(dialect, table.dialect, table.model_fields_set)
+    found.warnings += [f"{file}: {text}" for text in ignored]
+    return [f"{file}: mqtt: {text}" for text in problems]
 
 
 def _commands(runtime: Runtime) -> dict[str, list[str]]:

@@ -58,5 +58,6 @@ def _check(plan: Plan) -> None:
     """Check what `[mqtt]` says. Raises ConfigError."""
     if plan.document.mqtt is not None:
         from edgekernel.mqtt import Settings
+        from edgekernel.mqtt.dialect import read_own
 
-        Settings.of(plan)
+        read_own(Settings.of(plan))

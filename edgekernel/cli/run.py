@@ -275,6 +275,8 @@ def _hints(plan: Plan, embedded: EmbeddedBroker | None, wanted: _Wanted) -> list
     if embedded is None:
         return hints
     hints.append(f"MQTT broker: {embedded.kind} on {embedded.host}:{embedded.port}")
+    if not _speaks_to_ctl(plan):
+        return hints
     hints.append("From a second terminal:")
     port = "" if embedded.port == 1883 else f" --port {embedded.port}"
     ctl = f"  {_program()} ctl{port}"
@@ -290,6 +292,12 @@ def _hints(plan: Plan, embedded: EmbeddedBroker | None, wanted: _Wanted) -> list
         inputs = [d.id for d in plan.devices if DigitalInput in d.kinds.values()]
         hints += [f"{ctl} call {plan.name} sim.press device={each}" for each in inputs[:1]]
     return hints
+
+
+def _speaks_to_ctl(plan: Plan) -> bool:
+    from edgekernel.mqtt.dialect import load_dialect
+
+    return plan.document.mqtt is None or load_dialect(plan.document.mqtt.dialect).for_ctl
 
 
 def _program() -> str:

@@ -17,6 +17,7 @@ from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt import link_problems as problems
 from edgekernel.mqtt.deliveries import Deliveries, Delivery
 from edgekernel.mqtt.link import Link
+from edgekernel.mqtt.refusals import Refusals
 from edgekernel.mqtt.rounds import Rounds
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.transport import (
@@ -24,12 +25,15 @@ from edgekernel.mqtt.transport import (
     Login,
     MakeTransport,
     Outbound,
+    Published,
     QoS,
     Server,
     Transport,
     TransportObserver,
+    Version,
     Will,
 )
+from edgekernel.mqtt.versions import Versions
 from edgekernel.mqtt.way_back import WayBack
 
 _SUSPICIOUS = 3
@@ -61,7 +65,7 @@ class LinkObserver(Protocol):
         ...
 
     def message(self, message: Inbound) -> None:
-        """A message has arrived."""
+        """A message has arrived. What takes long says so (see `relief`)."""
         ...
 
     def failed(self, where: str, error: Exception) -> None:
@@ -101,7 +105,8 @@ class MqttClient:
         self._subscriptions: dict[str, QoS] = dict.fromkeys(subscriptions, 1)
         self._will = will
         self._clock = clock or SystemClock()
-        self._make_transport = transport or _paho
+        self._versions = Versions(settings.protocol, self._clock)
+        self._make_transport = self._versions.over(transport or _paho)
         self._random = random or Random()
         self._rounds = Rounds(settings, self._clock, self._random)
         self._leaving = leaving
@@ -109,7 +114,8 @@ class MqttClient:
         self._lock = self._clock.Lock()
         self._closing = self._clock.Event()
         self._thread = self._clock.Thread(self._run, "edgekernel-mqtt")
-        self._deliveries = Deliveries(self._clock)
+        self._deliveries = Deliveries(self._clock, self._refused)
+        self._refusals = Refusals()
         self._link: Link | None = None
         self._password = settings.password
         self._told: set[tuple[str, str]] = set()  # brokers, and what was told of them
@@ -130,16 +136,33 @@ class MqttClient:
         """Whether the broker has accepted the client and its subscriptions."""
         return self._deliveries.is_open
 
+    @property
+    def version(self) -> Version | None:
+        """The version of MQTT that the broker has taken the client with; None before."""
+        return self._versions.spoken(self._rounds.server)
+
+    @property
+    def refused(self) -> int:
+        """How many messages the broker has refused; they were dropped."""
+        return self._refusals.count
+
     def start(self) -> None:
         """Begin to connect, on a thread of its own, and never give up."""
         self._thread.start()
 
-    def publish(self, message: Outbound, on_done: Callable[[], object] | None = None) -> Delivery:
+    def publish(
+        self,
+        message: Outbound,
+        on_done: Callable[[], object] | None = None,
+        on_refused: Published | None = None,
+    ) -> Delivery:
         """Send a message; `on_done` is called in the network thread when it is acknowledged.
 
-        It is sent again after a reconnect until it is acknowledged.
+        It is sent again after a reconnect until the broker answers. One that the broker refuses,
+        as it can on MQTT 5, is dropped and told, and `on_refused` is called with the reason, or
+        without one `on_done`.
         """
-        return self._deliveries.publish(message, on_done)
+        return self._deliveries.publish(message, on_done, on_refused)
 
     def withdraw(self, delivery: Delivery) -> None:
         """Send a message on no later link; on this one it may be on its way already."""
@@ -188,6 +211,8 @@ class MqttClient:
     def link_up(self, link: Link, refused: list[str]) -> None:
         """Called by the link: send again what was on its way, then tell."""
         self._told.clear()
+        for note in link.notes:
+            self._tell(f"{self.broker} {note}")
         if refused:
             self._tell(problems.unsubscribed(self.broker, refused))
         self._deliveries.open(link)
@@ -227,10 +252,7 @@ class MqttClient:
             except Exception as error:  # a mistake here must not end the attempts
                 self.failed("link", error)
             if not self._closing.is_set():
-                lasted = self._rounds.ended(was_up=link.was_up)
-                self._tell_contested()
-                delay_s = self._rounds.move_on(lasted=lasted, same=link.is_outdated)
-                self._clock.sleep(delay_s, self._closing)
+                self._go_on(link)
 
     def _make_link(self) -> Link:
         with self._lock:
@@ -241,6 +263,7 @@ class MqttClient:
                 [each for each, qos in self._subscriptions.items() if qos],
                 self._settings.keepalive_s,
                 self._outdated,
+                self._versions.patience_s(self._rounds.server),
             )
         if self._closing.is_set():  # `close` has not seen it
             link.end()
@@ -319,20 +342,42 @@ class MqttClient:
             link.leave(reason)
 
     def _tell_refused_back(self, server: Server, reason: str) -> None:
+        if self._versions.falls_back(server):
+            return  # the next attempt speaks the other version
         text = problems.refused(str(server), self._settings.username, reason)
         self._tell(f"{self.broker} is kept: {text}")
 
     def _tell_end(self, link: Link) -> None:
         if self._closing.is_set():
             return
+        if not link.was_up:
+            link.close(_END_S, goodbye=False)  # now it is known whether it was for the version
+        if self._versions.falls_back(self._rounds.server):
+            return
         if link.was_up:
             self._deliveries.close()
-            self._guarded(self._observer.disconnected, link.loss or "connection lost")
+            self._guarded(self._observer.disconnected, problems.ended(link.loss, self._client_id))
         elif link.refusal:
             self._tell(problems.refused(self.broker, self._settings.username, link.refusal))
         elif not any(broker == self.broker for broker, _ in self._told):
             tls = self._rounds.server.tls is not None
             self._tell(problems.no_answer(self.broker, link.loss, tls=tls))
+
+    def _go_on(self, link: Link) -> None:
+        """Wait for the next attempt; one that only speaks another version follows at once."""
+        if self._versions.falls_back(self._rounds.server):
+            return
+        lasted = self._rounds.ended(was_up=link.was_up)
+        self._tell_contested()
+        delay_s = self._rounds.move_on(lasted=lasted, same=link.is_outdated)
+        self._clock.sleep(delay_s, self._closing)
+
+    def _refused(self, topic: str, reason: str) -> None:
+        """Count what the broker does not take, and tell it once for each topic."""
+        with self._lock:
+            text = self._refusals.to_tell(self.broker, topic, reason)
+        if text:
+            self._guarded(self._observer.problem, text)
 
     def _tell_contested(self) -> None:
         if self._rounds.short_links == _SUSPICIOUS:

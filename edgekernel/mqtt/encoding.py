@@ -18,6 +18,8 @@ from edgekernel.core.output import Output
 from edgekernel.core.reading import NO_VALUE_YET, Reading
 from edgekernel.core.sample import Quality, Sample
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
 
 class NotEncodableError(TypeError):
     """A value has no JSON form; the text says where in it and of what type."""
@@ -25,8 +27,8 @@ class NotEncodableError(TypeError):
 
 def encode(value: object) -> bytes:
     """Return plain JSON values as UTF-8."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace")  # half a surrogate pair becomes its escape
+    # Half a surrogate pair becomes its escape.
+    return _ENCODER.encode(value).encode("utf-8", "backslashreplace")
 
 
 def to_plain(value: object) -> Any:
@@ -145,9 +147,12 @@ def _refuse(odd: object, where: str) -> Any:
 def _plain(value: Any, where: str, fallback: Callable[[object, str], Any], depth: int = 0) -> Any:
     if depth > 50:  # also ends what contains itself
         return fallback(value, where)
+    kind = type(value)
+    if value is None or kind is str or kind is bool or kind is int:  # most are
+        return value
     if isinstance(value, Enum):
         return _plain(value.value, where, fallback, depth + 1)
-    if value is None or isinstance(value, str | bool | int):
+    if isinstance(value, str | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else fallback(value, where)
@@ -171,6 +176,8 @@ def _plain(value: Any, where: str, fallback: Callable[[object, str], Any], depth
 
 
 def _key(key: Any, where: str, fallback: Callable[[object, str], Any]) -> str:
+    if type(key) is str:
+        return key
     if isinstance(key, Enum):
         key = key.value
     if isinstance(key, str | int):

@@ -14,8 +14,37 @@ _HINTS = {
     "bad user name or password": "check mqtt.username and mqtt.password",
     "not authorized": "it does not accept {who}: check mqtt.username and mqtt.password",
     "client identifier not valid": "check mqtt.client_id",
+    "unsupported protocol version": "check mqtt.protocol",
+    "qos not supported": "a node needs QoS 1, or nothing says that a message has come",
+    "retain not supported": "a node needs retained messages: its status and its states are such",
+    "banned": "the broker's owner has shut this client out",
+    "use another server": "set mqtt.host to the server that its owner names",
+    "server moved": "set mqtt.host to where it is now",
 }
-"""By the reason, in the words of MQTT 5 (section 2.4)."""
+"""Why a client is not taken, by the reason in the words of MQTT 5 (section 2.4)."""
+
+_ENDS = {
+    "session taken over": "another client came with the id {id!r}; check mqtt.client_id and the "
+    "names of the nodes",
+    "keep alive timeout": "the broker has heard nothing for too long",
+    "packet too large": "the broker takes no packet of that size",
+    "receive maximum exceeded": "more was on its way than the broker takes at once",
+    "quota exceeded": "the broker's owner has set a limit to this client",
+    "message rate too high": "the broker's owner has set a limit to this client",
+    "not authorized": "the broker's access rules do not let this client go on",
+    "administrative action": "the broker's owner has ended it",
+    "use another server": "set mqtt.host to the server that its owner names",
+    "server moved": "set mqtt.host to where it is now",
+}
+"""Why a broker ends a link, by the reason in the words of MQTT 5 (section 3.14.2.1)."""
+
+_NOT_TAKEN = {
+    "not authorized": "check the broker's access rules",
+    "quota exceeded": "the broker's owner has set a limit to this client",
+    "packet too large": "the broker takes no packet of that size",
+    "implementation specific error": "it may be larger than the broker takes",
+}
+"""Why a message is not taken, likewise (section 3.4.2.1)."""
 
 
 _ALERTS = {
@@ -90,7 +119,7 @@ def _objection(alert: str) -> str:
 def refused(broker: str, username: str, reason: str) -> str:
     """Say why a broker does not take the client."""
     who = f"user {username!r}" if username else "a client without a user name"
-    hint = _HINTS.get(reason, "trying again").format(who=who)
+    hint = _HINTS.get(_bare(reason), "trying again").format(who=who)
     return f"{broker} refused the connection: {reason}; {hint}"
 
 
@@ -101,6 +130,8 @@ def no_answer(broker: str, loss: str, *, tls: bool = False) -> str:
         return f"{broker} ends the TLS connection: {loss}; {_objection(loss)}"
     if tls:
         ask = "is it an MQTT broker, and does it accept mqtt.tls.certificate?"
+    if loss == "protocol error":
+        ask = ask.replace("an MQTT broker", "an MQTT broker of the version in mqtt.protocol")
     if loss:
         return f"{broker} accepts connections, but: {loss}; {ask}"
     return f"{broker} closed the connection without an answer; {ask}"
@@ -112,6 +143,36 @@ def unsubscribed(broker: str, refused: list[str]) -> str:
         f"{broker} does not let this node subscribe to {', '.join(refused)}: no requests reach "
         "it; check the broker's access rules"
     )
+
+
+def unpublished(broker: str, topic: str, reason: str) -> str:
+    """Say that the broker does not take what is published on a topic."""
+    hint = _NOT_TAKEN.get(_bare(reason), "look into the broker's log")
+    return (
+        f"{broker} does not take what is published on {topic}: {reason}; it is dropped, and this "
+        f"is told once for a topic; {hint}"
+    )
+
+
+def unpublished_more(broker: str, topics: int) -> str:
+    """Say that this happens on too many topics to name them all."""
+    return (
+        f"{broker} does not take what is published on more than {topics} topics; the others are "
+        "not told; check the broker's access rules"
+    )
+
+
+def ended(loss: str, client_id: str) -> str:
+    """Say why a link that was up has ended."""
+    if not loss:
+        return "connection lost"
+    hint = _ENDS.get(_bare(loss), "").format(id=client_id)
+    return f"{loss}; {hint}" if hint else loss
+
+
+def _bare(reason: str) -> str:
+    """Return a reason without the broker's own words."""
+    return reason.partition(":")[0]
 
 
 def contested(broker: str, client_id: str, links: int) -> str:

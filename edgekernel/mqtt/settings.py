@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt.home_assistant.settings import HomeAssistant
@@ -13,6 +14,7 @@ from edgekernel.mqtt.signatures import Signatures
 from edgekernel.mqtt.tls import Tls
 from edgekernel.mqtt.topics import prefix_problem
 from edgekernel.mqtt.transport import Server
+from edgekernel.mqtt.versions import Protocol
 
 if TYPE_CHECKING:
     from edgekernel.node import Plan
@@ -29,6 +31,9 @@ WEB_PORT, WEB_TLS_PORT = 80, 443
 _SERVER_KEYS = {"port", "tls", "transport", "path"}
 """What several brokers may have in common."""
 
+NATIVE = "edgekernel"
+"""The dialect that is our topic map."""
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -40,11 +45,14 @@ class Settings:
     doubled each time up to `reconnect_max_s`, and varied by half so that a fleet does not come
     back all at once; a link that has been up for `stable_s` begins anew. Each `history_s` seconds
     the changes of all readings are sent, unless that is 0. The node shows itself in Home Assistant
-    if `home_assistant` says how. With `tls` the connection is encrypted. `signatures` says whose
-    signed requests count. With `password_file` the password is read from there at each connect.
-    With a `path` the broker is reached over websockets. There may be `fallbacks`, less preferred
-    brokers, in their order; a better one is gone back to when it has been reachable for
-    `back_after_s`. `form` is that of the states. Raises ConfigError with every mistake.
+    if `home_assistant` says how. `dialect` is the name of another topic map than ours, and
+    `dialect_table` what `[mqtt.<dialect>]` says to it. With `tls` the connection is encrypted.
+    `signatures` says whose signed requests count. With `password_file` the password is read from
+    there at each connect. `protocol` is "5" or "3.1.1" where only that is to be spoken;
+    `edgekernel.mqtt.versions` says what "auto" does. With a `path` the broker is reached over
+    websockets. There may be `fallbacks`, less preferred brokers, in their order; a better one is
+    gone back to when it has been reachable for `back_after_s`. `form` is that of the states. Raises
+    ConfigError with every mistake.
     """
 
     host: str
@@ -62,10 +70,13 @@ class Settings:
     tls: Tls | None = None
     signatures: Signatures | None = None
     password_file: Path | None = None
+    dialect: str = NATIVE
+    dialect_table: Mapping[str, object] = field(default_factory=dict, hash=False, repr=False)
     path: str = ""
     fallbacks: tuple[Server, ...] = ()
     back_after_s: float = 60.0
     form: Form = TOGETHER
+    protocol: Protocol = "auto"
 
     def __post_init__(self) -> None:
         if problems := list(self._problems()):
@@ -77,6 +88,8 @@ class Settings:
 
         Without that table it is the broker on this computer. Raises ConfigError.
         """
+        from edgekernel.mqtt.dialect import read_own  # which knows of settings
+
         table = plan.document.mqtt
         if table is None:
             return cls(host="127.0.0.1")
@@ -90,7 +103,7 @@ class Settings:
             for each in (preferred, *fallbacks) if with_secrets else ():
                 if each.tls is not None:
                     each.tls.context()
-            return cls(
+            made = cls(
                 host=preferred.host,
                 port=preferred.port,
                 tls=preferred.tls,
@@ -106,9 +119,14 @@ class Settings:
                 signatures=_signatures(plan),
                 home_assistant=_home_assistant(table.home_assistant),
                 form=Form.of(table.layout, table.payloads),
+                dialect=table.dialect,
+                dialect_table=table.dialect_table,
+                protocol=table.protocol,
             )
+            read_own(made)
         except ConfigError as error:
             raise ConfigError(*(f"{plan.path.name}: {text}" for text in error.problems)) from None
+        return made
 
     @property
     def server(self) -> Server:
@@ -147,6 +165,9 @@ class Settings:
             ),
             "mqtt.stable_s: must be 0 or more": self.stable_s >= 0,
             "mqtt.history: must be 0 or more": self.history_s >= 0,
+            f'mqtt.protocol: {self.protocol!r} is not "auto", "5" or "3.1.1"': (
+                self.protocol in get_args(Protocol)
+            ),
         }
         wrong_prefix = prefix_problem(self.prefix)
         problems = [problem for problem, fine in checks.items() if not fine]

@@ -108,7 +108,7 @@ class _Answer:
         self.refusal = ""
         self._failed = failed
 
-    def accepted(self, session_present: bool) -> None:
+    def accepted(self, session_present: bool, notes: Sequence[str] = ()) -> None:
         self.accepts = True
         self.came.set()
 

@@ -231,6 +231,8 @@ class MqttTable(ServerTable):
     layout: Literal["device", "signal"] | None = None
     """One topic for each device, unless payloads are plain, or one for each of its signals."""
     payloads: Literal["json", "plain"] = "json"
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    """The version of MQTT; "auto" is 5, and 3.1.1 where the broker does not take it."""
     history: Annotated[Duration, AfterValidator(_history)] | None = None
     """How often the changes of all readings are sent, in seconds; None: they are not."""
     outbox: OutboxTable = Field(default_factory=OutboxTable)
@@ -239,6 +241,25 @@ class MqttTable(ServerTable):
     remote_config: bool = False
     """Whether a configuration is taken that is published to `desired`."""
     home_assistant: HomeAssistantTable | None = None
+    dialect: str = "edgekernel"
+    """Which topics and payloads: the name of one that is installed, see edgekernel.mqtt.dialect."""
+    dialect_table: dict[str, Any] = Field(
+        default_factory=dict, alias="[mqtt.<dialect>]", repr=False
+    )
+    """The table that has the dialect's name, the keys of which are its own."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _find_table(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        name = given.get("dialect")
+        if not isinstance(name, str) or not isinstance(given.get(name), dict):
+            return given
+        if name in cls.model_fields:  # a table that is not the dialect's
+            return given
+        others = {key: value for key, value in given.items() if key != name}
+        return others | {"[mqtt.<dialect>]": given[name]}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -409,7 +430,8 @@ def _text(key: str, text: str) -> str:
         return text
     table, _, last = key.rpartition(".")
     model = _model_of(table.split(".")) if table else NodeDocument
-    return f"unknown key; {did_you_mean(last, model.model_fields if model else ())}"
+    fields = model.model_fields.items() if model else ()
+    return f"unknown key; {did_you_mean(last, [key for key, each in fields if not each.alias])}"
 
 
 def _model_of(path: list[str]) -> type[BaseModel] | None:

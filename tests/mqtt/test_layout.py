@@ -76,7 +76,7 @@ def test_plain_values(stage: Stage) -> None:
 
 def looked_through(stage: Stage, node: Node) -> None:
     """Wait until the node has seen all that was left."""
-    bridge = node.interface._bridge
+    bridge = node.interface._exchange
     assert bridge is not None
     client = bridge.client
     stage.until(lambda: f"{BASE}/state/+" not in client.subscriptions, "all looked through")

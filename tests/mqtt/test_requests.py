@@ -330,10 +330,10 @@ def test_no_secret_is_told(n1: Node, watcher: Watcher) -> None:
 
 def test_what_was_not_subscribed_is_ignored(n1: Node) -> None:
     """A broker that delivers foreign topics cannot make the node do or say anything."""
-    bridge = n1.interface._bridge
-    assert bridge is not None
+    exchange = n1.interface._exchange
+    assert exchange is not None
     for topic in ("edge/n2/set/lamp/power", "edge/n1/state/lamp", "other", ""):
-        bridge.message(Inbound(topic, b"on", True))
+        exchange.message(Inbound(topic, b"on", True))
     assert n1.lamp.power.get() is False
     assert not [m for m in n1.seen.messages if isinstance(m, message.CommandRefused)]
 

@@ -75,6 +75,17 @@ def test_a_password_is_read_from_its_file_each_time(tmp_path: Path) -> None:
         found.current_password()
 
 
+def test_the_protocol_is_that_of_the_node_file(tmp_path: Path) -> None:
+    """It is "auto" unless it is said; another word is refused."""
+    path = tmp_path / "node.toml"
+    text = '[node]\nname = "n1"\nboard = "sim"\n[mqtt]\nhost = "h"\n'
+    for line, protocol in (("", "auto"), ('protocol = "3.1.1"\n', "3.1.1")):
+        path.write_text(text + line)
+        assert Settings.of(make_plan(path)).protocol == protocol
+    with pytest.raises(ConfigError, match=r"mqtt\.protocol: '4' is not"):
+        Settings("broker", protocol="4")  # type: ignore[arg-type]
+
+
 HEAD = '[node]\nname = "n1"\nboard = "sim"\n'
 
 

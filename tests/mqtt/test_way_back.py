@@ -105,6 +105,21 @@ def test_a_preferred_one_that_lets_nobody_in(several: Several) -> None:
     assert said.texts()[-1] == "connected a:1883"
 
 
+def test_each_broker_has_its_version(several: Several) -> None:
+    """The node speaks MQTT 5 with the one and 3.1.1 with the better one that does not take 5, and
+    nothing is told of that."""
+    several.brokers["a"].versions = ("3.1.1",)
+    several.brokers["a"].stop()
+    client, said = several.start("ab", back_after_s=AFTER_S)
+    several.clock.advance(100)
+    assert (client.broker, client.version) == ("b:1883", "5")
+    told = len(said.texts("problem"))
+    several.brokers["a"].start()
+    several.clock.advance(120)
+    assert (client.broker, client.version) == ("a:1883", "3.1.1")
+    assert len(said.texts("problem")) == told
+
+
 def test_an_attempt_does_not_harm_the_link(several: Several) -> None:
     """It has an id of its own: on brokers that are one cluster, where a second connection of an id
     ends the first, the link stays."""

@@ -257,6 +257,27 @@ def setup(runtime):
     assert "cannot be called over MQTT" in result.stderr
 
 
+def test_another_dialect(node_file: Callable[..., Path]) -> None:
+    """A dialect's table is checked, what it does nothing with is told, and so is one that is not
+    installed."""
+    mqtt = '[mqtt]\nhost = "h"\nhistory = "60s"\ndialect = "homie"\n[mqtt.homie]\ndomain = "haus"\n'
+    result = check(node_file(FAN + mqtt))
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "warning: node.toml: mqtt.history: has no effect: the dialect homie does nothing with it\n"
+    )
+    result = check(node_file(FAN + mqtt.replace("domain", "domian")))
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "node.toml: mqtt.homie.domian: unknown key; did you mean 'domain'?\n",
+    )
+    result = check(node_file(FAN + mqtt.replace("homie", "homy")))
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "node.toml: mqtt.dialect: \"homy\" is not installed; did you mean 'homie'?\n",
+    )
+
+
 TAKEN = """
 from edgekernel import Process
 

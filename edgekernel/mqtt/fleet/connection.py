@@ -7,6 +7,8 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from math import ceil
 from typing import Any
 
 from edgekernel.core.clock import Clock, SystemClock
@@ -17,7 +19,7 @@ from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.fleet.listening import Arrival, LinkChange, Listener
 from edgekernel.mqtt.fleet.sealing import Seal, plain
 from edgekernel.mqtt.settings import Settings
-from edgekernel.mqtt.transport import Inbound, Medium, Outbound, QoS
+from edgekernel.mqtt.transport import Inbound, Medium, Outbound, Properties, QoS
 
 QUIET_S = 0.3
 """Retained messages come right after a subscription; a pause of this length ends them."""
@@ -44,7 +46,13 @@ class Connection:
 
         With a `share` of its own everything it listens to is shared among the clients of that
         name: the broker gives each message to one of them.
+
+        It speaks MQTT 3.1.1 unless `settings` ask for 5: there a broker may deliver a message once
+        for each filter that matches it (3.3.4), mosquitto does, and the filters of those who listen
+        here overlap.
         """
+        if settings.protocol == "auto":
+            settings = replace(settings, protocol="3.1.1")
         self.prefix = settings.prefix
         self.timeout_s = timeout_s
         self.clock: Clock = clock or SystemClock()
@@ -174,14 +182,20 @@ class Connection:
         payload = seal(full, document, timeout_s)
         with self._lock:
             self._asked[question.id] = question
-        delivery = self._client.publish(Outbound(full, payload))
+        message = Outbound(full, payload, properties=Properties(ceil(timeout_s)))
+        delivery = self._client.publish(message, on_refused=question.refused)
         try:
-            if question.answered.wait(timeout_s):
+            if question.answered.wait(timeout_s) and not delivery.refusal:
                 return _result(question.reply)
         finally:
             with self._lock:
                 del self._asked[question.id]
             self._client.withdraw(delivery)
+        if delivery.refusal:
+            raise ForbiddenError(
+                f"{self.broker} does not take what we publish on {message.topic}: "
+                f"{delivery.refusal}; check its access rules"
+            )
         reached = "the broker has taken the request, so that it may have been carried out"
         left = "the request has not reached the broker, and was taken back"
         raise NoAnswerError(
@@ -275,6 +289,10 @@ class _Question:
         self.reply_to = reply_to
         self.answered = clock.Event()
         self.reply: dict[str, Any] = {}
+
+    def refused(self, reason: str) -> None:
+        """The broker does not take the question: there will be no reply."""
+        self.answered.set()
 
 
 def _result(reply: dict[str, Any]) -> Any:

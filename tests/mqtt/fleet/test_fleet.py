@@ -241,7 +241,7 @@ def test_health_and_schema(stage: Stage, enter: Enter) -> None:
         stage.until(lambda: _has_health(fleet), "a health")
         health = fleet.health("n1")
     assert (health.node, health.state, health.connections) == ("n1", "running", 1)
-    assert health.dropped == {"turns": 0, "events": 0, "replies": 0, "requests": 0}
+    assert health.dropped == {"turns": 0, "events": 0, "replies": 0, "requests": 0, "refused": 0}
 
 
 def _has_health(fleet: Fleet) -> bool:
