@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -21,6 +22,8 @@ from edgekernel.node.plan import Plan, make_plan
 from edgekernel.node.tuning import hasty
 from edgekernel.node.without_effect import without_effect
 
+_OF_EVERY_NODE = {"config": "the configuration", "node-file": "the node file"}
+"""Parts that `edgekernel run` adds."""
 _OF_SIMULATION = "sim."
 """What commands begin with that only a simulated node has."""
 
@@ -40,7 +43,7 @@ def check(node: Path, as_json: bool, strict: bool) -> None:
     a warning. Exits with 1 if there is a mistake.
     """
     try:
-        found = _check(node)
+        found = check_all(node)
     except ImportError as error:  # an extra that is not installed says which
         fail(Exit.REFUSED, [str(error)])
     except ConfigError as error:
@@ -63,9 +66,9 @@ def _refuse(problems: Sequence[str], as_json: bool) -> NoReturn:
     fail(Exit.REFUSED, problems)
 
 
-def _check(node: Path) -> Found:
+def check_all(node: Path) -> Found:
     """Look at everything; raise ConfigError with every mistake of the first stage that has one."""
-    plan = make_plan(node)
+    plan = make_plan(node, os.environ)
     found = Found(plan, _check_parts(plan), without_effect(plan))
     problems = [f"{plan.path.name}: {text}" for text in hasty(found.runtime.devices)]
     if plan.document.mqtt is not None:
@@ -140,7 +143,7 @@ def _check_parts(plan: Plan) -> Runtime:
         except ConfigError as error:
             problems += error.problems
     try:
-        runtime = _assemble(plan)
+        runtime = make_parts(plan)
     except ConfigError as error:
         raise ConfigError(*error.problems, *problems) from error
     if problems:
@@ -148,8 +151,8 @@ def _check_parts(plan: Plan) -> Runtime:
     return runtime
 
 
-def _assemble(plan: Plan) -> Runtime:
-    """Make all parts, on the simulated board so that nothing real is opened."""
+def make_parts(plan: Plan) -> Runtime:
+    """Make all parts, on the simulated board so that nothing real is opened. Raises ConfigError."""
     clock = SystemClock()
     if plan.document.sim.surrounds and find_spec("greenlet") is not None:
         from edgekernel.node.simulate import assemble_simulated
@@ -163,4 +166,11 @@ def _assemble(plan: Plan) -> Runtime:
         runtime.resolve()
     except BootError as error:
         raise ConfigError(*(f"{plan.path.name}: {e}" for e in error.exceptions)) from error
+    if problems := [
+        f'{plan.path.name}: node.app: a part is called "{name}", as {what} of every node is; '
+        "name it otherwise"
+        for name, what in _OF_EVERY_NODE.items()
+        if name in runtime.processes
+    ]:
+        raise ConfigError(*problems)
     return runtime

@@ -24,11 +24,14 @@ from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.transport import Inbound, Will
 
 if TYPE_CHECKING:
+    from edgekernel.mqtt.remote_config import RemoteConfig
     from edgekernel.node.outbox_table import OutboxPlace
 
 GROUP = "edgekernel.dialects"
 
-OF_DIALECTS = frozenset({"history", "home_assistant", "layout", "outbox", "payloads", "signatures"})
+OF_DIALECTS = frozenset(
+    {"history", "home_assistant", "layout", "outbox", "payloads", "remote_config", "signatures"}
+)
 """The keys of `[mqtt]` that not every dialect does something with."""
 
 
@@ -58,6 +61,11 @@ class Carrier(Protocol):
     @property
     def outbox(self) -> OutboxPlace | None:
         """Where a dialect may let wait what must outlive the agent; None without such a place."""
+        ...
+
+    @property
+    def remote(self) -> RemoteConfig | None:
+        """Who takes the configuration that the node is to have; None if nobody does."""
         ...
 
     @property
@@ -152,6 +160,9 @@ class Dialect(Protocol):
 
     def event(self, event: Event) -> None:
         """Follow what a message says, and publish it if this dialect does."""
+
+    def renew(self, about: About) -> None:
+        """Hear that what the node tells of itself has changed, with its configuration."""
 
     def connected(self, cause: str) -> None:
         """Retain what is to be on the broker, last what vouches for the rest.

@@ -23,6 +23,7 @@ from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.transport import Inbound, Medium, Outbound
 
 if TYPE_CHECKING:
+    from edgekernel.mqtt.remote_config import RemoteConfig
     from edgekernel.node.outbox_table import OutboxPlace
 
 _FLUSH_S = 1.5
@@ -45,6 +46,7 @@ class Exchange:
         medium: Medium | None = None,
         about: About = NOTHING_KNOWN,
         outbox: OutboxPlace | None = None,
+        remote: RemoteConfig | None = None,
     ) -> None:
         """Prepare the link and the dialect of its settings. It goes over paho unless another
         `medium` is given.
@@ -57,6 +59,7 @@ class Exchange:
         self.node = node
         self.about = about
         self.outbox = outbox
+        self.remote = remote
         base = f"{settings.prefix}/{node}"
         self.random = _chance(medium.seed if medium else "", ctx.clock, base)
         self.boot = f"{self.random.getrandbits(128):032x}"
@@ -89,6 +92,11 @@ class Exchange:
         self._linked = True
         self.dialect.begin()
         self.client.start()
+
+    def renew(self, about: About) -> None:
+        """Let the dialect publish what the node says of itself, which has changed."""
+        self.about = about
+        self.dialect.renew(about)
 
     def stop(self, reason: str) -> None:
         """Publish the final states, then the goodbye, and disconnect; each within its limit."""

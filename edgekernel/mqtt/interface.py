@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgekernel.core import message
 from edgekernel.core.context import Context
 from edgekernel.core.interface import Interface
 from edgekernel.core.messages import Event
+from edgekernel.core.phase import Phase
 from edgekernel.mqtt.about import NOTHING_KNOWN, About
 from edgekernel.mqtt.exchange import Exchange
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.transport import Medium
 
 if TYPE_CHECKING:
+    from edgekernel.mqtt.remote_config import RemoteConfig
+    from edgekernel.node import Plan
     from edgekernel.node.outbox_table import OutboxPlace
 
 
@@ -37,16 +41,19 @@ class MqttInterface(Interface):
         medium: Medium | None = None,
         about: About = NOTHING_KNOWN,
         outbox: OutboxPlace | None = None,
+        remote: RemoteConfig | None = None,
     ) -> None:
         """Prepare the interface of a node, whose name is the runtime's unless given.
 
         It reaches the broker through paho-mqtt unless another `medium` is given. `about` is what it
-        publishes of itself beside what its runtime knows.
+        publishes of itself beside what its runtime knows, and `remote` takes the configuration that
+        it is to have.
         """
         self.settings = settings
         self._medium = medium
         self._about = about
         self._outbox = outbox
+        self._remote = remote
         self._node = node
         self._max_events = max_events
         self._exchange: Exchange | None = None
@@ -82,8 +89,18 @@ class MqttInterface(Interface):
             self._medium,
             self._about,
             self._outbox,
+            self._remote,
         )
         self._exchange.watch()
+        if ctx.runtime.phase is Phase.RUNNING:  # it was added while the node runs
+            self._exchange.connect()
+
+    def renew(self, plan: Plan) -> None:
+        """Publish what a changed configuration says of the node."""
+        new = About.of(plan)
+        self._about = replace(self._about, config=new.config, labels=new.labels)
+        if self._exchange is not None:
+            self._exchange.renew(self._about)
 
     def handle_event(self, ctx: Context, evt: Event) -> None:
         """Publish the event; note what it says about devices and the shutdown."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from edgekernel.core.device import Device
 from edgekernel.core.messages import Event
+from edgekernel.mqtt.about import About
 from edgekernel.mqtt.announcing import Announcing, Schema
 from edgekernel.mqtt.dialect import OF_DIALECTS, Carrier, Dialect
 from edgekernel.mqtt.events import event_way
@@ -71,6 +72,9 @@ class Native(Dialect):
         self._said_goodbye = False
         self._home_assistant = self._make_discovery(settings)
         shown = self._home_assistant.subscriptions if self._home_assistant else ()
+        self._remote = carrier.remote
+        if self._remote is not None:
+            shown += self._remote.join(topics, settings.signatures, self._outgoing.retain)
         self.subscriptions = (*topics.requests, *shown)
         self.will = Will(topics.status, self._status.will)
 
@@ -110,10 +114,16 @@ class Native(Dialect):
         self._status.noticed(payload)
         self._events.send(event)
 
+    def renew(self, about: About) -> None:
+        """Publish the info with what has changed in it."""
+        self._announcing.renew(about)
+
     def connected(self, cause: str) -> None:
         """Publish everything that is retained, the status last: it vouches for the others."""
         self._leftovers.look(self._carrier.client, self._carrier.client.broker)
         self._announcing.connected()
+        if self._remote is not None:
+            self._remote.publish()
         self._status.connected(cause)
 
     def opened(self) -> None:
@@ -131,6 +141,8 @@ class Native(Dialect):
     def message(self, message: Inbound) -> None:
         """Take a message from the broker."""
         if self._leftovers.arrived(message):
+            return
+        if self._remote is not None and self._remote.arrived(message):
             return
         topic, payload, retained = message.topic, message.payload, message.retained
         discovery = self._home_assistant

@@ -74,6 +74,8 @@ class Topics:
         self.info = f"{self.base}/info"
         self.schema = f"{self.base}/schema"
         self.health = f"{self.base}/health"
+        self.desired = f"{self.base}/desired"
+        self.reported = f"{self.base}/reported"
         self.states = (
             f"{self.base}/state/+",
             f"{self.base}/state/+/+",

@@ -91,6 +91,16 @@ def assemble(
     return runtime
 
 
+def make_device(
+    plan: Plan, planned: PlannedDevice, backend: Backend, made: Mapping[str, Device]
+) -> Device:
+    """Make one device of a plan, on lines of devices that are `made`; it touches no hardware yet.
+
+    The buses that it depends on are not among its `depends`. Raises ConfigError.
+    """
+    return _make(plan, planned, backend, made)
+
+
 def load_named(plan: Plan, key: str, name: str) -> ModuleType:
     """Import a module named in the node file; the file's folder is searched first."""
     folder = str(plan.folder.resolve())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,10 +20,12 @@ from pydantic import (
 from edgekernel.core.errors import ConfigError
 from edgekernel.core.output_limits import Limits
 from edgekernel.node.broker_table import BrokerTable, ServerTable, TlsTable
+from edgekernel.node.config_table import ConfigTable
 from edgekernel.node.duration import Duration, DurationOrNone
 from edgekernel.node.filters import SETTINGS, FilterTable
 from edgekernel.node.home_assistant_table import HomeAssistantTable
 from edgekernel.node.journal_table import JournalTable
+from edgekernel.node.layers import layered
 from edgekernel.node.lease_table import LeaseName, LeaseTable
 from edgekernel.node.outbox_table import OutboxTable, TopicRule
 from edgekernel.node.problems import did_you_mean, explain
@@ -235,6 +238,8 @@ class MqttTable(ServerTable):
     outbox: OutboxTable = Field(default_factory=OutboxTable)
     """What waits for the broker on the disk; only with a data folder."""
     signatures: SignaturesTable | None = None
+    remote_config: bool = False
+    """Whether a configuration is taken that is published to `desired`."""
     home_assistant: HomeAssistantTable | None = None
     dialect: str = "edgekernel"
     """Which topics and payloads: the name of one that is installed, see edgekernel.mqtt.dialect."""
@@ -300,13 +305,16 @@ class NodeDocument(_Table):
     journal: JournalTable | None = None
     leases: dict[LeaseName, LeaseTable] = Field(default_factory=dict)
     sim: SimTable = Field(default_factory=SimTable)
+    config: ConfigTable = Field(default_factory=ConfigTable)
 
 
 _TAKEN = {
+    "config": "the configuration",
     "journal": "the journal",
     "leases": "the leases",
     "safety": "the commands that hold outputs safe",
     "mqtt": "the MQTT interface",
+    "node-file": "the node file, while it is no good",
     "faults": "the fault plan of a simulation",
     "recorder": "the recorder of a simulation",
     "sim": "the simulated surroundings",
@@ -322,6 +330,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "journal": JournalTable,
     "leases": LeaseTable,
     "sim": SimTable,
+    "config": ConfigTable,
 }
 
 
@@ -330,17 +339,20 @@ def load_document(path: Path) -> NodeDocument:
     return parse_document(read_toml(path), path.name)
 
 
-def load_valid_part(path: Path) -> tuple[NodeDocument | None, tuple[str, ...]]:
+def load_valid_part(
+    path: Path, environ: Mapping[str, str] | None = None
+) -> tuple[NodeDocument | None, tuple[str, ...]]:
     """Read a node file; return it without the tables that are wrong, and every mistake.
 
-    There is no document if a node cannot be without what is wrong. Raises ConfigError if the
-    file cannot be read as TOML.
+    There is no document if a node cannot be without what is wrong. What an environment says comes
+    in the place of the file. Raises ConfigError if the file cannot be read as TOML.
     """
-    raw = read_toml(path)
+    layers = layered(read_toml(path), environ)
+    raw = dict(layers.document)
     try:
         return parse_document(raw, path.name), ()
     except ConfigError as error:
-        problems = error.problems
+        problems = layers.blame(error.problems, path.name)
     try:
         return NodeDocument.model_validate(_without_mistakes(raw)), problems
     except ValidationError:

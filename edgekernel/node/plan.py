@@ -116,13 +116,13 @@ def settings_model(driver: type[Device], boundaries: Mapping[str, type]) -> type
     return model_of(driver.__init__, {**durations_of(driver.__init__), **names})
 
 
-def make_plan(path: Path) -> Plan:
-    """Read, validate and resolve a node file.
+def make_plan(path: Path, environ: Mapping[str, str] | None = None) -> Plan:
+    """Read, validate and resolve a node file, with what an environment says in its place.
 
     Raises ConfigError with every mistake found: each names the file, the key, the value and
     what is allowed.
     """
-    document, problems = load_valid_part(path)
+    document, problems = load_valid_part(path, environ)
     if document is None:
         raise ConfigError(*problems)
     try:
@@ -147,6 +147,11 @@ def plan_document(document: NodeDocument, path: Path) -> Plan:
         for name in document.buses
         if name not in board.buses
     ]
+    if document.mqtt is not None and document.mqtt.remote_config and document.node.data is None:
+        problems.append(
+            f"{file}: mqtt.remote_config: needs node.data, the folder in which the node keeps what "
+            'was applied, such as "/var/lib/edgekernel"'
+        )
     claims = Claims(board)
     devices: list[PlannedDevice] = []
     for id, table in document.devices.items():

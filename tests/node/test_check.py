@@ -276,3 +276,23 @@ def test_another_dialect(node_file: Callable[..., Path]) -> None:
         1,
         "node.toml: mqtt.dialect: \"homy\" is not installed; did you mean 'homie'?\n",
     )
+
+
+TAKEN = """
+from edgekernel import Process
+
+
+class Config(Process):
+    name = "config"
+
+
+def setup(runtime):
+    runtime.register(Config())
+"""
+
+
+def test_a_name_that_every_node_has(node_file: Callable[..., Path]) -> None:
+    """An application cannot call a part as one that `run` adds: that is found beforehand."""
+    refused = check(node_file("", app_name="taken_app", taken_app=TAKEN))
+    assert refused.exit_code == 1
+    assert refused.output.startswith('node.toml: node.app: a part is called "config", as the')

@@ -14,6 +14,7 @@ from typing import Any
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.errors import ForbiddenError
 from edgekernel.mqtt.client import MqttClient
+from edgekernel.mqtt.deliveries import Delivery
 from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.fleet.listening import Arrival, LinkChange, Listener
 from edgekernel.mqtt.fleet.sealing import Seal, plain
@@ -201,6 +202,14 @@ class Connection:
             f"{node} did not answer within {timeout_s:g} s; "
             f"{reached if delivery.wait(0) else left}; `edgekernel ctl nodes` shows who is online"
         )
+
+    def retain(self, topic: str, payload: bytes) -> Delivery:
+        """Publish what the broker is to keep on a topic below the prefix; `wait` waits for that."""
+        return self._client.publish(Outbound(f"{self.prefix}/{topic}", payload, retain=True))
+
+    def withdraw(self, delivery: Delivery) -> None:
+        """Take back what has not reached the broker."""
+        self._client.withdraw(delivery)
 
     def connected(self) -> None:
         """Called by the link: it is up."""

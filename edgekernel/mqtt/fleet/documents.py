@@ -35,7 +35,7 @@ def read_status(node: str, document: Document) -> NodeStatus:
     return NodeStatus(
         node,
         _text(document, "state"),
-        _time(document.get("since")),
+        read_time(document.get("since")),
         _text(document, "cause"),
         _text(document, "boot"),
         {name: why for name, why in _table(document, "parts").items() if _is_text(why)},
@@ -73,7 +73,7 @@ def read_signal(document: Document) -> SignalState:
         unit=_text(document, "unit"),
         quality=_text(document, "quality"),
         reason=_text(document, "reason"),
-        time=_time(document.get("time")),
+        time=read_time(document.get("time")),
         setpoint=document.get("setpoint"),
     )
 
@@ -85,7 +85,7 @@ def read_event(node: str, topic: str, document: Document) -> NodeEvent:
         node,
         _text(document, "name") or topic,
         severity,
-        _time(document.get("time")),
+        read_time(document.get("time")),
         _text(document, "source"),
         _number(document, "seq", int) or 0,
         _text(document, "boot"),
@@ -99,7 +99,7 @@ def read_health(node: str, document: Document) -> NodeHealth:
     return NodeHealth(
         node,
         _text(document, "state"),
-        time=_time(document.get("time")),
+        time=read_time(document.get("time")),
         uptime_s=_number(document, "uptime_s", float),
         degraded=_texts(document, "degraded"),
         offline_devices=_texts(document, "offline_devices"),
@@ -150,7 +150,8 @@ def _number(document: Document, key: str, kind: type[N]) -> N | None:
         return None
 
 
-def _time(text: object) -> datetime | None:
+def read_time(text: object) -> datetime | None:
+    """Return a time as nodes write it; None for anything else."""
     try:
         made = datetime.fromisoformat(text) if isinstance(text, str) else None
         return None if made is None or made.tzinfo is None else made.astimezone(UTC)

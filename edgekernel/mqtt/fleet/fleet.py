@@ -11,6 +11,14 @@ from typing import Any, Self, TypeVar
 from edgekernel.core.clock import Clock
 from edgekernel.core.errors import nearest
 from edgekernel.core.messages import Severity
+from edgekernel.mqtt.fleet.configuring import (
+    PUSH_LIMIT_S,
+    NodeConfig,
+    NodeReport,
+    push,
+    read_config,
+    read_report,
+)
 from edgekernel.mqtt.fleet.connection import Connection
 from edgekernel.mqtt.fleet.device_states import STATES, DeviceStates, has_signals, whole_states
 from edgekernel.mqtt.fleet.documents import (
@@ -223,6 +231,33 @@ class Fleet:
             boot=boot,
             seal_for=lambda boot: self._seal(node, schema, boot, least_s),
         )
+
+    def config(self, node: str) -> NodeConfig:
+        """Return what a node runs, asked of the node itself; its secrets are hidden."""
+        return read_config(node, self.call(node, "config.show"))
+
+    def reported(self, node: str) -> NodeReport:
+        """Return what a node has reported of its configuration, online or not."""
+        return read_report(node, self._retained(node, "reported"))
+
+    def push_config(
+        self,
+        node: str,
+        config: Mapping[str, Any],
+        version: str = "",
+        timeout_s: float = PUSH_LIMIT_S,
+    ) -> NodeReport:
+        """Let a node run another configuration: the tables of a node file, without secrets.
+
+        It checks and applies it, and goes back to the one before if it is not well with it: then
+        RequestRefusedError says why, its code "rejected" or "rolled_back". `version` is what is
+        reported, the time unless given. With a signer the document is signed. What a node does not
+        take up in time waits on the broker.
+        """
+        version = version or self._connection.clock.now_utc().isoformat(timespec="milliseconds")
+        body = {"version": version, "config": config}
+        _, seal = self._prepare(node, check=False)
+        return push(self._connection, self.reported(node), body, timeout_s, seal)
 
     def watch(self, *nodes: str) -> Stream[NodeStatus | DeviceState | NodeEvent]:
         """Return what there is and what happens, of some nodes or of all: statuses, states and

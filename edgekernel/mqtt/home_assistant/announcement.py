@@ -99,13 +99,18 @@ def _of_devices(
             yield device_events(id, device["messages"], topics, title(id))
 
 
+_NOT_FOR_A_BUTTON = "config.show"
+"""Every node has it, and what it returns is for programs."""
+
+
 def _of_commands(
     schema: Schema, topics: Topics, settings: HomeAssistant, left_out: list[str]
 ) -> Iterator[Entity]:
     taken: set[str] = set()
     for component, commands in schema["commands"].items():
         for name, command in commands.items():
-            if f"{component}.{name}" in settings.exclude:
+            command_name = f"{component}.{name}"
+            if command_name in settings.exclude or command_name == _NOT_FOR_A_BUTTON:
                 continue
             shown = title(component, name)
             try:
