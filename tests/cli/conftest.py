@@ -100,7 +100,7 @@ class Agent:
         raise AssertionError(f"it ended without {text!r}:\n{''.join(self.lines)}")
 
     def until_each(self, *texts: str) -> list[str]:
-        """Read lines until each of these texts was in one, in whatever order; return those lines."""
+        """Read lines until each of these texts was in one, in any order; return those lines."""
         found: dict[str, str] = {}
         while missing := [text for text in texts if text not in found]:
             line = self.until("")
