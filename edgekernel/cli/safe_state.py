@@ -46,7 +46,7 @@ def safe_state(node: Path, simulated: bool, limit_s: float, as_json: bool) -> No
     Exits with 4 if an output could not be brought to its safe value.
     """
     try:
-        plan, *others = plans_of_the_end(node, environ=os.environ, simulated=simulated)
+        plan, *others = plans_of_the_end(node, environ=_without_secrets(), simulated=simulated)
         outcomes = _drive(plan, simulated, limit_s)
         for other in others:  # the node may have run with what has been changed since
             outcomes += _drive(other, simulated, limit_s)
@@ -65,6 +65,12 @@ def safe_state(node: Path, simulated: bool, limit_s: float, as_json: bool) -> No
             out.print(f"{node.name}: no outputs")
     if any(each.problem for each in outcomes):
         raise click.exceptions.Exit(Exit.FAILED)
+
+
+def _without_secrets() -> dict[str, str]:
+    """Return the environment without credentials: systemd has taken them away after an end, and
+    they must keep no output from being safe."""
+    return {key: value for key, value in os.environ.items() if key != "CREDENTIALS_DIRECTORY"}
 
 
 def _drive(plan: Plan, simulated: bool, limit_s: float) -> list[SafeOutput]:

@@ -58,7 +58,7 @@ def layered(document: Mapping[str, Any], environ: Mapping[str, str] | None) -> L
 
     Credentials belong to `[mqtt]` and make no such table. A password file takes the place of a
     password that stands in the file, a host that of several brokers. Raises ConfigError for a port
-    that is no number.
+    that is no number, and for credentials that may not be read.
     """
     if environ is None:
         return Layered(document)
@@ -68,7 +68,7 @@ def layered(document: Mapping[str, Any], environ: Mapping[str, str] | None) -> L
     origins: dict[str, str] = {}
     folder = environ.get("CREDENTIALS_DIRECTORY", "")
     for name, path in CREDENTIALS.items():
-        if folder and isinstance(made.get("mqtt"), dict) and (Path(folder) / name).is_file():
+        if folder and isinstance(made.get("mqtt"), dict) and _is_there(Path(folder) / name):
             _put(made, path, str(Path(folder) / name))
             origins[".".join(path)] = f"credential {name}"
     for name, path in ENVIRONMENT.items():
@@ -80,6 +80,13 @@ def layered(document: Mapping[str, Any], environ: Mapping[str, str] | None) -> L
     if "mqtt.password_file" in origins and isinstance(made["mqtt"], dict):
         made["mqtt"].pop("password", None)
     return Layered(made, origins)
+
+
+def _is_there(file: Path) -> bool:
+    try:
+        return file.is_file()
+    except OSError as error:
+        raise ConfigError(f"$CREDENTIALS_DIRECTORY: {file}: cannot be read: {error}") from None
 
 
 def _put(document: dict[str, Any], path: tuple[str, ...], value: object) -> None:

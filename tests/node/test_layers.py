@@ -98,3 +98,14 @@ def test_the_page_has_all_of_them() -> None:
     for name, path in ENVIRONMENT.items():
         assert f"| `{name}` | `{'.'.join(path)}` |" in page
     assert all(f"`{name}`" in page for name in CREDENTIALS)
+
+
+def test_credentials_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of credentials that is closed is a mistake with its place, not a crash."""
+
+    def closed(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", closed)
+    with pytest.raises(ConfigError, match=r"\$CREDENTIALS_DIRECTORY: .*mqtt-password: cannot be"):
+        layered({"mqtt": {"host": "b"}}, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
