@@ -10,7 +10,8 @@ from rich.text import Text
 
 from edgekernel.cli.console import Exit, fail, out, print_json
 from edgekernel.core.errors import ConfigError
-from edgekernel.node.doctor import Finding, Level, examine
+from edgekernel.node.doctor import examine
+from edgekernel.node.examination.finding import Finding, Level
 from edgekernel.node.machine import Machine
 from edgekernel.node.packs import load_board
 from edgekernel.node.plan import make_plan
