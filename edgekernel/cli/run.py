@@ -179,8 +179,12 @@ def _assemble(
         return assemble_simulated(plan, clock, SignalRuntime, around=around)[0]
     from edgekernel.backends.linux import LinuxBackend
     from edgekernel.node.assemble import assemble
+    from edgekernel.node.computer_watch import ComputerWatch
+    from edgekernel.node.machine import Machine
 
-    return assemble(plan, around(LinuxBackend(clock)), clock, SignalRuntime, remember=True)
+    runtime = assemble(plan, around(LinuxBackend(clock)), clock, SignalRuntime, remember=True)
+    runtime.register(ComputerWatch(Machine(), plan.data))
+    return runtime
 
 
 def _note_run(plan: Plan, runtime: Runtime, simulated: bool) -> RestartCause:

@@ -78,7 +78,7 @@ class Bridge:
             about,
             self._boot,
             self._outgoing.retain,
-            Health(ctx, self.counters, self._send_health),
+            Health(ctx, self.counters, self._send_health, about.data),
             self._described,
             settings.signatures,
         )
