@@ -18,6 +18,8 @@ _THROTTLED = (
 """What the Raspberry Pi's firmware has told the kernel last, in hexadecimal: drivers/firmware/
 raspberrypi.c of its kernel."""
 _VOLTAGE_SENSOR = "rpi_volt"
+_DIGITS = 20
+"""A number of the kernel has fewer."""
 _ZONE0 = "/sys/class/thermal/thermal_zone0/temp"
 
 
@@ -111,7 +113,7 @@ def memory(machine: Machine) -> Memory | None:
     for line in machine.read("/proc/meminfo").splitlines():
         name, _, rest = line.partition(":")
         number, _, unit = rest.strip().partition(" ")
-        if unit == "kB" and number.isdecimal():
+        if unit == "kB" and number.isdecimal() and len(number) < _DIGITS:
             kibibytes[name] = int(number)
     total, available = kibibytes.get("MemTotal", 0), kibibytes.get("MemAvailable")
     if not total or available is None:
