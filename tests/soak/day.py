@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import resource
 import sys
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from tests.soak.rig import Rig
 
 _STATM = Path("/proc/self/statm")
 _FILES = Path("/proc/self/fd")
-_MOST_TYPES = 100
+_MOST_TYPES = 40
 """What is kept of a day has to be small: it is in the memory that is measured."""
 
 
@@ -56,6 +58,7 @@ def look(number: int, took_s: float, rig: Rig) -> Day:
     rig.asked.clear()
     while gc.collect():
         pass
+    _give_back()
     data = rig.folder / "data"
     return Day(
         number,
@@ -63,10 +66,10 @@ def look(number: int, took_s: float, rig: Rig) -> Day:
         rss_kb(),
         sys.getallocatedblocks(),
         len(gc.get_objects()),
-        fibers=tuple(sorted(rig.waiting())),
-        threads=tuple(sorted(each.name for each in threading.enumerate())),
-        files=tuple(sorted(_open_files(rig.folder))),
-        claimed=tuple(rig.node.board.claimed),
+        fibers=_names(rig.waiting()),
+        threads=_names(each.name for each in threading.enumerate()),
+        files=_names(_open_files(rig.folder)),
+        claimed=_names(rig.node.board.claimed),
         journal_bytes=_size(rig.folder / "journal", "*"),
         outbox_bytes=_size(data, "outbox.db*"),
         requests_bytes=_size(data, "requests*"),
@@ -75,6 +78,17 @@ def look(number: int, took_s: float, rig: Rig) -> Day:
         asked=asked,
         types=Counter(dict(_types().most_common(_MOST_TYPES))),
     )
+
+
+def _give_back() -> None:
+    """Let the C library give free memory back to the kernel; only that of GNU can."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def _names(found: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(map(sys.intern, found)))
 
 
 def _types() -> Counter[str]:
