@@ -1,0 +1,87 @@
+"""`edgekernel image`: what the flashable image does with itself."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from edgekernel.cli.console import Exit, fail, out
+from edgekernel.node.plan import Plan
+from edgekernel.node.provisioning import NODE_FILE, Provisioned, provision
+from edgekernel.node.unit import Unit
+
+_LEDS = ("ACT", "led0", "default-on")
+_LED_CLASS = Path("/sys/class/leds")
+
+
+@click.group()
+def image() -> None:
+    """Do what the flashable image needs: it calls these itself."""
+
+
+@image.command("provision")
+@click.option("--card", type=click.Path(path_type=Path), default="/boot/firmware/edgekernel")
+@click.option("--config", type=click.Path(path_type=Path), default="/data/edgekernel/config")
+@click.option("--units", type=click.Path(path_type=Path), default="/run/systemd/system")
+@click.option("--start", is_flag=True, help="Let systemd start the node.")
+def provision_(card: Path, config: Path, units: Path, start: bool) -> None:
+    """Take the configuration on the card into use, and make the unit of the node.
+
+    Exits with 1 if the configuration on the card was refused; the one before it goes on then.
+    """
+    try:
+        done = provision(card, config)
+    except OSError as error:
+        _show_led(good=False)
+        fail(Exit.REFUSED, [f"the configuration on the card could not be taken: {error}"])
+    _say(done, card)
+    if done.plan is not None:
+        _make_unit(done.plan, config, units)
+        if start:
+            _start(done.plan)
+    _show_led(good=not done.problems and done.plan is not None)
+    if done.problems:
+        raise click.exceptions.Exit(Exit.REFUSED)
+
+
+def _say(done: Provisioned, card: Path) -> None:
+    match done.outcome:
+        case "applied":
+            out.print(f"edgekernel: the configuration in {card} was taken into use")
+        case "refused":
+            fail_lines = ["edgekernel: the configuration was refused:", *done.problems]
+            click.echo("\n".join(fail_lines), err=True)
+        case "empty":
+            out.print(
+                f"edgekernel: no configuration yet; put {NODE_FILE} into {card.name}/ on the card"
+            )
+        case _:
+            out.print("edgekernel: the configuration is as before")
+
+
+def _make_unit(plan: Plan, config: Path, units: Path) -> None:
+    program = Path(sys.argv[0]).absolute()
+    unit = Unit(plan, program, Path(sys.executable).resolve(), config / NODE_FILE)
+    units.mkdir(parents=True, exist_ok=True)
+    (units / "edgekernel.service").write_text(unit.service, encoding="utf-8")
+
+
+def _start(plan: Plan) -> None:
+    with suppress(OSError):
+        socket.sethostname(plan.name)
+    subprocess.run(["systemctl", "daemon-reload"], check=False)
+    subprocess.run(["systemctl", "start", "--no-block", "edgekernel.service"], check=False)
+
+
+def _show_led(*, good: bool) -> None:
+    """Let the status LED beat slowly if all is well, and blink fast if not."""
+    for name in _LEDS:
+        trigger = _LED_CLASS / name / "trigger"
+        with suppress(OSError):
+            trigger.write_text("heartbeat" if good else "timer")
+            return

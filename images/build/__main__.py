@@ -1,0 +1,160 @@
+"""Builds the image: `python images/build`, or `make image`. Needs root on Linux."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from cache import Cache, key_of
+from disk import make_disk, make_slot
+from rootfs import make_rootfs, make_tools, read_list
+from run import BuildError, Tools
+from wheels import make_wheels
+
+HERE = Path(__file__).parent
+IMAGES = HERE.parent
+TREE = IMAGES.parent
+STAGES = 5
+
+
+class Progress:
+    """Says which step is at work, and how long the ones before it took."""
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._began = time.monotonic()
+
+    def step(self, what: str, work: Callable[[], tuple[Path, bool]]) -> Path:
+        """Do one step of the build."""
+        self._number += 1
+        began = time.monotonic()
+        print(f"image {self._number}/{STAGES}: {what} ...", flush=True)
+        path, cached = work()
+        took = "cached" if cached else f"{time.monotonic() - began:.0f} s"
+        print(f"image {self._number}/{STAGES}: {what}: {took}", flush=True)
+        return path
+
+
+def main() -> int:
+    """Build; return an exit code."""
+    arguments = _arguments()
+    if os.geteuid() != 0:
+        print("image: building needs root, for mounts and other users' files", file=sys.stderr)
+        return 1
+    try:
+        build(arguments)
+    except BuildError as error:
+        print(f"image: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def build(arguments: argparse.Namespace) -> None:
+    """Build every stage that is not in the cache."""
+    cache = Cache(arguments.cache)
+    log = arguments.cache / "build.log"
+    log.write_bytes(b"")
+    progress = Progress()
+    names = read_list(IMAGES / "tools.txt")
+    tools_key = key_of("tools", *names, make_tools.__code__.co_code)
+    root = progress.step(
+        "tools (Debian trixie, for this computer)",
+        lambda: cache.get("tools", tools_key, lambda new: make_tools(names, new, log)),
+    )
+
+    def stage(name: str, what: str, key: str, work: Callable[[Tools, Path], None],
+              **folders: Path) -> Path:  # fmt: skip
+        """Make a folder of the cache, at /out in the tools root; others are at their names."""
+
+        def make(new: Path) -> None:
+            new.mkdir()
+            seen = {f"/{each}": path for each, path in folders.items()}
+            work(Tools(root, {"/out": new, "/images": IMAGES, **seen}, log), new)
+
+        return progress.step(what, lambda: cache.get(name, key, make))
+
+    packages = read_list(IMAGES / "packages.txt")
+    rootfs_key = key_of(tools_key, HERE / "rootfs.py", *packages)
+    rootfs = stage(
+        "rootfs", "packages of the image (Debian trixie, arm64)", rootfs_key,
+        lambda tools, out: make_rootfs(tools, packages, out),
+    )  # fmt: skip
+    requirements = IMAGES / "requirements.txt"
+    sources = [TREE / each for each in ("edgekernel", "devices", "boards", "pyproject.toml")]
+    wheels_key = key_of(rootfs_key, HERE / "wheels.py", requirements, *sources)
+    wheels = stage(
+        "wheels", "edgekernel and its libraries", wheels_key,
+        lambda tools, out: make_wheels(tools, requirements, TREE, out), rootfs=rootfs,
+    )  # fmt: skip
+    version = arguments.version
+    overlay = [
+        IMAGES / each for each in ("rootfs", "boot", "units-enabled.txt", "units-masked.txt")
+    ]
+    slot_key = key_of(wheels_key, version, HERE / "disk.py", *overlay)
+    slot = stage(
+        "slot", "root slot", slot_key, lambda tools, out: make_slot(tools, version),
+        rootfs=rootfs, wheels=wheels,
+    )  # fmt: skip
+    disk_key = key_of(slot_key, IMAGES / "firmware", IMAGES / "genimage.cfg")
+    disk = stage(
+        "disk", "disk", disk_key, lambda tools, out: make_disk(tools, version),
+        rootfs=rootfs, slot=slot,
+    )  # fmt: skip
+    _deliver(disk, rootfs, arguments.out)
+
+
+def _deliver(disk: Path, rootfs: Path, out: Path) -> None:
+    """Put what was built where it is looked for, and say what it is."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name in ("sdcard.img.zst", "sdcard.img"):
+        target = out / name
+        target.unlink(missing_ok=True)
+        target.symlink_to(disk / name)
+    image = out / "sdcard.img.zst"
+    with image.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    print(f"{image}: {image.stat().st_size / 1e6:.0f} MB, sha256 {digest}")
+    _compare((rootfs / "packages").read_text(), IMAGES / "packages.lock")
+
+
+def _compare(packages: str, lock: Path) -> None:
+    """Keep the list of packages for a review, and say what has changed."""
+    before = lock.read_text() if lock.exists() else ""
+    if before == packages:
+        return
+    lock.write_text(packages)
+    changes = difflib.unified_diff(before.splitlines(), packages.splitlines(), "before", "now", n=0)
+    print(f"The packages are others than in {lock.name}; review them, and commit the file:")
+    print("\n".join(f"  {line}" for line in list(changes)[2:40]))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="images/build", description=__doc__)
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=Path(
+            os.environ.get("EDGEKERNEL_IMAGE_CACHE", "~/.cache/edgekernel/images")
+        ).expanduser(),
+        help="where stages are kept; 5 GB (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=TREE / "build" / "images",
+        help="where the image is put (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--version", default="0.1.0", help="the version of the image (default: %(default)s)"
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

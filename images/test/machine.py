@@ -1,0 +1,157 @@
+"""A computer in QEMU that boots the image as it was built, fenced: it reaches one broker only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from edgekernel_devices._modbus_units import ModbusUnits
+
+from tests.brokers import Mosquitto
+
+BOOT_LIMIT_S = 300.0
+"""Emulated, on a busy machine; never a measure of anything."""
+GUEST_BROKER = "10.0.2.100"
+OFFSET = 4 * 1024 * 1024
+"""Of the first partition; genimage.cfg."""
+
+
+class Machine:
+    """An arm64 computer with a card, a USB serial adapter, and a network to `broker` alone."""
+
+    def __init__(self, folder: Path, tools: Path, image: Path, broker: Mosquitto) -> None:
+        self.folder = folder
+        self._tools = tools
+        self.card = folder / "card.img"
+        self._broker = broker
+        self._process: subprocess.Popen[bytes] | None = None
+        self.console = folder / "console.log"
+        self.serial = SerialLine(folder / "serial.sock")
+        subprocess.run(["cp", "--sparse=always", image, self.card], check=True)
+
+    def put(self, source: Path, name: str) -> None:
+        """Put a file into edgekernel/ on the card's first partition, without mounting it."""
+        self._in_tools("mcopy", "-o", "-i", f"{self._inside(self.card)}@@{OFFSET}",
+                       self._inside(source), f"::edgekernel/{name}")  # fmt: skip
+
+    def read(self, name: str) -> str:
+        """Return a file of edgekernel/ on the card's first partition; "" if it is not there."""
+        done = self._in_tools("mtype", "-i", f"{self._inside(self.card)}@@{OFFSET}",
+                              f"::edgekernel/{name}", check=False)  # fmt: skip
+        return done.stdout if done.returncode == 0 else ""
+
+    def start(self) -> None:
+        """Switch it on."""
+        forward = Path(__file__).with_name("forward.py")
+        shutil.copy(forward, self.folder)
+        carry = f"python3 {self._inside(self.folder / forward.name)} {self._broker.port}"
+        network = f"user,id=net,restrict=on,guestfwd=tcp:{GUEST_BROKER}:1883-cmd:{carry}"
+        command = [
+            *self._chroot(),
+            "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024",
+            "-accel", "tcg,thread=multi", "-nographic", "-nodefaults",
+            "-bios", "/usr/lib/u-boot/qemu_arm64/u-boot.bin",
+            "-drive", f"if=none,id=card,format=raw,cache=writethrough,file={self._inside(self.card)}",
+            "-device", "virtio-blk-pci,drive=card",
+            "-netdev", network, "-device", "virtio-net-pci,netdev=net",
+            "-device", "virtio-rng-pci",
+            "-device", "i6300esb", "-action", "watchdog=reset",
+            "-device", "qemu-xhci",
+            "-chardev", f"socket,id=line,path={self._inside(self.serial.path)}",
+            "-device", "usb-serial,chardev=line,always-plugged=on",
+            "-serial", f"file:{self._inside(self.console)}",
+        ]  # fmt: skip
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stderr=(self.folder / "qemu.log").open("ab")
+        )
+
+    def cut_power(self) -> None:
+        """Switch it off without a word."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait(30)
+            self._process = None
+
+    def close(self) -> None:
+        """End it."""
+        self.cut_power()
+        self.serial.close()
+
+    def said(self) -> str:
+        """Return what it has written on its console."""
+        return self.console.read_text(errors="replace") if self.console.exists() else ""
+
+    def _chroot(self) -> list[str]:
+        script = (
+            f"mount --rbind /dev {self._tools}/dev && mount -t proc proc {self._tools}/proc && "
+            f"mkdir -p {self._tools}/test && mount --bind {self.folder} {self._tools}/test && "
+            f'exec chroot {self._tools} "$@"'
+        )
+        return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
+
+    def _in_tools(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self._chroot(), *command], check=check, capture_output=True, text=True, timeout=60
+        )
+
+    def _inside(self, path: Path) -> str:
+        """Return the name that a file of the folder has in the tools root."""
+        return f"/test/{path.relative_to(self.folder)}"
+
+
+class SerialLine:
+    """What is plugged into the adapter: a relay board that speaks Modbus RTU."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.units = ModbusUnits()
+        self.changes: list[tuple[float, bool]] = []
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    @property
+    def pump(self) -> bool:
+        """Whether the pump at coil 3 is on."""
+        return bool(self.units.coil.get(3, 0))
+
+    def close(self) -> None:
+        """End it."""
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                line, _ = self._listener.accept()
+            except OSError:
+                return
+            with line:
+                self._talk(line)
+
+    def _talk(self, line: socket.socket) -> None:
+        while True:
+            try:
+                data = line.recv(256)
+                if not data:
+                    return
+                before = self.pump
+                self.units.received(data, time.monotonic())
+                if self.pump is not before:
+                    self.changes.append((time.monotonic(), self.pump))
+                line.sendall(self.units.due(time.monotonic() + 1))
+            except OSError:
+                return
+
+
+def newest(cache: Path, name: str) -> Path:
+    """Return the newest result of a stage of the build."""
+    found = sorted(cache.glob(f"{name}-*"), key=os.path.getmtime)
+    assert found, f"there is no {name} in {cache}: run make image first"
+    return found[-1]

@@ -1,0 +1,116 @@
+"""The image as built, booted through U-Boot in QEMU and driven from outside over MQTT."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edgekernel.mqtt import Fleet, Settings
+from edgekernel.mqtt.fleet import NoAnswerError
+from images.test.machine import BOOT_LIMIT_S, GUEST_BROKER, Machine
+from tests.brokers import HOST, Mosquitto
+
+NODE = f"""
+[node]
+name = "pump-house"
+board = "raspberrypi/4b"
+app = "pumping"
+data = "/data/edgekernel/state"
+
+[devices.relays]
+driver = "modbus_rtu"
+port = "/dev/ttyUSB0"
+parity = "none"
+outputs = {{ pump = {{ address = 3, kind = "coil", safe = false }} }}
+
+[mqtt]
+host = "{GUEST_BROKER}"
+"""
+APP = '''
+import os
+import signal
+from edgekernel import Process, command
+
+
+class Pumping(Process):
+    """Ends the agent when asked to, as a crash would."""
+
+    name = "pumping"
+
+    @command
+    def die(self) -> None:
+        """End the agent without a word."""
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def setup(runtime):
+    runtime.register_process(Pumping())
+'''
+
+
+@pytest.fixture(scope="module")
+def fleet(broker: Mosquitto) -> Iterator[Fleet]:
+    """Give a client on the broker."""
+    with Fleet(Settings(HOST, broker.port)) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def booted(machine: Machine, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    """Boot the image with a configuration on the card; give the machine when its node is there."""
+    for name, text in (("node.toml", NODE), ("pumping.py", APP)):
+        path = machine.folder / name
+        path.write_text(text)
+        machine.put(path, name)
+    began = time.monotonic()
+    machine.start()
+    until(lambda: is_online(fleet), machine)
+    print(f"\nfrom power on to the first message over MQTT: {time.monotonic() - began:.0f} s")
+    return machine
+
+
+def is_online(fleet: Fleet) -> bool:
+    """Say whether the node is there."""
+    return any(node.name == "pump-house" and node.online for node in fleet.nodes())
+
+
+def until(holds: Callable[[], bool], machine: Machine, limit_s: float = BOOT_LIMIT_S) -> None:
+    """Wait until something holds; show the console if it does not."""
+    end = time.monotonic() + limit_s
+    while not holds():
+        assert time.monotonic() < end, machine.said()[-4000:]
+        time.sleep(0.2)
+
+
+@pytest.mark.usefixtures("booted")
+def test_it_is_driven_from_outside(machine: Machine, fleet: Fleet) -> None:
+    """A command over MQTT switches a relay behind a USB adapter, through the kernel's own driver."""
+    began = time.monotonic()
+    fleet.set("pump-house", "relays/pump", True)
+    assert machine.serial.pump
+    print(f"\na set over MQTT, on the line and back: {(time.monotonic() - began) * 1000:.0f} ms")
+    fleet.set("pump-house", "relays/pump", False)
+    assert not machine.serial.pump
+
+
+@pytest.mark.usefixtures("booted")
+def test_the_card_is_clean(machine: Machine, fleet: Fleet) -> None:
+    """What was on the card's first partition is in use, and no longer there."""
+    info = fleet.info("pump-house")
+    assert info.restart_cause == "first"
+
+
+@pytest.mark.usefixtures("booted")
+def test_a_killed_agent_leaves_it_safe(machine: Machine, fleet: Fleet) -> None:
+    """P8: the agent is killed in the guest: the pump goes off, and a new agent knows why."""
+    fleet.set("pump-house", "relays/pump", True)
+    since = time.monotonic()
+    with pytest.raises(NoAnswerError):
+        fleet.call("pump-house", "pumping.die")
+    until(lambda: not machine.serial.pump, machine)
+    off = next(when for when, on in machine.serial.changes if not on and when >= since)
+    print(f"\nkill -9 in the guest: safe after {off - since:.1f} s")
+    until(lambda: fleet.info("pump-house").restart_cause == "killed", machine)
