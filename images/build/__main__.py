@@ -13,14 +13,22 @@ from pathlib import Path
 
 from cache import Cache, key_of
 from disk import make_disk, make_slot
-from rootfs import make_rootfs, make_tools, read_list
+from rootfs import (
+    BOOT_PACKAGES,
+    BUILD_PACKAGES,
+    ROOTFS_SCRIPT,
+    fetch_packages,
+    make_rootfs,
+    make_tools,
+    read_list,
+)
 from run import BuildError, Tools
 from wheels import make_wheels
 
 HERE = Path(__file__).parent
 IMAGES = HERE.parent
 TREE = IMAGES.parent
-STAGES = 5
+STAGES = 6
 
 
 class Progress:
@@ -62,7 +70,7 @@ def build(arguments: argparse.Namespace) -> None:
     log.write_bytes(b"")
     progress = Progress()
     names = read_list(IMAGES / "tools.txt")
-    tools_key = key_of("tools", *names, make_tools.__code__.co_code)
+    tools_key = key_of("tools 1", *names)
     root = progress.step(
         "tools (Debian trixie, for this computer)",
         lambda: cache.get("tools", tools_key, lambda new: make_tools(names, new, log)),
@@ -80,36 +88,42 @@ def build(arguments: argparse.Namespace) -> None:
         return progress.step(what, lambda: cache.get(name, key, make))
 
     packages = read_list(IMAGES / "packages.txt")
-    rootfs_key = key_of(tools_key, HERE / "rootfs.py", *packages)
+    rootfs_key = key_of(tools_key, ROOTFS_SCRIPT, *packages)
     rootfs = stage(
         "rootfs", "packages of the image (Debian trixie, arm64)", rootfs_key,
         lambda tools, out: make_rootfs(tools, packages, out),
     )  # fmt: skip
+    fetched_key = key_of(tools_key, *BOOT_PACKAGES, *BUILD_PACKAGES)
+    fetched = stage(
+        "fetched", "firmware and headers", fetched_key, lambda tools, out: fetch_packages(tools)
+    )
     requirements = IMAGES / "requirements.txt"
     sources = [TREE / each for each in ("edgekernel", "devices", "boards", "pyproject.toml")]
-    wheels_key = key_of(rootfs_key, HERE / "wheels.py", requirements, *sources)
+    wheels_key = key_of(fetched_key, HERE / "wheels.py", requirements, *sources)
     wheels = stage(
         "wheels", "edgekernel and its libraries", wheels_key,
-        lambda tools, out: make_wheels(tools, requirements, TREE, out), rootfs=rootfs,
+        lambda tools, out: make_wheels(tools, requirements, TREE, out), fetched=fetched,
     )  # fmt: skip
     version = arguments.version
     overlay = [
         IMAGES / each for each in ("rootfs", "boot", "units-enabled.txt", "units-masked.txt")
     ]
-    slot_key = key_of(wheels_key, version, HERE / "disk.py", *overlay)
+    slot_key = key_of(rootfs_key, wheels_key, version, HERE / "disk.py", *overlay)
     slot = stage(
         "slot", "root slot", slot_key, lambda tools, out: make_slot(tools, version),
         rootfs=rootfs, wheels=wheels,
     )  # fmt: skip
-    disk_key = key_of(slot_key, IMAGES / "firmware", IMAGES / "genimage.cfg")
+    disk_key = key_of(slot_key, fetched_key, IMAGES / "firmware", IMAGES / "genimage.cfg")
     disk = stage(
         "disk", "disk", disk_key, lambda tools, out: make_disk(tools, version),
-        rootfs=rootfs, slot=slot,
+        rootfs=rootfs, fetched=fetched, slot=slot,
     )  # fmt: skip
-    _deliver(disk, rootfs, arguments.out)
+    packages_now = (rootfs / "packages").read_text() + (fetched / "packages").read_text()
+    _deliver(disk, arguments.out)
+    _compare(packages_now, IMAGES / "packages.lock")
 
 
-def _deliver(disk: Path, rootfs: Path, out: Path) -> None:
+def _deliver(disk: Path, out: Path) -> None:
     """Put what was built where it is looked for, and say what it is."""
     out.mkdir(parents=True, exist_ok=True)
     for name in ("sdcard.img.zst", "sdcard.img"):
@@ -120,7 +134,6 @@ def _deliver(disk: Path, rootfs: Path, out: Path) -> None:
     with image.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     print(f"{image}: {image.stat().st_size / 1e6:.0f} MB, sha256 {digest}")
-    _compare((rootfs / "packages").read_text(), IMAGES / "packages.lock")
 
 
 def _compare(packages: str, lock: Path) -> None:

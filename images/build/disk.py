@@ -49,7 +49,7 @@ rm -rf root
 _DISK = """
 cd /out
 mkdir firmware
-for each in /rootfs/boot-packages/*.deb; do dpkg-deb -x "$each" packages; done
+for each in /fetched/boot/*.deb; do dpkg-deb -x "$each" packages; done
 files=$(find packages -path '*raspi-firmware*' \\( -name 'bootcode.bin' -o -name 'start*.elf' \\
     -o -name 'fixup*.dat' \\))
 cp $files firmware/

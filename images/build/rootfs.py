@@ -64,25 +64,30 @@ rm -f "$1"/boot/initrd.img-*
 chroot "$1" mkinitramfs -o /boot/initrd.img "$version"
 mv "$1/boot/vmlinuz-$version" "$1/boot/vmlinuz"
 rm -f "$1"/boot/System.map-* "$1"/boot/config-* "$1"/vmlinuz* "$1"/initrd.img*
-fetch() {{
-    mkdir "$root/fetched"
-    chroot "$root" sh -c "cd /fetched && apt-get download $*"
-    mv "$root/fetched" "/out/$folder"
-}}
-root=$1
-folder=boot-packages
-fetch {" ".join(BOOT_PACKAGES)}
-folder=build-packages
-fetch {" ".join(BUILD_PACKAGES)}
 dpkg-query --admindir="$1/var/lib/dpkg" -W -f='${{Package}}=${{Version}}\\n' >/out/packages
-for each in /out/boot-packages/*.deb; do
-    dpkg-deb -W --showformat='${{Package}}=${{Version}}\\n' "$each" >>/out/packages
-done
 LC_ALL=C sort -o /out/packages /out/packages
 rm -rf "$1"/etc/ssh/ssh_host_* "$1"/var/lib/apt/lists/* "$1"/var/cache/* "$1"/var/log/* \\
-    "$1"/etc/resolv.conf "$1"/var/lib/systemd/* "$1"/root/.[a-z]* "$1"/etc/*- "$1"/var/lib/dpkg/*-old
+    "$1"/etc/resolv.conf "$1"/var/lib/systemd/* "$1"/root/.[a-z]* "$1"/etc/*- \\
+    "$1"/var/lib/dpkg/*-old
 : >"$1/etc/machine-id"
 rm -f "$1/var/lib/dbus/machine-id"
+"""
+ROOTFS_SCRIPT = _DIVERT + _FINISH
+
+_FETCH = f"""
+cd /out
+mkdir -p lists/partial boot build
+sed 's/ main$/ main non-free-firmware/' /etc/apt/sources.list >sources.list
+options="-q -o Dir::Etc::SourceList=/out/sources.list -o Dir::Etc::SourceParts=- \\
+    -o Dir::State::Lists=/out/lists -o APT::Architecture=arm64 -o APT::Architectures=arm64 \\
+    -o APT::Sandbox::User=root"
+apt-get $options update
+(cd boot && apt-get $options download {" ".join(BOOT_PACKAGES)})
+(cd build && apt-get $options download {" ".join(BUILD_PACKAGES)})
+for each in boot/*.deb; do
+    dpkg-deb -W --showformat='${{Package}}=${{Version}}\\n' "$each"
+done >packages
+rm -rf lists sources.list
 """
 
 
@@ -126,7 +131,7 @@ def emulation(tools: Path) -> Iterator[None]:
 
 
 def make_rootfs(tools: Tools, packages: list[str], out: Path) -> None:
-    """Install the packages of the image for arm64: `rootfs.tar`, `packages`, `boot-packages/`.
+    """Install the packages of the image for arm64: `rootfs.tar`, and `packages` with versions.
 
     `out` is /out in the tools root.
     """
@@ -141,3 +146,8 @@ def make_rootfs(tools: Tools, packages: list[str], out: Path) -> None:
             "--essential-hook=/out/divert", "--customize-hook=/out/finish",
             f"--include={','.join(packages)}", SUITE, "/out/rootfs.tar",
         )  # fmt: skip
+
+
+def fetch_packages(tools: Tools) -> None:
+    """Fetch what is not installed, for arm64: `boot/`, `build/`, and `packages`."""
+    tools.shell(_FETCH)

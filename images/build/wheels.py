@@ -25,7 +25,7 @@ python3 -m pip install --quiet --no-input --require-hashes --no-deps --target si
 
 # What the target's Python says of itself, for the compiler: its headers and its configuration.
 mkdir target config
-for each in /rootfs/build-packages/*.deb; do dpkg-deb -x "$each" target; done
+for each in /fetched/build/*.deb; do dpkg-deb -x "$each" target; done
 cp target/usr/lib/python3.13/_sysconfigdata__*aarch64-linux-gnu.py config/
 include=/out/target/usr/include
 export PYTHONPATH=/out/config _PYTHON_HOST_PLATFORM=linux-aarch64
@@ -53,7 +53,7 @@ rm -rf target config sources built site/bin
 def make_wheels(tools: Tools, requirements: Path, tree: Path, out: Path) -> None:
     """Make `site/`: every package of the requirements, and edgekernel of this tree.
 
-    `out` is /out in the tools root, and the packages of the image are at /rootfs.
+    `out` is /out in the tools root, and what was fetched is at /fetched.
     """
     wheels, sources = _split(requirements)
     (out / "wheels.txt").write_text(wheels)

@@ -52,12 +52,13 @@ class Machine:
         shutil.copy(forward, self.folder)
         carry = f"python3 {self._inside(self.folder / forward.name)} {self._broker.port}"
         network = f"user,id=net,restrict=on,guestfwd=tcp:{GUEST_BROKER}:1883-cmd:{carry}"
+        card = f"if=none,id=card,format=raw,cache=writethrough,file={self._inside(self.card)}"
         command = [
             *self._chroot(),
             "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024",
             "-accel", "tcg,thread=multi", "-nographic", "-nodefaults",
             "-bios", "/usr/lib/u-boot/qemu_arm64/u-boot.bin",
-            "-drive", f"if=none,id=card,format=raw,cache=writethrough,file={self._inside(self.card)}",
+            "-drive", card,
             "-device", "virtio-blk-pci,drive=card",
             "-netdev", network, "-device", "virtio-net-pci,netdev=net",
             "-device", "virtio-rng-pci",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -87,7 +86,7 @@ def until(holds: Callable[[], bool], machine: Machine, limit_s: float = BOOT_LIM
 
 @pytest.mark.usefixtures("booted")
 def test_it_is_driven_from_outside(machine: Machine, fleet: Fleet) -> None:
-    """A command over MQTT switches a relay behind a USB adapter, through the kernel's own driver."""
+    """A command over MQTT switches a relay behind a USB adapter, by the kernel's own driver."""
     began = time.monotonic()
     fleet.set("pump-house", "relays/pump", True)
     assert machine.serial.pump
