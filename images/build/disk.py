@@ -35,6 +35,7 @@ done
 for unit in $(cat /images/units-masked.txt); do
     systemctl --root=root mask --quiet "$unit"
 done
+find root -name __pycache__ -prune -exec rm -rf {} +
 python3 -m compileall -q -j 2 --invalidation-mode unchecked-hash -s root -p / \\
     root/usr/lib/python3 root/usr/lib/python3.13 root/usr/local/lib/python3.13
 rm -f root/etc/*- root/etc/.pwd.lock

@@ -13,7 +13,7 @@ SUITE = "trixie"
 COMPONENTS = "main,non-free-firmware"
 BOOT_PACKAGES = ("raspi-firmware", "u-boot-rpi")
 """Not installed: their files go to the firmware's partition, which the build fills."""
-BUILD_PACKAGES = ("libpython3.13-dev", "libpython3.13-stdlib")
+BUILD_PACKAGES = ("libpython3.13-dev", "libpython3.13-minimal")
 """Not in the image: what a compiler has to know of its Python."""
 
 _BINFMT = Path("/proc/sys/fs/binfmt_misc")

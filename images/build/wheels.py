@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,21 +15,15 @@ FROM_SOURCE = ("lgpio", "spidev")
 _PLATFORMS = ("manylinux_2_34_aarch64", "manylinux_2_28_aarch64", "manylinux_2_17_aarch64",
               "manylinux2014_aarch64")  # fmt: skip
 
-_LAY_DOWN = f"""
+_COMPILE = """
 cd /out
-platforms="{" ".join(f"--platform {each}" for each in _PLATFORMS)}"
-python3 -m pip download --quiet --no-input --require-hashes --no-deps --dest sources \\
-    --no-binary :all: --no-build-isolation -r from-source.txt
-python3 -m pip install --quiet --no-input --require-hashes --no-deps --target site \\
-    $platforms --python-version 3.13 --implementation cp --only-binary :all: -r wheels.txt
-
 # What the target's Python says of itself, for the compiler: its headers and its configuration.
 mkdir target config
 for each in /fetched/build/*.deb; do dpkg-deb -x "$each" target; done
-cp target/usr/lib/python3.13/_sysconfigdata__*aarch64-linux-gnu.py config/
+cp target/usr/lib/python3.13/_sysconfigdata__aarch64-linux-gnu.py config/
 include=/out/target/usr/include
 export PYTHONPATH=/out/config _PYTHON_HOST_PLATFORM=linux-aarch64
-export _PYTHON_SYSCONFIGDATA_NAME=$(basename config/_sysconfigdata__*.py .py)
+export _PYTHON_SYSCONFIGDATA_NAME=_sysconfigdata__aarch64-linux-gnu
 export CC=aarch64-linux-gnu-gcc LDSHARED="aarch64-linux-gnu-gcc -shared" PYPI=1
 export CFLAGS="-O2 -g0 -ffile-prefix-map=/out=. -I$include/python3.13 -I$include"
 for each in sources/*; do
@@ -45,7 +39,7 @@ find site -name '*.so' | while read -r each; do
         *) echo "$each is for another processor" >&2; exit 1 ;;
     esac
 done
-find site -name __pycache__ -prune -exec rm -rf {{}} +
+find site -name __pycache__ -prune -exec rm -rf {} +
 rm -rf target config sources built site/bin
 """
 
@@ -58,8 +52,14 @@ def make_wheels(tools: Tools, requirements: Path, tree: Path, out: Path) -> None
     wheels, sources = _split(requirements)
     (out / "wheels.txt").write_text(wheels)
     (out / "from-source.txt").write_text(sources)
-    _build_edgekernel(tree, out / "edgekernel")
-    tools.shell(_LAY_DOWN)
+    held = ["--require-hashes", "--no-deps"]
+    _pip("download", *held, "--no-binary", ":all:", "--no-build-isolation",
+         "--dest", out / "sources", "-r", out / "from-source.txt")  # fmt: skip
+    _pip("install", *held, "--only-binary", ":all:", "--python-version", "3.13",
+         "--implementation", "cp", *(f"--platform={each}" for each in _PLATFORMS),
+         "--target", out / "site", "-r", out / "wheels.txt")  # fmt: skip
+    _pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", out / "edgekernel", tree)
+    tools.shell(_COMPILE)
 
 
 def _split(requirements: Path) -> tuple[str, str]:
@@ -74,14 +74,11 @@ def _split(requirements: Path) -> tuple[str, str]:
     return "".join(each for each in blocks if each not in compiled), "".join(compiled)
 
 
-def _build_edgekernel(tree: Path, folder: Path) -> None:
-    """Build the wheel of this tree, by this Python: it is the same for every processor."""
-    shutil.rmtree(folder, ignore_errors=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-input", "--no-deps",
-         "--no-build-isolation", "--disable-pip-version-check", "--wheel-dir", str(folder),
-         str(tree)],
-        capture_output=True, text=True, check=False, env={"SOURCE_DATE_EPOCH": str(EPOCH)},
-    )  # fmt: skip
+def _pip(verb: str, *arguments: str | Path) -> None:
+    """Run the pip of this computer, which knows how it reaches its package index."""
+    command = [sys.executable, "-m", "pip", verb, "--quiet", "--no-input",
+               "--disable-pip-version-check", *map(str, arguments)]  # fmt: skip
+    environment = {**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
-        raise BuildError(f"the wheel of edgekernel: {done.stderr.strip()}")
+        raise BuildError(f"pip {verb}: {done.stderr.strip()}")

@@ -52,7 +52,7 @@ class Machine:
         shutil.copy(forward, self.folder)
         carry = f"python3 {self._inside(self.folder / forward.name)} {self._broker.port}"
         network = f"user,id=net,restrict=on,guestfwd=tcp:{GUEST_BROKER}:1883-cmd:{carry}"
-        card = card
+        card = f"if=none,id=card,format=raw,cache=writethrough,file={self._inside(self.card)}"
         card = f"if=none,id=card,format=raw,cache=writethrough,file={self._inside(self.card)}"
         command = [
             *self._chroot(),
