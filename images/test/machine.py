@@ -15,7 +15,7 @@ from edgekernel_devices._modbus_units import ModbusUnits
 
 from tests.brokers import Mosquitto
 
-BOOT_LIMIT_S = 300.0
+BOOT_LIMIT_S = 500.0
 """Emulated, on a busy machine; never a measure of anything."""
 GUEST_BROKER = "10.0.2.100"
 OFFSET = 4 * 1024 * 1024
@@ -61,7 +61,7 @@ class Machine:
             "-bios", "/usr/lib/u-boot/qemu_arm64/u-boot.bin",
             "-drive", card,
             "-device", "virtio-blk-pci,drive=card",
-            "-netdev", network, "-device", "virtio-net-pci,netdev=net",
+            "-netdev", network, "-device", "virtio-net-pci,netdev=net,romfile=",
             "-device", "virtio-rng-pci",
             "-device", "i6300esb", "-action", "watchdog=reset",
             "-device", "qemu-xhci",
@@ -69,9 +69,8 @@ class Machine:
             "-device", "usb-serial,chardev=line,always-plugged=on",
             "-serial", f"file:{self._inside(self.console)}",
         ]  # fmt: skip
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stderr=(self.folder / "qemu.log").open("ab")
-        )
+        with (self.folder / "qemu.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
 
     def cut_power(self) -> None:
         """Switch it off without a word."""
@@ -84,6 +83,11 @@ class Machine:
         """End it."""
         self.cut_power()
         self.serial.close()
+
+    def check(self) -> None:
+        """Fail if QEMU has ended by itself."""
+        if self._process is not None and self._process.poll() is not None:
+            raise AssertionError((self.folder / "qemu.log").read_text())
 
     def said(self) -> str:
         """Return what it has written on its console."""

@@ -80,6 +80,7 @@ def until(holds: Callable[[], bool], machine: Machine, limit_s: float = BOOT_LIM
     """Wait until something holds; show the console if it does not."""
     end = time.monotonic() + limit_s
     while not holds():
+        machine.check()
         assert time.monotonic() < end, machine.said()[-4000:]
         time.sleep(0.2)
 
