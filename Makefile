@@ -16,7 +16,7 @@ export PYRIGHT_PYTHON_GLOBAL_NODE := 0
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-home-assistant check bench stress docs format lock clean
+.PHONY: help demo test test-home-assistant test-wire check bench stress docs format lock clean
 
 help: ## list the targets
 	@echo "edgekernel: make <target>"
@@ -40,6 +40,14 @@ test-home-assistant: $(STAMP) ## run a node in a real Home Assistant (needs Pyth
 		export HOME_ASSISTANT_PYTHON PATH="$(CURDIR)/$(BIN):$$PATH:/usr/local/sbin:/usr/sbin"; \
 		echo "test-home-assistant: with $$HOME_ASSISTANT_PYTHON"; \
 		$(BIN)/python -m pytest tests/home_assistant $(ARGS)
+
+test-wire: $(STAMP) ## let tshark read what a node and its clients send (needs tshark)
+	@echo "test-wire: what is sent to a real mosquitto, recorded, and decoded by tshark"
+	@tools/ensure-mosquitto
+	@TSHARK="$$(tools/ensure-tshark)" || exit 1; \
+		export TSHARK PATH="$(CURDIR)/$(BIN):$$PATH:/usr/local/sbin:/usr/sbin"; \
+		echo "test-wire: with $$TSHARK"; \
+		$(BIN)/python -m pytest tests/wire $(ARGS)
 
 check: $(STAMP) ## lint, formatting, types, import contracts
 	@echo "check 1/5: ruff check (lint)"

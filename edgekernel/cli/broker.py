@@ -27,6 +27,17 @@ _site_option = click.option(
     help="The folder that `broker init` has made; else this folder.",
 )
 
+_mosquitto_option = click.option(
+    "--mosquitto", "wanted", type=click.Choice(("auto", "2.0", "2.1")), default="auto",
+    show_default=True,
+    help="For which version; auto is the one that is installed here, else 2.0, and 2.0 where 2.1 "
+    "lacks its plugins.",
+)  # fmt: skip
+_plugins_option = click.option(
+    "--plugins", type=click.Path(path_type=Path, file_okay=False),
+    help="For 2.1, the folder with mosquitto_acl_file.so; else it is looked for.",
+)  # fmt: skip
+
 
 @click.group()
 def broker() -> None:
@@ -48,7 +59,17 @@ def broker() -> None:
 @click.option("--prefix", default="edge", show_default=True, help="What all topics begin with.")
 @click.option("--node-port", default=8883, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--user-port", default=8884, show_default=True, type=click.IntRange(1, 65535))
-def init(folder: Path, hosts: tuple[str, ...], prefix: str, node_port: int, user_port: int) -> None:
+@_mosquitto_option
+@_plugins_option
+def init(
+    folder: Path,
+    hosts: tuple[str, ...],
+    prefix: str,
+    node_port: int,
+    user_port: int,
+    wanted: str,
+    plugins: Path | None,
+) -> None:
     """Make the folder FOLDER with a certificate authority and mosquitto's configuration.
 
     Nodes come to one port with the certificate that `edgekernel node enroll` issues, people and
@@ -59,9 +80,13 @@ def init(folder: Path, hosts: tuple[str, ...], prefix: str, node_port: int, user
     """
     with _refusals():
         from edgekernel.mqtt.site import Site
+        from edgekernel.mqtt.site.dialect import plugins_for
 
-        site = Site.make(folder, hosts, prefix=prefix, node_port=node_port, user_port=user_port)
-        out.print(f"{site.folder} is a site now. Next:", soft_wrap=True)
+        where = plugins_for(wanted, plugins)
+        site = Site.make(
+            folder, hosts, prefix=prefix, node_port=node_port, user_port=user_port, plugins=where
+        )
+        out.print(f"{site.folder} is a site now, {_made_for(site)}. Next:", soft_wrap=True)
         start = f"mosquitto -c {site.configuration_file}"
         for what, how in (
             ("start the broker", start),
@@ -70,6 +95,24 @@ def init(folder: Path, hosts: tuple[str, ...], prefix: str, node_port: int, user
             ("keep safe", f"{site.folder / 'authority'}: whoever reads it can make nodes"),
         ):
             out.print(f"  {what + ':':<18}{how}", soft_wrap=True)
+
+
+@broker.command()
+@_mosquitto_option
+@_plugins_option
+@_site_option
+def rewrite(wanted: str, plugins: Path | None, folder: Path) -> None:
+    """Write mosquitto's configuration anew, for the version that is installed or another one.
+
+    Nodes and users stay as they are. It counts when mosquitto is started anew.
+    """
+    with _refusals():
+        from edgekernel.mqtt.site.dialect import plugins_for
+
+        site = _open(folder)
+        site.rewrite(plugins_for(wanted, plugins))
+        out.print(str(site.configuration_file), soft_wrap=True)
+        err.print(f"{_made_for(site)}; `systemctl restart mosquitto` reads it")
 
 
 @broker.command()
@@ -155,6 +198,10 @@ def revoke(name: str, folder: Path) -> None:
     with _refusals():
         _open(folder).revoke(name)
         err.print(f"{name} is let in no more, after `systemctl reload mosquitto`")
+
+
+def _made_for(site: Site) -> str:
+    return "for mosquitto 2.1" if site.record.plugins else "for mosquitto 2.0"
 
 
 def _open(folder: Path) -> Site:

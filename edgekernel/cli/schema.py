@@ -11,7 +11,7 @@ import click
 from edgekernel.cli.console import Exit, fail, out, print_json, show, table
 from edgekernel.cli.run import tree
 from edgekernel.core.errors import BootError, ConfigError
-from edgekernel.node.plan import make_plan
+from edgekernel.node.plan import Plan, make_plan
 
 if TYPE_CHECKING:
     from edgekernel.node.schema import Schema
@@ -52,7 +52,17 @@ def _describe(node: Path) -> Schema:
     with SimClock() as clock, assemble_simulated(plan, clock, Runtime)[0] as runtime:
         found = describe_node(runtime)
     found["commands"].pop("sim", None)  # only a simulated node has it
-    return found
+    return found | _signatures(plan)
+
+
+def _signatures(plan: Plan) -> Schema:
+    """Return what the node adds to its schema when it is on MQTT."""
+    if plan.document.mqtt is None or plan.document.mqtt.signatures is None:
+        return {}
+    from edgekernel.mqtt.settings import Settings
+
+    signatures = Settings.of(plan, with_secrets=False).signatures
+    return {} if signatures is None else {"signatures": signatures.describe()}
 
 
 def show_schema(found: Mapping[str, Any]) -> None:
@@ -80,6 +90,26 @@ def show_schema(found: Mapping[str, Any]) -> None:
     if found["messages"]:
         out.print()
         out.print(messages)
+    _show_terms(found)
+
+
+def _show_terms(found: Mapping[str, Any]) -> None:
+    """Print on what requests depend: leases, and signatures."""
+    leases = table("", "lease", "renew within", "what needs it")
+    for name, each in found.get("leases", {}).items():
+        needing = ", ".join([*each["outputs"], *each["commands"]])
+        leases.add_row(name, f"{each['timeout_s']:g} s", needing)
+    if leases.row_count:
+        out.print()
+        out.print(leases)
+    if (signed := found.get("signatures")) is not None:
+        who = "only signed requests count" if signed["required"] else "signed requests count"
+        keys = table("", "key of", "fingerprint")
+        for principal, fingerprint in sorted(signed["keys"].items()):
+            keys.add_row(principal, fingerprint)
+        out.print()
+        out.print(f"{who}, by these keys:" if signed["keys"] else f"{who}; there is no key")
+        out.print(keys)
 
 
 def _range(values: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ from edgekernel.mqtt.messages import (
 from edgekernel.mqtt.settings import Settings
 
 if typing.TYPE_CHECKING:
-    from edgekernel.mqtt.fleet import Fleet, NoAnswerError, RequestRefusedError
+    from edgekernel.mqtt.fleet import Fleet, NoAnswerError, RequestRefusedError, Signer
 
 __all__ = [
     "About",
@@ -30,12 +30,13 @@ __all__ = [
     "RequestAnswered",
     "RequestRefusedError",
     "Settings",
+    "Signer",
 ]
 
 if not typing.TYPE_CHECKING:  # a node does not need its clients: they are loaded when asked for
 
     def __getattr__(name: str) -> object:
-        if name not in ("Fleet", "NoAnswerError", "RequestRefusedError"):
+        if name not in ("Fleet", "NoAnswerError", "RequestRefusedError", "Signer"):
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from edgekernel.mqtt import fleet
 

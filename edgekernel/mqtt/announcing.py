@@ -17,6 +17,7 @@ from edgekernel.core.version import VERSION
 from edgekernel.mqtt.about import About
 from edgekernel.mqtt.encoding import encode, to_plain_or_text
 from edgekernel.mqtt.health import Health
+from edgekernel.mqtt.signatures import Signatures
 from edgekernel.mqtt.topics import Topics
 
 EVERY_S = 30.0
@@ -52,9 +53,11 @@ class Announcing:
         retain: Retain,
         health: Health,
         described: Callable[[Schema], object] = lambda schema: None,
+        signatures: Signatures | None = None,
     ) -> None:
         """Prepare; `retain` publishes what is kept, `health` publishes itself, and `described` is
-        given the schema when it may have changed."""
+        given the schema when it may have changed. It says whose `signatures` count."""
+        self._signed = {} if signatures is None else {"signatures": signatures.describe()}
         self._ctx = ctx
         self._topics = topics
         self._about = about
@@ -135,7 +138,7 @@ class Announcing:
         if self._is_known and quality == self._quality:
             return
         self._is_known, self._quality = True, quality  # first: a change meanwhile is looked at
-        schema = describe_node(self._ctx.runtime)
+        schema = describe_node(self._ctx.runtime) | self._signed
         self._retain(self._topics.schema, encode(to_plain_or_text(schema)))
         self._retain(self._topics.info, encode(self._info()))
         self._on_described(schema)

@@ -81,6 +81,7 @@ class Bridge:
             self._outgoing.retain,
             Health(ctx, self.counters, self._send_health),
             self._described,
+            settings.signatures,
         )
         self._connections = 0
         self._linked = False  # whether a link is wanted

@@ -11,6 +11,7 @@ from typing import Any
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt.freshness import MAX_TTL_S, Stamp
+from edgekernel.mqtt.keys import fingerprint, needs_extra
 from edgekernel.mqtt.payloads import (
     MAX_BYTES,
     PayloadError,
@@ -49,7 +50,7 @@ class Signatures:
         try:
             from jwt import PyJWS
         except ImportError:
-            raise _missing() from None
+            raise needs_extra("mqtt.signatures") from None
         self._jws = PyJWS(algorithms=[_ALGORITHM])
         self.required = required
         self._keys = {principal: _load(principal, pem) for principal, pem in keys.items()}
@@ -66,6 +67,12 @@ class Signatures:
                     f'mqtt.signatures.keys.{principal}: "{file}" cannot be read: {error.strerror}'
                 ) from None
         return cls(keys, required=required)
+
+    def describe(self) -> dict[str, Any]:
+        """Return what clients have to know, for the node's schema: whether everybody has to sign,
+        and by principal the fingerprint of the key."""
+        prints = {principal: fingerprint(key) for principal, key in self._keys.items()}
+        return {"required": self.required, "keys": prints}
 
     def read_request(self, topic: str, payload: bytes, parse: Parse) -> Request:
         """Return a request, with its stamp if it is signed; whether that is fresh is not looked at.
@@ -110,7 +117,7 @@ def _load(principal: str, pem: bytes) -> Any:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
     except ImportError:
-        raise _missing() from None
+        raise needs_extra("mqtt.signatures") from None
     where = f"mqtt.signatures.keys.{principal}"
     try:
         key = load_pem_public_key(pem)
@@ -119,12 +126,6 @@ def _load(principal: str, pem: bytes) -> Any:
     if not isinstance(key, Ed25519PublicKey):
         raise ConfigError(f"{where}: this is no Ed25519 key")
     return key
-
-
-def _missing() -> ConfigError:
-    return ConfigError(
-        "mqtt.signatures: needs the extra `secure`: pip install 'edgekernel[secure]'"
-    )
 
 
 def _stamp(principal: str, document: dict[str, Any], boot: object, reply: ReplyAddress) -> Stamp:

@@ -6,7 +6,7 @@ import inspect
 import typing
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any
 
 from pydantic import PydanticUserError, TypeAdapter
@@ -37,9 +37,10 @@ def describe_node(runtime: Host, surface: str = "mqtt") -> Schema:
     `devices` have `readings` and `outputs`, each with type, unit, range and precision; an output
     also its safe value and its limits. `commands` are those that the surface may call, by component
     and name, with the JSON Schema of their arguments and of their result. `messages` are those of
-    drivers and applications, by name, with their severity and the JSON Schema of their fields.
+    drivers and applications, by name, with their severity and the JSON Schema of their fields. If
+    there are `leases`, each has its `timeout_s` and the outputs and commands that need it.
     """
-    return {
+    described: Schema = {
         "schema": VERSION_OF_SCHEMA,
         "node": runtime.name,
         "version": VERSION,
@@ -47,6 +48,9 @@ def describe_node(runtime: Host, surface: str = "mqtt") -> Schema:
         "commands": describe_commands(runtime.commands.visible(surface)),
         "messages": {each.name: _message(each) for each in _messages()},
     }
+    if (leases := runtime.outputs.leases) is not None:
+        described["leases"] = {name: asdict(each) for name, each in leases.terms.items()}
+    return described
 
 
 def describe_device(device: Device) -> Schema:

@@ -92,3 +92,35 @@ def test_mistakes_are_told(site: str, tmp_path: Path) -> None:
         assert text in result.stderr
         assert len(result.stderr.splitlines()) == 1
     assert (Path(site) / "site.json").read_bytes() == before
+
+
+def test_for_another_mosquitto(site: str, tmp_path: Path) -> None:
+    """The configuration is written anew for a version, and nodes and users stay; plugins that are
+    not there are told, and then nothing changes."""
+    invoke("node", "enroll", "greenhouse-1", "--site", site)
+    conf = Path(site) / "broker/mosquitto.conf"
+    before = conf.read_text()
+    missing = invoke("broker", "rewrite", "--plugins", str(tmp_path), "--site", site)
+    assert (missing.exit_code, conf.read_text()) == (1, before)
+    assert "needs its plugins mosquitto_acl_file.so" in missing.stderr
+    for name in ("mosquitto_acl_file.so", "mosquitto_password_file.so"):
+        (tmp_path / name).touch()
+    options = ("--mosquitto", "2.1", "--plugins", str(tmp_path), "--site", site)
+    done = invoke("broker", "rewrite", *options)
+    assert (done.exit_code, done.stdout.strip()) == (0, str(conf))
+    assert "for mosquitto 2.1" in done.stderr
+    assert f"global_plugin {tmp_path}/mosquitto_acl_file.so" in conf.read_text()
+    invoke("broker", "user", "alice", "--site", site)
+    assert "global_plugin" in conf.read_text()
+    assert invoke("broker", "rewrite", "--mosquitto", "2.0", "--site", site).exit_code == 0
+    assert f"acl_file {Path(site).resolve()}/broker/acl" in conf.read_text()
+    assert "greenhouse-1" in invoke("broker", "show", "--site", site).stdout
+
+
+def test_made_for_a_mosquitto(tmp_path: Path) -> None:
+    """`init` says for which version a site is, and makes none for plugins that are not there."""
+    to = ("--host", "broker.local")
+    old = invoke("broker", "init", str(tmp_path / "old"), *to, "--mosquitto", "2.0")
+    assert "for mosquitto 2.0" in old.stdout
+    new = invoke("broker", "init", str(tmp_path / "new"), *to, "--plugins", str(tmp_path))
+    assert (new.exit_code, (tmp_path / "new").exists()) == (1, False)

@@ -269,3 +269,29 @@ def test_one_message_for_each_entity(home: Home, start: Start) -> None:
     appeared(home)
     home.call("switch.turn_on", "switch.bench_1_fan")
     home.shows("switch.bench_1_fan", "on")
+
+
+def test_from_each_form_to_the_other(home: Home, start: Start, broker: Mosquitto) -> None:
+    """A node that changes the form keeps its entities, each once, and they work; nothing of the
+    other form is left on the broker."""
+    for form, power in (("entities", "on"), ("device", "off"), ("entities", "on")):
+        agent = start(discovery=f'"{form}"')
+        home.until(lambda: announced(broker) == form, form)  # noqa: B023  # it is called here
+        appeared(home)
+        home.call(f"switch.turn_{power}", "switch.bench_1_fan")
+        home.shows("switch.bench_1_fan", power)
+        assert not [name for name in home.look()["entities"] if name.endswith("_2")]
+        agent.end(signal.SIGTERM)
+        home.shows("switch.bench_1_fan", "unavailable")
+
+
+def announced(broker: Mosquitto) -> str:
+    """Return in which form the node is announced on the broker; nothing if it is in both."""
+    with watching(broker.port) as late:
+        late.publish("probe", "x")  # it comes after what is retained
+        late.wait_for(lambda got: got.topic == "probe", "the end")
+        topics = {got.topic for got in late.received if got.topic.startswith("homeassistant/")}
+    by_node = "homeassistant/device/bench-1/config"
+    if by_node in topics:
+        return "device" if len(topics) == 1 else ""
+    return "entities" if topics else ""

@@ -19,7 +19,8 @@ Complete = Callable[[click.Context, click.Parameter, str], list[str]]
 
 def complete(kind: str) -> Complete:
     """Return what completes the words of a subcommand: a NODE, or by `kind` several ("nodes"), and
-    then devices ("get"), outputs and values ("set"), or commands and arguments ("call").
+    then devices ("get"), outputs and values ("set"), commands and arguments ("call"), or leases
+    ("lease").
 
     Nothing is offered where the broker or the node does not answer within a second.
     """
@@ -52,9 +53,11 @@ def _after_node(kind: str, fleet: Fleet, words: list[str], incomplete: str) -> l
     node, *rest = words
     if kind == "get":
         return list(fleet.get(node)) if not rest else []
-    if kind not in ("set", "call"):
+    if kind not in ("set", "call", "lease"):
         return []
     schema = fleet.schema(node)
+    if kind == "lease":
+        return [each.name for each in schema.leases] if not rest else []
     if kind == "set":
         if rest:
             return schema.output(rest[0]).choices() if len(rest) == 1 else []

@@ -34,6 +34,20 @@ from edgekernel.core.errors import ConfigError
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="File with the password; or set EDGEKERNEL_PASSWORD.",
 )
+@click.option(
+    "--key",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="EDGEKERNEL_KEY",
+    help="Sign what is asked with this private key; `ctl keygen` makes one.",
+)
+@click.option(
+    "--as",
+    "principal",
+    default="",
+    envvar="EDGEKERNEL_AS",
+    show_default="the name of the key's file",
+    help="The name that the nodes know the key by.",
+)
 @click.option("--prefix", default="edge", envvar="EDGEKERNEL_PREFIX", show_default=True)
 @click.option(
     "--timeout",

@@ -15,26 +15,43 @@ from edgekernel.cli.console import Exit, fail_with
 from edgekernel.core.errors import ConfigError, EdgekernelError, RefusedError
 from edgekernel.mqtt.fleet import Fleet, NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.settings import PLAIN_PORT, TLS_PORT, Settings
+from edgekernel.mqtt.signing import Signer
 from edgekernel.mqtt.tls import Tls
 
 
 class Link:
     """Where the broker is, from the options of `ctl`."""
 
-    def __init__(self, settings: Settings, timeout_s: float) -> None:
+    def __init__(
+        self, settings: Settings, timeout_s: float, key: Path | None = None, principal: str = ""
+    ) -> None:
         self.settings = settings
         self.timeout_s = timeout_s
+        self.principal = principal
+        self._key = key
 
     @contextmanager
     def open(self, *, as_json: bool = False) -> Iterator[Fleet]:
         """Connect for one subcommand; every failure ends it with its reason and an exit code."""
         try:
-            with Fleet(self.settings, timeout_s=self.timeout_s) as fleet:
+            signer = self._signer()
+            with Fleet(self.settings, timeout_s=self.timeout_s, signer=signer) as fleet:
                 yield fleet
         except EdgekernelError as error:
             fail_with(exit_of(error), code_of(error), [said(error, as_json=as_json)], as_json)
         except KeyboardInterrupt:
             raise click.exceptions.Exit(Exit.DONE) from None
+
+    def _signer(self) -> Signer | None:
+        """Read the key; not before it is needed: it may be what is to be made."""
+        if self._key is None:
+            if self.principal:
+                raise ConfigError("--as: whose key? give it with --key")
+            return None
+        try:
+            return Signer.read(self._key, self.principal)
+        except ConfigError as error:
+            raise ConfigError(*(f"--key: {problem}" for problem in error.problems)) from None
 
 
 def link_of(options: dict[str, Any]) -> Link:
@@ -63,7 +80,7 @@ def link_of(options: dict[str, Any]) -> Link:
     except ConfigError as error:
         texts = (re.sub(r"\bmqtt\.(tls\.)?", "--", problem) for problem in error.problems)
         raise ConfigError(*texts) from None
-    return Link(settings, options["timeout"])
+    return Link(settings, options["timeout"], options.get("key"), options.get("principal") or "")
 
 
 def exit_of(error: EdgekernelError) -> Exit:

@@ -2,9 +2,18 @@
 
 from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.fleet.fleet import Fleet
-from edgekernel.mqtt.fleet.node_schema import CommandSchema, NodeSchema, OutputSchema, Text
+from edgekernel.mqtt.fleet.holding import HeldLease
+from edgekernel.mqtt.fleet.node_schema import (
+    CommandSchema,
+    LeaseSchema,
+    NodeSchema,
+    OutputSchema,
+    SignatureSchema,
+    Text,
+)
 from edgekernel.mqtt.fleet.results import (
     DeviceState,
+    LeaseState,
     LinkState,
     Node,
     NodeEvent,
@@ -16,11 +25,15 @@ from edgekernel.mqtt.fleet.results import (
 )
 from edgekernel.mqtt.fleet.selecting import parse_where
 from edgekernel.mqtt.fleet.stream import Stream
+from edgekernel.mqtt.signing import Signer
 
 __all__ = [
     "CommandSchema",
     "DeviceState",
     "Fleet",
+    "HeldLease",
+    "LeaseSchema",
+    "LeaseState",
     "LinkState",
     "NoAnswerError",
     "Node",
@@ -33,6 +46,8 @@ __all__ = [
     "OutputSchema",
     "RequestRefusedError",
     "SignalState",
+    "SignatureSchema",
+    "Signer",
     "Stream",
     "Text",
     "parse_where",

@@ -14,6 +14,7 @@ from edgekernel.core.errors import ForbiddenError
 from edgekernel.mqtt.client import MqttClient
 from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.fleet.listening import Arrival, LinkChange, Listener
+from edgekernel.mqtt.fleet.sealing import Seal, plain
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.transport import Inbound, Medium, Outbound, QoS
 
@@ -139,8 +140,11 @@ class Connection:
                 raise NoAnswerError(f"{self.broker}: more than {_MANY} messages waited to be read")
         return {topic: payload for topic, payload in found.items() if payload}
 
-    def ask(self, node: str, topic: str, body: dict[str, Any], timeout_s: float) -> Any:
-        """Publish a request below a node and return the result from its reply.
+    def ask(
+        self, node: str, topic: str, body: dict[str, Any], timeout_s: float, seal: Seal = plain
+    ) -> Any:
+        """Publish a request below a node and return the result from its reply; `seal` makes its
+        payload.
 
         Raises RequestRefusedError with the node's reason, and NoAnswerError if no reply comes in
         time: then it says whether the request may have been carried out.
@@ -148,10 +152,11 @@ class Connection:
         self._listen_to_replies()
         question = _Question(self.clock, f"{node}/reply/{self.name}")
         document = {**body, "id": question.id, "reply_to": f"{self.prefix}/{question.reply_to}"}
-        payload = json.dumps(document, allow_nan=False).encode()
+        full = f"{self.prefix}/{node}/{topic}"
+        payload = seal(full, document, timeout_s)
         with self._lock:
             self._asked[question.id] = question
-        delivery = self._client.publish(Outbound(f"{self.prefix}/{node}/{topic}", payload))
+        delivery = self._client.publish(Outbound(full, payload))
         try:
             if question.answered.wait(timeout_s):
                 return _result(question.reply)

@@ -20,6 +20,7 @@ from edgekernel.mqtt.fleet.documents import (
     read_status,
 )
 from edgekernel.mqtt.fleet.errors import NoAnswerError
+from edgekernel.mqtt.fleet.holding import HeldLease
 from edgekernel.mqtt.fleet.listening import Arrival
 from edgekernel.mqtt.fleet.many import each_of
 from edgekernel.mqtt.fleet.node_schema import NodeSchema, meant, request_topic
@@ -32,9 +33,18 @@ from edgekernel.mqtt.fleet.results import (
     NodeStatus,
     Outcome,
 )
+from edgekernel.mqtt.fleet.sealing import (
+    LEAST_BEAT_S,
+    LEAST_TTL_S,
+    Seal,
+    is_signed,
+    plain,
+    signed,
+)
 from edgekernel.mqtt.fleet.selecting import select
 from edgekernel.mqtt.fleet.stream import Stream
 from edgekernel.mqtt.settings import Settings
+from edgekernel.mqtt.signing import Signer
 from edgekernel.mqtt.topics import Topics, segment
 from edgekernel.mqtt.transport import Medium
 
@@ -57,7 +67,8 @@ class Fleet:
     published before it is sent; the node checks again. Methods raise NoAnswerError for a broker or
     node that does not answer or that is not known, RequestRefusedError with a node's own reason,
     UnknownTargetError and InvalidValueError for what its schema does not have or allow, ConfigError
-    for a name that no node can have, and ForbiddenError for what the broker does not let us read.
+    for a name that no node can have, and ForbiddenError for what the broker does not let us read,
+    and for a node that wants requests signed by another key, or by any.
     """
 
     def __init__(
@@ -66,15 +77,18 @@ class Fleet:
         *,
         timeout_s: float = 5.0,
         at_once: int = 16,
+        signer: Signer | None = None,
         clock: Clock | None = None,
         medium: Medium | None = None,
     ) -> None:
         """Prepare; entering connects, and raises NoAnswerError that says why it cannot.
 
         Every question has `timeout_s` seconds to be answered. `each` has `at_once` nodes at work at
-        a time. It goes over paho-mqtt on this machine's clock unless others are given.
+        a time. With a `signer` every request is signed, to nodes that read signatures. It goes over
+        paho-mqtt on this machine's clock unless others are given.
         """
         self.at_once = at_once
+        self._signer = signer
         self._connection = Connection(settings, timeout_s, clock, medium)
 
     def nodes(self, where: Mapping[str, str] | None = None) -> list[Node]:
@@ -130,11 +144,10 @@ class Fleet:
         may not be known.
         """
         topic = request_topic("set", output)
-        if check:
-            schema = self._checked(node)
-            if schema is not None:
-                value = schema.output(output).check(value)
-        self._ask(node, topic, {"value": meant(value)})
+        schema, seal = self._prepare(node, check)
+        if schema is not None:
+            value = schema.output(output).check(value)
+        self._ask(node, topic, {"value": meant(value)}, seal)
 
     def call(
         self,
@@ -151,12 +164,46 @@ class Fleet:
         they are, to a node that may not be known. `timeout_s` is for commands that take long.
         """
         topic, given = request_topic("call", command), dict(args or {})
-        if check:
-            schema = self._checked(node)
-            if schema is not None:
-                given = schema.command(command).check(given)
+        schema, seal = self._prepare(node, check)
+        if schema is not None:
+            given = schema.command(command).check(given)
         sent = {name: meant(each) for name, each in given.items()}
-        return self._ask(node, topic, {"args": sent}, timeout_s)
+        return self._ask(node, topic, {"args": sent}, seal, timeout_s)
+
+    def lease(
+        self,
+        node: str,
+        name: str,
+        *,
+        holder: str = "",
+        every_s: float | None = None,
+        release: bool = True,
+    ) -> HeldLease:
+        """Return a lease of a node that is held for as long as its context lasts.
+
+            with fleet.lease("greenhouse-1", "controller"):
+                fleet.set("greenhouse-1", "heater/power", True)
+
+        `holder` tells this controller from others, and is unique unless given. It is renewed every
+        `every_s` seconds, a third of the lease's time unless given, and given up at the end;
+        without `release` it ends by itself, within that time. Entering raises RequestRefusedError
+        while another one holds it.
+        """
+        schema, boot = self._look(node, check=True)
+        if schema is None:
+            raise NoAnswerError(f"{node} has published no schema, so that its leases are not known")
+        terms = schema.lease(name)
+        least_s = max(terms.timeout_s, LEAST_BEAT_S)
+        return HeldLease(
+            self._connection,
+            node,
+            terms,
+            holder or self._connection.name,
+            every_s=every_s,
+            release=release,
+            boot=boot,
+            seal_for=lambda boot: self._seal(node, schema, boot, least_s),
+        )
 
     def watch(self, *nodes: str) -> Stream[NodeStatus | DeviceState | NodeEvent]:
         """Return what there is and what happens, of some nodes or of all: statuses, states and
@@ -211,23 +258,43 @@ class Fleet:
             self._check_name(node)
         return tuple(f"{node}/{topic}" for node in nodes or ("+",) for topic in topics)
 
-    def _checked(self, node: str) -> NodeSchema | None:
-        """Return the schema of a node that is online; None if it has published none."""
+    def _prepare(self, node: str, check: bool) -> tuple[NodeSchema | None, Seal]:
+        """Return by what a request is checked, if it is to be and can be, and how it is sealed."""
+        self._check_name(node)
+        if not check and self._signer is None:
+            return None, plain
+        schema, boot = self._look(node, check)
+        return (schema if check else None), self._seal(node, schema, boot)
+
+    def _look(self, node: str, check: bool) -> tuple[NodeSchema | None, str]:
+        """Return the schema of a node, None if it has published none, and the id of its start; to
+        check it has to be online."""
         self._check_name(node)
         documents = self._documents(f"{node}/status", f"{node}/schema")
         found = {kind: document for _, kind, document in documents}
-        status = read_status(node, found["status"]) if "status" in found else self._status(node)
-        if not status.online:
-            since = f" since {status.since:%Y-%m-%d %H:%M:%S} UTC" if status.since else ""
-            raise NoAnswerError(f"{node} is offline{since}: {status.cause or 'no reason given'}")
-        return NodeSchema(node, found["schema"]) if "schema" in found else None
+        status = read_status(node, found["status"]) if "status" in found else None
+        if check:
+            _check_online(status or self._status(node))
+        schema = NodeSchema(node, found["schema"]) if "schema" in found else None
+        return schema, "" if status is None else status.boot
+
+    def _seal(
+        self, node: str, schema: NodeSchema | None, boot: str, least_s: float = LEAST_TTL_S
+    ) -> Seal:
+        if is_signed(node, schema, self._signer) and self._signer is not None:
+            return signed(self._signer, self._connection.clock, boot, least_s)
+        return plain
 
     def _ask(
-        self, node: str, topic: str, body: dict[str, Any], timeout_s: float | None = None
+        self,
+        node: str,
+        topic: str,
+        body: dict[str, Any],
+        seal: Seal,
+        timeout_s: float | None = None,
     ) -> Any:
-        self._check_name(node)
         limit_s = self._connection.timeout_s if timeout_s is None else timeout_s
-        return self._connection.ask(node, topic, body, limit_s)
+        return self._connection.ask(node, topic, body, limit_s, seal)
 
     def _check_name(self, node: str) -> None:
         Topics(self._connection.prefix, node)
@@ -269,6 +336,13 @@ def _read(arrival: Arrival) -> NodeStatus | DeviceState | NodeEvent | None:
     if kind == "status":
         return read_status(node, document)
     return (read_state if kind == "state" else read_event)(node, name, document)
+
+
+def _check_online(status: NodeStatus) -> None:
+    if not status.online:
+        since = f" since {status.since:%Y-%m-%d %H:%M:%S} UTC" if status.since else ""
+        cause = status.cause or "no reason given"
+        raise NoAnswerError(f"{status.node} is offline{since}: {cause}")
 
 
 def _topic(found: tuple[str, str, Document]) -> tuple[str, str]:

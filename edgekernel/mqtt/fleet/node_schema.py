@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -107,6 +108,25 @@ class CommandSchema:
         return found if isinstance(found, dict) else {}
 
 
+@dataclass(frozen=True, slots=True)
+class SignatureSchema:
+    """Whose signed requests a node takes: by principal the fingerprint of the public key; and
+    whether it takes no others."""
+
+    required: bool
+    keys: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseSchema:
+    """A lease of a node: what is safe, or refused, unless somebody renews it within a time."""
+
+    name: str
+    timeout_s: float
+    outputs: tuple[str, ...]
+    commands: tuple[str, ...]
+
+
 class NodeSchema:
     """The devices, commands and messages of a node. `document` is as the node has published it."""
 
@@ -129,6 +149,33 @@ class NodeSchema:
             CommandSchema(f"{owner}.{name}", topic, each)
             for owner, name, each, topic in self._members("commands", "call")
         ]
+
+    @property
+    def signatures(self) -> SignatureSchema | None:
+        """Whose signatures count; None if the node reads none."""
+        found = self.document.get("signatures")
+        if not isinstance(found, dict):
+            return None
+        keys = found.get("keys")
+        texts = {name: str(each) for name, each in keys.items()} if isinstance(keys, dict) else {}
+        return SignatureSchema(found.get("required") is True, texts)
+
+    @property
+    def leases(self) -> list[LeaseSchema]:
+        """The leases that controllers can hold."""
+        return [
+            LeaseSchema(name, timeout_s, _names(each, "outputs"), _names(each, "commands"))
+            for name, each in _table(self.document, "leases").items()
+            if (timeout_s := _seconds(each.get("timeout_s")))
+        ]
+
+    def lease(self, name: str) -> LeaseSchema:
+        """Return the lease of a name. Raises UnknownTargetError with the nearest one."""
+        found = {each.name: each for each in self.leases}
+        if name not in found:
+            hint = nearest(name, found) if found else "; it has none"
+            raise UnknownTargetError(f"{self.node} has no lease {name!r}{hint}")
+        return found[name]
 
     def output(self, name: str) -> OutputSchema:
         """Return the output `device/output`. Raises UnknownTargetError with the nearest one."""
@@ -187,6 +234,18 @@ def _table(document: Any, key: str) -> Mapping[str, Any]:
     found = document.get(key) if isinstance(document, dict) else None
     table = found if isinstance(found, dict) else {}
     return {name: each for name, each in table.items() if isinstance(each, dict)}
+
+
+def _names(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    found = document.get(key)
+    return tuple(each for each in found if isinstance(each, str)) if isinstance(found, list) else ()
+
+
+def _seconds(value: Any) -> float:
+    """Return a time above 0; 0 for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0.0
+    return float(value) if 0 < value < math.inf else 0.0
 
 
 def _range(limits: Any) -> tuple[float, float] | None:

@@ -112,6 +112,14 @@ class LinkState:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseState:
+    """Whether a lease that this client wants is its own from now on; if not, why."""
+
+    held: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class NodeHealth:
     """How a node is. `dropped` counts what was lost since its start, by what it was; `turn_wait_s`
     is how long a turn waited for its place, None if too long; it and the computer's figures are

@@ -26,6 +26,9 @@ from edgekernel.mqtt.topics import Topics
 _SHARE_OF_EXPIRY = 3
 """A value is told this often within the time after which it would become unavailable."""
 
+_SETTLE_NS = NANOSECONDS // 2
+"""After the last of what the broker had kept; it comes all at once."""
+
 
 class Timer(Protocol):
     """A call to come, as `edgekernel.core.timers` has it."""
@@ -76,17 +79,17 @@ class Discovery:
         self._message: dict[str, Any] | None = None
         self._payloads: dict[str, bytes] = {}
         self._up = False
+        self._is_first = True
         self.left_out: tuple[str, ...] = ()
         """What is not shown, with the reason."""
         self._again = seam.timer(self._tell_again)
         self._fresh = seam.timer(self._refresh)
+        self._instead = seam.timer(self._tell_instead)
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
-        """The filters to subscribe to."""
-        filters = [self._device_topic]
-        if self._settings.discovery != "device":
-            filters.append(entity_topics(self._settings.prefix, self._topics.node))
+        """The filters to subscribe to: what was announced in either form comes back."""
+        filters = [self._device_topic, entity_topics(self._settings.prefix, self._topics.node)]
         if self._settings.discovery != "off":
             filters.append(self._birth)
         return tuple(filters)
@@ -106,10 +109,14 @@ class Discovery:
             self._replace(entity_messages(told, self._settings.prefix, self._topics.node), None)
 
     def connected(self) -> None:
-        """Tell everything: the broker may have lost it."""
+        """Tell everything: the broker may have lost it. At the first time after a moment, in which
+        what an earlier run has left there is taken away."""
         with self._lock:
             self._up = True
-            self._tell()
+            if self._is_first:
+                self._tell_soon()
+            else:
+                self._tell()
         self._plan_refresh()
 
     def disconnected(self) -> None:
@@ -118,6 +125,7 @@ class Discovery:
             self._up = False
         self._again.cancel()
         self._fresh.cancel()
+        self._instead.cancel()
 
     def message(self, topic: str, payload: bytes, retained: bool) -> bool:
         """Take a message from the broker; return whether it is for Home Assistant or from it."""
@@ -131,8 +139,22 @@ class Discovery:
         if retained and is_ours(payload):
             with self._lock:
                 if self._take_away(topic, payload):
-                    self._tell()
+                    self._tell_after(topic)
         return True
+
+    def _tell_after(self, topic: str) -> None:
+        """Tell what takes the place of what was taken away."""
+        if topic == self._device_topic and self._message is not None:  # a message between two
+            self._instead.cancel()
+            self._is_first = False
+            self._tell()
+        else:
+            self._tell_soon()
+
+    def _tell_soon(self) -> None:
+        """Tell when nothing more comes that is to be taken away: Home Assistant takes an entity
+        only when another one of its id has gone."""
+        self._instead.set(self._clock.monotonic_ns() + _SETTLE_NS)
 
     def _encoded(self, message: dict[str, Any]) -> bytes:
         payload = encode(message)
@@ -168,6 +190,12 @@ class Discovery:
             return False
         self._seam.publish(topic, encode(without))
         return True
+
+    def _tell_instead(self) -> None:
+        with self._lock:
+            if self._up:
+                self._is_first = False
+                self._tell()
 
     def _tell_again(self) -> None:
         with self._lock:

@@ -37,7 +37,8 @@ def _patterns(prefix: str) -> Iterator[str]:
         yield f"pattern write {prefix}/%u/{topic}"
     for topic in (*_ASKED, "desired", "state/+"):  # its own states: what is left of an earlier run
         yield f"pattern read {prefix}/%u/{topic}"
-    yield f"pattern readwrite {_DISCOVERY}/device/%u/config"  # it finds there what it was before
+    for topic in ("device/%u", "+/%u/+"):  # for the node, and for each entity
+        yield f"pattern readwrite {_DISCOVERY}/{topic}/config"  # it finds there what it was before
     yield f"pattern read {_DISCOVERY}/status"
 
 

@@ -21,10 +21,8 @@ _ROUNDS = 210_000
 _CONF = """\
 # Written by `edgekernel broker init`. What you add goes into a file of its own.
 
-per_listener_settings false
 allow_anonymous false
-acl_file {folder}/acl
-password_file {folder}/passwords
+{access}
 
 # Without it two small packets in a row wait 44 ms for each other's acknowledgement.
 set_tcp_nodelay true
@@ -65,16 +63,40 @@ connection_messages true
 """
 
 
+_ACCESS_2_0 = """\
+per_listener_settings false
+acl_file {folder}/acl
+password_file {folder}/passwords"""
+
+# Source: mosquitto's documentation of its plugins acl-file and password-file, and ChangeLog of 2.1.
+_ACCESS_2_1 = """\
+global_plugin {plugins}/mosquitto_acl_file.so
+plugin_opt_acl_file {folder}/acl
+global_plugin {plugins}/mosquitto_password_file.so
+plugin_opt_password_file {folder}/passwords"""
+
+
 def configuration(
-    folder: Path, data: Path, node_port: int, user_port: int, connections: int = 10_000
+    folder: Path,
+    data: Path,
+    node_port: int,
+    user_port: int,
+    connections: int = 10_000,
+    plugins: str = "",
 ) -> str:
     """Return the configuration of a broker with its files in `folder` and its memory in `data`.
 
-    It is for mosquitto 2.0. Of 2.1 it is read with warnings: that has plugins for the access list
-    and the passwords.
+    It is for mosquitto 2.0; 2.1 reads it with warnings. With the folder of its `plugins` it is for
+    2.1, which has them for the access list and the passwords; 2.0 does not read that.
     """
+    access = (_ACCESS_2_1 if plugins else _ACCESS_2_0).format(folder=folder, plugins=plugins)
     return _CONF.format(
-        folder=folder, data=data, node_port=node_port, user_port=user_port, connections=connections
+        access=access,
+        folder=folder,
+        data=data,
+        node_port=node_port,
+        user_port=user_port,
+        connections=connections,
     )
 
 

@@ -20,6 +20,8 @@ class SiteRecord(BaseModel):
     hosts: list[str]
     node_port: int
     user_port: int
+    plugins: str = ""
+    """The folder of mosquitto's plugins, where the configuration is for one that wants them."""
     nodes: dict[str, list[str]] = Field(default_factory=dict)
     """Of each node the serial numbers of its certificates, the latest last."""
     revoked: list[str] = Field(default_factory=list)

@@ -66,8 +66,10 @@ class Site:
         prefix: str = "edge",
         node_port: int = NODE_PORT,
         user_port: int = USER_PORT,
+        plugins: str = "",
     ) -> Self:
-        """Make a site for a broker that is reached by these names and addresses.
+        """Make a site for a broker that is reached by these names and addresses: mosquitto 2.0, or
+        2.1 if the folder of its `plugins` is given.
 
         Raises ConfigError for hosts or a prefix that cannot be, BusyError if there is a site.
         """
@@ -86,7 +88,11 @@ class Site:
         _write(folder / "authority/ca.key", authority.key_pem, secret=True)
         _write(folder / "authority/ca.crt", authority.pem)
         record = SiteRecord(
-            prefix=prefix, hosts=list(hosts), node_port=node_port, user_port=user_port
+            prefix=prefix,
+            hosts=list(hosts),
+            node_port=node_port,
+            user_port=user_port,
+            plugins=plugins,
         )
         _write(folder / "site.json", record.model_dump_json(indent=1).encode(), secret=True)
         site = cls(folder)
@@ -106,6 +112,12 @@ class Site:
         _write(self._broker / "server.crt", server)
         _write(self._broker / "ca.crt", self._authority.pem)
         self._write_broker()
+
+    def rewrite(self, plugins: str) -> None:
+        """Write the configuration for mosquitto 2.1 with its `plugins` in this folder; for 2.0
+        without one."""
+        with self._changing() as record:
+            record.plugins = plugins
 
     def enroll(self, node: str, *, request: bytes | None = None, days: int = DEFAULT_DAYS) -> Path:
         """Issue what a node needs and return the folder with it; certificates from before are
@@ -205,7 +217,11 @@ class Site:
         passwords = "".join(f"{line}\n" for _, line in sorted(record.passwords.items()))
         _write(self._broker / "passwords", passwords.encode(), secret=True)
         conf = configuration(
-            self._broker, self._broker / "data", record.node_port, record.user_port
+            self._broker,
+            self._broker / "data",
+            record.node_port,
+            record.user_port,
+            plugins=record.plugins,
         )
         _write(self.configuration_file, conf.encode())
         self._hand_over()

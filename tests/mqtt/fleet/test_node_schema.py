@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edgekernel.core.errors import InvalidValueError, UnknownTargetError
-from edgekernel.mqtt.fleet import NodeSchema, Text
+from edgekernel.mqtt.fleet import LeaseSchema, NodeSchema, SignatureSchema, Text
 from edgekernel.mqtt.fleet.node_schema import request_topic
 
 ARGUMENTS = {
@@ -87,3 +87,20 @@ def test_where_requests_go() -> None:
     for name in ("lamp", "/power", "lamp/"):
         with pytest.raises(InvalidValueError, match="write device/output"):
             request_topic("set", name)
+
+
+def test_terms_of_requests() -> None:
+    """Leases and signatures are read as published, and what is none of them is left out."""
+    lease = {"timeout_s": 10, "outputs": ["lamp.power"], "commands": []}
+    odd = {"odd": {"timeout_s": True}, "none": 7}
+    schema = NodeSchema(
+        "n1", {"leases": {"hand": lease, **odd}, "signatures": {"keys": {"a": "b"}}}
+    )
+    assert schema.leases == [LeaseSchema("hand", 10.0, ("lamp.power",), ())]
+    assert schema.signatures == SignatureSchema(False, {"a": "b"})
+    with pytest.raises(UnknownTargetError, match="n1 has no lease 'hnad'; did you mean 'hand'"):
+        schema.lease("hnad")
+    bare = NodeSchema("n1", {"leases": [], "signatures": True})
+    assert (bare.leases, bare.signatures) == ([], None)
+    with pytest.raises(UnknownTargetError, match="n1 has no lease 'hand'; it has none"):
+        bare.lease("hand")

@@ -14,6 +14,7 @@ from edgekernel import Device, Runtime
 from edgekernel.cli import main
 from edgekernel.mqtt import Fleet, MqttInterface, NoAnswerError, Settings
 from edgekernel.mqtt.site import Site
+from edgekernel.mqtt.site.dialect import plugins_for
 from edgekernel.mqtt.tls import Tls
 from edgekernel.node import make_plan
 from tests.brokers import HOST, free_port
@@ -24,7 +25,13 @@ from tests.mqtt.site.site_broker import SiteBroker
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """A site with a node and two users, and its broker, started."""
-    site = Site.make(tmp_path / "site", [HOST], node_port=free_port(), user_port=free_port())
+    site = Site.make(
+        tmp_path / "site",
+        [HOST],
+        node_port=free_port(),
+        user_port=free_port(),
+        plugins=plugins_for("auto"),
+    )
     site.enroll("one")
     site.add_user("alice", "operator", "a-long-password")
     site.add_user("bob", "viewer", "b-long-password")

@@ -37,6 +37,14 @@ class Home:
         """Return what has come on a topic."""
         return [got for got in list(self.peer.received) if got.topic == topic]
 
+    def ends_with(self, cleared: str, told: str) -> bool:
+        """Say whether one topic was cleared, and another one told after that."""
+        found = [got for got in self.peer.received if got.topic in (cleared, told)]
+        return [(got.topic, bool(got.payload)) for got in found[-2:]] == [
+            (cleared, False),
+            (told, True),
+        ]
+
     def until(self, condition: Callable[[], object], what: str) -> None:
         """Let time pass until something is so."""
         self._stage.until(condition, what)
@@ -104,23 +112,22 @@ def test_what_the_configuration_no_longer_has_is_taken_away(stage: Stage) -> Non
     home.peer.received.clear()
     excluded = HomeAssistant(exclude=("lamp.power", "heater.warnings"))
     with staged_node(stage, home_assistant=excluded):
-        first, between, last = home.configs(3)
+        between, last = home.configs(2)
     gone = {"lamp_set_power": "switch", "heater_state_warnings": "sensor"}
     assert {key: {"platform": each} for key, each in gone.items()}.items() <= between[
         "components"
     ].items()
     assert not set(gone) & set(platforms(last))
-    assert first == last == json.loads(kept(stage, CONFIG))
+    assert last == json.loads(kept(stage, CONFIG))
 
 
 def test_a_restart_without_a_change_announces_once(stage: Stage) -> None:
     """What is found on the broker is what is announced: there is nothing to take away."""
     home = Home(stage)
-    for _ in range(2):
+    for count in (1, 2):
         with staged_node(stage, home_assistant=HomeAssistant()) as n1:
             assert n1.interface.connected
-            home.until(lambda: home.on("edge/n1/status"), "the status")
-    configs = home.configs(2)
+            configs = home.configs(count)
     assert configs == [configs[0]] * 2
 
 
@@ -167,10 +174,11 @@ def test_one_message_for_each_entity(stage: Stage) -> None:
     with staged_node(stage, home_assistant=HomeAssistant()):
         home.configs(1)
     foreign = "homeassistant/sensor/n1/foreign/config"
+    switch = "homeassistant/switch/n1/lamp_set_power/config"
     home.peer.publish(foreign, {"origin": {"name": "other"}}, retain=True)
     with staged_node(stage, home_assistant=HomeAssistant(discovery="entities")):
         assert home.configs(2)[1] is None
-    switch = "homeassistant/switch/n1/lamp_set_power/config"
+        home.until(lambda: home.on(switch), "the switch")
     assert json.loads(kept(stage, switch))["unique_id"] == "edgekernel_n1_lamp_set_power"
     entities = HomeAssistant(discovery="entities", exclude=("lamp.power",))
     with staged_node(stage, home_assistant=entities):
@@ -178,6 +186,24 @@ def test_one_message_for_each_entity(stage: Stage) -> None:
     assert kept(stage, switch) == b""
     assert kept(stage, CONFIG) == b""
     assert kept(stage, foreign)
+
+
+def test_from_each_form_to_the_other(stage: Stage) -> None:
+    """What was announced in the other form is cleared, and then this one is told again: Home
+    Assistant takes an entity only when the other one of its id has gone."""
+    home = Home(stage)
+    switch = "homeassistant/switch/n1/lamp_set_power/config"
+    for _ in range(2):
+        with staged_node(stage, home_assistant=HomeAssistant(discovery="entities")):
+            home.until(lambda: home.on(switch) and home.on(switch)[-1].payload, "the switch")
+        home.peer.received.clear()
+        with staged_node(stage, home_assistant=HomeAssistant()):
+            home.until(lambda: home.ends_with(switch, CONFIG), "the node, after the clearing")
+        told = [got.topic for got in home.peer.received if got.topic == CONFIG and got.payload]
+        assert len(told) == 1  # when all of the others had gone
+        assert kept(stage, switch) == b""
+        assert json.loads(kept(stage, CONFIG))["components"]["lamp_set_power"]
+        home.peer.received.clear()
 
 
 def test_off_takes_all_away(stage: Stage) -> None:

@@ -22,6 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edgekernel.core.errors import BusyError, ConfigError, InvalidValueError, UnknownTargetError
 from edgekernel.mqtt.site import Site
+from edgekernel.mqtt.site.dialect import plugins_for
 from tests.brokers import HOST, LIMIT_S, free_port
 from tests.mqtt.site.site_broker import SiteBroker
 
@@ -124,9 +125,13 @@ def trusting(site: Site, folder: Path | None = None) -> ssl.SSLContext:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    """A site on free loopback ports."""
+    """A site on free loopback ports, for the mosquitto that is here."""
     return Site.make(
-        tmp_path / "site", [HOST, "localhost"], node_port=free_port(), user_port=free_port()
+        tmp_path / "site",
+        [HOST, "localhost"],
+        node_port=free_port(),
+        user_port=free_port(),
+        plugins=plugins_for("auto"),
     )
 
 
@@ -179,6 +184,7 @@ def test_one_node_cannot_write_anothers_topics(
         "edge/two/status",
         "edge/two/reply/ctl",
         "homeassistant/device/two/config",
+        "homeassistant/switch/two/pump_set_power/config",
         "elsewhere",
         "edge/one/set/pump/power",
     ):
@@ -195,10 +201,11 @@ def test_one_node_cannot_read_anothers_topics(
     broker.start()
     one, alice = node(site, "one", clients), user(site, "alice", password, clients)
     two = node(site, "two", clients)
-    for wanted in ("#", "edge/two/#", "edge/+/set/+/+"):
+    for wanted in ("#", "edge/two/#", "edge/+/set/+/+", "homeassistant/#"):
         one.subscribe(wanted)
     two.publish("edge/two/state/room")
     two.publish("homeassistant/device/two/config")
+    two.publish("homeassistant/switch/two/pump_set_power/config")
     alice.publish("edge/two/set/pump/power")
     alice.publish("edge/one/set/pump/power")  # last: what came before it would be there
     one.wait_for("edge/one/set/pump/power")
@@ -208,13 +215,18 @@ def test_one_node_cannot_read_anothers_topics(
 def test_a_node_finds_what_it_told_home_assistant(
     site: Site, broker: SiteBroker, clients: list[Client]
 ) -> None:
-    """It writes its own discovery message, and reads it back to take away what is gone."""
+    """It writes its own discovery messages, for the node or for each entity, and reads them back to
+    take away what is gone."""
     site.enroll("one")
     broker.start()
     one = node(site, "one", clients)
-    one.subscribe("homeassistant/device/one/config")
-    assert one.publish("homeassistant/device/one/config") == "Success"
-    one.wait_for("homeassistant/device/one/config")
+    for wanted, topic in (
+        ("homeassistant/device/one/config", "homeassistant/device/one/config"),
+        ("homeassistant/+/one/+/config", "homeassistant/switch/one/pump_set_power/config"),
+    ):
+        one.subscribe(wanted)
+        assert one.publish(topic) == "Success"
+        one.wait_for(topic)
 
 
 def test_a_node_cannot_throw_another_off(
