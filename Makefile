@@ -16,7 +16,7 @@ export PYRIGHT_PYTHON_GLOBAL_NODE := 0
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-home-assistant test-wire check bench stress docs format lock clean
+.PHONY: help demo test test-home-assistant test-wire check bench stress docs image image-test format lock clean
 
 help: ## list the targets
 	@echo "edgekernel: make <target>"
@@ -76,6 +76,17 @@ stress: $(STAMP) ## let threads write to random signal graphs (ARGS="--seconds 6
 docs: $(STAMP) ## write the pages of docs/ that are made from the code
 	@echo "docs: drivers and boards"
 	@$(BIN)/python tools/generate-docs
+
+image: $(STAMP) ## build the image for a Raspberry Pi (as root; ARGS="--version 1.2.0")
+	@tools/ensure-mmdebstrap image
+	@$(BIN)/python -m images.build $(ARGS)
+
+image-test: $(STAMP) ## build the image, boot it in QEMU and drive it over MQTT (as root)
+	@tools/ensure-mmdebstrap image-test
+	@tools/ensure-mosquitto
+	@$(BIN)/python -m images.build
+	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/local/sbin:/usr/sbin" $(BIN)/python -m pytest images/test -s \
+		-o faulthandler_timeout=0 $(ARGS)
 
 format: $(STAMP) ## let ruff repair layout and import order
 	@echo "format: ruff format, ruff check --fix"

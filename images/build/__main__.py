@@ -1,4 +1,4 @@
-"""Builds the image: `python images/build`, or `make image`. Needs root on Linux."""
+"""Builds the image: `make image`, or `python -m images.build` beside it. Needs root on Linux."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from cache import Cache, key_of
-from disk import make_disk, make_slot
-from rootfs import (
+from images.build.cache import Cache, key_of
+from images.build.disk import make_disk, make_slot
+from images.build.rootfs import (
     BOOT_PACKAGES,
     BUILD_PACKAGES,
     ROOTFS_SCRIPT,
@@ -22,8 +22,8 @@ from rootfs import (
     make_tools,
     read_list,
 )
-from run import BuildError, Tools
-from wheels import make_wheels
+from images.build.run import BuildError, Tools
+from images.build.wheels import make_wheels
 
 HERE = Path(__file__).parent
 IMAGES = HERE.parent
@@ -148,7 +148,7 @@ def _compare(packages: str, lock: Path) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="images/build", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m images.build", description=__doc__)
     parser.add_argument(
         "--cache",
         type=Path,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from run import Tools
+from images.build.run import Tools
 
 UUIDS = {
     "root": "6f2a1f0e-0000-4000-8000-edce20260001",

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from run import ENVIRONMENT, BuildError, Tools, run
+from images.build.run import ENVIRONMENT, BuildError, Tools, run
 
 SUITE = "trixie"
 COMPONENTS = "main,non-free-firmware"

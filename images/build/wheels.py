@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from run import EPOCH, BuildError, Tools
+from images.build.run import EPOCH, BuildError, Tools
 
 FROM_SOURCE = ("lgpio", "spidev")
 """They have no wheel for Python 3.13 on arm64; compiled here for it."""
