@@ -11,12 +11,15 @@ from pathlib import Path
 import click
 
 from edgekernel.cli.console import Exit, fail, out
+from edgekernel.core.clock import SystemClock
 from edgekernel.node.plan import Plan
-from edgekernel.node.provisioning import NODE_FILE, Provisioned, provision
+from edgekernel.node.provisioning import NODE_FILE, Provisioned, provision, write_safely
+from edgekernel.node.trial import HEALTHY_FOR_S, LIMIT_S, SHOWN, Slot, booted_slot, shown, watch
 from edgekernel.node.unit import Unit
 
 _LEDS = ("ACT", "led0", "default-on")
 _LED_CLASS = Path("/sys/class/leds")
+_PROGRAM_LIMIT_S = 60.0
 
 
 @click.group()
@@ -47,6 +50,80 @@ def provision_(card: Path, config: Path, units: Path, start: bool) -> None:
     _show_led(good=not done.problems and done.plan is not None)
     if done.problems:
         raise click.exceptions.Exit(Exit.REFUSED)
+
+
+@image.command("confirm")
+@click.option("--config", type=click.Path(path_type=Path), default="/data/edgekernel/config")
+@click.option(
+    "--kept",
+    type=click.Path(path_type=Path),
+    default="/data/rauc/confirmed",
+    help="Which update was confirmed last.",
+)
+@click.option(
+    "--healthy-for",
+    "healthy_for_s",
+    type=click.FloatRange(1, 86400),
+    default=HEALTHY_FOR_S,
+    show_default=True,
+    envvar="EDGEKERNEL_HEALTHY_FOR_S",
+    metavar="SECONDS",
+)
+@click.option(
+    "--limit",
+    "limit_s",
+    type=click.FloatRange(1, 86400),
+    default=LIMIT_S,
+    show_default=True,
+    envvar="EDGEKERNEL_TRIAL_LIMIT_S",
+    help="An update whose node was not healthy for that long after SECONDS is given up.",
+    metavar="SECONDS",
+)
+def confirm(config: Path, kept: Path, healthy_for_s: float, limit_s: float) -> None:
+    """Keep the slot that runs: at once, or an update once its node is healthy.
+
+    Exits with 1 if the update on trial was given up: it is marked as bad, and a restart of the
+    computer starts the other slot.
+    """
+    try:
+        slot = booted_slot(_run("rauc", "status", "--detailed", "--output-format=json"))
+    except (OSError, ValueError) as error:  # without RAUC the tries of U-Boot decide
+        click.echo(f"edgekernel: the slots are not known: {error}", err=True)
+        return
+    confirmed = kept.read_text().strip() if kept.exists() else ""
+    if not slot.primary:
+        out.print(f"edgekernel: slot {slot.name} runs because the other one was given up")
+    if slot.installed and slot.installed != confirmed and (config / NODE_FILE).exists():
+        _try_out(slot, healthy_for_s, limit_s)
+    _run("rauc", "status", "mark-good", "booted")
+    if slot.installed and slot.installed != confirmed:
+        write_safely(kept, slot.installed.encode())
+    out.print(f"edgekernel: slot {slot.name} is good")
+
+
+def _try_out(slot: Slot, healthy_for_s: float, limit_s: float) -> None:
+    """Wait for the verdict on an update; end the command if it is bad."""
+    ask = ("systemctl", "show", "edgekernel.service", *(f"--property={name}" for name in SHOWN))
+    out.print(f"edgekernel: slot {slot.name} is on trial")
+    verdict = watch(lambda: shown(_run(*ask)), SystemClock(), healthy_for_s, limit_s)
+    out.print(f"edgekernel: slot {slot.name}: {verdict.reason}")
+    if not verdict.good:
+        _run("rauc", "status", "mark-bad", "booted")
+        fail(Exit.REFUSED, [f"edgekernel: the update in slot {slot.name} is given up"])
+
+
+def _run(*command: str) -> str:
+    """Return what a program has written. Raises OSError if it fails."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_PROGRAM_LIMIT_S, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise OSError(f"{' '.join(command)}: {error}") from error
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip()
+        raise OSError(f"{' '.join(command)} has failed ({done.returncode}): {said}")
+    return done.stdout
 
 
 def _say(done: Provisioned, card: Path) -> None:

@@ -22,6 +22,7 @@ from edgekernel.cli.recording import as_it_is, open_recording
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.errors import BootError, ConfigError, EdgekernelError
+from edgekernel.core.messages import Message
 from edgekernel.core.output_declaration import OutputDeclaration
 from edgekernel.core.runtime import Runtime
 from edgekernel.core.variants import SignalRuntime
@@ -111,7 +112,7 @@ def run(
             cause = _note_run(plan, runtime, simulated)
             _connect(plan, simulated, runtime, embedded, kept, cause)
             if (manager := ServiceManager.of(os.environ)) is not None:
-                manager.attend(runtime)
+                manager.attend(runtime, _link_messages() if linked else None)
             wanted = _Wanted(simulated, live, as_json, seconds, drill)
             raise click.exceptions.Exit(_live(plan, runtime, embedded, wanted))
     except ConfigError as error:
@@ -208,6 +209,12 @@ def _connect(
     medium = kept.medium if kept else None
     about = replace(About.of(plan), restart_cause=cause.kind, restart_detail=cause.detail)
     runtime.register(MqttInterface(settings, about=about, outbox=outbox, medium=medium))
+
+
+def _link_messages() -> tuple[type[Message], type[Message]]:
+    from edgekernel.mqtt import MqttConnected, MqttDisconnected
+
+    return MqttConnected, MqttDisconnected
 
 
 def _live(

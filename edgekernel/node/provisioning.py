@@ -58,7 +58,7 @@ def provision(card: Path, config: Path) -> Provisioned:
         make_plan(new / NODE_FILE)
     except ConfigError as error:
         shutil.rmtree(new, ignore_errors=True)
-        _write(card / PROBLEMS, _explained(error.problems))
+        write_safely(card / PROBLEMS, _explained(error.problems))
         before = _as_before(config)
         return Provisioned("refused", before.plan, list(error.problems))
     _exchange(new, config)
@@ -89,7 +89,7 @@ def _copy(card: Path, new: Path) -> None:
     for path in _files(card):
         target = new / path.relative_to(card)
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write(target, path.read_bytes())
+        write_safely(target, path.read_bytes())
 
 
 def _is_in(card: Path, config: Path) -> bool:
@@ -107,7 +107,7 @@ def _files(card: Path) -> Iterator[Path]:
             yield path
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_safely(path: Path, data: bytes) -> None:
     """Write a file that survives a loss of power from here on."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "wb") as file:
@@ -134,7 +134,7 @@ def _clear(card: Path, plan: Plan) -> None:
         folder.rmdir()
     (card / PROBLEMS).unlink(missing_ok=True)
     text = f"{plan.name} runs with this configuration: {fingerprint(plan.document)}\n"
-    _write(card / APPLIED, text.encode())
+    write_safely(card / APPLIED, text.encode())
     _sync(card)
 
 

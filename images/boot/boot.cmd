@@ -1,13 +1,14 @@
 # U-Boot, on a Raspberry Pi and in QEMU: boots the first slot of BOOT_ORDER that has a try left, and
 # counts it. RAUC sets both, and gives a slot its tries back when it is found good.
 # The variables are in uboot.env on the first partition. A damaged file is as none: slot A first.
+# extra_args in it is added to the command line of the kernel.
 setenv state uboot.env
 setenv state_size 0x4000
 setenv state_addr ${scriptaddr}
 setexpr state_addr ${scriptaddr} + 0x100000
 
 if fatload ${devtype} ${devnum}:1 ${state_addr} ${state} ${state_size}; then
-    env import -c ${state_addr} ${state_size} BOOT_ORDER BOOT_A_LEFT BOOT_B_LEFT
+    env import -c ${state_addr} ${state_size} BOOT_ORDER BOOT_A_LEFT BOOT_B_LEFT extra_args
 fi
 test -n "${BOOT_ORDER}" || setenv BOOT_ORDER "A B"
 test -n "${BOOT_A_LEFT}" || setenv BOOT_A_LEFT 3
@@ -34,7 +35,7 @@ if test -z "${slot}"; then
     setenv BOOT_A_LEFT 3
     setenv BOOT_B_LEFT 3
 fi
-env export -c -s ${state_size} ${state_addr} BOOT_ORDER BOOT_A_LEFT BOOT_B_LEFT
+env export -c -s ${state_size} ${state_addr} BOOT_ORDER BOOT_A_LEFT BOOT_B_LEFT extra_args
 fatwrite ${devtype} ${devnum}:1 ${state_addr} ${state} ${state_size}
 test -n "${slot}" || reset
 

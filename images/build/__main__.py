@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from images.build.cache import Cache, key_of
-from images.build.disk import make_disk, make_slot
+from images.build.disk import make_bundle, make_disk, make_slot
+from images.build.keys import CERTIFICATE, KEYRING, find_keys, forget
 from images.build.rootfs import (
     BOOT_PACKAGES,
     BUILD_PACKAGES,
@@ -28,7 +29,7 @@ from images.build.wheels import make_wheels
 HERE = Path(__file__).parent
 IMAGES = HERE.parent
 TREE = IMAGES.parent
-STAGES = 6
+STAGES = 7
 
 
 class Progress:
@@ -76,6 +77,8 @@ def build(arguments: argparse.Namespace) -> None:
         lambda: cache.get("tools", tools_key, lambda new: make_tools(names, new, log)),
     )
 
+    keys = find_keys(cache, root, log, arguments.keyring, arguments.sign_cert, arguments.sign_key)
+
     def stage(name: str, what: str, key: str, work: Callable[[Tools, Path], None],
               **folders: Path) -> Path:  # fmt: skip
         """Make a folder of the cache, at /out in the tools root; others are at their names."""
@@ -108,32 +111,43 @@ def build(arguments: argparse.Namespace) -> None:
     overlay = [
         IMAGES / each for each in ("rootfs", "boot", "units-enabled.txt", "units-masked.txt")
     ]
-    slot_key = key_of(rootfs_key, wheels_key, version, HERE / "disk.py", *overlay)
+    slot_key = key_of(
+        rootfs_key, wheels_key, version, HERE / "disk.py", keys.keyring / KEYRING, *overlay
+    )
     slot = stage(
         "slot", "root slot", slot_key, lambda tools, out: make_slot(tools, version),
-        rootfs=rootfs, wheels=wheels,
+        rootfs=rootfs, wheels=wheels, keys=keys.keyring,
     )  # fmt: skip
     disk_key = key_of(slot_key, fetched_key, IMAGES / "firmware", IMAGES / "genimage.cfg")
     disk = stage(
         "disk", "disk", disk_key, lambda tools, out: make_disk(tools, version),
         rootfs=rootfs, fetched=fetched, slot=slot,
     )  # fmt: skip
+    made = [disk / "sdcard.img.zst", disk / "sdcard.img"]
+    if keys.signer is not None:
+        bundle_key = key_of(slot_key, version, keys.signer / CERTIFICATE)
+        bundle = stage(
+            "bundle", "bundle for updates", bundle_key,
+            lambda tools, out: make_bundle(tools, version), slot=slot, signer=keys.signer,
+        )  # fmt: skip
+        made.append(bundle / "update.raucb")
+        forget(keys)
     packages_now = (rootfs / "packages").read_text() + (fetched / "packages").read_text()
-    _deliver(disk, arguments.out)
+    _deliver(made, arguments.out)
+    print(*keys.notes(), sep="\n")
     _compare(packages_now, IMAGES / "packages.lock")
 
 
-def _deliver(disk: Path, out: Path) -> None:
+def _deliver(made: list[Path], out: Path) -> None:
     """Put what was built where it is looked for, and say what it is."""
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("sdcard.img.zst", "sdcard.img"):
-        target = out / name
+    for path in made:
+        target = out / path.name
         target.unlink(missing_ok=True)
-        target.symlink_to(disk / name)
-    image = out / "sdcard.img.zst"
-    with image.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    print(f"{image}: {image.stat().st_size / 1e6:.0f} MB, sha256 {digest}")
+        target.symlink_to(path)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        print(f"{target}: {path.stat().st_size / 1e6:.0f} MB, sha256 {digest}")
 
 
 def _compare(packages: str, lock: Path) -> None:
@@ -166,6 +180,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--version", default="0.1.0", help="the version of the image (default: %(default)s)"
     )
+    parser.add_argument("--keyring", type=Path, help="PEM file: who may sign updates")
+    parser.add_argument("--sign-cert", type=Path, help="PEM file: signs the bundle for updates")
+    parser.add_argument("--sign-key", type=Path, help="PEM file: the key of that certificate")
     return parser.parse_args()
 
 

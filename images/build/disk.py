@@ -26,6 +26,7 @@ from edgekernel.cli import main
 sys.exit(main())
 SCRIPT
 install -m 0644 /images/boot/fw_env.config root/etc/fw_env.config
+install -m 0644 /keys/keyring.pem root/etc/rauc/keyring.pem
 printf 'IMAGE_VERSION=%s\\n' "$version" >>root/etc/os-release
 mkdir -p root/boot/firmware root/data
 systemd-sysusers --root=root
@@ -81,6 +82,26 @@ zstd -q -T0 -3 -f sdcard.img -o sdcard.img.zst
 rm -rf firmware packages trees boot.vfat data data.ext4 root.ext4 tmp images
 """
 
+_BUNDLE = """
+cd /out
+mkdir content
+cp --sparse=always /slot/root.ext4 content/
+cat >content/manifest.raucm <<MANIFEST
+[update]
+compatible=edgekernel-arm64
+version=$version
+
+[bundle]
+format=verity
+
+[image.root]
+filename=root.ext4
+MANIFEST
+rauc --cert=/signer/cert.pem --key=/signer/key.pem --keyring=/signer/keyring.pem \\
+    --mksquashfs-args='-comp zstd -Xcompression-level 6' bundle content update.raucb
+rm -rf content
+"""
+
 
 def _variables(version: str) -> str:
     lines = [f"uuid_{name}={value}" for name, value in UUIDS.items()]
@@ -88,10 +109,17 @@ def _variables(version: str) -> str:
 
 
 def make_slot(tools: Tools, version: str) -> None:
-    """Make `root.ext4`, what a root slot holds; /rootfs, /wheels and /images are its inputs."""
+    """Make `root.ext4`, what a root slot holds; its inputs are /rootfs, /wheels, /keys and
+    /images.
+    """
     tools.shell(_variables(version) + _ROOT)
 
 
 def make_disk(tools: Tools, version: str) -> None:
     """Make `sdcard.img` and its compressed form from /slot and the firmware's files."""
     tools.shell(_variables(version) + _DISK)
+
+
+def make_bundle(tools: Tools, version: str) -> None:
+    """Make `update.raucb`, which brings /slot to a node, signed with the key in /signer."""
+    tools.shell(_variables(version) + _BUNDLE)

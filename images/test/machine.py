@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -32,6 +33,8 @@ class Machine:
         self._broker = broker
         self._process: subprocess.Popen[bytes] | None = None
         self.console = folder / "console.log"
+        self._shell = folder / "shell.sock"
+        self._stick: Path | None = None
         self.serial = SerialLine(folder / "serial.sock")
         subprocess.run(["cp", "--sparse=always", image, self.card], check=True)
 
@@ -46,13 +49,40 @@ class Machine:
                               f"::edgekernel/{name}", check=False)  # fmt: skip
         return done.stdout if done.returncode == 0 else ""
 
+    def allow_shell(self) -> None:
+        """Let it start with a shell for `shell`: what uboot.env is for, written from outside."""
+        (self.folder / "variables").write_text("extra_args=systemd.debug_shell=hvc0\n")
+        self._in_tools("mkenvimage", "-s", "0x4000", "-o", "/test/uboot.env", "/test/variables")
+        self._in_tools("mcopy", "-o", "-i", f"{self._inside(self.card)}@@{OFFSET}",
+                       "/test/uboot.env", "::uboot.env")  # fmt: skip
+
+    def plug_in(self, stick: Path) -> None:
+        """Plug in a second disk with this content, before it is switched on."""
+        self._stick = self.folder / "stick.img"
+        subprocess.run(["cp", "--sparse=always", stick, self._stick], check=True)
+
+    def shell(self, command: str, limit_s: float = 120.0) -> str:
+        """Return what a command says in the machine's shell. Fails if it fails, or takes long."""
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(limit_s)
+            line.connect(str(self._shell))
+            mark = f"END{time.monotonic_ns()}"
+            line.sendall(f"stty -echo; ({command}) 2>&1; echo {mark[:3]}''{mark[3:]} $?\n".encode())
+            said = b""
+            while re.search(mark.encode() + rb" \d+\r?\n", said) is None:
+                data = line.recv(65536)
+                assert data, f"{command}: the machine has gone, after {said!r}"
+                said += data
+        text, _, code = said.decode(errors="replace").rpartition(f"{mark} ")
+        assert code.split()[0] == "0", f"{command}: {text}"
+        return text.replace("\r\n", "\n")
+
     def start(self) -> None:
         """Switch it on."""
         forward = Path(__file__).with_name("forward.py")
         shutil.copy(forward, self.folder)
         carry = f"python3 {self._inside(self.folder / forward.name)} {self._broker.port}"
         network = f"user,id=net,restrict=on,guestfwd=tcp:{GUEST_BROKER}:1883-cmd:{carry}"
-        card = f"if=none,id=card,format=raw,cache=writethrough,file={self._inside(self.card)}"
         card = f"if=none,id=card,format=raw,cache=writethrough,file={self._inside(self.card)}"
         command = [
             *self._chroot(),
@@ -67,6 +97,10 @@ class Machine:
             "-device", "qemu-xhci",
             "-chardev", f"socket,id=line,path={self._inside(self.serial.path)}",
             "-device", "usb-serial,chardev=line,always-plugged=on",
+            "-device", "virtio-serial-pci",
+            "-chardev", f"socket,id=shell,server=on,wait=off,path={self._inside(self._shell)}",
+            "-device", "virtconsole,chardev=shell",
+            *self._sticks(),
             "-serial", f"file:{self._inside(self.console)}",
         ]  # fmt: skip
         with (self.folder / "qemu.log").open("ab") as log:
@@ -92,6 +126,12 @@ class Machine:
     def said(self) -> str:
         """Return what it has written on its console."""
         return self.console.read_text(errors="replace") if self.console.exists() else ""
+
+    def _sticks(self) -> list[str]:
+        if self._stick is None:
+            return []
+        stick = f"if=none,id=stick,format=raw,readonly=on,file={self._inside(self._stick)}"
+        return ["-drive", stick, "-device", "virtio-blk-pci,drive=stick"]
 
     def _chroot(self) -> list[str]:
         script = (

@@ -115,7 +115,7 @@ def test_power_cut(card: Path, config: Path, call: int, monkeypatch: pytest.Monk
     with monkeypatch.context() as patched:
         for name in ("rename", "unlink", "mkdir", "rmdir"):
             patched.setattr(Path, name, cut(getattr(Path, name)))
-        patched.setattr(provisioning, "_write", cut(provisioning._write))
+        patched.setattr(provisioning, "write_safely", cut(provisioning.write_safely))
         patched.setattr(provisioning, "_sync", cut(provisioning._sync))
         try:
             provision(card, config)
