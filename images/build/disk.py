@@ -29,6 +29,7 @@ install -m 0644 /images/boot/fw_env.config root/etc/fw_env.config
 install -m 0644 /keys/keyring.pem root/etc/rauc/keyring.pem
 printf 'IMAGE_VERSION=%s\\n' "$version" >>root/etc/os-release
 mkdir -p root/boot/firmware root/data
+ln -sf ../run/systemd/resolve/stub-resolv.conf root/etc/resolv.conf
 systemd-sysusers --root=root
 for unit in $(cat /images/units-enabled.txt); do
     systemctl --root=root enable --quiet "$unit"

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from edgekernel.mqtt import Fleet, Settings
 from images.test.machine import Machine, newest
-from tests.brokers import Mosquitto
+from tests.brokers import HOST, Mosquitto
 
 CACHE = Path(os.environ.get("EDGEKERNEL_IMAGE_CACHE", "~/.cache/edgekernel/images")).expanduser()
 
@@ -32,3 +33,10 @@ def machine(tmp_path_factory: pytest.TempPathFactory, broker: Mosquitto) -> Iter
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture(scope="module")
+def fleet(broker: Mosquitto) -> Iterator[Fleet]:
+    """Give a client on the broker."""
+    with Fleet(Settings(HOST, broker.port)) as made:
+        yield made

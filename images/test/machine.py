@@ -10,10 +10,12 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from edgekernel_devices._modbus_units import ModbusUnits
 
+from edgekernel.mqtt import Fleet
 from tests.brokers import Mosquitto
 
 BOOT_LIMIT_S = 500.0
@@ -38,8 +40,10 @@ class Machine:
         self.serial = SerialLine(folder / "serial.sock")
         subprocess.run(["cp", "--sparse=always", image, self.card], check=True)
 
-    def put(self, source: Path, name: str) -> None:
+    def put(self, name: str, text: str) -> None:
         """Put a file into edgekernel/ on the card's first partition, without mounting it."""
+        source = self.folder / name
+        source.write_text(text)
         self._in_tools("mcopy", "-o", "-i", f"{self._inside(self.card)}@@{OFFSET}",
                        self._inside(source), f"::edgekernel/{name}")  # fmt: skip
 
@@ -56,10 +60,18 @@ class Machine:
         self._in_tools("mcopy", "-o", "-i", f"{self._inside(self.card)}@@{OFFSET}",
                        "/test/uboot.env", "::uboot.env")  # fmt: skip
 
-    def plug_in(self, stick: Path) -> None:
-        """Plug in a second disk with this content, before it is switched on."""
+    def plug_in(self, *files: Path) -> None:
+        """Plug in a stick with these files of the folder, before it is switched on."""
         self._stick = self.folder / "stick.img"
-        subprocess.run(["cp", "--sparse=always", stick, self._stick], check=True)
+        size = sum(each.stat().st_size for each in files) + 32 * 2**20
+        inside = self._inside(self._stick)
+        self._in_tools("truncate", "-s", f"{size // 2**20}M", inside)
+        self._in_tools("mkfs.vfat", inside)
+        self._in_tools("mcopy", "-i", inside, *map(self._inside, files), "::")
+
+    def in_tools(self, script: str) -> None:
+        """Run shell text in the tools root, in the folder."""
+        self._in_tools("sh", "-euc", f"cd /test\n{script}")
 
     def shell(self, command: str, limit_s: float = 120.0) -> str:
         """Return what a command says in the machine's shell. Fails if it fails, or takes long."""
@@ -143,7 +155,7 @@ class Machine:
 
     def _in_tools(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [*self._chroot(), *command], check=check, capture_output=True, text=True, timeout=60
+            [*self._chroot(), *command], check=check, capture_output=True, text=True, timeout=120
         )
 
     def _inside(self, path: Path) -> str:
@@ -194,6 +206,20 @@ class SerialLine:
                 line.sendall(self.units.due(time.monotonic() + 1))
             except OSError:
                 return
+
+
+def is_online(fleet: Fleet, name: str) -> bool:
+    """Say whether a node is there."""
+    return any(node.name == name and node.online for node in fleet.nodes())
+
+
+def until(holds: Callable[[], bool], machine: Machine, limit_s: float = BOOT_LIMIT_S) -> None:
+    """Wait until something holds; show the console if it does not."""
+    end = time.monotonic() + limit_s
+    while not holds():
+        machine.check()
+        assert time.monotonic() < end, machine.said()[-4000:]
+        time.sleep(0.2)
 
 
 def newest(cache: Path, name: str) -> Path:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
 
-from edgekernel.mqtt import Fleet, Settings
+from edgekernel.mqtt import Fleet
 from edgekernel.mqtt.fleet import NoAnswerError
-from images.test.machine import BOOT_LIMIT_S, GUEST_BROKER, Machine
-from tests.brokers import HOST, Mosquitto
+from images.test.machine import GUEST_BROKER, Machine, is_online, until
 
 NODE = f"""
 [node]
@@ -51,38 +49,15 @@ def setup(runtime):
 
 
 @pytest.fixture(scope="module")
-def fleet(broker: Mosquitto) -> Iterator[Fleet]:
-    """Give a client on the broker."""
-    with Fleet(Settings(HOST, broker.port)) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def booted(machine: Machine, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+def booted(machine: Machine, fleet: Fleet) -> Machine:
     """Boot the image with a configuration on the card; give the machine when its node is there."""
-    for name, text in (("node.toml", NODE), ("pumping.py", APP)):
-        path = machine.folder / name
-        path.write_text(text)
-        machine.put(path, name)
+    machine.put("node.toml", NODE)
+    machine.put("pumping.py", APP)
     began = time.monotonic()
     machine.start()
-    until(lambda: is_online(fleet), machine)
+    until(lambda: is_online(fleet, "pump-house"), machine)
     print(f"\nfrom power on to the first message over MQTT: {time.monotonic() - began:.0f} s")
     return machine
-
-
-def is_online(fleet: Fleet) -> bool:
-    """Say whether the node is there."""
-    return any(node.name == "pump-house" and node.online for node in fleet.nodes())
-
-
-def until(holds: Callable[[], bool], machine: Machine, limit_s: float = BOOT_LIMIT_S) -> None:
-    """Wait until something holds; show the console if it does not."""
-    end = time.monotonic() + limit_s
-    while not holds():
-        machine.check()
-        assert time.monotonic() < end, machine.said()[-4000:]
-        time.sleep(0.2)
 
 
 @pytest.mark.usefixtures("booted")
