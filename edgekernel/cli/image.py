@@ -63,7 +63,7 @@ def provision_(card: Path, config: Path, units: Path, start: bool) -> None:
 @click.option(
     "--healthy-for",
     "healthy_for_s",
-    type=click.FloatRange(1, 86400),
+    type=click.FloatRange(0.1, 86400),
     default=HEALTHY_FOR_S,
     show_default=True,
     envvar="EDGEKERNEL_HEALTHY_FOR_S",
@@ -72,7 +72,7 @@ def provision_(card: Path, config: Path, units: Path, start: bool) -> None:
 @click.option(
     "--limit",
     "limit_s",
-    type=click.FloatRange(1, 86400),
+    type=click.FloatRange(0.1, 86400),
     default=LIMIT_S,
     show_default=True,
     envvar="EDGEKERNEL_TRIAL_LIMIT_S",
@@ -95,9 +95,15 @@ def confirm(config: Path, kept: Path, healthy_for_s: float, limit_s: float) -> N
         out.print(f"edgekernel: slot {slot.name} runs because the other one was given up")
     if slot.installed and slot.installed != confirmed and (config / NODE_FILE).exists():
         _try_out(slot, healthy_for_s, limit_s)
-    _run("rauc", "status", "mark-good", "booted")
-    if slot.installed and slot.installed != confirmed:
-        write_safely(kept, slot.installed.encode())
+    try:
+        _run("rauc", "status", "mark-good", "booted")
+        if slot.installed and slot.installed != confirmed:
+            write_safely(kept, slot.installed.encode())
+    except OSError as error:  # the node works: that it cannot be noted is no reason to restart
+        click.echo(
+            f"edgekernel: slot {slot.name} is good, but that is not noted: {error}", err=True
+        )
+        return
     out.print(f"edgekernel: slot {slot.name} is good")
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from images.build.cache import Cache, key_of
 from images.build.disk import make_bundle, make_disk, make_slot
-from images.build.keys import CERTIFICATE, KEYRING, find_keys, forget
+from images.build.keys import CERTIFICATE, KEYRING, Keys, find_keys, forget
 from images.build.rootfs import (
     BOOT_PACKAGES,
     BUILD_PACKAGES,
@@ -30,21 +30,40 @@ HERE = Path(__file__).parent
 IMAGES = HERE.parent
 TREE = IMAGES.parent
 STAGES = 7
+OVERLAY = ("rootfs", "boot", "units-enabled.txt", "units-masked.txt")
 
 
-class Progress:
-    """Says which step is at work, and how long the ones before it took."""
+class Stages:
+    """Makes one stage after the other, says which is at work, and how long those before it took."""
 
-    def __init__(self) -> None:
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
         self._number = 0
-        self._began = time.monotonic()
+        self.log = cache.folder / "build.log"
+        self.log.write_bytes(b"")
 
-    def step(self, what: str, work: Callable[[], tuple[Path, bool]]) -> Path:
-        """Do one step of the build."""
+    def tools(self, key: str, packages: list[str]) -> Path:
+        """Make the tools root, which all other stages are made in."""
+        what = "tools (Debian trixie, for this computer)"
+        self.root = self._step("tools", what, key, lambda new: make_tools(packages, new, self.log))
+        return self.root
+
+    def make(self, name: str, what: str, key: str, work: Callable[[Tools, Path], None],
+             **folders: Path) -> Path:  # fmt: skip
+        """Make a folder of the cache, at /out in the tools root; others are at their names."""
+
+        def make(new: Path) -> None:
+            new.mkdir()
+            seen = {f"/{each}": path for each, path in folders.items()}
+            work(Tools(self.root, {"/out": new, "/images": IMAGES, **seen}, self.log), new)
+
+        return self._step(name, what, key, make)
+
+    def _step(self, name: str, what: str, key: str, make: Callable[[Path], None]) -> Path:
         self._number += 1
         began = time.monotonic()
         print(f"image {self._number}/{STAGES}: {what} ...", flush=True)
-        path, cached = work()
+        path, cached = self._cache.get(name, key, make)
         took = "cached" if cached else f"{time.monotonic() - began:.0f} s"
         print(f"image {self._number}/{STAGES}: {what}: {took}", flush=True)
         return path
@@ -65,77 +84,65 @@ def main() -> int:
 
 
 def build(arguments: argparse.Namespace) -> None:
-    """Build every stage that is not in the cache."""
+    """Build every stage that is not in the cache, deliver what came of them, and say so."""
     cache = Cache(arguments.cache)
-    log = arguments.cache / "build.log"
-    log.write_bytes(b"")
-    progress = Progress()
+    stages = Stages(cache)
     names = read_list(IMAGES / "tools.txt")
     tools_key = key_of("tools 1", *names)
-    root = progress.step(
-        "tools (Debian trixie, for this computer)",
-        lambda: cache.get("tools", tools_key, lambda new: make_tools(names, new, log)),
+    root = stages.tools(tools_key, names)
+    keys = find_keys(
+        cache, root, stages.log, arguments.keyring, arguments.sign_cert, arguments.sign_key
     )
+    try:
+        made, packages = _make(stages, tools_key, keys, arguments.version)
+    finally:
+        forget(keys)
+    _deliver(made, arguments.out)
+    print(*keys.notes(), sep="\n")
+    _compare(packages, IMAGES / "packages.lock")
 
-    keys = find_keys(cache, root, log, arguments.keyring, arguments.sign_cert, arguments.sign_key)
 
-    def stage(name: str, what: str, key: str, work: Callable[[Tools, Path], None],
-              **folders: Path) -> Path:  # fmt: skip
-        """Make a folder of the cache, at /out in the tools root; others are at their names."""
-
-        def make(new: Path) -> None:
-            new.mkdir()
-            seen = {f"/{each}": path for each, path in folders.items()}
-            work(Tools(root, {"/out": new, "/images": IMAGES, **seen}, log), new)
-
-        return progress.step(what, lambda: cache.get(name, key, make))
-
+def _make(stages: Stages, tools_key: str, keys: Keys, version: str) -> tuple[list[Path], str]:
+    """Make everything in the tools root; return what is delivered, and the packages in it."""
     packages = read_list(IMAGES / "packages.txt")
     rootfs_key = key_of(tools_key, ROOTFS_SCRIPT, *packages)
-    rootfs = stage(
+    rootfs = stages.make(
         "rootfs", "packages of the image (Debian trixie, arm64)", rootfs_key,
         lambda tools, out: make_rootfs(tools, packages, out),
     )  # fmt: skip
     fetched_key = key_of(tools_key, *BOOT_PACKAGES, *BUILD_PACKAGES)
-    fetched = stage(
+    fetched = stages.make(
         "fetched", "firmware and headers", fetched_key, lambda tools, out: fetch_packages(tools)
     )
     requirements = IMAGES / "requirements.txt"
     sources = [TREE / each for each in ("edgekernel", "devices", "boards", "pyproject.toml")]
     wheels_key = key_of(fetched_key, HERE / "wheels.py", requirements, *sources)
-    wheels = stage(
+    wheels = stages.make(
         "wheels", "edgekernel and its libraries", wheels_key,
         lambda tools, out: make_wheels(tools, requirements, TREE, out), fetched=fetched,
     )  # fmt: skip
-    version = arguments.version
-    overlay = [
-        IMAGES / each for each in ("rootfs", "boot", "units-enabled.txt", "units-masked.txt")
-    ]
+    overlay = [IMAGES / each for each in OVERLAY]
     slot_key = key_of(
         rootfs_key, wheels_key, version, HERE / "disk.py", keys.keyring / KEYRING, *overlay
     )
-    slot = stage(
+    slot = stages.make(
         "slot", "root slot", slot_key, lambda tools, out: make_slot(tools, version),
         rootfs=rootfs, wheels=wheels, keys=keys.keyring,
     )  # fmt: skip
     disk_key = key_of(slot_key, fetched_key, IMAGES / "firmware", IMAGES / "genimage.cfg")
-    disk = stage(
+    disk = stages.make(
         "disk", "disk", disk_key, lambda tools, out: make_disk(tools, version),
         rootfs=rootfs, fetched=fetched, slot=slot,
     )  # fmt: skip
     made = [disk / "sdcard.img.zst", disk / "sdcard.img"]
     if keys.signer is not None:
         bundle_key = key_of(slot_key, version, keys.signer / CERTIFICATE)
-        bundle = stage(
+        bundle = stages.make(
             "bundle", "bundle for updates", bundle_key,
             lambda tools, out: make_bundle(tools, version), slot=slot, signer=keys.signer,
         )  # fmt: skip
         made.append(bundle / "update.raucb")
-        forget(keys)
-    packages_now = (rootfs / "packages").read_text() + (fetched / "packages").read_text()
-    _deliver(made, arguments.out)
-    print(*keys.notes(), sep="\n")
-    _compare(packages_now, IMAGES / "packages.lock")
+    return made, (rootfs / "packages").read_text() + (fetched / "packages").read_text()
 
 
 def _deliver(made: list[Path], out: Path) -> None:

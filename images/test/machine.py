@@ -34,6 +34,7 @@ class Machine:
         self.card = folder / "card.img"
         self._broker = broker
         self._process: subprocess.Popen[bytes] | None = None
+        self.writes = folder / "writes.log"
         self.console = folder / "console.log"
         self._shell = folder / "shell.sock"
         self._stick: Path | None = None
@@ -44,12 +45,12 @@ class Machine:
         """Put a file into edgekernel/ on the card's first partition, without mounting it."""
         source = self.folder / name
         source.write_text(text)
-        self._in_tools("mcopy", "-o", "-i", f"{self._inside(self.card)}@@{OFFSET}",
-                       self._inside(source), f"::edgekernel/{name}")  # fmt: skip
+        self._in_tools("mcopy", "-o", "-i", f"{self.inside(self.card)}@@{OFFSET}",
+                       self.inside(source), f"::edgekernel/{name}")  # fmt: skip
 
     def read(self, name: str) -> str:
         """Return a file of edgekernel/ on the card's first partition; "" if it is not there."""
-        done = self._in_tools("mtype", "-i", f"{self._inside(self.card)}@@{OFFSET}",
+        done = self._in_tools("mtype", "-i", f"{self.inside(self.card)}@@{OFFSET}",
                               f"::edgekernel/{name}", check=False)  # fmt: skip
         return done.stdout if done.returncode == 0 else ""
 
@@ -57,14 +58,14 @@ class Machine:
         """Let it start with a shell for `shell`: what uboot.env is for, written from outside."""
         (self.folder / "variables").write_text("extra_args=systemd.debug_shell=hvc0\n")
         self._in_tools("mkenvimage", "-s", "0x4000", "-o", "/test/uboot.env", "/test/variables")
-        self._in_tools("mcopy", "-o", "-i", f"{self._inside(self.card)}@@{OFFSET}",
+        self._in_tools("mcopy", "-o", "-i", f"{self.inside(self.card)}@@{OFFSET}",
                        "/test/uboot.env", "::uboot.env")  # fmt: skip
 
     def plug_in(self, *files: Path) -> None:
         """Plug in a stick with these files of the folder, before it is switched on."""
         self._stick = self.folder / "stick.img"
         size = sum(each.stat().st_size for each in files) + 32 * 2**20
-        inside = self._inside(self._stick)
+        inside = self.inside(self._stick)
         self._in_tools("truncate", "-s", f"{size // 2**20}M", inside)
         self._in_tools("mkfs.vfat", inside)
         self._in_tools("mcopy", "-i", inside, *map(self._inside, files), "::")
@@ -89,31 +90,30 @@ class Machine:
         assert code.split()[0] == "0", f"{command}: {text}"
         return text.replace("\r\n", "\n")
 
-    def start(self) -> None:
-        """Switch it on."""
+    def start(self, *, log_writes: bool = False) -> None:
+        """Switch it on; what it writes to its card is logged in the file `writes` if wanted."""
         forward = Path(__file__).with_name("forward.py")
         shutil.copy(forward, self.folder)
-        carry = f"python3 {self._inside(self.folder / forward.name)} {self._broker.port}"
+        carry = f"python3 {self.inside(self.folder / forward.name)} {self._broker.port}"
         network = f"user,id=net,restrict=on,guestfwd=tcp:{GUEST_BROKER}:1883-cmd:{carry}"
-        card = f"if=none,id=card,format=raw,cache=writethrough,file={self._inside(self.card)}"
         command = [
             *self._chroot(),
             "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024",
             "-accel", "tcg,thread=multi", "-nographic", "-nodefaults",
             "-bios", "/usr/lib/u-boot/qemu_arm64/u-boot.bin",
-            "-drive", card,
+            *self._card(log_writes),
             "-device", "virtio-blk-pci,drive=card",
             "-netdev", network, "-device", "virtio-net-pci,netdev=net,romfile=",
             "-device", "virtio-rng-pci",
             "-device", "i6300esb", "-action", "watchdog=reset",
             "-device", "qemu-xhci",
-            "-chardev", f"socket,id=line,path={self._inside(self.serial.path)}",
+            "-chardev", f"socket,id=line,path={self.inside(self.serial.path)}",
             "-device", "usb-serial,chardev=line,always-plugged=on",
             "-device", "virtio-serial-pci",
-            "-chardev", f"socket,id=shell,server=on,wait=off,path={self._inside(self._shell)}",
+            "-chardev", f"socket,id=shell,server=on,wait=off,path={self.inside(self._shell)}",
             "-device", "virtconsole,chardev=shell",
             *self._sticks(),
-            "-serial", f"file:{self._inside(self.console)}",
+            "-serial", f"file:{self.inside(self.console)}",
         ]  # fmt: skip
         with (self.folder / "qemu.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
@@ -139,10 +139,19 @@ class Machine:
         """Return what it has written on its console."""
         return self.console.read_text(errors="replace") if self.console.exists() else ""
 
+    def _card(self, log_writes: bool) -> list[str]:
+        card = self.inside(self.card)
+        if not log_writes:
+            return ["-drive", f"if=none,id=card,format=raw,cache=writethrough,file={card}"]
+        self.writes.touch()
+        log = f"log.driver=file,log.filename={self.inside(self.writes)},log-super-update-interval=1"
+        file = f"file.driver=file,file.filename={card}"
+        return ["-blockdev", f"driver=blklogwrites,node-name=card,{file},{log}"]
+
     def _sticks(self) -> list[str]:
         if self._stick is None:
             return []
-        stick = f"if=none,id=stick,format=raw,readonly=on,file={self._inside(self._stick)}"
+        stick = f"if=none,id=stick,format=raw,readonly=on,file={self.inside(self._stick)}"
         return ["-drive", stick, "-device", "virtio-blk-pci,drive=stick"]
 
     def _chroot(self) -> list[str]:
@@ -154,11 +163,13 @@ class Machine:
         return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, "sh"]
 
     def _in_tools(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*self._chroot(), *command], check=check, capture_output=True, text=True, timeout=120
+        done = subprocess.run(
+            [*self._chroot(), *command], check=False, capture_output=True, text=True, timeout=120
         )
+        assert not (check and done.returncode), f"{command}: {done.stdout}{done.stderr}"
+        return done
 
-    def _inside(self, path: Path) -> str:
+    def inside(self, path: Path) -> str:
         """Return the name that a file of the folder has in the tools root."""
         return f"/test/{path.relative_to(self.folder)}"
 

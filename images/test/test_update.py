@@ -29,7 +29,7 @@ host = "{GUEST_BROKER}"
 # Signed by somebody whom the image does not know.
 FOREIGN = """
 mkdir foreign
-truncate -s 1M foreign/root.ext4
+head -c 1M /dev/urandom >foreign/root.ext4
 printf '[update]\\ncompatible=edgekernel-arm64\\nversion=6\\n[bundle]\\nformat=verity\\n' \
     >foreign/manifest.raucm
 printf '[image.root]\\nfilename=root.ext4\\n' >>foreign/manifest.raucm

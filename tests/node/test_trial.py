@@ -136,11 +136,14 @@ class Computer:
         self.config.mkdir()
         (self.config / "node.toml").touch()
         self.kept = folder / "confirmed"
+        self.fails = folder / "fails"
+        self.fails.touch()
         for name in ("rauc", "systemctl"):
             program = folder / name
             program.write_text(
                 f'#!/bin/sh\necho "{name} $*" >>{folder}/asked\n'
-                f"[ $2 != mark-good -a $2 != mark-bad ] || exit 0\ncat {folder}/{name}.says\n"
+                f"case $2 in mark-*) exit 0$(cat {folder}/fails) ;; esac\n"
+                f"cat {folder}/{name}.says\n"
             )
             program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
@@ -167,22 +170,22 @@ def computer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Computer:
 
 def test_confirmed(computer: Computer) -> None:
     """An update whose node is healthy is marked as good, and is no longer on trial then."""
-    done = computer.confirm("--healthy-for", "1")
+    done = computer.confirm("--healthy-for", "0.1")
     assert (done.exit_code, computer.asked()) == (0, ["rauc status mark-good booted"])
     assert "slot B is on trial" in done.output
     computer.unit = "LoadState=loaded\nActiveState=failed\n"
-    again = computer.confirm("--healthy-for", "1", "--limit", "1")
+    again = computer.confirm("--healthy-for", "0.1", "--limit", "0.1")
     assert (again.exit_code, computer.asked()) == (0, ["rauc status mark-good booted"])
     assert "trial" not in again.output
     computer.status = slots(count=3)
-    newer = computer.confirm("--healthy-for", "1", "--limit", "1")
+    newer = computer.confirm("--healthy-for", "0.1", "--limit", "0.1")
     assert (newer.exit_code, "on trial" in newer.output) == (1, True)
 
 
 def test_given_up(computer: Computer) -> None:
     """One whose node is not is marked as bad, with the reason, and stays on trial."""
     computer.unit = "LoadState=loaded\nActiveState=activating\nInvocationID=1\n"
-    done = computer.confirm("--healthy-for", "1", "--limit", "1")
+    done = computer.confirm("--healthy-for", "0.1", "--limit", "0.1")
     assert (done.exit_code, computer.asked()) == (1, ["rauc status mark-bad booted"])
     assert "the agent is activating" in done.output
     assert not computer.kept.exists()
@@ -209,3 +212,11 @@ def test_without_rauc(computer: Computer) -> None:
     done = computer.confirm()
     assert (done.exit_code, computer.asked()) == (0, [])
     assert "the slots are not known" in done.output
+
+
+def test_not_noted(computer: Computer) -> None:
+    """That a good slot cannot be marked is told, and restarts no node that works."""
+    computer.fails.write_text("1")
+    done = computer.confirm("--healthy-for", "0.1")
+    assert (done.exit_code, computer.kept.exists()) == (0, False)
+    assert "is good, but that is not noted" in done.output
