@@ -57,7 +57,8 @@ def find_keys(
         if path is not None and not path.is_file():
             raise BuildError(f"{path}: there is no such file")
     if keyring is None and certificate is None and key is None:
-        return Keys(*[_throwaway(cache, root, log)] * 2, throwaway=True)
+        folder = _throwaway(cache, root, log)
+        return Keys(folder, folder, throwaway=True)
     if keyring is None or (certificate is None) is not (key is None):
         raise BuildError("--sign-cert and --sign-key go together, and --keyring with them")
     folder, _ = cache.get("keyring", key_of(keyring), lambda new: _copy(new, {KEYRING: keyring}))

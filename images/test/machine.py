@@ -68,7 +68,7 @@ class Machine:
         inside = self.inside(self._stick)
         self._in_tools("truncate", "-s", f"{size // 2**20}M", inside)
         self._in_tools("mkfs.vfat", inside)
-        self._in_tools("mcopy", "-i", inside, *map(self._inside, files), "::")
+        self._in_tools("mcopy", "-i", inside, *map(self.inside, files), "::")
 
     def in_tools(self, script: str) -> None:
         """Run shell text in the tools root, in the folder."""
