@@ -92,7 +92,7 @@ def confirm(config: Path, kept: Path, healthy_for_s: float, limit_s: float) -> N
         return
     confirmed = kept.read_text().strip() if kept.exists() else ""
     if not slot.primary:
-        out.print(f"edgekernel: slot {slot.name} runs because the other one was given up")
+        _tell(f"slot {slot.name} runs because the other one was given up")
     if slot.installed and slot.installed != confirmed and (config / NODE_FILE).exists():
         _try_out(slot, healthy_for_s, limit_s)
     try:
@@ -104,18 +104,22 @@ def confirm(config: Path, kept: Path, healthy_for_s: float, limit_s: float) -> N
             f"edgekernel: slot {slot.name} is good, but that is not noted: {error}", err=True
         )
         return
-    out.print(f"edgekernel: slot {slot.name} is good")
+    _tell(f"slot {slot.name} is good")
 
 
 def _try_out(slot: Slot, healthy_for_s: float, limit_s: float) -> None:
     """Wait for the verdict on an update; end the command if it is bad."""
     ask = ("systemctl", "show", "edgekernel.service", *(f"--property={name}" for name in SHOWN))
-    out.print(f"edgekernel: slot {slot.name} is on trial")
+    _tell(f"slot {slot.name} is on trial")
     verdict = watch(lambda: shown(_run(*ask)), SystemClock(), healthy_for_s, limit_s)
-    out.print(f"edgekernel: slot {slot.name}: {verdict.reason}")
+    _tell(f"slot {slot.name}: {verdict.reason}")
     if not verdict.good:
         _run("rauc", "status", "mark-bad", "booted")
         fail(Exit.REFUSED, [f"edgekernel: the update in slot {slot.name} is given up"])
+
+
+def _tell(text: str) -> None:
+    out.print(f"edgekernel: {text}", soft_wrap=True)
 
 
 def _run(*command: str) -> str:

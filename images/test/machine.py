@@ -92,18 +92,26 @@ class Machine:
 
     def start(self, *, log_writes: bool = False) -> None:
         """Switch it on; what it writes to its card is logged in the file `writes` if wanted."""
+        command = [
+            *self._chroot(),
+            "qemu-system-aarch64", "-accel", "tcg,thread=multi", "-nographic", "-nodefaults",
+            *self._network(), *self._hardware(), *self._card(log_writes),
+        ]  # fmt: skip
+        with (self.folder / "qemu.log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
+
+    def _network(self) -> list[str]:
         forward = Path(__file__).with_name("forward.py")
         shutil.copy(forward, self.folder)
         carry = f"python3 {self.inside(self.folder / forward.name)} {self._broker.port}"
-        network = f"user,id=net,restrict=on,guestfwd=tcp:{GUEST_BROKER}:1883-cmd:{carry}"
-        command = [
-            *self._chroot(),
-            "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024",
-            "-accel", "tcg,thread=multi", "-nographic", "-nodefaults",
+        guest = f"guestfwd=tcp:{GUEST_BROKER}:1883-cmd:{carry}"
+        return ["-netdev", f"user,id=net,restrict=on,{guest}"]
+
+    def _hardware(self) -> list[str]:
+        return [
+            "-M", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024",
             "-bios", "/usr/lib/u-boot/qemu_arm64/u-boot.bin",
-            *self._card(log_writes),
-            "-device", "virtio-blk-pci,drive=card",
-            "-netdev", network, "-device", "virtio-net-pci,netdev=net,romfile=",
+            "-device", "virtio-net-pci,netdev=net,romfile=",
             "-device", "virtio-rng-pci",
             "-device", "i6300esb", "-action", "watchdog=reset",
             "-device", "qemu-xhci",
@@ -115,8 +123,6 @@ class Machine:
             *self._sticks(),
             "-serial", f"file:{self.inside(self.console)}",
         ]  # fmt: skip
-        with (self.folder / "qemu.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
 
     def cut_power(self) -> None:
         """Switch it off without a word."""
@@ -141,12 +147,14 @@ class Machine:
 
     def _card(self, log_writes: bool) -> list[str]:
         card = self.inside(self.card)
+        device = ["-device", "virtio-blk-pci,drive=card"]
         if not log_writes:
-            return ["-drive", f"if=none,id=card,format=raw,cache=writethrough,file={card}"]
+            drive = f"if=none,id=card,format=raw,cache=writethrough,file={card}"
+            return ["-drive", drive, *device]
         self.writes.touch()
         log = f"log.driver=file,log.filename={self.inside(self.writes)},log-super-update-interval=1"
         file = f"file.driver=file,file.filename={card}"
-        return ["-blockdev", f"driver=blklogwrites,node-name=card,{file},{log}"]
+        return ["-blockdev", f"driver=blklogwrites,node-name=card,{file},{log}", *device]
 
     def _sticks(self) -> list[str]:
         if self._stick is None:
