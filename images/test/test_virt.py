@@ -74,8 +74,9 @@ def test_it_is_driven_from_outside(machine: Machine, fleet: Fleet) -> None:
 @pytest.mark.usefixtures("booted")
 def test_the_card_is_clean(machine: Machine, fleet: Fleet) -> None:
     """What was on the card's first partition is in use, and no longer there."""
-    info = fleet.info("pump-house")
-    assert info.restart_cause == "first"
+    assert fleet.info("pump-house").restart_cause == "first"
+    assert "pump-house runs with this configuration" in machine.read("APPLIED.txt")
+    assert [machine.read(name) for name in ("node.toml", "pumping.py")] == ["", ""]
 
 
 @pytest.mark.usefixtures("booted")
@@ -89,3 +90,18 @@ def test_a_killed_agent_leaves_it_safe(machine: Machine, fleet: Fleet) -> None:
     off = next(when for when, on in machine.serial.changes if not on and when >= since)
     print(f"\nkill -9 in the guest: safe after {off - since:.1f} s")
     until(lambda: fleet.info("pump-house").restart_cause == "killed", machine)
+
+
+@pytest.mark.usefixtures("booted")
+def test_a_wrong_configuration(machine: Machine, fleet: Fleet) -> None:
+    """One that is wrong is told on the console and on the card, and the one before it goes on."""
+    machine.cut_power()
+    until(lambda: not is_online(fleet, "pump-house"), machine)
+    machine.put("node.toml", NODE.replace("parity", "paritty"))
+    machine.start()
+    until(lambda: is_online(fleet, "pump-house"), machine)
+    assert fleet.info("pump-house").restart_cause == "power-loss"
+    assert "paritty" in machine.read("PROBLEMS.txt")
+    assert "paritty" in machine.said()
+    fleet.set("pump-house", "relays/pump", True)
+    assert machine.serial.pump
