@@ -16,7 +16,8 @@ export PYRIGHT_PYTHON_GLOBAL_NODE := 0
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-home-assistant test-wire check bench stress docs image image-test format lock clean
+.PHONY: help demo test test-cluster test-home-assistant test-wire check bench load stress docs \
+	image image-test format lock clean
 
 help: ## list the targets
 	@echo "edgekernel: make <target>"
@@ -40,6 +41,12 @@ test-home-assistant: $(STAMP) ## run a node in a real Home Assistant (needs Pyth
 		export HOME_ASSISTANT_PYTHON PATH="$(CURDIR)/$(BIN):$$PATH:/usr/local/sbin:/usr/sbin"; \
 		echo "test-home-assistant: with $$HOME_ASSISTANT_PYTHON"; \
 		$(BIN)/python -m pytest tests/home_assistant $(ARGS)
+
+test-cluster: $(STAMP) ## run a node on a cluster of three NATS servers, one of which is killed
+	@echo "test-cluster: three nats-servers with JetStream and MQTT on the loopback"
+	@tools/ensure-nats
+	@TEST_CLUSTER=1 PATH="$(CURDIR)/$(BIN):$$PATH:/usr/local/sbin:/usr/sbin" \
+		$(BIN)/python -m pytest tests/cluster $(ARGS)
 
 test-wire: $(STAMP) ## let tshark read what a node and its clients send (needs tshark)
 	@echo "test-wire: what is sent to a real mosquitto, recorded, and decoded by tshark"
@@ -69,6 +76,10 @@ bench: $(BENCH_STAMP) ## run every benchmark (ARGS=--quick for a short run, ARGS
 		found=1; echo "bench: $$file"; $(BENCH_VENV)/bin/python "$$file" $(ARGS) || exit 1; \
 	done; \
 	if [ $$found = 0 ]; then echo "bench: there is no benchmarks/bench_*.py yet"; fi
+
+load: $(STAMP) ## put 1,000 nodes on a mosquitto and measure (ARGS="--nodes 200 --seconds 20")
+	@tools/ensure-mosquitto
+	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/local/sbin:/usr/sbin" $(BIN)/python -m benchmarks.load_nodes $(ARGS)
 
 stress: $(STAMP) ## let threads write to random signal graphs (ARGS="--seconds 600")
 	@$(BIN)/python -m tests.core.stress_signals $(ARGS)

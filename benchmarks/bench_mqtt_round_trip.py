@@ -1,155 +1,147 @@
-"""How long a QoS 1 set takes until its reply is there: ours beside a bare paho client.
+"""How long a command takes until its reply is there, and an edge of an input until its state is.
 
-Agent and client are processes of their own, the broker is mosquitto with and without its
-`set_tcp_nodelay`. The two are interleaved; printed are medians over all requests, in
-microseconds. A round trip near 44,000 is the other side's delayed ACK.
+Agents, client and mosquitto are processes of their own on one computer. Beside edgekernel the same
+is done with nothing but paho, and by mqtt-io; all are interleaved in one run. Everything is
+measured with TCP_NODELAY on both sides, and with the defaults of mosquitto and mqtt-io, which have
+it off. A time near 44,000 is that of the other side's delayed acknowledgement.
 """
 
 from __future__ import annotations
 
-import itertools
-import json
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
-from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion
+from benchmarks.mosquitto import running
+from benchmarks.report import Goal, options, publish, table
+from benchmarks.round_trip.peers import Asker, asked
 
-from edgekernel.mqtt.broker import find_mosquitto
-
-ROUNDS, REQUESTS = 5, 200
-HOST = "127.0.0.1"
-
-OURS = """
-import sys
-from edgekernel import Device, Runtime, output
-from edgekernel.mqtt import MqttInterface, Settings
-class Lamp(Device):
-    power = output(bool, safe=False)
-    @power.drive
-    def switch(self, on): return on
-sys.setswitchinterval(0.0005)
-runtime = Runtime(name="n1")
-runtime.register(Lamp("lamp"))
-runtime.register(MqttInterface(Settings("127.0.0.1", int(sys.argv[1]), prefix="ours")))
-runtime.run()
-"""
-
-PAHO = """
-import json, socket, sys
-from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion
-def answer(client, _, message):
-    request = json.loads(message.payload)
-    client.publish(request["reply_to"], json.dumps({"id": request["id"], "ok": True}), 1)
-client = paho.Client(CallbackAPIVersion.VERSION2)
-client.on_socket_open = lambda c, u, s: s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-client.on_message = answer
-client.on_connect = lambda c, *_: c.subscribe("paho/n1/set/+/+", 1)
-client.on_subscribe = lambda c, *_: c.publish("paho/n1/status", '{"state": "online"}', 1, True)
-client.connect("127.0.0.1", int(sys.argv[1]))
-client.loop_forever()
-"""
+ROUNDS, QUICK_ROUNDS = 15, 2
+AT_ONCE, HELD_BACK = 100, 20
+"""Requests a round: with TCP_NODELAY, and without, where most wait for 44 ms."""
+PAUSE_S = 0.005
+"""Between two paced requests: nobody is still at work for the one before."""
+Round = dict[str, list[float]]
+"""By what was done: the times of one round, in microseconds."""
+Found = dict[str, list[Round]]
+"""By agent."""
 
 
-def start_broker(folder: str, nodelay: bool) -> tuple[subprocess.Popen[bytes], int]:
-    """Start mosquitto on a free port; return it and the port when it accepts connections."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port = probe.getsockname()[1]
-    conf = Path(folder) / f"{port}.conf"
-    conf.write_text(
-        f"listener {port} {HOST}\nallow_anonymous true\nset_tcp_nodelay {str(nodelay).lower()}\n"
-    )
-    binary = find_mosquitto() or sys.exit("mosquitto is missing: tools/ensure-mosquitto")
-    broker = subprocess.Popen([binary, "-c", str(conf)], stderr=subprocess.DEVNULL)
-    for _ in range(500):
-        with socket.socket() as attempt:
-            if attempt.connect_ex((HOST, port)) == 0:
-                return broker, port
-        time.sleep(0.01)
-    sys.exit("mosquitto did not start")
-
-
-def no_delay(client: paho.Client, userdata: Any, sock: Any) -> None:
-    """Send small packets at once."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-class Client:
-    """Asks one node, one request after the other."""
-
-    def __init__(self, port: int, prefix: str) -> None:
-        self._prefix = prefix
-        self._ids = itertools.count()
-        self._arrived = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2)
-        self._client.on_socket_open = no_delay
-        self._client.on_message = lambda *_: self._arrived.set()
-        self._client.connect(HOST, port)
-        self._client.subscribe([(f"{prefix}/n1/reply/me", 1), (f"{prefix}/n1/status", 1)])
-        self._client.loop_start()
-        if not self._arrived.wait(20):
-            sys.exit(f"{prefix}: the node did not come online")
-
-    def ask(self, number: int) -> float:
-        """Return how long one request took, in microseconds; each has an id of its own, or it would
-        be a repeat of an earlier one."""
-        self._arrived.clear()
-        reply_to = f"{self._prefix}/n1/reply/me"
-        document = {"value": bool(number % 2), "id": next(self._ids), "reply_to": reply_to}
-        begin = time.perf_counter()
-        self._client.publish(f"{self._prefix}/n1/set/lamp/power", json.dumps(document), 1)
-        if not self._arrived.wait(5):
-            sys.exit(f"{self._prefix}: no reply")
-        return (time.perf_counter() - begin) * 1e6
-
-    def close(self) -> None:
-        """Disconnect."""
-        self._client.disconnect()
-        self._client.loop_stop()
-
-
-def measure(port: int) -> dict[str, list[float]]:
-    """Return the round trips of both, interleaved."""
-    code = {"ours": OURS, "paho": PAHO}
-    nodes = [subprocess.Popen([sys.executable, "-c", c, str(port)]) for c in code.values()]
-    clients = {name: Client(port, name) for name in code}
-    times: dict[str, list[float]] = {name: [] for name in code}
-    for _ in range(ROUNDS):
-        for name, client in clients.items():
-            times[name] += [client.ask(number) for number in range(REQUESTS)]
-    for client in clients.values():
-        client.close()
-    for node in nodes:
-        node.terminate()
-        node.wait(10)
+def timed(ask: Callable[[], float], count: int, pause_s: float = 0.0) -> list[float]:
+    """Ask so often and return the times."""
+    times = []
+    for _ in range(count):
+        times.append(ask())
+        if pause_s:
+            time.sleep(pause_s)
     return times
 
 
+def one_round(asker: Asker, count: int) -> Round:
+    """Measure one agent."""
+    time.sleep(0.05)  # what the one before has left to do
+    begin_us = asker.cpu_us()
+    found = {"set": timed(asker.set, count)}
+    time.sleep(0.02)
+    found["CPU"] = [(asker.cpu_us() - begin_us) / count]
+    found["set, paced"] = timed(asker.set, count // 2, PAUSE_S)
+    if asker.peer.has_button:
+        found["edge"] = timed(asker.press, count // 2, PAUSE_S)
+    return found
+
+
+def measure(nodelay: bool, rounds: int) -> Found:
+    """Measure all, interleaved."""
+    count = AT_ONCE if nodelay else HELD_BACK
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running(folder, nodelay) as port,
+        asked(port, nodelay) as askers,
+    ):
+        for asker in askers:
+            one_round(asker, 10)
+        found: Found = {asker.peer.name: [] for asker in askers}
+        for _ in range(rounds):
+            for asker in askers:
+                found[asker.peer.name].append(one_round(asker, count))
+        return found
+
+
+def p50_us(rounds: list[Round], what: str) -> float:
+    """Return the median of the rounds' medians."""
+    return statistics.median(statistics.median(each[what]) for each in rounds)
+
+
+def p99_us(rounds: list[Round], what: str) -> float:
+    """Return how long all but one in a hundred took."""
+    return statistics.quantiles([us for each in rounds for us in each[what]], n=100)[98]
+
+
+def ratio(found: Found, what: str, name: str, to: str) -> float:
+    """Return how much longer one took than another, as the median of the rounds: what happens on
+    the computer meanwhile concerns both."""
+    pairs = zip(found[name], found[to], strict=True)
+    return statistics.median(
+        statistics.median(one[what]) / statistics.median(other[what]) for one, other in pairs
+    )
+
+
+def times_table(title: str, found: Found) -> str:
+    """Return the times of all agents."""
+    columns = ("set", "set, paced", "edge")
+
+    def cell(rounds: list[Round], what: str) -> str:
+        if what not in rounds[0]:
+            return "-"
+        return f"{p50_us(rounds, what):,.0f} / {p99_us(rounds, what):,.0f}"
+
+    rows = [
+        [name, *(cell(rounds, what) for what in columns), f"{p50_us(rounds, 'CPU'):,.0f}"]
+        for name, rounds in found.items()
+    ]
+    return table([f"{title}: µs, p50 / p99", *columns, "CPU µs a set"], rows)
+
+
+def report(with_no_delay: Found, default: Found) -> str:
+    """Return tables and goals as Markdown."""
+    ours, paho, answers, mqtt_io = with_no_delay
+
+    def compared(what: str, name: str, to: str, limit: float, at_least: bool) -> Goal:
+        value = ratio(with_no_delay, what, name, to)
+        return Goal(f"{what}: {name} / {to}", value, limit, at_least=at_least)
+
+    goals = [
+        compared("set", ours, paho, 1.5, at_least=False),
+        compared("set, paced", ours, paho, 1.5, at_least=False),
+        compared("set", mqtt_io, ours, 2, at_least=True),
+        compared("edge", mqtt_io, ours, 1.2, at_least=True),
+        Goal("edge, defaults: edgekernel", p50_us(default[ours], "edge") / 1e3, 10, "ms"),
+    ]
+    more = [
+        f"- {what}: {ours} / {answers}: {ratio(with_no_delay, what, ours, answers):.3g} x"
+        for what in ("set", "set, paced")
+    ]
+    more += [
+        f"- CPU of a set: {ours} / {to}: {ratio(with_no_delay, 'CPU', ours, to):.3g} x"
+        for to in (paho, answers, mqtt_io)
+    ]
+    tables = [
+        times_table("TCP_NODELAY on both sides", with_no_delay),
+        "",
+        times_table("defaults", default),
+    ]
+    return "\n".join([*tables, "", *map(str, goals), *more])
+
+
 def main() -> None:
-    """Print medians, 99th percentiles and the ratio, with and without the broker's no-delay."""
-    with tempfile.TemporaryDirectory() as folder:
-        for nodelay in (True, False):
-            broker, port = start_broker(folder, nodelay)
-            try:
-                times = measure(port)
-            finally:
-                broker.terminate()
-                broker.wait(10)
-            print(f"broker set_tcp_nodelay {nodelay}:")
-            for name, each in times.items():
-                p99 = statistics.quantiles(each, n=100)[98]
-                print(f"  {name}: p50 {statistics.median(each):7.0f} us  p99 {p99:7.0f} us")
-            ratio = statistics.median(times["ours"]) / statistics.median(times["paho"])
-            print(f"  ours / paho: {ratio:.2f}")
+    """Measure and print."""
+    arguments = options(__doc__ or "").parse_args()
+    rounds = QUICK_ROUNDS if arguments.quick else ROUNDS
+    with_no_delay = measure(True, rounds)
+    default = measure(False, max(rounds // 3, 1))
+    figures = {"with no delay": with_no_delay, "defaults": default}
+    publish("bench_mqtt_round_trip", report(with_no_delay, default), figures, arguments)
 
 
 if __name__ == "__main__":

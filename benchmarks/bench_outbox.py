@@ -23,6 +23,7 @@ from benchmarks.report import Goal, options, publish, table
 from benchmarks.telemetry import Measured, telemetry
 from edgekernel import SystemClock
 from edgekernel.mqtt.outbox import Outbox, OutboxTable
+from edgekernel.mqtt.transport import Properties
 from edgekernel.sim import SimClock
 
 MESSAGES, QUICK_MESSAGES = 50_000, 2_000
@@ -41,7 +42,14 @@ class AtOnce:
     """A link that acknowledges before `publish` returns."""
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int, retain: bool, on_done: Callable[..., object]
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int,
+        retain: bool,
+        properties: Properties,
+        on_done: Callable[..., object],
     ) -> None:
         """Take a message."""
         on_done()
@@ -55,7 +63,14 @@ class After:
         self._delay_s = delay_s
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int, retain: bool, on_done: Callable[..., object]
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int,
+        retain: bool,
+        properties: Properties,
+        on_done: Callable[..., object],
     ) -> None:
         """Take a message."""
 

@@ -17,7 +17,7 @@ from typing import Any
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from benchmarks.bench_mqtt_round_trip import HOST, no_delay, start_broker
+from benchmarks.mosquitto import HOST, no_delay, start_broker
 from edgekernel import SystemClock
 from edgekernel.mqtt import Settings
 from edgekernel.mqtt.client import MqttClient
@@ -121,7 +121,7 @@ def from_memory(port: int, payload: bytes, count: int) -> Measured:
     with linked(port, "memory") as client:
 
         def send(publication: Publication, on_done: Callable[[], None]) -> None:
-            topic, data, retain = publication
+            topic, data, retain, _ = publication
             client.publish(Outbound(topic, data, retain=retain), on_done)
 
         outgoing = Outgoing(send, SystemClock(), max_events=count)

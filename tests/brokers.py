@@ -49,8 +49,9 @@ def _accepts(port: int) -> bool:
 class Mosquitto:
     """A mosquitto of its own on a free loopback port; `kill` and `start` it as often as needed."""
 
-    def __init__(self, folder: Path, users: dict[str, str] | None = None) -> None:
-        """Prepare a broker whose files go to `folder`; with `users` anonymous access is off."""
+    def __init__(self, folder: Path, users: dict[str, str] | None = None, denied: str = "") -> None:
+        """Prepare a broker whose files go to `folder`; with `users` anonymous access is off, and on
+        the topic `denied` nobody may publish."""
         self.host = HOST
         self.port = free_port()
         self._conf = folder / "mosquitto.conf"
@@ -69,6 +70,10 @@ class Mosquitto:
             passwords.write_text("".join(f"{line}\n" for line in listed))
             passwords.chmod(0o600)
             lines.append(f"password_file {passwords}")
+        if denied:
+            rules = folder / "rules"
+            rules.write_text(f"topic readwrite #\ntopic deny {denied}\n")
+            lines.append(f"acl_file {rules}")
         self._conf.write_text("\n".join(lines) + "\n")
         self._process: subprocess.Popen[bytes] | None = None
 

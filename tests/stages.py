@@ -9,15 +9,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties as PahoProperties
 
 from edgekernel import Clock, SystemClock
 from edgekernel.mqtt.sim_transport import SimTransport
-from edgekernel.mqtt.transport import Medium
+from edgekernel.mqtt.transport import NOTHING_BESIDE, Medium, Properties
 from edgekernel.sim import SimClock
 from edgekernel.sim.broker import Connection, Hello, Publication, SimBroker
 from tests.brokers import HOST, LIMIT_S, Mosquitto
@@ -33,6 +37,7 @@ class Got(NamedTuple):
     qos: int
     retained: bool
     again: bool
+    beside: Properties = NOTHING_BESIDE
 
     @property
     def document(self) -> Any:
@@ -49,6 +54,7 @@ class Options(NamedTuple):
     acknowledges: bool = True
     """Whether it acknowledges what it gets."""
     login: tuple[str, str] = ("", "")
+    mqtt5: bool = False
 
 
 class Peer(Protocol):
@@ -63,7 +69,14 @@ class Peer(Protocol):
         """Subscribe, and wait until it is there."""
         ...
 
-    def publish(self, topic: str, payload: object, qos: int = 1, retain: bool = False) -> None:
+    def publish(
+        self,
+        topic: str,
+        payload: object,
+        qos: int = 1,
+        retain: bool = False,
+        beside: Properties = NOTHING_BESIDE,
+    ) -> None:
         """Publish; at QoS 1 wait for the acknowledgement. What is no text goes as JSON."""
         ...
 
@@ -117,9 +130,15 @@ class RealStage:
 
     medium: Medium | None = None
 
-    def __init__(self, folder: Path, stack: ExitStack, users: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        stack: ExitStack,
+        users: dict[str, str] | None = None,
+        denied: str = "",
+    ) -> None:
         self.clock: Clock = SystemClock()
-        self._broker = Mosquitto(folder, users)
+        self._broker = Mosquitto(folder, users, denied)
         self._stack = stack
         self.port = self._broker.port
         self.start()
@@ -158,16 +177,25 @@ class _RealPeer:
         self.lost = False
         self._stage = stage
         self._subscribed: set[int] = set()
+        self._mqtt5 = options.mqtt5
         self._client: paho.Client | None = self._make(client_id, options)
-        self._client.connect(HOST, stage.port, options.keepalive_s)
+        self._client.connect(HOST, stage.port, options.keepalive_s, **_session(options))
         self._client.loop_start()
 
     def subscribe(self, filter: str, qos: int = 1) -> None:
         _, number = self._paho.subscribe(filter, qos)
         self._stage.until(lambda: number in self._subscribed, f"subscribed to {filter}")
 
-    def publish(self, topic: str, payload: object, qos: int = 1, retain: bool = False) -> None:
-        sent = self._paho.publish(topic, encoded(payload), qos, retain)
+    def publish(
+        self,
+        topic: str,
+        payload: object,
+        qos: int = 1,
+        retain: bool = False,
+        beside: Properties = NOTHING_BESIDE,
+    ) -> None:
+        properties = _as_paho(beside) if self._mqtt5 else None
+        sent = self._paho.publish(topic, encoded(payload), qos, retain, properties)
         sent.wait_for_publish(LIMIT_S)
 
     def drop(self) -> None:
@@ -199,7 +227,8 @@ class _RealPeer:
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
             client_id,
-            clean_session=options.clean,
+            clean_session=None if options.mqtt5 else options.clean,
+            protocol=MQTTProtocolVersion.MQTTv5 if options.mqtt5 else MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
             manual_ack=not options.acknowledges,
         )
@@ -212,7 +241,7 @@ class _RealPeer:
         client.on_disconnect = self._lost
         client.on_subscribe = lambda c, u, number, *_: self._subscribed.add(number)
         client.on_message = lambda c, u, m: self.received.append(
-            Got(m.topic, bytes(m.payload), m.qos, m.retain, m.dup)
+            Got(m.topic, bytes(m.payload), m.qos, m.retain, m.dup, _from_paho(m.properties))
         )
         return client
 
@@ -226,15 +255,49 @@ class _RealPeer:
         self.lost = True
 
 
+def _session(options: Options) -> dict[str, Any]:
+    """Return what keeps a session on MQTT 5 as `clean` does on 3.1.1."""
+    if not options.mqtt5 or options.clean:
+        return {}
+    kept: Any = PahoProperties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    kept.SessionExpiryInterval = 0xFFFF_FFFF
+    return {"clean_start": False, "properties": kept}
+
+
+def _as_paho(beside: Properties) -> PahoProperties:
+    made: Any = PahoProperties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    if beside.expiry_s is not None:
+        made.MessageExpiryInterval = beside.expiry_s
+    if beside.response_topic:
+        made.ResponseTopic = beside.response_topic
+    if beside.correlation:
+        made.CorrelationData = beside.correlation
+    if beside.user:
+        made.UserProperty = list(beside.user)
+    return made  # type: ignore[no-any-return]
+
+
+def _from_paho(found: Any) -> Properties:
+    return Properties(
+        getattr(found, "MessageExpiryInterval", None),
+        getattr(found, "ResponseTopic", ""),
+        getattr(found, "CorrelationData", b""),
+        tuple(getattr(found, "UserProperty", ())),
+    )
+
+
 class SimStage:
     """An in-process broker."""
 
     port = 1883
 
-    def __init__(self, stack: ExitStack, users: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, stack: ExitStack, users: dict[str, str] | None = None, denied: str = ""
+    ) -> None:
         self.sim_clock = stack.enter_context(SimClock())
         self.clock: Clock = self.sim_clock
         self.broker = stack.enter_context(SimBroker(self.sim_clock, users=users))
+        self.broker.troubles.denies = denied.__eq__
         self.medium: Medium | None = Medium(SimTransport.to(self.broker), "test")
         self._stack = stack
 
@@ -275,7 +338,14 @@ class _SimPeer:
         self._closed = False
         clock = stage.clock
         self._silent = clock.Event()
-        hello = Hello(client_id, options.clean, options.keepalive_s, options.will, *options.login)
+        hello = Hello(
+            client_id,
+            options.clean,
+            options.keepalive_s,
+            options.will,
+            *options.login,
+            mqtt5=options.mqtt5,
+        )
         end = _SimEnd(self, options.acknowledges)
         self._connection = end.connection = stage.broker.connect(hello, end, self._silent)
         self._pinger = clock.Thread(self._ping, f"ping {client_id}")
@@ -286,9 +356,18 @@ class _SimPeer:
         self._connection.subscribe(number, [(filter, qos)])
         self._stage.until(lambda: number in self.done, f"subscribed to {filter}")
 
-    def publish(self, topic: str, payload: object, qos: int = 1, retain: bool = False) -> None:
+    def publish(
+        self,
+        topic: str,
+        payload: object,
+        qos: int = 1,
+        retain: bool = False,
+        beside: Properties = NOTHING_BESIDE,
+    ) -> None:
         number = self._next()
-        self._connection.publish(number, Publication(topic, encoded(payload), qos, retain))
+        data = encoded(payload)
+        publication = Publication(topic, data, qos, retain, beside.expiry_s, beside)
+        self._connection.publish(number, publication)
         if qos:
             self._stage.until(lambda: number in self.done, f"published on {topic}")
 
@@ -340,14 +419,18 @@ class _SimEnd:
             publication.qos,
             publication.retain,
         )
-        self._peer.received.append(Got(topic, payload, qos, retain, again))
+        beside = publication.properties
+        assert isinstance(beside, Properties | None)
+        left_s = None if publication.expiry_s is None else ceil(publication.expiry_s)
+        beside = replace(beside or NOTHING_BESIDE, expiry_s=left_s)
+        self._peer.received.append(Got(topic, payload, qos, retain, again, beside))
         if packet and self._acknowledges:
             self.connection.acknowledge(packet)
 
     def subscribed(self, number: int) -> None:
         self._peer.done.add(number)
 
-    def acknowledged(self, number: int) -> None:
+    def acknowledged(self, number: int, refusal: str = "") -> None:
         self._peer.done.add(number)
 
     def lost(self, reason: str) -> None:
@@ -358,13 +441,15 @@ class _SimEnd:
 
 
 @contextmanager
-def staged(kind: str, folder: Path, users: dict[str, str] | None = None) -> Iterator[Stage]:
-    """Give a stage: "mosquitto" or "simulated"."""
+def staged(
+    kind: str, folder: Path, users: dict[str, str] | None = None, denied: str = ""
+) -> Iterator[Stage]:
+    """Give a stage: "mosquitto" or "simulated". On the topic `denied` nobody may publish."""
     with ExitStack() as stack:
         if kind == "mosquitto":
-            yield RealStage(folder, stack, users)
+            yield RealStage(folder, stack, users, denied)
         else:
-            yield SimStage(stack, users)
+            yield SimStage(stack, users, denied)
 
 
 KINDS = ("mosquitto", "simulated")

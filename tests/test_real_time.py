@@ -36,6 +36,7 @@ among it: it is held for moments only, never while somebody waits or user code r
 
 ALLOWED = {
     "devices/edgekernel_devices/_circuitpython.py": "what a driver knows as `time`",
+    "edgekernel/cli/ctl/leasing.py": "says which computer holds a lease",
     "edgekernel/cli/journal.py": "follows a file that another process writes",
     "edgekernel/cli/simulate.py": "tells how much real time a simulation took",
     "edgekernel/core/clock.py": "is the system's clock",
@@ -47,8 +48,10 @@ ALLOWED = {
     "edgekernel/mqtt/amqtt_broker.py": "is a process of its own",
     "edgekernel/mqtt/broker.py": "starts and ends a broker, which is a process",
     "edgekernel/mqtt/link_problems.py": "tells of a real network's errors",
+    "edgekernel/mqtt/paho_loop.py": "talks to a real network",
     "edgekernel/mqtt/paho_transport.py": "talks to a real network",
     "edgekernel/mqtt/site/authority.py": "dates certificates, on whoever's computer signs them",
+    "edgekernel/mqtt/site/dialect.py": "asks a broker for its version",
     "edgekernel/node/installation.py": "runs the programs of a service manager",
     "edgekernel/node/service_manager.py": "talks to the service manager, and never waits for it",
     "edgekernel/sim/clock.py": "paces simulated time by the real one",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
@@ -15,9 +17,15 @@ from edgekernel.core.clock import SystemClock
 from edgekernel.core.errors import BootError, ConfigError
 from edgekernel.core.runtime import Runtime
 from edgekernel.node.assemble import assemble
+from edgekernel.node.document import MqttTable
 from edgekernel.node.plan import Plan, make_plan
 from edgekernel.node.tuning import hasty
 from edgekernel.node.without_effect import without_effect
+
+_OF_EVERY_NODE = {"config": "the configuration", "node-file": "the node file"}
+"""Parts that `edgekernel run` adds."""
+_OF_SIMULATION = "sim."
+"""What commands begin with that only a simulated node has."""
 
 
 @click.command()
@@ -35,7 +43,7 @@ def check(node: Path, as_json: bool, strict: bool) -> None:
     a warning. Exits with 1 if there is a mistake.
     """
     try:
-        found = _check(node)
+        found = check_all(node)
     except ImportError as error:  # an extra that is not installed says which
         fail(Exit.REFUSED, [str(error)])
     except ConfigError as error:
@@ -58,12 +66,13 @@ def _refuse(problems: Sequence[str], as_json: bool) -> NoReturn:
     fail(Exit.REFUSED, problems)
 
 
-def _check(node: Path) -> Found:
+def check_all(node: Path) -> Found:
     """Look at everything; raise ConfigError with every mistake of the first stage that has one."""
-    plan = make_plan(node)
+    plan = make_plan(node, os.environ)
     found = Found(plan, _check_parts(plan), without_effect(plan))
     problems = [f"{plan.path.name}: {text}" for text in hasty(found.runtime.devices)]
-    problems += _check_topics(found) if plan.document.mqtt is not None else []
+    if plan.document.mqtt is not None:
+        problems += [*_check_topics(found, plan.document.mqtt), *_check_shown(found)]
     if find_spec("greenlet") is not None:
         from edgekernel.node.load import measure_load
         from edgekernel.node.load_report import load_problems
@@ -79,19 +88,48 @@ def _check(node: Path) -> Found:
     return found
 
 
-def _check_topics(found: Found) -> list[str]:
-    from edgekernel.mqtt.names import command_problems, device_problems
+def _check_topics(found: Found, table: MqttTable) -> list[str]:
+    from edgekernel.mqtt import Settings
+    from edgekernel.mqtt.dialect import load_dialect, unheeded
 
-    parts = found.runtime.status()["components"].items()
-    shared, without = command_problems(
-        (owner, command)
+    dialect = load_dialect(table.dialect)
+    settings = Settings.of(found.plan, with_secrets=False)
+    commands = [
+        (owner, command) for owner, names in _commands(found.runtime).items() for command in names
+    ]
+    problems, warnings = dialect.check(found.runtime.devices, commands, settings)
+    file = found.plan.path.name
+    found.warnings += [f"{file}: mqtt: {text}" for text in warnings]
+    ignored = unheeded(dialect, table.dialect, table.model_fields_set)
+    found.warnings += [f"{file}: {text}" for text in ignored]
+    return [f"{file}: mqtt: {text}" for text in problems]
+
+
+def _commands(runtime: Runtime) -> dict[str, list[str]]:
+    """Return the commands that MQTT may call, by component; no part has to have started."""
+    parts = runtime.status()["components"].items()
+    return {
+        owner: part["commands"]
         for owner, part in parts
         if not part["exposed"] or "mqtt" in part["exposed"]
-        for command in part["commands"]
-    )
-    head = f"{found.plan.path.name}: mqtt: "
-    found.warnings += [head + text for text in without]
-    return [head + text for text in [*device_problems(found.runtime.devices), *shared]]
+    }
+
+
+def _check_shown(found: Found) -> list[str]:
+    """Say which names in `[mqtt.home_assistant]` there are not; a simulation has more."""
+    from edgekernel.mqtt import Settings
+    from edgekernel.mqtt.home_assistant.names import Names, unknown_names
+    from edgekernel.node.schema import describe_node
+
+    plan, runtime = found.plan, found.runtime
+    settings = Settings.of(plan, with_secrets=False).home_assistant
+    if settings is None:
+        return []
+    messages = describe_node(runtime)["messages"]
+    names = Names.of_parts(runtime.devices, _commands(runtime), messages)
+    exclude = tuple(each for each in settings.exclude if not each.startswith(_OF_SIMULATION))
+    problems = unknown_names(names, replace(settings, exclude=exclude))
+    return [f"{plan.path.name}: {problem}" for problem in problems]
 
 
 def _check_parts(plan: Plan) -> Runtime:
@@ -105,7 +143,7 @@ def _check_parts(plan: Plan) -> Runtime:
         except ConfigError as error:
             problems += error.problems
     try:
-        runtime = _assemble(plan)
+        runtime = make_parts(plan)
     except ConfigError as error:
         raise ConfigError(*error.problems, *problems) from error
     if problems:
@@ -113,8 +151,8 @@ def _check_parts(plan: Plan) -> Runtime:
     return runtime
 
 
-def _assemble(plan: Plan) -> Runtime:
-    """Make all parts, on the simulated board so that nothing real is opened."""
+def make_parts(plan: Plan) -> Runtime:
+    """Make all parts, on the simulated board so that nothing real is opened. Raises ConfigError."""
     clock = SystemClock()
     if plan.document.sim.surrounds and find_spec("greenlet") is not None:
         from edgekernel.node.simulate import assemble_simulated
@@ -128,4 +166,11 @@ def _assemble(plan: Plan) -> Runtime:
         runtime.resolve()
     except BootError as error:
         raise ConfigError(*(f"{plan.path.name}: {e}" for e in error.exceptions)) from error
+    if problems := [
+        f'{plan.path.name}: node.app: a part is called "{name}", as {what} of every node is; '
+        "name it otherwise"
+        for name, what in _OF_EVERY_NODE.items()
+        if name in runtime.processes
+    ]:
+        raise ConfigError(*problems)
     return runtime

@@ -19,6 +19,8 @@ class Exit(IntEnum):
     REFUSED = 1
     NO_ANSWER = 3
     FAILED = 4
+    CHANGES = 5
+    """There is something to do, and nothing was done: only where it is asked for."""
 
 
 # What is printed comes from files, drivers and other computers: it is text and never markup.

@@ -14,7 +14,15 @@ from edgekernel.cli.console import Exit, fail, out
 from edgekernel.core.clock import SystemClock
 from edgekernel.node.plan import Plan
 from edgekernel.node.provisioning import NODE_FILE, Provisioned, provision, write_safely
-from edgekernel.node.trial import HEALTHY_FOR_S, LIMIT_S, SHOWN, Slot, booted_slot, shown, watch
+from edgekernel.node.slot_trial import (
+    HEALTHY_FOR_S,
+    LIMIT_S,
+    SHOWN,
+    Slot,
+    booted_slot,
+    shown,
+    watch,
+)
 from edgekernel.node.unit import Unit
 
 _LEDS = ("ACT", "led0", "default-on")

@@ -13,6 +13,7 @@ _COMMANDS = {
     "boards": ("edgekernel.cli.listing", "List the installed boards."),
     "broker": ("edgekernel.cli.broker", "Set up an MQTT broker that is closed by default."),
     "check": ("edgekernel.cli.check", "Check a node file without touching hardware."),
+    "config": ("edgekernel.cli.config", "Show what a node would start with, and from where."),
     "ctl": ("edgekernel.cli.ctl", "See and control the nodes on an MQTT broker."),
     "devices": ("edgekernel.cli.listing", "List the installed drivers."),
     "doctor": ("edgekernel.cli.doctor", "Examine this computer: has it what a node needs?"),
@@ -21,6 +22,7 @@ _COMMANDS = {
     "journal": ("edgekernel.cli.journal", "Read what a node has recorded."),
     "incident": ("edgekernel.cli.incident", "Make a test of what went wrong in the field."),
     "node": ("edgekernel.cli.broker", "Let nodes in to that broker."),
+    "plan": ("edgekernel.cli.plan", "Show what a new node file would do to a running node."),
     "replay": ("edgekernel.cli.replay", "Run a journal through the application again."),
     "run": ("edgekernel.cli.run", "Run a node, on its board or a simulated one."),
     "simulate": ("edgekernel.cli.simulate", "Run a node through days of simulated time."),
@@ -69,6 +71,7 @@ def main() -> None:
 
     \b
       edgekernel check node.toml              is everything in it right?
+      edgekernel plan old.toml new.toml       what would a new file do to it?
       edgekernel run node.toml --sim --live   run it on a simulated board
       edgekernel simulate node.toml           run it through a simulated day
       edgekernel ctl nodes                    which nodes are on the broker?

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgekernel.backends.disk import SystemDisk
+from edgekernel.cli.configured import Board, configure
 from edgekernel.cli.console import Exit, fail, out, show
 from edgekernel.cli.ending import Ending
 from edgekernel.cli.fault_plan_file import naming
@@ -27,18 +28,21 @@ from edgekernel.core.output_declaration import OutputDeclaration
 from edgekernel.core.runtime import Runtime
 from edgekernel.core.variants import SignalRuntime
 from edgekernel.hal.gpio import DigitalInput
-from edgekernel.node.plan import Plan, make_plan
+from edgekernel.node.plan import Plan
 from edgekernel.node.restart import NOTHING_KEPT, RestartCause, note_run
 from edgekernel.node.service_manager import ServiceManager
+from edgekernel.node.starting import choose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edgekernel.backends.backend import Backend
     from edgekernel.journal import Journal
-    from edgekernel.mqtt import EmbeddedBroker
+    from edgekernel.mqtt import EmbeddedBroker, MqttInterface
     from edgekernel.mqtt.kept_away import KeptAway
+    from edgekernel.node.configuring import Configuration
     from edgekernel.node.drill import NodeDrill
+    from edgekernel.sim.bench import Bench
 
 _STDOUT = 1
 _SWITCH_INTERVAL_S = 0.0005
@@ -99,7 +103,8 @@ def run(
     """
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     try:
-        plan = make_plan(node)
+        start = choose(node, environ=os.environ, simulated=simulated)
+        plan = start.plan
         linked = plan.document.mqtt is not None or broker
         kept = _kept_away() if drill and linked else None
         drilled = _drill(plan, drill, yes, kept) if drill else None
@@ -108,9 +113,13 @@ def run(
             clock = SystemClock()
             recording = open_recording(plan, clock, journal, stack)
             with naming(drill):
-                runtime = _make(plan, simulated, clock, recording, drilled)
+                runtime, board = _make(plan, simulated, clock, recording, drilled)
             cause = _note_run(plan, runtime, simulated)
-            _connect(plan, simulated, runtime, embedded, kept, cause)
+            link = partial(_link, simulated=simulated, embedded=embedded, kept=kept, cause=cause)
+            if drilled is None:  # its faults are for the devices that are there
+                configure(runtime, start, board, link)
+            elif (interface := link(plan)) is not None:
+                runtime.register(interface)
             if (manager := ServiceManager.of(os.environ)) is not None:
                 manager.attend(runtime, _link_messages() if linked else None)
             wanted = _Wanted(simulated, live, as_json, seconds, drill)
@@ -157,31 +166,34 @@ def _drill(plan: Plan, file: Path, yes: bool, kept: KeptAway | None) -> NodeDril
 
 def _make(
     plan: Plan, simulated: bool, clock: Clock, journal: Journal | None, drill: NodeDrill | None
-) -> SignalRuntime:
+) -> tuple[SignalRuntime, Board]:
     record = journal.around if journal else as_it_is
 
     def around(backend: Backend) -> Backend:
-        return record(drill.around(backend, clock) if drill else backend)
+        board.backend = record(drill.around(backend, clock) if drill else backend)
+        return board.backend
 
-    runtime = _assemble(plan, simulated, clock, around)
+    board = Board()
+    runtime, board.bench = _assemble(plan, simulated, clock, around)
     if drill is not None:
         drill.join(runtime)
     if journal is not None:
         journal.record(runtime, plan)
-    return runtime
+    return runtime, board
 
 
 def _assemble(
     plan: Plan, simulated: bool, clock: Clock, around: Callable[[Backend], Backend]
-) -> SignalRuntime:
+) -> tuple[SignalRuntime, Bench | None]:
     if simulated:
         from edgekernel.node.simulate import assemble_simulated
 
-        return assemble_simulated(plan, clock, SignalRuntime, around=around)[0]
+        return assemble_simulated(plan, clock, SignalRuntime, around=around)
     from edgekernel.backends.linux import LinuxBackend
     from edgekernel.node.assemble import assemble
 
-    return assemble(plan, around(LinuxBackend(clock)), clock, SignalRuntime, remember=True)
+    backend = around(LinuxBackend(clock))
+    return assemble(plan, backend, clock, SignalRuntime, remember=True), None
 
 
 def _note_run(plan: Plan, runtime: Runtime, simulated: bool) -> RestartCause:
@@ -190,25 +202,29 @@ def _note_run(plan: Plan, runtime: Runtime, simulated: bool) -> RestartCause:
     return note_run(runtime, plan.data, SystemDisk())
 
 
-def _connect(
+def _link(
     plan: Plan,
+    configuration: Configuration | None = None,
+    *,
     simulated: bool,
-    runtime: Runtime,
     embedded: EmbeddedBroker | None,
     kept: KeptAway | None,
     cause: RestartCause,
-) -> None:
+) -> MqttInterface | None:
+    """Make what links the node to its broker; None if there is none."""
     if plan.document.mqtt is None and embedded is None:
-        return
+        return None
     from edgekernel.mqtt import About, MqttInterface, Settings
+    from edgekernel.mqtt.remote_config import RemoteConfig
 
     settings = Settings.of(plan)
     if embedded is not None:
         settings = replace(settings, host=embedded.host, port=embedded.port, tls=None)
     outbox = None if simulated else plan.outbox
     medium = kept.medium if kept else None
+    remote = None if configuration is None else RemoteConfig(configuration)
     about = replace(About.of(plan), restart_cause=cause.kind, restart_detail=cause.detail)
-    runtime.register(MqttInterface(settings, about=about, outbox=outbox, medium=medium))
+    return MqttInterface(settings, about=about, outbox=outbox, medium=medium, remote=remote)
 
 
 def _link_messages() -> tuple[type[Message], type[Message]]:
@@ -266,6 +282,8 @@ def _hints(plan: Plan, embedded: EmbeddedBroker | None, wanted: _Wanted) -> list
     if embedded is None:
         return hints
     hints.append(f"MQTT broker: {embedded.kind} on {embedded.host}:{embedded.port}")
+    if not _speaks_to_ctl(plan):
+        return hints
     hints.append("From a second terminal:")
     port = "" if embedded.port == 1883 else f" --port {embedded.port}"
     ctl = f"  {_program()} ctl{port}"
@@ -281,6 +299,12 @@ def _hints(plan: Plan, embedded: EmbeddedBroker | None, wanted: _Wanted) -> list
         inputs = [d.id for d in plan.devices if DigitalInput in d.kinds.values()]
         hints += [f"{ctl} call {plan.name} sim.press device={each}" for each in inputs[:1]]
     return hints
+
+
+def _speaks_to_ctl(plan: Plan) -> bool:
+    from edgekernel.mqtt.dialect import load_dialect
+
+    return plan.document.mqtt is None or load_dialect(plan.document.mqtt.dialect).for_ctl
 
 
 def _program() -> str:

@@ -12,9 +12,10 @@ from edgekernel.backends.disk import SystemDisk
 from edgekernel.cli.console import Exit, fail, out, print_json, show
 from edgekernel.core.clock import SystemClock
 from edgekernel.core.errors import ConfigError
-from edgekernel.node.plan import Plan, make_plan
+from edgekernel.node.plan import Plan
 from edgekernel.node.restart import boot_id, note_end
 from edgekernel.node.safe_state import LIMIT_S, SafeOutput, make_safe
+from edgekernel.node.starting import plans_of_the_end
 
 
 @click.command("safe-state")
@@ -36,7 +37,8 @@ def safe_state(node: Path, simulated: bool, limit_s: float, as_json: bool) -> No
     For when the agent has ended and could not do it itself: the systemd unit that `edgekernel
     install` writes calls this after every end, whatever the reason. Stop the agent first: it holds
     its lines and ports, and what is on a bus it would drive again. Neither the application nor MQTT
-    is started.
+    is started. What the node has run and the file does not say any more, such as a configuration
+    from afar, is driven too.
 
     \b
       edgekernel safe-state /etc/edgekernel/node.toml
@@ -44,8 +46,10 @@ def safe_state(node: Path, simulated: bool, limit_s: float, as_json: bool) -> No
     Exits with 4 if an output could not be brought to its safe value.
     """
     try:
-        plan = make_plan(node)
+        plan, *others = plans_of_the_end(node, environ=_without_secrets(), simulated=simulated)
         outcomes = _drive(plan, simulated, limit_s)
+        for other in others:  # the node may have run with what has been changed since
+            outcomes += _drive(other, simulated, limit_s)
     except ConfigError as error:
         fail(Exit.REFUSED, error.problems)
     except ImportError as error:  # an extra that is not installed says which
@@ -61,6 +65,12 @@ def safe_state(node: Path, simulated: bool, limit_s: float, as_json: bool) -> No
             out.print(f"{node.name}: no outputs")
     if any(each.problem for each in outcomes):
         raise click.exceptions.Exit(Exit.FAILED)
+
+
+def _without_secrets() -> dict[str, str]:
+    """Return the environment without credentials: systemd has taken them away after an end, and
+    they must keep no output from being safe."""
+    return {key: value for key, value in os.environ.items() if key != "CREDENTIALS_DIRECTORY"}
 
 
 def _drive(plan: Plan, simulated: bool, limit_s: float) -> list[SafeOutput]:

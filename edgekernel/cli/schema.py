@@ -67,12 +67,13 @@ def _signatures(plan: Plan) -> Schema:
 
 def show_schema(found: Mapping[str, Any]) -> None:
     """Print a schema as tables."""
-    signals = table("", "device", "signal", "type", "range", "safe")
+    signals = table("", "device", "signal", "type", "range", "safe", "role")
     for device, each in found["devices"].items():
         for name, reading in each["readings"].items():
-            signals.add_row(device, name, reading["type"], _range(reading), "")
+            signals.add_row(device, name, reading["type"], _range(reading), "", "")
         for name, output in each["outputs"].items():
-            signals.add_row(device, name, output["type"], _range(output), show(output["safe"]))
+            more = show(output["safe"]), output.get("role", "-")
+            signals.add_row(device, name, output["type"], _range(output), *more)
     out.print(signals)
     commands = table("", "command", "arguments", "role", "what it does")
     for owner, own in found["commands"].items():

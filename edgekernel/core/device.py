@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from edgekernel.core import message
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from edgekernel.core.polls import Polls
     from edgekernel.core.staleness import Freshness
 
-D = TypeVar("D")
 T = TypeVar("T", bound=bool | int | float | str)
 
 _NO_CONTEXT_CLOCK = SystemClock()
@@ -66,6 +65,7 @@ class Device:
         self._freshness: Freshness | None = None
         self.carried = Carried(self)
         self._ask_poller: Callable[[int], object] | None = None
+        self._names: dict[type, tuple[str, ...]] = {}  # by kind of declaration; asked for often
         self._added: dict[str, Reading[Any]] = {}
         self._added_outputs: dict[str, Output[Any]] = {}
 
@@ -111,13 +111,13 @@ class Device:
     @property
     def readings(self) -> dict[str, Reading[bool] | Reading[int] | Reading[float] | Reading[str]]:
         """The readings by name, in definition order; those of `add_reading` come last."""
-        declared = _declared(type(self), ReadingDeclaration)
+        declared = self._declared(ReadingDeclaration)
         return {name: getattr(self, name) for name in declared} | self._added
 
     @property
     def outputs(self) -> dict[str, Output[bool] | Output[int] | Output[float] | Output[str]]:
         """The outputs by name, in definition order; those of `add_output` come last."""
-        declared = _declared(type(self), OutputDeclaration)
+        declared = self._declared(OutputDeclaration)
         return {name: getattr(self, name) for name in declared} | self._added_outputs
 
     def add_reading(self, name: str, type: type[T], settings: ReadingSettings) -> Reading[T]:
@@ -345,15 +345,17 @@ class Device:
         except BaseException as error:
             self._tell_failure(unless_unwound(error))
 
+    def _declared(self, kind: type) -> tuple[str, ...]:
+        names = self._names.get(kind)
+        if names is None:
+            found: dict[str, bool] = {}
+            for base in reversed(type(self).__mro__):
+                found.update((name, isinstance(v, kind)) for name, v in vars(base).items())
+            names = self._names[kind] = tuple(name for name, wanted in found.items() if wanted)
+        return names
+
     def _tell_failure(self, error: BaseException) -> None:
         self.ctx.emit(message.DeviceFailed(self.id, *describe(error)))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id}>"
-
-
-def _declared(cls: type, declaration: type[D]) -> Iterator[str]:
-    found: dict[str, bool] = {}
-    for base in reversed(cls.__mro__):
-        found.update((n, isinstance(v, declaration)) for n, v in vars(base).items())
-    return (name for name, wanted in found.items() if wanted)

@@ -22,7 +22,8 @@
         ├── ForbiddenError (PermissionError)   a role is needed and was not shown
         ├── UnavailableError                   right now not possible: offline, driver failed
         │   ├── HeldSafeError                  the output is held at its safe value
-        │   │   └── LeaseNotHeldError          it needs a lease, and nobody holds it
+        │   │   ├── LeaseNotHeldError          it needs a lease, and nobody holds it
+        │   │   └── HeldByOperatorError        an operator holds the outputs safe
         │   ├── InterlockedError               an output that excludes it is on
         │   └── RateLimitedError               more often than a rate limit allows
         └── TurnTimeoutError (TimeoutError)    not done within its time limit
@@ -207,6 +208,13 @@ class LeaseNotHeldError(HeldSafeError):
     """
 
     code = "no_lease"
+    expected = True
+
+
+class HeldByOperatorError(HeldSafeError):
+    """An output of `device` stays at its safe value until an operator lets it go on."""
+
+    code = "held"
     expected = True
 
 

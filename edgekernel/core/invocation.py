@@ -229,7 +229,8 @@ class Commands(CommandTable):
         command = self._found(call)
         call.limit_s = _limit_s(request.timeout_s, command.note.timeout_s)
         self.policies.check(call.principals, command.names, command.note.destructive)
-        self._authorize(command, request.principal)
+        note, principal = command.note, request.principal
+        self.authorize(command.name, principal, role=note.role, action=note.action)
         for check in self._needs.get(command.name, ()):
             check(f"{command.name}: not carried out")
         call.make = self._bind(command, request.args)
@@ -251,13 +252,17 @@ class Commands(CommandTable):
             if self._commands.get(command.name) is command:  # else it was just taken out
                 return command
 
-    def _authorize(self, command: Command, principal: str) -> None:
-        for kind, needed in (("role", command.note.role), ("action", command.note.action)):
+    def authorize(
+        self, what: str, principal: str, *, role: str | None, action: str | None = None
+    ) -> None:
+        """Raise ForbiddenError unless a principal has been granted what a command, or an output
+        that is set from outside, needs."""
+        for kind, needed in (("role", role), ("action", action)):
             if needed is None:
                 continue
             if self._authorizer is None or not self._authorizer(principal, needed):
                 raise ForbiddenError(
-                    f"{command.name} needs the {kind} {needed!r}, which "
+                    f"{what} needs the {kind} {needed!r}, which "
                     f"{principal or 'nobody'!r} has not been granted"
                 )
 

@@ -54,6 +54,7 @@ class Output(Generic[T]):
         self._declaration = declaration
         self._safe: T | None = declaration.safe
         self._limits = declaration.limits
+        self.role = declaration.role  # to be granted to whoever sets it from outside
         self._drive = declaration.driver(device)
         self._read = declaration.reader(device)
         self._device = device

@@ -25,10 +25,12 @@ class OutputDeclaration(Generic[T]):
         values: ValueType[T],
         safe: T | None,
         limits: Limits | None = None,
+        role: str | None = None,
     ) -> None:
         self.values = values
         self.safe = safe
         self.limits = limits
+        self.role = role
         self.name = ""
         self._drives = ""
         self._reads = ""
@@ -110,12 +112,15 @@ def output(
     precision: int | None = None,
     device_class: str = "",
     limits: Limits | None = None,
+    role: str | None = None,
 ) -> OutputDeclaration[T]:
     """Declare an output of a Device class; its driver method is marked with `@<name>.drive`.
 
     `safe` is the value for start, stop and failure; None says explicitly that there is none.
-    `limits` are what every device of the class has, unless other ones are set for it. The other
-    parameters are those of `reading`. Raises ConfigError if `safe` is not among the values that
-    the output takes.
+    `limits` are what every device of the class has, unless other ones are set for it, and so is
+    the `role` that whoever sets it from outside must have been granted, as with a command. The
+    other parameters are those of `reading`. Raises ConfigError if `safe` is not among the values
+    that the output takes.
     """
-    return OutputDeclaration(ValueType(type, unit, range, precision, device_class), safe, limits)
+    values = ValueType(type, unit, range, precision, device_class)
+    return OutputDeclaration(values, safe, limits, role)

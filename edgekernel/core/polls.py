@@ -84,9 +84,16 @@ class Polls:
         self.due_ns = now_ns + int(self._backoff.failed() * NANOSECONDS)
 
     def follow(self, every_s: float) -> bool:
-        """Note the device's interval; say whether it is another one than before."""
+        """Note the device's interval; say whether it is another one than before.
+
+        Then a new grid begins with the latest poll.
+        """
         before_s, self._every_s = self._every_s, every_s
-        return before_s not in (0.0, every_s)
+        if before_s in (0.0, every_s):
+            return False
+        if self._backoff is None and is_interval(every_s):
+            self.due_ns = self._grid_ns = self._begun_ns + int(every_s * NANOSECONDS)
+        return True
 
     def figures(self, now_ns: int) -> dict[str, Any]:
         """Return the counts and the times, in seconds, ready for JSON."""

@@ -101,6 +101,12 @@ class Announcing:
             self._is_known = False
             self._asked.set()
 
+    def renew(self, about: About) -> None:
+        """Publish the info with what has changed in it."""
+        self._about = about
+        self._is_known = False
+        self._asked.set()
+
     def close(self) -> None:
         """End the thread; what is retained stays."""
         self._closing = True
@@ -153,5 +159,7 @@ class Announcing:
             "restart_cause": self._about.restart_cause,
             "restart_detail": self._about.restart_detail,
             "time_quality": self._quality,
+            "layout": self._topics.form.layout,
+            "payloads": self._topics.form.payloads,
             "labels": dict(self._about.labels),
         }

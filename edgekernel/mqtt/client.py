@@ -12,28 +12,38 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Protocol
 
-from edgekernel.core.clock import NANOSECONDS, Clock, SystemClock
+from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt import link_problems as problems
 from edgekernel.mqtt.deliveries import Deliveries, Delivery
 from edgekernel.mqtt.link import Link
+from edgekernel.mqtt.refusals import Refusals
+from edgekernel.mqtt.rounds import Rounds
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.transport import (
     Inbound,
     Login,
     MakeTransport,
     Outbound,
+    Published,
     QoS,
+    Server,
     Transport,
     TransportObserver,
+    Version,
     Will,
 )
+from edgekernel.mqtt.versions import Versions
+from edgekernel.mqtt.way_back import WayBack
 
 _SUSPICIOUS = 3
 """Links in a row that did not last, after which it is told."""
 
 _END_S = 2.0
 """How long the thread of a link that is over may take to end; then it is left to itself."""
+
+_UNSUBSCRIBE_S = 1.0
+"""How long a broker that is left may take to send no more requests."""
 
 
 class LinkObserver(Protocol):
@@ -55,7 +65,7 @@ class LinkObserver(Protocol):
         ...
 
     def message(self, message: Inbound) -> None:
-        """A message has arrived."""
+        """A message has arrived. What takes long says so (see `relief`)."""
         ...
 
     def failed(self, where: str, error: Exception) -> None:
@@ -64,7 +74,10 @@ class LinkObserver(Protocol):
 
 
 class MqttClient:
-    """Keeps a link to the broker: connects, subscribes, and comes back after every failure."""
+    """Keeps a link to the broker: connects, subscribes, and comes back after every failure.
+
+    Of several brokers it is the most preferred that can be reached: see `rounds` and `way_back`.
+    """
 
     def __init__(
         self,
@@ -77,11 +90,14 @@ class MqttClient:
         clock: Clock | None = None,
         transport: MakeTransport | None = None,
         random: Random | None = None,
+        leaving: Callable[[str], object] | None = None,
     ) -> None:
         """Prepare a link; `start` begins to connect. `subscriptions` are filters, at QoS 1.
 
         It waits on `clock`, the system's unless given, and makes a `transport` for each attempt,
-        one of paho unless given. `random` varies the delays between attempts.
+        one of paho unless given. `random` varies the delays between attempts. Before a broker is
+        left for a better one `leaving` is called with the reason, in a thread of its own and with
+        the link up: it may publish, and wait for that.
         """
         self._settings = settings
         self._observer = observer
@@ -89,17 +105,25 @@ class MqttClient:
         self._subscriptions: dict[str, QoS] = dict.fromkeys(subscriptions, 1)
         self._will = will
         self._clock = clock or SystemClock()
-        self._make_transport = transport or _paho
+        self._versions = Versions(settings.protocol, self._clock)
+        self._make_transport = self._versions.over(transport or _paho)
         self._random = random or Random()
+        self._rounds = Rounds(settings, self._clock, self._random)
+        self._leaving = leaving
+        self._way_back: WayBack | None = None
         self._lock = self._clock.Lock()
         self._closing = self._clock.Event()
         self._thread = self._clock.Thread(self._run, "edgekernel-mqtt")
-        self._deliveries = Deliveries(self._clock)
+        self._deliveries = Deliveries(self._clock, self._refused)
+        self._refusals = Refusals()
         self._link: Link | None = None
         self._password = settings.password
-        self._told: set[str] = set()
-        self._failures = self._short_links = 0
-        self._up_since_ns = 0
+        self._told: set[tuple[str, str]] = set()  # brokers, and what was told of them
+
+    @property
+    def broker(self) -> str:
+        """The broker that the link is up with, or that is tried."""
+        return str(self._rounds.server)
 
     @property
     def subscriptions(self) -> tuple[str, ...]:
@@ -112,16 +136,33 @@ class MqttClient:
         """Whether the broker has accepted the client and its subscriptions."""
         return self._deliveries.is_open
 
+    @property
+    def version(self) -> Version | None:
+        """The version of MQTT that the broker has taken the client with; None before."""
+        return self._versions.spoken(self._rounds.server)
+
+    @property
+    def refused(self) -> int:
+        """How many messages the broker has refused; they were dropped."""
+        return self._refusals.count
+
     def start(self) -> None:
         """Begin to connect, on a thread of its own, and never give up."""
         self._thread.start()
 
-    def publish(self, message: Outbound, on_done: Callable[[], object] | None = None) -> Delivery:
+    def publish(
+        self,
+        message: Outbound,
+        on_done: Callable[[], object] | None = None,
+        on_refused: Published | None = None,
+    ) -> Delivery:
         """Send a message; `on_done` is called in the network thread when it is acknowledged.
 
-        It is sent again after a reconnect until it is acknowledged.
+        It is sent again after a reconnect until the broker answers. One that the broker refuses,
+        as it can on MQTT 5, is dropped and told, and `on_refused` is called with the reason, or
+        without one `on_done`.
         """
-        return self._deliveries.publish(message, on_done)
+        return self._deliveries.publish(message, on_done, on_refused)
 
     def withdraw(self, delivery: Delivery) -> None:
         """Send a message on no later link; on this one it may be on its way already."""
@@ -170,13 +211,16 @@ class MqttClient:
     def link_up(self, link: Link, refused: list[str]) -> None:
         """Called by the link: send again what was on its way, then tell."""
         self._told.clear()
+        for note in link.notes:
+            self._tell(f"{self.broker} {note}")
         if refused:
-            self._tell(problems.unsubscribed(self._settings.broker, refused))
+            self._tell(problems.unsubscribed(self.broker, refused))
         self._deliveries.open(link)
-        self._up_since_ns = self._clock.monotonic_ns()
+        self._rounds.up()
         self._catch_up(link)
         if not link.is_over:
             self._observer.connected()
+            self._look_back(link)
 
     def _catch_up(self, link: Link) -> None:
         """Subscribe to what is at QoS 0, and to what was asked for while the link was made."""
@@ -208,7 +252,7 @@ class MqttClient:
             except Exception as error:  # a mistake here must not end the attempts
                 self.failed("link", error)
             if not self._closing.is_set():
-                self._clock.sleep(self._delay_s(), self._closing)
+                self._go_on(link)
 
     def _make_link(self) -> Link:
         with self._lock:
@@ -219,6 +263,7 @@ class MqttClient:
                 [each for each, qos in self._subscriptions.items() if qos],
                 self._settings.keepalive_s,
                 self._outdated,
+                self._versions.patience_s(self._rounds.server),
             )
         if self._closing.is_set():  # `close` has not seen it
             link.end()
@@ -226,77 +271,128 @@ class MqttClient:
 
     def _follow(self, link: Link) -> None:
         """Keep one link until it is over, and tell how it ended."""
-        settings = self._settings
         try:
-            self._password = settings.current_password()
-            login = Login(
-                self._client_id,
-                settings.username,
-                self._password,
-                settings.keepalive_s,
-                self._will,
-            )
-            link.run(settings.server, login)
+            self._password = self._settings.current_password()
+            link.run(self._rounds.server, self._login)
         except OSError as error:
-            self._tell(problems.unreachable(settings.broker, error))
+            self._tell(problems.unreachable(self.broker, error, self._clock.now_utc()))
         except ConfigError as error:
-            self._tell(f"{settings.broker} cannot be reached: {error}")
+            self._tell(f"{self.broker} cannot be reached: {error}")
         else:
             self._tell_end(link)
         finally:
             self._deliveries.close()
+            self._stop_looking_back()
             if not link.close(_END_S, goodbye=self._closing.is_set() or link.is_outdated):
-                self._tell(problems.hanging(settings.broker))
+                self._tell(problems.hanging(self.broker))
+
+    @property
+    def _login(self) -> Login:
+        settings = self._settings
+        return Login(
+            self._client_id, settings.username, self._password, settings.keepalive_s, self._will
+        )
 
     def _outdated(self) -> str:
         try:
             changed = self._settings.current_password() != self._password
         except ConfigError as error:  # the link lives, and nobody knows of a new password
-            self._tell(f"{self._settings.broker} cannot be reached again: {error}")
+            self._tell(f"{self.broker} cannot be reached again: {error}")
             return ""
         return "the password has changed" if changed else ""
+
+    def _look_back(self, link: Link) -> None:
+        """Try the brokers that are better than that of a link, until it ends."""
+        better = self._rounds.preferred
+        if not better:
+            return
+        way_back = WayBack(
+            self._clock,
+            self._make_transport,
+            self._random,
+            self._login,
+            better,
+            self._rounds.back_after_s,
+            found=lambda index: self._go_back(link, index),
+            refused=self._tell_refused_back,
+            failed=self.failed,
+        )
+        with self._lock:
+            if not link.is_over:  # else nobody would stop it
+                self._way_back = way_back
+                way_back.start()
+
+    def _stop_looking_back(self) -> None:
+        with self._lock:
+            way_back, self._way_back = self._way_back, None
+        if way_back is not None:
+            way_back.stop()
+
+    def _go_back(self, link: Link, index: int) -> None:
+        """Leave a broker in good order: no request comes any more, and what is to be said there is
+        said."""
+        reason = f"{self._rounds.preferred[index]} is back"
+        unsubscribed = self._clock.Event()
+        link.unsubscribe(self.subscriptions, unsubscribed.set)
+        unsubscribed.wait(_UNSUBSCRIBE_S)
+        if self._leaving is not None:
+            self._guarded(self._leaving, reason)
+        if not link.is_over:
+            self._rounds.go_back(index)
+            link.leave(reason)
+
+    def _tell_refused_back(self, server: Server, reason: str) -> None:
+        if self._versions.falls_back(server):
+            return  # the next attempt speaks the other version
+        text = problems.refused(str(server), self._settings.username, reason)
+        self._tell(f"{self.broker} is kept: {text}")
 
     def _tell_end(self, link: Link) -> None:
         if self._closing.is_set():
             return
-        settings = self._settings
+        if not link.was_up:
+            link.close(_END_S, goodbye=False)  # now it is known whether it was for the version
+        if self._versions.falls_back(self._rounds.server):
+            return
         if link.was_up:
-            self._judge()
             self._deliveries.close()
-            self._guarded(self._observer.disconnected, link.loss or "connection lost")
-            if self._short_links == _SUSPICIOUS:
-                self._tell(problems.contested(settings.broker, self._client_id, _SUSPICIOUS))
+            self._guarded(self._observer.disconnected, problems.ended(link.loss, self._client_id))
         elif link.refusal:
-            self._tell(problems.refused(settings.broker, settings.username, link.refusal))
-        elif not self._told:
-            tls = settings.tls is not None
-            self._tell(problems.no_answer(settings.broker, link.loss, tls=tls))
+            self._tell(problems.refused(self.broker, self._settings.username, link.refusal))
+        elif not any(broker == self.broker for broker, _ in self._told):
+            tls = self._rounds.server.tls is not None
+            self._tell(problems.no_answer(self.broker, link.loss, tls=tls))
 
-    def _judge(self) -> None:
-        """Begin anew with the delays only after a link that lasted, or two clients of one id
-        would throw each other off at full speed."""
-        lasted_ns = self._clock.monotonic_ns() - self._up_since_ns
-        if lasted_ns >= self._settings.stable_s * NANOSECONDS:
-            self._failures = self._short_links = 0
-        else:
-            self._short_links += 1
+    def _go_on(self, link: Link) -> None:
+        """Wait for the next attempt; one that only speaks another version follows at once."""
+        if self._versions.falls_back(self._rounds.server):
+            return
+        lasted = self._rounds.ended(was_up=link.was_up)
+        self._tell_contested()
+        delay_s = self._rounds.move_on(lasted=lasted, same=link.is_outdated)
+        self._clock.sleep(delay_s, self._closing)
 
-    def _delay_s(self) -> float:
-        settings = self._settings
-        doubled = settings.reconnect_min_s * 2.0 ** min(self._failures, 30)
-        self._failures += 1
-        return min(doubled, settings.reconnect_max_s) * self._random.uniform(0.5, 1.0)
-
-    def _tell(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
+    def _refused(self, topic: str, reason: str) -> None:
+        """Count what the broker does not take, and tell it once for each topic."""
+        with self._lock:
+            text = self._refusals.to_tell(self.broker, topic, reason)
+        if text:
             self._guarded(self._observer.problem, text)
 
-    def _guarded(self, tell: Callable[[str], None], text: str) -> None:
+    def _tell_contested(self) -> None:
+        if self._rounds.short_links == _SUSPICIOUS:
+            self._tell(problems.contested(self.broker, self._client_id, _SUSPICIOUS))
+
+    def _tell(self, text: str) -> None:
+        if (self.broker, text) not in self._told:
+            self._told.add((self.broker, text))
+            self._guarded(self._observer.problem, text)
+
+    def _guarded(self, tell: Callable[[str], object], text: str) -> None:
         try:
             tell(text)
         except Exception as error:
-            self.failed(tell.__name__, error)
+            self.failed(getattr(tell, "__name__", "callback").strip("_"), error)
 
 
 def _paho(observer: TransportObserver) -> Transport:

@@ -5,41 +5,66 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from edgekernel.core.clock import Clock
+from edgekernel.core.clock import Clock, EventLike
 from edgekernel.mqtt.link import Link
-from edgekernel.mqtt.transport import Outbound
+from edgekernel.mqtt.transport import Outbound, Published
 
 
 class Delivery:
-    """Becomes done when the broker has acknowledged a message."""
+    """Becomes done when the broker has acknowledged a message, or refused it for good."""
 
     def __init__(
-        self, message: Outbound, clock: Clock, on_done: Callable[[], object] | None
+        self,
+        message: Outbound,
+        clock: Clock,
+        on_done: Callable[[], object] | None,
+        on_refused: Published | None = None,
     ) -> None:
         self.message = message
-        self._done = clock.Event()
+        self.refusal = ""
+        """Why the broker does not take it; empty while it is not known, and if it does."""
+        self._clock = clock
+        self._waiting: list[EventLike] = []  # hardly anybody does
+        self._finished = False
         self._on_done = on_done
+        self._on_refused = on_refused
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for the acknowledgement; False if it takes longer."""
-        return self._done.wait(timeout_s)
+        """Wait for the answer of the broker; False if it takes longer."""
+        done = self._clock.Event()
+        self._waiting.append(done)
+        return self._finished or done.wait(timeout_s)
 
-    def finish(self) -> None:
-        """Say that it has been acknowledged."""
-        self._done.set()
-        if self._on_done is not None:
+    def finish(self, refusal: str = "") -> None:
+        """Say that it has been acknowledged, or why it was refused."""
+        self.refusal = refusal
+        self._finished = True
+        for done in self._waiting:
+            done.set()
+        if refusal and self._on_refused is not None:
+            self._on_refused(refusal)
+        elif self._on_done is not None:
             self._on_done()
 
 
 class Deliveries:
-    """The messages without an acknowledgement, in their order. Every method is for any thread.
+    """The messages without an answer, in their order. Every method is for any thread.
+
+    What the broker has refused it has answered: it is not sent again (MQTT 5, section 4.4).
 
     A new link is open for what is published only when all of them have been sent on it again: none
     overtakes an older one.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        refused: Callable[[str, str], object] = lambda topic, reason: None,
+    ) -> None:
+        """Begin; `refused` is told, in the network thread, what the broker does not take: on which
+        topic, and why."""
         self._clock = clock
+        self._refused = refused
         self._lock = clock.Lock()
         self._waiting: dict[Delivery, None] = {}
         self._open: Link | None = None
@@ -49,9 +74,14 @@ class Deliveries:
         """Whether there is a link on which messages are sent as they come."""
         return self._open is not None
 
-    def publish(self, message: Outbound, on_done: Callable[[], object] | None) -> Delivery:
+    def publish(
+        self,
+        message: Outbound,
+        on_done: Callable[[], object] | None,
+        on_refused: Published | None = None,
+    ) -> Delivery:
         """Send a message, now or on the next link."""
-        delivery = Delivery(message, self._clock, on_done)
+        delivery = Delivery(message, self._clock, on_done, on_refused)
         with self._lock:
             self._waiting[delivery] = None
             link = self._open
@@ -85,9 +115,11 @@ class Deliveries:
                 self._open = link
             return left
 
-    def _finish(self, delivery: Delivery) -> None:
+    def _finish(self, delivery: Delivery, refusal: str) -> None:
         with self._lock:
             waited = delivery in self._waiting
             self._waiting.pop(delivery, None)
+        if waited and refusal:
+            self._refused(delivery.message.topic, refusal)
         if waited:
-            delivery.finish()
+            delivery.finish(refusal)

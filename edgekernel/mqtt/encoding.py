@@ -14,8 +14,11 @@ from typing import Any
 from edgekernel.core.clock import NANOSECONDS
 from edgekernel.core.device import Device
 from edgekernel.core.messages import Event
+from edgekernel.core.output import Output
 from edgekernel.core.reading import NO_VALUE_YET, Reading
 from edgekernel.core.sample import Quality, Sample
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 class NotEncodableError(TypeError):
@@ -24,8 +27,8 @@ class NotEncodableError(TypeError):
 
 def encode(value: object) -> bytes:
     """Return plain JSON values as UTF-8."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace")  # half a surrogate pair becomes its escape
+    # Half a surrogate pair becomes its escape.
+    return _ENCODER.encode(value).encode("utf-8", "backslashreplace")
 
 
 def to_plain(value: object) -> Any:
@@ -52,8 +55,18 @@ def state_payload(device: Device) -> bytes:
     for name, reading in device.readings.items():
         state[name] = _signal(reading)
     for name, output in device.outputs.items():
-        state[name] = {**_signal(output.readback), "setpoint": _scalar(output.setpoint)}
+        state[name] = _output(output)
     return encode(state)
+
+
+def reading_payload(reading: Reading[Any]) -> bytes:
+    """Return the state of one reading; an effect that calls this depends on it."""
+    return encode(_signal(reading))
+
+
+def output_payload(output: Output[Any]) -> bytes:
+    """Return the state of one output; an effect that calls this depends on it."""
+    return encode(_output(output))
 
 
 def event_payload(event: Event, boot: str) -> bytes:
@@ -91,12 +104,6 @@ def stamped(body: bytes, stamp: bytes) -> bytes:
     return stamp + (b"}" if rest == b"}" else b"," + rest)
 
 
-def status_payload(state: str, boot: str, since: datetime | None, cause: str) -> bytes:
-    """Return the node's status; `since` is None in a last will, which cannot know its hour."""
-    when = timestamp(since) if since else None
-    return encode({"state": state, "boot": boot, "since": when, "cause": cause})
-
-
 def plain_sample(reading: Reading[Any], sample: Sample[Any]) -> tuple[Any, Quality, str]:
     """Return value, quality and reason of a sample, rounded to the precision of its reading."""
     value, quality, reason = sample.value, sample.quality, sample.reason
@@ -105,6 +112,10 @@ def plain_sample(reading: Reading[Any], sample: Sample[Any]) -> tuple[Any, Quali
     elif isinstance(value, float) and reading.values.precision is not None:
         value = round(value, reading.values.precision)
     return _scalar(value), quality, reason
+
+
+def _output(output: Output[Any]) -> dict[str, Any]:
+    return {**_signal(output.readback), "setpoint": _scalar(output.setpoint)}
 
 
 def _signal(reading: Reading[Any]) -> dict[str, Any]:
@@ -136,9 +147,12 @@ def _refuse(odd: object, where: str) -> Any:
 def _plain(value: Any, where: str, fallback: Callable[[object, str], Any], depth: int = 0) -> Any:
     if depth > 50:  # also ends what contains itself
         return fallback(value, where)
+    kind = type(value)
+    if value is None or kind is str or kind is bool or kind is int:  # most are
+        return value
     if isinstance(value, Enum):
         return _plain(value.value, where, fallback, depth + 1)
-    if value is None or isinstance(value, str | bool | int):
+    if isinstance(value, str | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else fallback(value, where)
@@ -162,6 +176,8 @@ def _plain(value: Any, where: str, fallback: Callable[[object, str], Any], depth
 
 
 def _key(key: Any, where: str, fallback: Callable[[object, str], Any]) -> str:
+    if type(key) is str:
+        return key
     if isinstance(key, Enum):
         key = key.value
     if isinstance(key, str | int):

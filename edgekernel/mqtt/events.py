@@ -12,7 +12,7 @@ from edgekernel.mqtt.encoding import event_body, event_payload, stamp_of, stampe
 from edgekernel.mqtt.messages import MqttEventsDropped
 from edgekernel.mqtt.outgoing import Outgoing
 from edgekernel.mqtt.topics import Topics
-from edgekernel.mqtt.transport import Outbound
+from edgekernel.mqtt.transport import Outbound, Properties
 
 if TYPE_CHECKING:
     from edgekernel.node.outbox_table import OutboxPlace
@@ -168,7 +168,15 @@ class OverClient:
         self._client = client
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int, retain: bool, on_done: Callable[..., object]
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int,
+        retain: bool,
+        properties: Properties,
+        on_done: Callable[..., object],
     ) -> None:
         """Send a message. Raises ValueError for one that no broker can take."""
-        self._client.publish(Outbound(topic, payload, 1 if qos else 0, retain), on_done)
+        message = Outbound(topic, payload, 1 if qos else 0, retain, properties)
+        self._client.publish(message, on_done, on_done)

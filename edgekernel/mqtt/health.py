@@ -54,6 +54,7 @@ class Health:
                 "events": link["dropped_events"],
                 "replies": link["dropped_replies"],
                 "requests": link["requests_turned_away"],
+                "refused": link["refused_by_broker"],
             },
             "connections": link["connections"],
         }

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from edgekernel.core.clock import NANOSECONDS, Clock, ThreadLike
 from edgekernel.core.device import Device
 from edgekernel.core.effect import Effect
+from edgekernel.core.messages import Message
 from edgekernel.core.reading import NO_VALUE_YET, Reading
 from edgekernel.core.sample import Quality
 from edgekernel.mqtt.encoding import encode, plain_sample
+from edgekernel.mqtt.states import CHANGES
 
 MAX_SAMPLES = 1000
 """In one batch; with more it goes before its time, so that its size stays below 128 KB."""
@@ -58,7 +60,7 @@ class History:
         self._send = send
         self._lock = threading.RLock()  # held for moments, also by a finalizer's effect
         self._batches: dict[str, _Batch] = {}
-        self._effects: list[Effect] = []
+        self._noting: dict[str, tuple[Device, list[Effect]]] = {}
         self._closing = clock.Event()
         self._thread: ThreadLike | None = None
 
@@ -66,22 +68,44 @@ class History:
         """Begin to note, and to send. Call it as a turn."""
         if not self._every_ns:
             return
-        for id, device in self._devices.items():
-            readbacks = {name: output.readback for name, output in device.outputs.items()}
-            for name, reading in {**device.readings, **readbacks}.items():
-                note = partial(self._note, id, name, reading)
-                self._effects.append(Effect(note, name=f"mqtt.history.{id}.{name}"))
+        self._follow()
         self._thread = self._clock.Thread(self._run, "edgekernel:mqtt:history")
         self._thread.start()
+
+    def noticed(self, payload: Message) -> None:
+        """Follow the devices that have come, and let go of those that went; called in a turn."""
+        if self._thread is not None and isinstance(payload, CHANGES):
+            self._follow()
 
     def close(self) -> None:
         """Send what was noted, and end."""
         if self._thread is None:
             return
-        for effect in self._effects:
-            effect.dispose()
+        for id in list(self._noting):
+            self._let_go(id)
         self._closing.set()
         self._thread.join(_CLOSE_S)
+
+    def _follow(self) -> None:
+        """Note what the devices measure that there are, and no others. What those have measured
+        that went is sent as ever."""
+        devices = dict(self._devices)
+        for id, (device, _) in list(self._noting.items()):
+            if devices.get(id) is not device:
+                self._let_go(id)
+        for id, device in devices.items():
+            if id not in self._noting:
+                self._noting[id] = (device, list(self._effects_of(device)))
+
+    def _effects_of(self, device: Device) -> Iterator[Effect]:
+        readbacks = {name: output.readback for name, output in device.outputs.items()}
+        for name, reading in {**device.readings, **readbacks}.items():
+            note = partial(self._note, device.id, name, reading)
+            yield Effect(note, name=f"mqtt.history.{device.id}.{name}")
+
+    def _let_go(self, id: str) -> None:
+        for effect in self._noting.pop(id)[1]:
+            effect.dispose()
 
     def _note(self, id: str, name: str, reading: Reading[Any]) -> None:
         sample = reading.sample

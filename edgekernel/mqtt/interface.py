@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edgekernel.core import message
 from edgekernel.core.context import Context
 from edgekernel.core.interface import Interface
 from edgekernel.core.messages import Event
+from edgekernel.core.phase import Phase
 from edgekernel.mqtt.about import NOTHING_KNOWN, About
-from edgekernel.mqtt.bridge import Bridge
+from edgekernel.mqtt.exchange import Exchange
 from edgekernel.mqtt.settings import Settings
-from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Medium
 
 if TYPE_CHECKING:
+    from edgekernel.mqtt.remote_config import RemoteConfig
+    from edgekernel.node import Plan
     from edgekernel.node.outbox_table import OutboxPlace
 
 
@@ -24,7 +27,7 @@ class MqttInterface(Interface):
     Works without a broker: it keeps trying, and meanwhile events wait in the file of an outbox, or
     without one the latest `max_events` in memory. Retained on the broker are the node's status,
     `offline` being the last will, its info, schema and health, and one JSON object per device.
-    `edgekernel.mqtt.topics` has the topic map.
+    `edgekernel.mqtt.topics` has the topic map, unless the settings name another dialect.
     """
 
     name = "mqtt"
@@ -38,63 +41,80 @@ class MqttInterface(Interface):
         medium: Medium | None = None,
         about: About = NOTHING_KNOWN,
         outbox: OutboxPlace | None = None,
+        remote: RemoteConfig | None = None,
     ) -> None:
         """Prepare the interface of a node, whose name is the runtime's unless given.
 
         It reaches the broker through paho-mqtt unless another `medium` is given. `about` is what it
-        publishes of itself beside what its runtime knows.
+        publishes of itself beside what its runtime knows, and `remote` takes the configuration that
+        it is to have.
         """
         self.settings = settings
         self._medium = medium
         self._about = about
         self._outbox = outbox
+        self._remote = remote
         self._node = node
         self._max_events = max_events
-        self._bridge: Bridge | None = None
+        self._exchange: Exchange | None = None
         self._stop_reason = "stopped"
 
     @property
     def connected(self) -> bool:
         """Whether the broker has accepted the node and its subscriptions."""
-        return self._bridge is not None and self._bridge.client.connected
+        return self._exchange is not None and self._exchange.client.connected
 
     def status(self) -> dict[str, Any]:
         """Return the state of the link, ready for JSON."""
         link: dict[str, Any] = {"broker": self.settings.broker, "connected": self.connected}
-        if self._bridge is None:
+        if self._exchange is None:
             return link
-        link |= self._bridge.counters()
-        if (shown := self._bridge.home_assistant) is not None:
-            link["not_in_home_assistant"] = list(shown.left_out)
+        link |= self._exchange.status()
+        if self.connected:
+            link["protocol"] = self._exchange.client.version
         return link
 
     def start(self, ctx: Context) -> None:
         """Watch the devices; the link is made when the runtime has booted.
 
         Requests come only then, so that none is served by half a node. Raises ConfigError for
-        names that no topic can hold; an unreachable broker is no error.
+        names that no topic can hold and for a dialect that is not installed; an unreachable broker
+        is no error.
         """
-        topics = Topics(self.settings.prefix, self._node or ctx.runtime.name)
-        settings, events = self.settings, self._max_events
-        self._bridge = Bridge(
-            ctx, settings, topics, events, self._medium, self._about, self._outbox
+        self._exchange = Exchange(
+            ctx,
+            self.settings,
+            self._node or ctx.runtime.name,
+            self._max_events,
+            self._medium,
+            self._about,
+            self._outbox,
+            self._remote,
         )
-        self._bridge.watch()
+        self._exchange.watch()
+        if ctx.runtime.phase is Phase.RUNNING:  # it was added while the node runs
+            self._exchange.connect()
+
+    def renew(self, plan: Plan) -> None:
+        """Publish what a changed configuration says of the node."""
+        new = About.of(plan)
+        self._about = replace(self._about, config=new.config, labels=new.labels)
+        if self._exchange is not None:
+            self._exchange.renew(self._about)
 
     def handle_event(self, ctx: Context, evt: Event) -> None:
         """Publish the event; note what it says about devices and the shutdown."""
-        if self._bridge is None:
+        if self._exchange is None:
             return
         payload = evt.payload
         if isinstance(payload, message.RuntimeBooted):
-            self._bridge.connect()
+            self._exchange.connect()
         elif isinstance(payload, message.RuntimeShuttingDown):
             self._stop_reason = payload.reason
-        self._bridge.noticed(payload)
-        self._bridge.publish_event(evt)
+        self._exchange.event(evt)
 
     def stop(self, ctx: Context) -> None:
         """Publish the final states, then the status offline, and disconnect; within 8 seconds."""
-        bridge, self._bridge = self._bridge, None
-        if bridge is not None:
-            bridge.stop(self._stop_reason)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.stop(self._stop_reason)

@@ -12,6 +12,7 @@ from edgekernel.mqtt.transport import (
     MakeTransport,
     Medium,
     Outbound,
+    Published,
     QoS,
     Server,
     Transport,
@@ -73,7 +74,7 @@ class _Link:
     def unsubscribe(self, filters: Sequence[str], done: Done) -> None:
         self._inner.unsubscribe(filters, done)
 
-    def publish(self, message: Outbound, done: Done) -> None:
+    def publish(self, message: Outbound, done: Published) -> None:
         self._inner.publish(message, done)
 
     def probe(self, done: Done) -> None:

@@ -1,4 +1,5 @@
-"""What an earlier run of a node has left on the broker: states of devices that are no more."""
+"""What an earlier run of a node has left on the broker: states of devices that are no more, and
+those of another layout."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from edgekernel.mqtt.transport import Inbound
 
 
 class Leftovers:
-    """Clears the retained states of devices that do not exist, once, on the first link.
+    """Clears the retained states that are none of ours now, once on each broker.
 
     What is retained comes right after a subscription, so the first state of our own that comes
     back says that all has come. Then the subscription is given up, or every state would come back.
@@ -20,22 +21,24 @@ class Leftovers:
         self, topics: Topics, known: Container[str], clear: Callable[[str], object]
     ) -> None:
         """Prepare; `known` are the topics that there are, `clear` takes one off the broker."""
-        self._filters = (topics.states,)
-        self._begin = topics.states.removesuffix("+")
+        self._filters = topics.states
+        self._begins = tuple(each.partition("+")[0] for each in topics.states)
         self._known = known
         self._clear = clear
         self._client: MqttClient | None = None
-        self._ended = False
+        self._broker = ""
+        self._looked: set[str] = set()
 
-    def look(self, client: MqttClient) -> None:
-        """Called when the link is up and before states are published: look, if not done yet."""
-        if self._client is None:
-            self._client = client
+    def look(self, client: MqttClient, broker: str) -> None:
+        """Called when the link is up and before states are published: look, if not done yet on
+        this broker."""
+        self._client, self._broker = client, broker
+        if broker not in self._looked:
             client.subscribe(self._filters)
 
     def arrived(self, message: Inbound) -> bool:
         """Take a message if it is a state; say whether it is."""
-        if not message.topic.startswith(self._begin):
+        if not message.topic.startswith(self._begins):
             return False
         if not message.retained:
             self._end()
@@ -44,6 +47,6 @@ class Leftovers:
         return True
 
     def _end(self) -> None:
-        if self._client is not None and not self._ended:
-            self._ended = True
+        if self._client is not None and self._broker not in self._looked:
+            self._looked.add(self._broker)
             self._client.unsubscribe(self._filters)

@@ -6,7 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from edgekernel.core.clock import NANOSECONDS, Clock
-from edgekernel.mqtt.transport import Inbound, Login, MakeTransport, Outbound, QoS, Server
+from edgekernel.mqtt.transport import (
+    Inbound,
+    Login,
+    MakeTransport,
+    Outbound,
+    Published,
+    QoS,
+    Server,
+)
 
 
 class LinkOwner(Protocol):
@@ -33,6 +41,9 @@ class Link:
     out for half as long, the link is dead, whatever the network says. So a half-open connection is
     found within 1.5 times `keepalive_s`, within `keepalive_s` of a message that is not
     acknowledged, and so is a transport whose thread has died or hangs.
+
+    A subscription that it begins with and that the broker refuses is asked for again at least twice
+    in a keep-alive.
     """
 
     def __init__(
@@ -43,15 +54,20 @@ class Link:
         subscriptions: Sequence[str],
         keepalive_s: float,
         outdated: Callable[[], str] = str,
+        patience_s: float | None = None,
     ) -> None:
         """Prepare one; `outdated` is asked at least twice in a keep-alive and says why the link is
-        to be made anew, nothing if it is not."""
+        to be made anew, nothing if it is not. To whether it takes the client the broker has half a
+        keep-alive to answer, and `patience_s` seconds if that is less."""
         self._owner = owner
         self._clock = clock
         self.subscriptions = subscriptions
         """What it subscribes to before it counts as up."""
         self._idle_ns = round(keepalive_s * NANOSECONDS)
         self._answer_ns = self._idle_ns // 2
+        longest_s = keepalive_s / 2
+        self._first_ns = round(min(patience_s or longest_s, longest_s) * NANOSECONDS)
+        self._is_accepted = False
         self._outdated = outdated
         self._lock = clock.Lock()
         self._over = clock.Event()
@@ -60,6 +76,9 @@ class Link:
         self._alive_ns = self._asked_ns  # of the last answer, or of the first question since
         self._transport = make(self)
         self._refusal = self._loss = ""
+        self._unheard: list[str] = []
+        self.notes: Sequence[str] = ()
+        """What the broker does otherwise than it was asked to."""
         self.was_up = False
         """Whether the broker has accepted the client and its subscriptions."""
         self.is_outdated = False
@@ -87,10 +106,15 @@ class Link:
         with self._lock:
             self._alive_ns = self._clock.monotonic_ns()  # reaching it may have taken long
         while not self._over.is_set():
+            self._subscribe_again()
             self._clock.wait_until(self._over, self._look())
             if self.was_up and (reason := self._outdated()) and not self._over.is_set():
-                self.is_outdated = True
-                self.lost(reason)
+                self.leave(reason)
+
+    def leave(self, reason: str) -> None:
+        """End it, alive, only to be made anew."""
+        self.is_outdated = True
+        self.lost(reason)
 
     def end(self) -> None:
         """Let `run` return."""
@@ -100,15 +124,15 @@ class Link:
         """End the connection and its thread; return whether that took no longer."""
         return self._transport.close(timeout_s, goodbye=goodbye)
 
-    def publish(self, message: Outbound, done: Callable[[], object]) -> None:
-        """Send a message; `done` when it is acknowledged."""
+    def publish(self, message: Outbound, done: Published) -> None:
+        """Send a message; `done` when it is acknowledged, or refused."""
         if message.qos == 0:
             self._transport.publish(message, done)
             return
 
-        def acknowledged() -> None:
+        def acknowledged(refusal: str) -> None:
             self._answered()
-            done()
+            done(refusal)
 
         self._ask()
         self._transport.publish(message, acknowledged)
@@ -125,14 +149,25 @@ class Link:
         self._ask()
         self._transport.subscribe(filters, subscribed, qos)
 
-    def unsubscribe(self, filters: Sequence[str]) -> None:
-        """Give subscriptions up."""
-        self._ask()
-        self._transport.unsubscribe(filters, self._answered)
+    def unsubscribe(
+        self, filters: Sequence[str], done: Callable[[], object] = lambda: None
+    ) -> None:
+        """Give subscriptions up; `done` when the broker has."""
+        with self._lock:
+            self._unheard = [each for each in self._unheard if each not in filters]
 
-    def accepted(self, session_present: bool) -> None:
+        def unsubscribed() -> None:
+            self._answered()
+            done()
+
+        self._ask()
+        self._transport.unsubscribe(filters, unsubscribed)
+
+    def accepted(self, session_present: bool, notes: Sequence[str] = ()) -> None:
         """Called by the transport: the broker takes the client."""
+        self._is_accepted = True
         self._answered()
+        self.notes = notes
         if self.subscriptions:
             # It is up only then: whoever hears that we are here and publishes must reach us.
             self.subscribe(self.subscriptions, self._go_up)
@@ -162,7 +197,20 @@ class Link:
     def _go_up(self, refused: list[str]) -> None:
         if not self._over.is_set():
             self.was_up = True
+            self._keep_refused(refused)
             self._owner.link_up(self, refused)
+
+    def _keep_refused(self, refused: list[str]) -> None:
+        with self._lock:
+            self._unheard += refused
+
+    def _subscribe_again(self) -> None:
+        """Ask again for what was refused. Access rules change, and a cluster refuses while it is
+        without a leader what it takes a moment later."""
+        with self._lock:
+            again, self._unheard = self._unheard, []
+        if again and not self._over.is_set():
+            self.subscribe(again, self._keep_refused)
 
     def _ask(self) -> None:
         with self._lock:
@@ -182,11 +230,12 @@ class Link:
         with self._lock:
             silent_ns, waits = now_ns - self._alive_ns, self._unanswered > 0
             ask_ns = self._asked_ns + self._idle_ns
-        if waits and silent_ns >= self._answer_ns:
-            self.lost(f"no answer for {self._answer_ns / NANOSECONDS:g} s")
+        limit_ns = self._answer_ns if self._is_accepted else self._first_ns
+        if waits and silent_ns >= limit_ns:
+            self.lost(f"no answer for {limit_ns / NANOSECONDS:g} s")
         elif now_ns >= ask_ns:
             self._ask()
             self._transport.probe(self._answered)
         else:
-            return min(ask_ns, now_ns + self._answer_ns - (silent_ns if waits else 0))
+            return min(ask_ns, now_ns + limit_ns - (silent_ns if waits else 0))
         return now_ns + self._answer_ns

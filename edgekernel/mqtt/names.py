@@ -6,14 +6,19 @@ from collections.abc import Iterable, Mapping
 
 from edgekernel.core.device import Device
 from edgekernel.core.errors import ConfigError
+from edgekernel.mqtt.layout import TOGETHER, Form
 from edgekernel.mqtt.topics import segment
 
 
-def device_problems(devices: Mapping[str, Device]) -> list[str]:
-    """Return what is wrong with the names of devices and their outputs: no topic can hold one, or
-    two are the same in a topic."""
+def device_problems(devices: Mapping[str, Device], form: Form = TOGETHER) -> list[str]:
+    """Return what is wrong with the names of devices and their outputs, or of all their signals
+    where each has a topic: no topic can hold one, or two are the same in a topic."""
     groups = {"devices": list(devices)}
-    groups |= {f"outputs of {id}": list(device.outputs) for id, device in devices.items()}
+    for id, device in devices.items():
+        if form.by_signal:
+            groups[f"signals of {id}"] = [*device.readings, *device.outputs]
+        else:
+            groups[f"outputs of {id}"] = list(device.outputs)
     problems: list[str] = []
     for where, names in groups.items():
         taken: dict[str, str] = {}

@@ -7,6 +7,7 @@ from collections.abc import Callable, Container
 from typing import NamedTuple
 
 from edgekernel.core.clock import Clock
+from edgekernel.mqtt.transport import NOTHING_BESIDE, Properties
 
 WINDOW = 20
 """Messages on their way without an acknowledgement; more makes paho slower (it walks them)."""
@@ -20,6 +21,7 @@ class Publication(NamedTuple):
     topic: str
     payload: bytes
     retain: bool
+    properties: Properties = NOTHING_BESIDE
 
 
 Send = Callable[[Publication, Callable[[], None]], object]
@@ -64,6 +66,19 @@ class Outgoing:
             self._retained[topic] = payload
         self._pump()
 
+    def retain_last(self, topic: str, payload: bytes) -> None:
+        """Retain what vouches for others: it goes behind all that wait, also if it waits already.
+
+        For what changes seldom: what is put back again and again is never sent.
+        """
+        with self._changed:
+            waits = topic in self._unsent
+            self._unsent.pop(topic, None)
+            if self._retained.pop(topic, None) != payload or waits:
+                self._unsent[topic] = None
+            self._retained[topic] = payload
+        self._pump()
+
     def clear(self, topic: str) -> None:
         """Take what is retained on a topic off the broker."""
         self.retain(topic, b"")
@@ -78,11 +93,11 @@ class Outgoing:
                 self._untold += 1
         self._pump()
 
-    def reply(self, topic: str, payload: bytes) -> None:
+    def reply(self, topic: str, payload: bytes, properties: Properties = NOTHING_BESIDE) -> None:
         """Publish a reply before everything else; without a link it is dropped and counted."""
         with self._changed:
             if self._open and len(self._replies) < MAX_REPLIES:
-                self._replies.append(Publication(topic, payload, False))
+                self._replies.append(Publication(topic, payload, False, properties))
             else:
                 self.dropped_replies += 1
         self._pump()
@@ -128,12 +143,17 @@ class Outgoing:
 
     def _pump(self) -> None:
         with self._changed:
-            if self._pumping:
-                return  # that thread looks again before it stops
+            # Whoever pumps looks again before it stops.
+            publication = None if self._pumping else self._take()
+            if publication is None:
+                return
             self._pumping = True
         try:
-            while (publication := self._take()) is not None:
+            while publication is not None:
                 self._send(publication, self._acknowledged)
+                with self._changed:
+                    publication = self._take()
+                    self._pumping = publication is not None  # decided in the same step
         except BaseException:
             with self._changed:
                 self._pumping = False
@@ -141,14 +161,10 @@ class Outgoing:
             raise
 
     def _take(self) -> Publication | None:
-        """Return what to send next; None ends the pumping, decided in the same step."""
-        with self._changed:
-            publication = self._next() if self._open and self._in_flight < WINDOW else None
-            if publication is None:
-                self._pumping = False
-            else:
-                self._in_flight += 1
-            return publication
+        """Return what to send next, if anything may be sent; under the lock."""
+        publication = self._next() if self._open and self._in_flight < WINDOW else None
+        self._in_flight += publication is not None
+        return publication
 
     def _next(self) -> Publication | None:
         if self._replies:
@@ -163,4 +179,6 @@ class Outgoing:
         with self._changed:
             self._in_flight -= 1
             self._changed.notify_all()
-        self._pump()
+            waits = self._replies or self._unsent or self._events
+        if waits:
+            self._pump()

@@ -1,4 +1,5 @@
-"""A connection through paho-mqtt, MQTT 3.1.1. Everything known of paho stays in this file.
+"""A connection through paho-mqtt, MQTT 5 or 3.1.1. Everything known of paho stays in this file, in
+`paho_loop` and in `packed_properties`.
 
 A client of paho is made for each connection and keeps nothing between two. It must neither come
 back by itself, nor end its thread for a callback that raises, which would go unnoticed.
@@ -7,16 +8,25 @@ back by itself, nor end its thread for a callback that raises, which would go un
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from edgekernel.mqtt.packed_properties import Packed
+from edgekernel.mqtt.paho_loop import PahoLoop
+from edgekernel.mqtt.send_window import SendWindow
+from edgekernel.mqtt.server_terms import NO_TERMS, Terms
 from edgekernel.mqtt.transport import (
+    NOTHING_BESIDE,
     Done,
     Inbound,
     Login,
+    NoWebsocketError,
     Outbound,
+    Properties,
+    Published,
     QoS,
     Server,
     TransportObserver,
@@ -24,7 +34,10 @@ from edgekernel.mqtt.transport import (
 
 try:
     from paho.mqtt import client as paho
-    from paho.mqtt.enums import CallbackAPIVersion
+    from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+    from paho.mqtt.packettypes import PacketTypes
+    from paho.mqtt.properties import Properties as PahoProperties
+    from paho.mqtt.subscribeoptions import SubscribeOptions
 except ImportError as error:
     raise ImportError(
         "MQTT needs the package paho-mqtt: python -m pip install 'edgekernel[mqtt]'"
@@ -34,10 +47,33 @@ _NOBODYS = "$edgekernel/probe"
 """A filter that nobody has subscribed to: to give it up changes nothing, and is acknowledged. It is
 the only question of MQTT that paho offers and that leaves nothing behind."""
 
+
 _NO_REASON = ("unspecified error", "normal disconnection")
 """What paho says of a connection that just ended."""
 
+_FOR_EVER_S = 0xFFFF_FFFF
+"""As a session's expiry: it never expires (MQTT 5, section 3.1.2.11.2), as one that is not clean
+on 3.1.1."""
+
+_MAX_WORDS = 200
+"""Characters of what a broker adds to a reason in its own words."""
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Client(paho.Client):
+    """A client that knows its socket: paho wraps that of a websocket, and loses it, open, if no
+    websocket comes about."""
+
+    raw: socket.socket | None = None
+
+    def _create_socket_connection(self) -> socket.socket:
+        self.raw = super()._create_socket_connection()
+        return self.raw
+
+    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
+        self.raw = wrapped = super()._ssl_wrap_socket(tcp_sock)
+        return wrapped
 
 
 class PahoTransport:
@@ -48,22 +84,35 @@ class PahoTransport:
         self._lock = threading.Lock()
         self._asked: dict[int, Callable[[Any], object]] = {}
         self._early: dict[int, Any] = {}  # answered before its number was returned
-        self._paho: paho.Client | None = None
+        self._paho: _Client | None = None
+        self._mqtt5 = False
+        self._keepalive_s = 0
+        self._terms = NO_TERMS
+        self._window: SendWindow | None = None
 
     def connect(self, server: Server, login: Login) -> None:
         """Reach a server and introduce the client.
 
         Raises OSError if it cannot be reached or trusted, ConfigError if a file for TLS is wrong.
         """
-        client = self._paho = self._make(login)
+        self._mqtt5 = login.version == "5"
+        self._keepalive_s = login.keepalive_s
+        client = self._paho = self._make(server, login)
         if server.tls is not None:
             client.tls_set_context(server.tls.context())
-        client.connect(server.host, server.port, login.keepalive_s)
+        try:
+            client.connect(server.host, server.port, login.keepalive_s, **_session(login))
+        except (OSError, LookupError, ValueError) as error:
+            if client.raw is not None:
+                client.raw.close()
+            if _is_no_websocket(server, error):
+                raise NoWebsocketError(str(error)) from None
+            raise
         if self._paho is None:  # closed meanwhile
             _cut(client)
             _release(client)
             return
-        client.loop_start()  # with a thread of its own the order of other threads' messages holds
+        self._loop.start()
 
     def subscribe(
         self, filters: Sequence[str], done: Callable[[list[str]], object], qos: QoS = 1
@@ -74,27 +123,46 @@ class PahoTransport:
             done([each for each, r in zip(filters, reasons, strict=False) if r.is_failure])
 
         if self._paho is not None:
-            wanted: list[tuple[str, int]] = [(each, qos) for each in filters]
+            wanted: list[Any] = [(each, qos) for each in filters]
+            if self._mqtt5:
+                wanted = [(each, SubscribeOptions(qos)) for each in filters]
             _, number = self._paho.subscribe(wanted)
             self._ask(number, answered)
+            self._loop.write()
 
     def unsubscribe(self, filters: Sequence[str], done: Done) -> None:
         """Give subscriptions up; `done` when the broker has."""
         if self._paho is not None:
             _, number = self._paho.unsubscribe(list(filters))
             self._ask(number, lambda _: done())
+            self._loop.write()
 
-    def publish(self, message: Outbound, done: Done) -> None:
+    def publish(self, message: Outbound, done: Published) -> None:
         """Send a message; `done` at its acknowledgement, at QoS 0 when it is on its way."""
-        if self._paho is not None:
-            sent = self._paho.publish(message.topic, message.payload, message.qos, message.retain)
-            self._ask(sent.mid, lambda _: done())
+        if self._terms.max_packet and (refusal := self._terms.too_large(message)):
+            done(refusal)
+        elif message.qos and self._window is not None:
+            self._window.publish(message, done)
+        else:
+            self._send(message, done)
+
+    def _send(self, message: Outbound, done: Published) -> None:
+        if self._paho is None:
+            return
+        beside: Any = None
+        if self._mqtt5 and message.properties is not NOTHING_BESIDE:
+            beside = Packed(message.properties)
+        topic, payload = message.topic, message.payload
+        sent = self._paho.publish(topic, payload, message.qos, message.retain, beside)
+        self._ask(sent.mid, done)
+        self._loop.write()
 
     def probe(self, done: Done) -> None:
         """Ask for a sign of life."""
         if self._paho is not None:
             _, number = self._paho.unsubscribe(_NOBODYS)
             self._ask(number, lambda _: done())
+            self._loop.write()
 
     def close(self, timeout_s: float, *, goodbye: bool) -> bool:
         """End it, with its thread; return whether that took no longer."""
@@ -103,23 +171,28 @@ class PahoTransport:
             return True
         if goodbye:
             client.disconnect()
-            if not _ended(client, timeout_s):
+            self._loop.write()
+            if not self._loop.join(timeout_s):
                 goodbye = False
         if not goodbye:
             _cut(client)
-            if not _ended(client, timeout_s):
+            if not self._loop.join(timeout_s):
                 return False  # its thread hangs in what it was told to call
         self._paho = None
         _release(client)
         return True
 
-    def _make(self, login: Login) -> paho.Client:
-        client = paho.Client(
+    def _make(self, server: Server, login: Login) -> _Client:
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=login.client_id,
-            clean_session=login.clean,
+            clean_session=None if self._mqtt5 else login.clean,
+            transport="websockets" if server.path else "tcp",
+            protocol=MQTTProtocolVersion.MQTTv5 if self._mqtt5 else MQTTProtocolVersion.MQTTv311,
             reconnect_on_failure=False,
         )
+        if server.path:
+            client.ws_set_options(server.path)
         if login.username:
             client.username_pw_set(login.username, login.password or None)
         if login.will is not None:
@@ -130,8 +203,9 @@ class PahoTransport:
         client.on_disconnect = self._guarded(self._lost)
         client.on_subscribe = self._guarded(self._subscribed)
         client.on_unsubscribe = self._guarded(self._acknowledged)
-        client.on_publish = self._guarded(self._acknowledged)
+        client.on_publish = self._guarded(self._published)
         client.on_message = self._guarded(self._arrived)
+        self._loop = PahoLoop(client, self._guarded(self._observer.arrived), self._observer.lost)
         return client
 
     def _guarded(self, callback: F) -> F:
@@ -145,22 +219,28 @@ class PahoTransport:
 
         return call  # type: ignore[return-value]
 
-    def _socket_opened(self, client: paho.Client, userdata: Any, sock: Any) -> None:
+    def _socket_opened(self, client: Any, userdata: Any, sock: Any) -> None:
         # Otherwise two small packets in a row wait for the other side's delayed ACK: 44 ms.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if client.raw is not None:
+            client.raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _answered(
         self, client: paho.Client, userdata: Any, flags: Any, reason: Any, properties: Any
     ) -> None:
         if reason.is_failure:
-            self._observer.refused(str(reason).lower())
-        else:
-            self._observer.accepted(bool(flags.session_present))
+            self._observer.refused(_words(reason, properties))
+            return
+        if self._mqtt5:
+            self._terms = Terms.of(properties)
+            if missing := self._terms.missing:
+                self._observer.refused(missing)
+                return
+            if self._terms.window:
+                self._window = SendWindow(self._terms.window, self._send)
+        self._observer.accepted(bool(flags.session_present), self._terms.notes(self._keepalive_s))
 
-    def _lost(
-        self, client: paho.Client, userdata: Any, flags: Any, reason: Any, properties: Any
-    ) -> None:
-        detail = str(reason).lower()
+    def _lost(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
+        detail = getattr(client.raw, "alert", "") or _words(reason, properties)
         self._observer.lost("" if detail in _NO_REASON else detail)
 
     def _subscribed(
@@ -168,13 +248,19 @@ class PahoTransport:
     ) -> None:
         self._answer(number, reasons)
 
+    def _published(
+        self, client: paho.Client, userdata: Any, number: int, reason: Any, properties: Any
+    ) -> None:
+        self._answer(number, _words(reason, properties) if reason.is_failure else "")
+
     def _acknowledged(
         self, client: paho.Client, userdata: Any, number: int, reason: Any, properties: Any
     ) -> None:
         self._answer(number, reason)
 
     def _arrived(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
-        self._observer.arrived(Inbound(message.topic, bytes(message.payload), message.retain))
+        beside = NOTHING_BESIDE if message.properties is None else _beside(message.properties)
+        self._loop.arrived(Inbound(message.topic, bytes(message.payload), message.retain, beside))
 
     def _ask(self, number: int | None, answered: Callable[[Any], object]) -> None:
         """Let the answer to a packet come; without a number it was not sent."""
@@ -196,25 +282,46 @@ class PahoTransport:
             answered(reason)
 
 
-def _cut(client: paho.Client) -> None:
+def _session(login: Login) -> dict[str, Any]:
+    """Return what says on MQTT 5 whether there is a session already, and how long it is kept."""
+    if login.version != "5":
+        return {}
+    if login.clean:
+        return {"clean_start": True}
+    kept: Any = PahoProperties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    kept.SessionExpiryInterval = _FOR_EVER_S
+    return {"clean_start": False, "properties": kept}
+
+
+def _beside(found: PahoProperties) -> Properties:
+    """Return what a message says beside its payload."""
+    said = vars(found)
+    expiry_s, topic = said.get("MessageExpiryInterval"), said.get("ResponseTopic", "")
+    correlation, user = said.get("CorrelationData", b""), said.get("UserProperty", ())
+    if expiry_s is None and not (topic or correlation or user):
+        return NOTHING_BESIDE
+    return Properties(expiry_s, topic, bytes(correlation), tuple(user))
+
+
+def _words(reason: Any, properties: Any) -> str:
+    """Return a reason in small letters, with what the broker adds in its own words."""
+    said = vars(properties) if properties is not None else {}
+    own = [said[each] for each in ("ServerReference", "ReasonString") if each in said]
+    return ": ".join([str(reason).lower(), *(text[:_MAX_WORDS] for text in own)])
+
+
+def _is_no_websocket(server: Server, error: Exception) -> bool:
+    """Say whether a server is reached and opens no websocket; paho stumbles over some answers."""
+    if not server.path:
+        return False
+    return isinstance(error, paho.WebsocketConnectionError) or not isinstance(error, OSError)
+
+
+def _cut(client: _Client) -> None:
     """End the connection without a word; its thread ends when it notices."""
-    sock: Any = client.socket()
-    if sock is not None:
+    if client.raw is not None:
         with suppress(OSError):  # it has ended already
-            sock.shutdown(socket.SHUT_RDWR)
-
-
-def _ended(client: paho.Client, timeout_s: float) -> bool:
-    """Wait for the end of the thread. paho's own join has no limit."""
-
-    def stop() -> None:
-        with suppress(AttributeError):  # paho's thread forgets itself when it ends
-            client.loop_stop()
-
-    stopper = threading.Thread(target=stop, name="mqtt:stop", daemon=True)
-    stopper.start()
-    stopper.join(timeout_s)
-    return not stopper.is_alive()
+            client.raw.shutdown(socket.SHUT_RDWR)
 
 
 def _release(client: paho.Client) -> None:

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from edgekernel.core.clock import NANOSECONDS
 from edgekernel.core.errors import InvalidValueError, UnavailableError, nearest
 from edgekernel.mqtt.encoding import encode
 from edgekernel.mqtt.request_log import Key
+from edgekernel.mqtt.transport import NOTHING_BESIDE, Properties
 
 if TYPE_CHECKING:
     from edgekernel.mqtt.freshness import Stamp
 
 PRINCIPAL = "mqtt"
-"""Who asks, for the authorizer, if it is not signed: MQTT 3.1.1 does not say whose a message is."""
+"""Who asks, for the authorizer, if it is not signed: MQTT does not say whose a message is."""
 
 MAX_BYTES = 65_536
 _MAX_ID = 128
@@ -38,6 +40,10 @@ class ReplyAddress:
     """By which the request is known if it comes again."""
     principal: str = PRINCIPAL
     """Who asks: who has signed it, or whoever may publish."""
+    repeats: tuple[ReplyAddress, ...] = ()
+    """Those of the same request, come again before it was answered."""
+    beside: Properties = NOTHING_BESIDE
+    """What goes back beside the payload of the reply."""
 
 
 @dataclass(slots=True)
@@ -49,6 +55,14 @@ class Request:
     expires: datetime | None = None
     stamp: Stamp | None = None
     """Who has signed it, and when; None if nobody has."""
+    until_ns: int | None = None
+    """Until which monotonic time it counts, by its message expiry."""
+
+    def check_expiry(self, now_ns: int) -> None:
+        """Raise ExpiredError if its message expiry was over while it waited for its turn."""
+        if self.until_ns is not None and now_ns > self.until_ns:
+            late_s = (now_ns - self.until_ns) / NANOSECONDS
+            raise ExpiredError(f"expired {late_s:.1f} s ago, by its message expiry interval")
 
     def check_fresh(self, now: datetime) -> None:
         """Raise ExpiredError if it was to be carried out before `now`."""
@@ -193,7 +207,7 @@ def _scalar(text: str) -> str | bool | int | float:
     if text == "null":
         raise PayloadError("null is no value: expected a text, a number, true or false")
     try:
-        value = json.loads(text, parse_constant=_no_number, parse_float=_float, parse_int=_int)
+        value = _DECODER.decode(text)
     except PayloadError:
         raise
     except ValueError:
@@ -204,13 +218,7 @@ def _scalar(text: str) -> str | bool | int | float:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(
-            text,
-            parse_constant=_no_number,
-            parse_float=_float,
-            parse_int=_int,
-            object_pairs_hook=_object,
-        )
+        return _DECODER.decode(text)
     except PayloadError:
         raise
     except json.JSONDecodeError as error:
@@ -239,6 +247,11 @@ def _int(text: str) -> int:
     if len(text) > _MAX_DIGITS:
         raise PayloadError(f"{text[:_MAX_DIGITS]}... is too large a number")
     return int(text)
+
+
+_DECODER = json.JSONDecoder(
+    parse_constant=_no_number, parse_float=_float, parse_int=_int, object_pairs_hook=_object
+)
 
 
 def _reply(document: dict[str, Any], known: Iterable[str]) -> ReplyAddress:

@@ -6,13 +6,17 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Literal
 
 from edgekernel.core.clock import Clock
+from edgekernel.mqtt.payloads import ReplyAddress
 from edgekernel.mqtt.request_log import Entry, Key, RequestLog
 
 MAX_KEPT = 1000
 MAX_ANSWER_BYTES = 1_000_000
 KEEP_S = 3600.0
+MAX_REPEATS = 20
+"""Of one request that wait for its first answer; those beyond get none."""
 
 
 @dataclass(slots=True)
@@ -20,12 +24,18 @@ class _Kept:
     digest: bytes
     since_s: float
     answer: bytes | None = None
+    waiting: tuple[ReplyAddress, ...] = ()  # for the first answer: it has come again meanwhile
     noted: bool = False  # on the disk, before it was carried out
     interrupted: bool = False  # by the end of the agent
 
     @property
     def size(self) -> int:
         return len(self.answer or b"")
+
+
+Came = Literal["new", "begun", "answered", "interrupted"]
+"""What a request is, or what has become of the one that it repeats: it is carried out, has been
+answered, or had begun when the agent ended, so that its outcome is unknown."""
 
 
 class Repeated:
@@ -47,11 +57,14 @@ class Repeated:
         now_s = clock.monotonic()
         for each in log.load() if log is not None else ():
             lost = each.answer is None
-            self._kept[each.key] = _Kept(each.digest, now_s, each.answer, lost, lost)
+            self._kept[each.key] = _Kept(each.digest, now_s, each.answer, (), lost, lost)
             self._answer_bytes += len(each.answer or b"")
 
-    def is_new(self, key: Key, payload: bytes) -> bool:
-        """Say whether a request has not come before, and remember it."""
+    def came(self, key: Key, payload: bytes, reply: ReplyAddress | None = None) -> Came:
+        """Say whether a request is new, and remember it; or what has become of the first one.
+
+        While that is carried out `reply` waits for its answer, as the first few repeats do.
+        """
         now_s = self._clock.monotonic()
         digest = blake2b(payload, digest_size=16).digest()
         with self._lock:
@@ -59,12 +72,12 @@ class Repeated:
                 self._drop(next(iter(self._kept)))
             before = self._kept.get(key)
             if before is not None and before.digest == digest:
-                return False
+                return _became(before, reply)
             self._drop(key)
             self._kept[key] = _Kept(digest, now_s)
         if self._log is not None:
             self._log.prepare(self._entries)
-        return True
+        return "new"
 
     def begin(self, key: Key) -> None:
         """Note on the disk, before a request is carried out, that it is; waits for the disk."""
@@ -84,29 +97,27 @@ class Repeated:
             kept = self._kept.get(key)
             return None if kept is None else kept.answer
 
-    def is_interrupted(self, key: Key) -> bool:
-        """Say whether a request had begun when the agent died, so that its outcome is unknown."""
-        with self._lock:
-            kept = self._kept.get(key)
-            return kept is not None and kept.interrupted
-
-    def answered(self, key: Key, answer: bytes) -> None:
-        """Remember what was answered."""
+    def answered(self, key: Key, answer: bytes) -> tuple[ReplyAddress, ...]:
+        """Remember what was answered; return where else it is waited for."""
         with self._lock:
             kept = self._kept.get(key)
             if kept is None:
-                return
+                return ()
             self._answer_bytes += len(answer) - kept.size
             kept.answer = answer
+            waiting, kept.waiting = kept.waiting, ()
         if self._log is not None:
             self._log.append(Entry(key, kept.digest, answer))
+        return waiting
 
-    def forget(self, key: Key) -> None:
-        """Forget a request of which nothing was done: it may come again."""
+    def forget(self, key: Key) -> tuple[ReplyAddress, ...]:
+        """Forget a request of which nothing was done: it may come again. Return where else its
+        refusal is waited for."""
         with self._lock:
             kept = self._drop(key)
         if self._log is not None and kept is not None and kept.noted:
             self._log.append(Entry(key, kept.digest, forgotten=True))
+        return () if kept is None else kept.waiting
 
     def close(self) -> None:
         """Give the file back."""
@@ -134,3 +145,13 @@ class Repeated:
             or len(self._kept) >= MAX_KEPT
             or self._answer_bytes > MAX_ANSWER_BYTES
         )
+
+
+def _became(kept: _Kept, reply: ReplyAddress | None) -> Came:
+    if kept.answer is not None:
+        return "answered"
+    if kept.interrupted:
+        return "interrupted"
+    if reply is not None and len(kept.waiting) < MAX_REPEATS:
+        kept.waiting = (*kept.waiting, reply)
+    return "begun"

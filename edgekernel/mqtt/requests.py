@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from edgekernel.core import message
 from edgekernel.core.call import Call
@@ -22,7 +22,8 @@ from edgekernel.core.errors import (
 )
 from edgekernel.core.output import Output
 from edgekernel.core.time_quality import is_simulated, system_quality
-from edgekernel.core.turns import CallTurn
+from edgekernel.core.turns import CallTurn, Turn
+from edgekernel.mqtt.asked_beside import with_properties
 from edgekernel.mqtt.encoding import NotEncodableError, to_plain
 from edgekernel.mqtt.freshness import Freshness
 from edgekernel.mqtt.messages import RequestAnswered
@@ -37,10 +38,12 @@ from edgekernel.mqtt.payloads import (
     parse_set,
     result_payload,
 )
+from edgekernel.mqtt.relief import may_take_long
 from edgekernel.mqtt.repeated import Repeated
 from edgekernel.mqtt.request_log import RequestLog
 from edgekernel.mqtt.signatures import Signatures
-from edgekernel.mqtt.topics import Target, Topics, segment
+from edgekernel.mqtt.topics import Target, segment
+from edgekernel.mqtt.transport import NOTHING_BESIDE, Properties
 from edgekernel.node.memory import FileMemory
 
 MAX_WAITING = 200
@@ -50,7 +53,7 @@ _INTERRUPTED = (
     "carried out again; look at the state, and if it is still wanted call with another id"
 )
 
-Reply = Callable[[str, bytes], object]
+Reply = Callable[[str, bytes, Properties], object]
 
 _PARSERS: dict[str, Callable[[bytes], Request]] = {
     "set": parse_set,
@@ -59,39 +62,71 @@ _PARSERS: dict[str, Callable[[bytes], Request]] = {
 }
 
 
+class RequestTopics(Protocol):
+    """What a dialect knows of the topics of requests."""
+
+    def target(self, topic: str) -> Target | None:
+        """Return what a request to this topic is for; None if the topic is no request to us."""
+        ...
+
+    def check_reply(self, topic: str) -> object:
+        """Raise ForbiddenError for a topic that no reply may go to."""
+        ...
+
+
+def read_content(target: Target, payload: bytes) -> Request:
+    """Read a request of our own topic map. Raises PayloadError."""
+    return _PARSERS[target.kind](payload)
+
+
 class Requests:
     """Carries out what arrives on the request topics, in the order of arrival."""
 
     def __init__(
         self,
         ctx: Context,
-        topics: Topics,
+        topics: RequestTopics,
         reply: Reply,
         signatures: Signatures | None = None,
         boot: str = "",
+        read: Callable[[Target, bytes], Request] = read_content,
+        submit: Callable[[Turn], object] | None = None,
     ) -> None:
-        """Serve requests; `reply` publishes a payload on a topic. With `signatures` those that are
-        signed count, for the boot of that id where the clock is not synchronised."""
+        """Serve requests; `reply` publishes a payload on a topic, with what goes beside it. With
+        `signatures` those that are signed count, for the boot of that id where the clock is not
+        synchronised. `read` is given what a payload is for; it raises PayloadError, and never
+        anything else.
+
+        A request is given to `submit` as a turn; without one it runs in the dispatcher's thread.
+        """
         self._ctx = ctx
         self._signatures = signatures
         self._freshness = Freshness(ctx.clock, boot, lambda: _is_synchronised(ctx.clock))
         self._topics = topics
         self._reply = reply
+        self._submit = submit or ctx.runtime.turns.submit_elsewhere
         self._lock = ctx.clock.Lock()
         self._waiting = 0
         self._left_behind: set[str] = set()
         self._overloaded = False
         self.turned_away = 0
         self._repeated = Repeated(ctx.clock, _log_of(ctx))
-        if (leases := ctx.runtime.outputs.leases) is not None:
-            leases.how = lambda name: f"publish to {topics.lease(name)}"
+        self._parse = read
 
-    def arrived(self, topic: str, payload: bytes, retained: bool) -> None:
+    def arrived(
+        self,
+        topic: str,
+        payload: bytes,
+        retained: bool,
+        properties: Properties = NOTHING_BESIDE,
+    ) -> None:
         """Take a message in; called in the network thread. What is no request is ignored."""
         target = self._topics.target(topic)
         if target is None or self._clears_retained(topic, payload, retained):
             return
         request = self._read(target, topic, payload)
+        if properties is not NOTHING_BESIDE:
+            request = with_properties(request, properties, self._ctx.clock.monotonic_ns())
         if request.reply.id is not None and not retained and target.kind != "lease":
             request.reply = replace(request.reply, key=(topic, request.reply.id))
             if self._came_before(target, request.reply, payload):
@@ -111,7 +146,7 @@ class Requests:
         turn = CallTurn(
             lambda: self._serve(target, request, retained, now_ns), f"mqtt {target.kind} {target}"
         )
-        self._ctx.runtime.turns.submit_elsewhere(turn)
+        self._submit(turn)
 
     def close(self) -> None:
         """Give back what it has open; nothing arrives any more."""
@@ -143,18 +178,20 @@ class Requests:
     def _came_before(self, target: Target, reply: ReplyAddress, payload: bytes) -> bool:
         """Say whether it is a request that came before; then its answer is given again."""
         assert reply.key is not None
-        if self._repeated.is_new(reply.key, payload):
+        topic = None if self._wrong_reply(reply) else reply.topic
+        came = self._repeated.came(reply.key, payload, None if topic is None else reply)
+        if came == "new":
             return False
-        answer = self._repeated.answer(reply.key)
-        if self._repeated.is_interrupted(reply.key):
+        answer = self._repeated.answer(reply.key) if came == "answered" else None
+        if came == "interrupted":
             answer = error_payload(reply.id, "unknown_outcome", _INTERRUPTED)
-        if answer is not None and reply.topic is not None and not self._wrong_reply(reply):
-            self._reply(reply.topic, answer)
+        if answer is not None and topic is not None:
+            self._reply(topic, answer, reply.beside)
         self._ctx.runtime.post(_audit(target, reply, "repeated"), self._ctx.source)
         return True
 
     def _read(self, target: Target, topic: str, payload: bytes) -> Request | PayloadError:
-        parse = _PARSERS[target.kind]
+        parse = partial(self._parse, target)
         try:
             if self._signatures is None:
                 return parse(payload)
@@ -169,6 +206,7 @@ class Requests:
         self, target: Target, request: Request | PayloadError, retained: bool, since_ns: int
     ) -> None:
         """Begin to carry out one request; it is answered at its end. Runs in a turn."""
+        may_take_long()  # not before: a request that has its turn is not overtaken
         reply = request.reply
         if (wrong := self._wrong_reply(reply)) is not None:
             self._fail(target, replace(reply, topic=None), wrong)
@@ -190,7 +228,9 @@ class Requests:
             self._succeed(target, reply, None)
 
     def _set(self, target: Target, value: Any, principal: str) -> None:
-        output, witness = self._output(target), self._ctx.runtime.commands.witness
+        output, commands = self._output(target), self._ctx.runtime.commands
+        commands.authorize(output.label, principal, role=output.role)
+        witness = commands.witness
         if witness is not None:
             witness.output_set(output.label, value, principal)
         output.set(value)
@@ -214,9 +254,10 @@ class Requests:
             )
         if isinstance(request, PayloadError):
             raise request
+        request.check_expiry(self._ctx.clock.monotonic_ns())
         if request.stamp is not None:
             self._freshness.check(request.stamp)
-        else:
+        elif request.expires is not None:
             request.check_fresh(self._ctx.clock.now_utc())
         return request.content
 
@@ -256,7 +297,7 @@ class Requests:
         if isinstance(error, LifecycleError):
             error = UnavailableError(str(error))
         if isinstance(error, RefusedError):
-            self._forget(reply)
+            reply = self._forget(reply)
             if call is None:
                 self._refuse(target, reply, error)
             else:
@@ -270,12 +311,13 @@ class Requests:
         self._report(target, hide(text), hide(trace))
 
     def _output(self, target: Target) -> Output[Any]:
-        devices = {segment(id): device for id, device in self._ctx.devices.items()}
-        device = devices.get(target.owner)
-        if device is None:
-            raise UnknownTargetError(
-                f"no device {target.owner[:64]!r}{nearest(target.owner, devices)}"
-            )
+        device = self._ctx.devices.get(target.owner)
+        if device is None or segment(device.id) != target.owner:
+            devices = {segment(id): device for id, device in self._ctx.devices.items()}
+            device = devices.get(target.owner)
+            if device is None:
+                near = nearest(target.owner, devices)
+                raise UnknownTargetError(f"no device {target.owner[:64]!r}{near}")
         outputs = {segment(name): output for name, output in device.outputs.items()}
         output: Output[Any] | None = outputs.get(target.member)
         if output is None:
@@ -303,7 +345,7 @@ class Requests:
 
     def _turn_away(self, target: Target, reply: ReplyAddress, first: bool) -> None:
         error = UnavailableError(f"busy: {MAX_WAITING} requests are waiting already")
-        self._forget(reply)
+        reply = self._forget(reply)
         if self._wrong_reply(reply) is not None:
             reply = replace(reply, topic=None)
         if first:  # one message per spell: more would feed the queue that is too long already
@@ -317,20 +359,24 @@ class Requests:
         name = _short(str(target))
         self._ctx.emit(message.CommandRefused(name, reply.principal, error.code, text))
 
-    def _forget(self, reply: ReplyAddress) -> None:
-        """Let a request of which nothing was done come again."""
-        if reply.key is not None:
-            self._repeated.forget(reply.key)
+    def _forget(self, reply: ReplyAddress) -> ReplyAddress:
+        """Let a request of which nothing was done come again; return who is to hear of that."""
+        if reply.key is None:
+            return reply
+        return replace(reply, repeats=self._repeated.forget(reply.key))
 
     def _report(self, target: Target, text: str, trace: str) -> None:
         where = f"{target.kind} {target}"
         self._ctx.emit(message.InterfaceError(self._ctx.source, where, _short(text), trace))
 
     def _answer(self, reply: ReplyAddress, payload: bytes) -> None:
+        """Publish an answer, also for the repeats that have come meanwhile."""
+        repeats = reply.repeats
         if reply.key is not None:
-            self._repeated.answered(reply.key, payload)
-        if reply.topic is not None:
-            self._reply(reply.topic, payload)
+            repeats += self._repeated.answered(reply.key, payload)
+        for each in (reply, *repeats):
+            if each.topic is not None:
+                self._reply(each.topic, payload, each.beside)
 
 
 def _log_of(ctx: Context) -> RequestLog | None:

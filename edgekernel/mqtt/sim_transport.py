@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
+from math import ceil
 from typing import cast
 
 from edgekernel.core.clock import Clock
@@ -15,6 +17,7 @@ from edgekernel.mqtt.transport import (
     MakeTransport,
     Outbound,
     Properties,
+    Published,
     QoS,
     Server,
     TransportObserver,
@@ -24,26 +27,30 @@ from edgekernel.sim.broker import Connection, Hello, Publication, SimBroker
 
 
 class SimTransport:
-    """One connection to an in-process broker; `edgekernel.mqtt.transport.Transport`.
+    """One connection to an in-process broker; `edgekernel.mqtt.transport.Transport`."""
 
-    Whichever server is asked for, it is that broker.
-    """
-
-    def __init__(self, broker: SimBroker, clock: Clock, observer: TransportObserver) -> None:
-        self._broker = broker
+    def __init__(
+        self, find: Callable[[Server], SimBroker], clock: Clock, observer: TransportObserver
+    ) -> None:
+        self._find = find
         self._observer = observer
         self._clock = clock
         self._lock = clock.Lock()
         self._closed = clock.Event()
         self._connection: Connection | None = None
         self._number = 0
-        self._asked: dict[int, Done] = {}
+        self._asked: dict[int, Callable[[str], object]] = {}
 
     @classmethod
     def to(cls, broker: SimBroker, clock: Clock | None = None) -> MakeTransport:
         """Return what makes transports to a broker, with threads of a clock that is its own unless
-        given."""
-        return partial(cls, broker, clock or broker.clock)
+        given. Whichever server is asked for, it is that broker."""
+        return partial(cls, lambda server: broker, clock or broker.clock)
+
+    @classmethod
+    def among(cls, brokers: Mapping[str, SimBroker], clock: Clock) -> MakeTransport:
+        """Return what makes transports to several brokers, by their hosts."""
+        return partial(cls, lambda server: brokers[server.host], clock)
 
     def connect(self, server: Server, login: Login) -> None:
         """Reach the broker and introduce the client. Raises OSError if it is away."""
@@ -55,24 +62,25 @@ class SimTransport:
             will,
             login.username,
             login.password,
+            mqtt5=login.version == "5",
         )
-        self._connection = self._broker.connect(hello, self, self._closed, self._clock)
+        self._connection = self._find(server).connect(hello, self, self._closed, self._clock)
 
     def subscribe(
         self, filters: Sequence[str], done: Callable[[list[str]], object], qos: QoS = 1
     ) -> None:
         """Subscribe; the broker refuses no filter that there can be."""
         number = self._next_number()
-        self._asked[number] = partial(done, [])
+        self._asked[number] = lambda _: done([])
         self._reached.subscribe(number, [(each, qos) for each in filters])
 
     def unsubscribe(self, filters: Sequence[str], done: Done) -> None:
         """Give subscriptions up; `done` when the broker has."""
         number = self._next_number()
-        self._asked[number] = done
+        self._asked[number] = lambda _: done()
         self._reached.unsubscribe(number, filters)
 
-    def publish(self, message: Outbound, done: Done) -> None:
+    def publish(self, message: Outbound, done: Published) -> None:
         """Send a message; `done` at its acknowledgement, at QoS 0 at once."""
         properties = None if message.properties == NOTHING_BESIDE else message.properties
         publication = Publication(
@@ -88,12 +96,12 @@ class SimTransport:
             self._asked[number] = done
         self._reached.publish(number, publication)
         if not message.qos:
-            done()
+            done("")
 
     def probe(self, done: Done) -> None:
         """Ask for a sign of life."""
         number = self._next_number()
-        self._asked[number] = done
+        self._asked[number] = lambda _: done()
         self._reached.ping(number)
 
     def close(self, timeout_s: float, *, goodbye: bool) -> bool:
@@ -118,27 +126,20 @@ class SimTransport:
 
     def arrived(self, packet: int, publication: Publication, again: bool) -> None:
         """Called by the connection: a message has come; it is acknowledged when it is handled."""
+        topic, payload, retain = publication.topic, publication.payload, publication.retain
         try:
-            properties = publication.properties or NOTHING_BESIDE
-            self._observer.arrived(
-                Inbound(
-                    publication.topic,
-                    publication.payload,
-                    publication.retain,
-                    cast(Properties, properties),
-                )
-            )
+            self._observer.arrived(Inbound(topic, payload, retain, _beside(publication)))
         finally:
             if packet:
                 self._reached.acknowledge(packet)
 
     def subscribed(self, number: int) -> None:
         """Called by the connection: a subscription is there."""
-        self._asked.pop(number)()
+        self._asked.pop(number)("")
 
-    def acknowledged(self, number: int) -> None:
-        """Called by the connection: the broker has a message, or answers."""
-        self._asked.pop(number)()
+    def acknowledged(self, number: int, refusal: str = "") -> None:
+        """Called by the connection: the broker has a message, or does not take it, or answers."""
+        self._asked.pop(number)(refusal)
 
     def lost(self, reason: str) -> None:
         """Called by the connection: it has ended."""
@@ -157,6 +158,13 @@ class SimTransport:
         with self._lock:
             self._number += 1
             return self._number
+
+
+def _beside(publication: Publication) -> Properties:
+    """Return what a message says beside its payload, with what is left of its time in seconds."""
+    properties = cast(Properties, publication.properties or NOTHING_BESIDE)
+    left_s = None if publication.expiry_s is None else ceil(publication.expiry_s)
+    return properties if properties.expiry_s == left_s else replace(properties, expiry_s=left_s)
 
 
 def _publication(will: Will) -> Publication:

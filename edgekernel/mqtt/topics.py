@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Literal
 
 from edgekernel.core.errors import ConfigError, ForbiddenError
+from edgekernel.mqtt.layout import TOGETHER, Form
 
 _SEGMENT = re.compile(r"[a-z0-9-]{1,64}")
 _PREFIX_DEPTH = 3
@@ -57,8 +58,9 @@ class Target:
 class Topics:
     """The topics of one node."""
 
-    def __init__(self, prefix: str, node: str) -> None:
-        """Build the map; raises ConfigError for a prefix or node that no topic can hold."""
+    def __init__(self, prefix: str, node: str, form: Form = TOGETHER) -> None:
+        """Build the map, with states in this form; raises ConfigError for a prefix or node that no
+        topic can hold."""
         if problem := prefix_problem(prefix):
             raise ConfigError(problem)
         if not _SEGMENT.fullmatch(node):
@@ -66,13 +68,20 @@ class Topics:
                 f"node name {node!r}: MQTT needs 1 to 64 of the characters a-z, 0-9 and '-'"
             )
         self.node = node
+        self.form = form
         self.base = f"{prefix}/{node}"
         self.status = f"{self.base}/status"
         self.info = f"{self.base}/info"
         self.schema = f"{self.base}/schema"
         self.health = f"{self.base}/health"
-        self.states = f"{self.base}/state/+"
-        """The filter of what there is of states."""
+        self.desired = f"{self.base}/desired"
+        self.reported = f"{self.base}/reported"
+        self.states = (
+            f"{self.base}/state/+",
+            f"{self.base}/state/+/+",
+            f"{self.base}/quality/+/+",
+        )
+        """The filters of what there is of states, in every form."""
         self.requests = (
             f"{self.base}/set/+/+",
             f"{self.base}/call/+/+",
@@ -83,8 +92,18 @@ class Topics:
         """The filter of every message."""
 
     def state(self, device: str) -> str:
-        """Return where the state of a device is retained."""
+        """Return where the state of a device is retained, or whether it answers."""
         return f"{self.base}/state/{segment(device)}"
+
+    def signal(self, device: str, name: str) -> str:
+        """Return where a reading or output is retained: with its device, or by itself."""
+        return (
+            f"{self.state(device)}/{segment(name)}" if self.form.by_signal else self.state(device)
+        )
+
+    def quality(self, device: str, name: str) -> str:
+        """Return where the quality of a signal is retained if its value is plain."""
+        return f"{self.base}/quality/{segment(device)}/{segment(name)}"
 
     def event(self, message: str) -> str:
         """Return where messages of a name are published."""

@@ -14,17 +14,31 @@ from edgekernel.mqtt.tls import Tls
 
 QoS = Literal[0, 1]
 
+Version = Literal["5", "3.1.1"]
+"""Of MQTT."""
+
+WRONG_VERSION = "unsupported protocol version"
+"""Why a broker that does not speak the version refuses a client, in MQTT 5's words (reason 132)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where a broker listens, and whether with TLS."""
+    """Where a broker listens, and whether with TLS.
+
+    With a `path` it is asked for over websockets (MQTT 3.1.1, section 6).
+    """
 
     host: str
     port: int
     tls: Tls | None = None
+    path: str = ""
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"{self.host}:{self.port}{self.path}"
+
+
+class NoWebsocketError(ConnectionError):
+    """Somebody listens there, and opens no websocket."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +55,7 @@ class Login:
 
     The broker takes the client for gone 1.5 times `keepalive_s` seconds after its last packet.
     With `clean` false the broker keeps subscriptions, and QoS 1 messages for them, while the
-    client is away.
+    client is away. `version` is the one that is spoken.
     """
 
     client_id: str
@@ -50,14 +64,16 @@ class Login:
     keepalive_s: int = 30
     will: Will | None = None
     clean: bool = True
+    version: Version = "5"
 
 
 @dataclass(frozen=True, slots=True)
 class Properties:
     """What a message says beside its payload; on MQTT 3.1.1 nothing of it is carried.
 
-    `expiry_s` is after how many seconds the broker may drop it. Whoever asks gives
-    `response_topic`, and `correlation` that the answer brings back.
+    `expiry_s` is after how many seconds the broker may drop it; of a message that has arrived, how
+    many were left. Whoever asks gives `response_topic`, and `correlation` that the answer brings
+    back. `user` are names and values for whom they concern.
     """
 
     expiry_s: int | None = None
@@ -111,12 +127,18 @@ class TransportObserver(Protocol):
     What these raise is given to `failed` and does not end the connection.
     """
 
-    def accepted(self, session_present: bool) -> None:
-        """The broker takes the client; `session_present` if it had a session of it."""
+    def accepted(self, session_present: bool, notes: Sequence[str] = ()) -> None:
+        """The broker takes the client; `session_present` if it had a session of it.
+
+        `notes` say, each after the broker's name, what it does otherwise than it was asked to.
+        """
         ...
 
     def refused(self, reason: str) -> None:
-        """The broker does not take the client; `reason` in MQTT 5's words, in small letters."""
+        """The broker does not take the client; `reason` in MQTT 5's words, in small letters.
+
+        After a colon the broker's own words may follow.
+        """
         ...
 
     def arrived(self, message: Inbound) -> None:
@@ -134,6 +156,11 @@ class TransportObserver(Protocol):
 
 Done = Callable[[], object]
 """Called, in the transport's thread, when the broker has answered."""
+
+Published = Callable[[str], object]
+"""Called once when it is known what has become of a message: with the reason for which the broker
+does not take it, in MQTT 5's words, empty if it does. On MQTT 3.1.1 no broker says so. In the
+transport's thread, or before `publish` returns."""
 
 
 class Transport(Protocol):
@@ -156,10 +183,11 @@ class Transport(Protocol):
         """Give subscriptions up; `done` when the broker has."""
         ...
 
-    def publish(self, message: Outbound, done: Done) -> None:
+    def publish(self, message: Outbound, done: Published) -> None:
         """Send a message; `done` at its acknowledgement, at QoS 0 when it is on its way.
 
-        On a connection that is lost nothing happens.
+        No more are sent at once than the broker takes. On a connection that is lost nothing
+        happens.
         """
         ...
 

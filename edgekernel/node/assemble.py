@@ -34,6 +34,8 @@ from edgekernel.node.memory import FileMemory
 from edgekernel.node.outputs import begin_together, check_interlocks, limit_outputs
 from edgekernel.node.plan import Plan
 from edgekernel.node.planned import Address, PlannedDevice
+from edgekernel.node.roles import authorizer_of
+from edgekernel.node.safety import Safety
 from edgekernel.node.signature import bind_validated
 
 R = TypeVar("R", bound=Runtime)
@@ -56,7 +58,13 @@ def assemble(
     """
     data = plan.data if remember else None
     memory = None if data is None else FileMemory(data, clock, disk)
-    runtime = kind(name=plan.name, clock=clock, binder=bind_validated, memory=memory)
+    runtime = kind(
+        name=plan.name,
+        clock=clock,
+        binder=bind_validated,
+        authorizer=authorizer_of(plan.document),
+        memory=memory,
+    )
     if memory is not None:
         memory.tell = runtime.post
     made: dict[str, Device] = {}
@@ -71,6 +79,8 @@ def assemble(
     if problems:
         raise ConfigError(*problems)
     add_leases(plan, runtime, made)
+    if plan.document.node.hold:
+        runtime.register(Safety(runtime, made))
     users = [(each, made[each.id]) for each in plan.devices]
     attach_buses(runtime, backend, users, plan.recoveries)
     for planned in plan.devices:
@@ -79,6 +89,16 @@ def assemble(
         _set_up(plan, plan.document.node.app, runtime)
     check_commands(plan, runtime)
     return runtime
+
+
+def make_device(
+    plan: Plan, planned: PlannedDevice, backend: Backend, made: Mapping[str, Device]
+) -> Device:
+    """Make one device of a plan, on lines of devices that are `made`; it touches no hardware yet.
+
+    The buses that it depends on are not among its `depends`. Raises ConfigError.
+    """
+    return _make(plan, planned, backend, made)
 
 
 def load_named(plan: Plan, key: str, name: str) -> ModuleType:
@@ -134,6 +154,8 @@ def _make(
     try:
         planned.tuning.check(type(device).__name__, types)
         limit_outputs(device, planned.limits)
+        for name, role in planned.roles.items():
+            device.outputs[name].role = role
     except ConfigError as error:
         where = f"{plan.path.name}: devices.{planned.id}"
         raise ConfigError(*(f"{where}{problem}" for problem in error.problems)) from None

@@ -128,7 +128,7 @@ def attach_buses(
             optional[bus] = optional.get(bus, True) and planned.optional
             device.depends = (*device.depends, bus.name)
     for bus, all_optional in optional.items():
-        part = _part(backend, bus, runtime.clock, recoveries.get(bus.name))
+        part = make_bus(backend, bus, runtime.clock, recoveries.get(bus.name))
         runtime.attach_device(part, optional=all_optional)
 
 
@@ -153,7 +153,8 @@ def name_clashes(devices: Iterable[PlannedDevice]) -> list[str]:
     ]
 
 
-def _part(backend: Backend, bus: Shared, clock: Clock, recovery: PlannedRecovery | None) -> Bus:
+def make_bus(backend: Backend, bus: Shared, clock: Clock, recovery: PlannedRecovery | None) -> Bus:
+    """Make the part for a shared bus, which is freed as `recovery` says."""
     if isinstance(bus, OneWireAddress):
         return Bus(bus.name, backend.onewire_bus(bus))
     boundary = backend.i2c_bus(bus)

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.core.output_limits import Limits
+from edgekernel.node.broker_table import BrokerTable, ServerTable, TlsTable
+from edgekernel.node.config_table import ConfigTable
 from edgekernel.node.duration import Duration, DurationOrNone
 from edgekernel.node.filters import SETTINGS, FilterTable
 from edgekernel.node.home_assistant_table import HomeAssistantTable
 from edgekernel.node.journal_table import JournalTable
+from edgekernel.node.layers import layered
 from edgekernel.node.lease_table import LeaseName, LeaseTable
 from edgekernel.node.outbox_table import OutboxTable, TopicRule
 from edgekernel.node.problems import did_you_mean, explain
@@ -34,6 +45,12 @@ def _module(name: str) -> str:
 def _keepalive(seconds: float) -> float:
     if not 1 <= seconds <= 65535:
         raise ValueError("a keepalive is 1 s to 65535 s")
+    return seconds
+
+
+def _back_after(seconds: float) -> float:
+    if not 1 <= seconds <= 86400:
+        raise ValueError("a better broker is gone back to after 1s to 24h")
     return seconds
 
 
@@ -71,6 +88,8 @@ class NodeTable(_Table):
     app: Annotated[str, AfterValidator(_module)] | None = None
     data: str | None = None
     """The folder for what the node is to know after a restart, relative to the node file."""
+    hold: bool = False
+    """Whether operators may hold all outputs safe, with the commands of `safety`."""
     labels: dict[_Label, _LabelText] = Field(default_factory=dict)
     """What the fleet may pick it by, such as `zone = "north"`; everybody on the broker sees it."""
 
@@ -116,6 +135,8 @@ class OutputTable(_Table):
     interlock: list[str] = Field(default_factory=list)
     mismatch: Duration | None = None
     rate: float | None = None
+    role: str | None = Field(default=None, min_length=1)
+    """What whoever sets it from outside must have been granted."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -193,43 +214,58 @@ class BusTable(_Table):
     recovery: RecoveryTable | None = None
 
 
-class TlsTable(_Table):
-    """`[mqtt.tls]`: files in PEM, relative to the node file; see edgekernel.mqtt.tls."""
+class MqttTable(ServerTable):
+    """`[mqtt]`: the broker, or several."""
 
-    ca: str | None = None
-    certificate: str | None = None
-    key: str | None = None
-    alpn: str = ""
-
-
-def _tls(given: object) -> object:
-    if isinstance(given, bool):
-        return TlsTable() if given else None
-    if not isinstance(given, dict):
-        raise ValueError("TLS is true, false or a table with ca, certificate and key")
-    return given
-
-
-class MqttTable(_Table):
-    """`[mqtt]`: the broker."""
-
-    host: str
-    port: int | None = Field(default=None, ge=1, le=65535)
-    """1883, and 8883 with TLS, unless given."""
-    tls: Annotated[TlsTable | None, BeforeValidator(_tls)] = None
-    """A table; or true for the authorities of the system and no certificate of the node's own."""
+    host: str | None = None
+    brokers: list[BrokerTable] = Field(default_factory=list)
+    """In the order of preference; instead of `host`."""
+    back_after: Annotated[Duration, AfterValidator(_back_after)] = 60.0
+    """How long a better one has to be reachable before the node goes back to it."""
     prefix: str = "edge"
     """The rule for it is in the topic map, edgekernel.mqtt.topics."""
     username: str | None = None
     password: str | None = Field(default=None, repr=False)
     password_file: str | None = None
     keepalive: Annotated[Duration, AfterValidator(_keepalive)] = 30.0
+    layout: Literal["device", "signal"] | None = None
+    """One topic for each device, unless payloads are plain, or one for each of its signals."""
+    payloads: Literal["json", "plain"] = "json"
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    """The version of MQTT; "auto" is 5, and 3.1.1 where the broker does not take it."""
     history: Annotated[Duration, AfterValidator(_history)] | None = None
     """How often the changes of all readings are sent, in seconds; None: they are not."""
     outbox: OutboxTable = Field(default_factory=OutboxTable)
     """What waits for the broker on the disk; only with a data folder."""
     signatures: SignaturesTable | None = None
+    remote_config: bool = False
+    """Whether a configuration is taken that is published to `desired`."""
     home_assistant: HomeAssistantTable | None = None
+    dialect: str = "edgekernel"
+    """Which topics and payloads: the name of one that is installed, see edgekernel.mqtt.dialect."""
+    dialect_table: dict[str, Any] = Field(
+        default_factory=dict, alias="[mqtt.<dialect>]", repr=False
+    )
+    """The table that has the dialect's name, the keys of which are its own."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _find_table(cls, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given
+        name = given.get("dialect")
+        if not isinstance(name, str) or not isinstance(given.get(name), dict):
+            return given
+        if name in cls.model_fields:  # a table that is not the dialect's
+            return given
+        others = {key: value for key, value in given.items() if key != name}
+        return others | {"[mqtt.<dialect>]": given[name]}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.host is None) == (not self.brokers):
+            raise ValueError("a node needs either mqtt.host or [[mqtt.brokers]]")
+        return self
 
 
 class WorldTable(_Table):
@@ -269,12 +305,16 @@ class NodeDocument(_Table):
     journal: JournalTable | None = None
     leases: dict[LeaseName, LeaseTable] = Field(default_factory=dict)
     sim: SimTable = Field(default_factory=SimTable)
+    config: ConfigTable = Field(default_factory=ConfigTable)
 
 
 _TAKEN = {
+    "config": "the configuration",
     "journal": "the journal",
     "leases": "the leases",
+    "safety": "the commands that hold outputs safe",
     "mqtt": "the MQTT interface",
+    "node-file": "the node file, while it is no good",
     "faults": "the fault plan of a simulation",
     "recorder": "the recorder of a simulation",
     "sim": "the simulated surroundings",
@@ -290,6 +330,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "journal": JournalTable,
     "leases": LeaseTable,
     "sim": SimTable,
+    "config": ConfigTable,
 }
 
 
@@ -298,17 +339,20 @@ def load_document(path: Path) -> NodeDocument:
     return parse_document(read_toml(path), path.name)
 
 
-def load_valid_part(path: Path) -> tuple[NodeDocument | None, tuple[str, ...]]:
+def load_valid_part(
+    path: Path, environ: Mapping[str, str] | None = None
+) -> tuple[NodeDocument | None, tuple[str, ...]]:
     """Read a node file; return it without the tables that are wrong, and every mistake.
 
-    There is no document if a node cannot be without what is wrong. Raises ConfigError if the
-    file cannot be read as TOML.
+    There is no document if a node cannot be without what is wrong. What an environment says comes
+    in the place of the file. Raises ConfigError if the file cannot be read as TOML.
     """
-    raw = read_toml(path)
+    layers = layered(read_toml(path), environ)
+    raw = dict(layers.document)
     try:
         return parse_document(raw, path.name), ()
     except ConfigError as error:
-        problems = error.problems
+        problems = layers.blame(error.problems, path.name)
     try:
         return NodeDocument.model_validate(_without_mistakes(raw)), problems
     except ValidationError:
@@ -386,14 +430,17 @@ def _text(key: str, text: str) -> str:
         return text
     table, _, last = key.rpartition(".")
     model = _model_of(table.split(".")) if table else NodeDocument
-    return f"unknown key; {did_you_mean(last, model.model_fields if model else ())}"
+    fields = model.model_fields.items() if model else ()
+    return f"unknown key; {did_you_mean(last, [key for key, each in fields if not each.alias])}"
 
 
 def _model_of(path: list[str]) -> type[BaseModel] | None:
     """Return the model of the table at a path of keys."""
     inside = path[2:]
-    if path == ["mqtt", "tls"]:
+    if path[0] == "mqtt" and path[-1] == "tls":
         return TlsTable
+    if path[:2] == ["mqtt", "brokers"]:
+        return BrokerTable
     if path[:2] == ["mqtt", "home_assistant"]:
         return HomeAssistantTable
     if path[0] == "buses" and inside:

@@ -32,6 +32,7 @@ from edgekernel.node.packs import find_board, load_board, load_driver
 from edgekernel.node.planned import Address, PlannedDevice
 from edgekernel.node.problems import did_you_mean, explain
 from edgekernel.node.recovery import PlannedRecovery, plan_recovery
+from edgekernel.node.roles import unknown_principals
 from edgekernel.node.signature import durations_of, model_of, parameters_of
 from edgekernel.node.tuning import declared_types
 
@@ -115,13 +116,13 @@ def settings_model(driver: type[Device], boundaries: Mapping[str, type]) -> type
     return model_of(driver.__init__, {**durations_of(driver.__init__), **names})
 
 
-def make_plan(path: Path) -> Plan:
-    """Read, validate and resolve a node file.
+def make_plan(path: Path, environ: Mapping[str, str] | None = None) -> Plan:
+    """Read, validate and resolve a node file, with what an environment says in its place.
 
     Raises ConfigError with every mistake found: each names the file, the key, the value and
     what is allowed.
     """
-    document, problems = load_valid_part(path)
+    document, problems = load_valid_part(path, environ)
     if document is None:
         raise ConfigError(*problems)
     try:
@@ -146,6 +147,11 @@ def plan_document(document: NodeDocument, path: Path) -> Plan:
         for name in document.buses
         if name not in board.buses
     ]
+    if document.mqtt is not None and document.mqtt.remote_config and document.node.data is None:
+        problems.append(
+            f"{file}: mqtt.remote_config: needs node.data, the folder in which the node keeps what "
+            'was applied, such as "/var/lib/edgekernel"'
+        )
     claims = Claims(board)
     devices: list[PlannedDevice] = []
     for id, table in document.devices.items():
@@ -163,6 +169,7 @@ def plan_document(document: NodeDocument, path: Path) -> Plan:
             problems += [f"{file}: buses.{name}.recovery{problem}" for problem in error.problems]
     problems += [f"{file}: {problem}" for problem in _loops(devices)]
     problems += [f"{file}: {problem}" for problem in name_clashes(devices)]
+    problems += [f"{file}: {problem}" for problem in unknown_principals(document)]
     if problems:
         raise ConfigError(*problems)
     return Plan(path, document, board, tuple(devices), recoveries)
@@ -226,7 +233,7 @@ def _plan_device(
     limits = {name: written.limits for name, written in table.outputs.items()}
     return PlannedDevice(
         id, driver, settings, boundaries, addresses, table.every, table.optional, table.tuning,
-        limits,
+        limits, {name: each.role for name, each in table.outputs.items() if each.role},
     )  # fmt: skip
 
 

@@ -41,6 +41,8 @@ class PlannedDevice:
     """What is said of its readings; checked already, unless they are made from settings."""
     limits: Mapping[str, Limits] = field(default_factory=dict)
     """What is said of its outputs; checked as far as the driver's class can tell."""
+    roles: Mapping[str, str] = field(default_factory=dict)
+    """What is needed to set an output from outside, where the node file says so."""
 
     @property
     def providers(self) -> tuple[str, ...]:

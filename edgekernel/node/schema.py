@@ -35,10 +35,11 @@ def describe_node(runtime: Host, surface: str = "mqtt") -> Schema:
     hot changes.
 
     `devices` have `readings` and `outputs`, each with type, unit, range and precision; an output
-    also its safe value and its limits. `commands` are those that the surface may call, by component
-    and name, with the JSON Schema of their arguments and of their result. `messages` are those of
-    drivers and applications, by name, with their severity and the JSON Schema of their fields. If
-    there are `leases`, each has its `timeout_s` and the outputs and commands that need it.
+    also its safe value, its limits, and the role that is needed to set it. `commands` are those
+    that the surface may call, by component and name, with the JSON Schema of their arguments and of
+    their result. `messages` are those of drivers and applications, by name, with their severity and
+    the JSON Schema of their fields. If there are `leases`, each has its `timeout_s` and the outputs
+    and commands that need it.
     """
     described: Schema = {
         "schema": VERSION_OF_SCHEMA,
@@ -114,7 +115,8 @@ def _reading(reading: Reading[Any]) -> Schema:
 
 
 def _output(output: Output[Any]) -> Schema:
-    return _values(output.values) | {"safe": output.safe} | _given(limits=_limits(output))
+    more = _given(limits=_limits(output), role=output.role)
+    return _values(output.values) | {"safe": output.safe} | more
 
 
 def _values(values: ValueType[Any]) -> Schema:

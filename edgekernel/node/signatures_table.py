@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+_Role = Annotated[str, Field(min_length=1)]
+
 
 def _principal(name: str) -> str:
     if not re.fullmatch(r"[a-z0-9-]{1,64}", name) or name == "mqtt":
@@ -27,3 +29,5 @@ class SignaturesTable(BaseModel):
     absolute. The principal is the key's id."""
     required: bool = False
     """Whether requests that are not signed are refused."""
+    roles: dict[str, list[_Role]] = Field(default_factory=dict)
+    """By principal, what it has been granted: the roles, and actions, of commands and outputs."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -145,6 +145,37 @@ def plug_chips(plan: Plan, backend: SimBackend, clock: Clock) -> Bench:
     return bench
 
 
+def plug_more(plan: Plan, bench: Bench, ids: Iterable[str]) -> None:
+    """Put chips where those devices of a plan look for them that a running node is given.
+
+    A device that looks where it did before finds the chip that was there.
+    """
+    wanted = set(ids)
+    for device in plan.devices:
+        before = bench.wiring.get(device.id)
+        if device.id not in wanted:
+            continue
+        wired = _wire(device, bench.backend, anew=False)
+        if before is not None and before.chip is not None and _is_same(before, wired):
+            wired = replace(wired, chip=before.chip, socket=before.socket)
+        elif wired.socket is not None:
+            wired.socket.unplug()
+            wired.socket.plug()
+        if wired.chip is not None and hasattr(wired.chip, "wire"):
+            lines = {key: bench.line(name) for key, name in wired.lines.items()}
+            wired.chip.wire(lines, bench.clock)
+        bench.hang(device.id, wired)
+
+
+def _is_same(before: Wiring, wired: Wiring) -> bool:
+    """Say whether a device of the same kind looks at the same place."""
+    one, other = before.socket, wired.socket
+    if one is None or other is None or before.lines != wired.lines:
+        return False
+    place = (one.place, one.address) == (other.place, other.address)
+    return place and isinstance(before.chip, type(wired.chip))
+
+
 def _wire_bus(backend: SimBackend, name: str, recovery: PlannedRecovery) -> None:
     """Wire the lines of a recovery to the bus and to the supply of its chips."""
     bus = backend.bus(name)
@@ -161,7 +192,7 @@ def _wire_bus(backend: SimBackend, name: str, recovery: PlannedRecovery) -> None
     power.watch(switched)
 
 
-def _wire(device: PlannedDevice, backend: SimBackend) -> Wiring:
+def _wire(device: PlannedDevice, backend: SimBackend, *, anew: bool = True) -> Wiring:
     made: Any = getattr(device.driver, "simulated", None)
     chip = None if made is None else made()
     lines: dict[str, str] = {}
@@ -171,7 +202,8 @@ def _wire(device: PlannedDevice, backend: SimBackend) -> Wiring:
             lines[parameter] = address.name
         elif chip is not None:
             socket = _socket(backend, address, device.settings, chip)
-            socket.plug()
+            if anew:
+                socket.plug()
     settings = device.settings
     active_high = settings.get("active_high", not settings.get("active_low", False))
     inputs = {key: line for key, line in lines.items() if device.kinds[key] is DigitalInput}

@@ -1,102 +1,75 @@
-"""An update on trial: the slot that it is in is kept once its node has been healthy for a while.
-
-RAUC writes an update into the slot that does not run, and U-Boot starts it a few times; until it is
-confirmed, U-Boot goes back to the other slot when these tries are used up. What is on trial is
-derived: a slot that RAUC has installed into since this file of the data partition was written.
-"""
+"""The trial of a configuration: the node must be as well with it as it was before."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from edgekernel.core.clock import Clock
+from edgekernel.core.clock import EventLike
+from edgekernel.core.reading import NO_VALUE_YET
+from edgekernel.core.runtime import Runtime
+from edgekernel.core.sample import Quality
+from edgekernel.node.config_table import ConfigTable
 
-HEALTHY_FOR_S = 300.0
-LIMIT_S = 1200.0
-LOOK_S = 5.0
-"""How often it is looked whether the node is healthy."""
-SHOWN = ("LoadState", "ActiveState", "InvocationID", "StatusText")
-"""What systemd is asked for of the node's unit (org.freedesktop.systemd1(5))."""
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """The slot that runs; `installed` names the update in it, and is "" for that of the card."""
-
-    name: str
-    installed: str = ""
-    primary: bool = True
-    """Whether it is the one that is to be started: if not, the other has used up its tries."""
+LOOK_S = 0.5
+"""How often it is looked at the node."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether the slot stays, and why."""
+def complaints(runtime: Runtime) -> dict[str, str]:
+    """Return what is not well with a node, by what it is: a part, a device, a reading, the link.
 
-    good: bool
-    reason: str
-
-
-def booted_slot(status: str) -> Slot:
-    """Return the slot that runs, from `rauc status --detailed --output-format=json`.
-
-    Raises ValueError if it is not told there.
+    A part that is missing or says that it is not healthy, a device that is offline, a reading that
+    is BAD for another reason than that there was no value yet, and a link that is down.
     """
-    told: dict[str, Any] = json.loads(status)
-    booted = told.get("booted")
-    for named in told.get("slots", ()):
-        for name, slot in named.items():
-            if slot.get("bootname") == booted or name == booted:
-                installed = slot.get("slot_status", {}).get("installed", {})
-                update = f"{installed.get('count', '')} {installed.get('timestamp', '')}".strip()
-                return Slot(str(slot.get("bootname")), update, told.get("boot_primary") == name)
-    raise ValueError(f"RAUC does not say which slot runs; it says booted: {booted!r}")
+    health = runtime.health()["parts"]
+    found = {f"part {id}": each["reason"] for id, each in health.items() if not each["healthy"]}
+    for id, device in runtime.devices.items():
+        if not device.online:
+            found.setdefault(f"device {id}", device.offline_error or "is not there")
+        else:
+            found |= _bad_readings(device)
+    found |= {f"link {id}": "is down" for id, up in _links(runtime) if not up}
+    return found
 
 
-def shown(text: str) -> dict[str, str]:
-    """Return the properties in what `systemctl show` has written."""
-    pairs = (line.partition("=") for line in text.splitlines())
-    return {name: value for name, _, value in pairs if name}
+def stand_trial(
+    look: Callable[[], Mapping[str, str]],
+    before: Mapping[str, str],
+    terms: ConfigTable,
+    clock: Any,
+    cancel: EventLike,
+) -> list[str] | None:
+    """Wait until a node has proven itself; return what is worse than before if it has not.
 
-
-def trouble(unit: Mapping[str, str]) -> str:
-    """Say what keeps the node from being healthy, from properties of its unit; "" if nothing."""
-    status = unit.get("StatusText", "")
-    if unit.get("LoadState") != "loaded":
-        return "the node has no unit: its configuration was not taken"
-    if unit.get("ActiveState") != "active":
-        return f"the agent is {unit.get('ActiveState') or 'in no state that systemd knows'}"
-    return "" if status == "running" else f"the agent says: {status or 'nothing'}"
-
-
-def watch(
-    show: Callable[[], Mapping[str, str]],
-    clock: Clock,
-    healthy_for_s: float = HEALTHY_FOR_S,
-    limit_s: float = LIMIT_S,
-) -> Verdict:
-    """Look at the node until it was healthy for `healthy_for_s` without a restart.
-
-    After `limit_s` without that the verdict is bad. `show` returns the properties `SHOWN`.
+    `look` returns its complaints, `before` are those of the time before the change. None if it was
+    cancelled before anybody could tell.
     """
-    end = clock.monotonic() + limit_s
-    run, since, restarts = "", clock.monotonic(), -1
+    begun_s = clock.monotonic()
+    well_since_s: float | None = None
     while True:
-        unit = show()
-        now, wrong = clock.monotonic(), trouble(unit)
-        if unit.get("InvocationID", "") != run:
-            run, since, restarts = unit.get("InvocationID", ""), now, restarts + 1
-        if wrong:
-            since = now
-        elif now - since >= healthy_for_s:
-            return Verdict(True, f"the node was healthy for {now - since:.0f} s")
-        if now >= end:
-            return Verdict(False, f"{wrong or 'not healthy for long enough'}, {_times(restarts)}")
-        clock.sleep(min(LOOK_S, healthy_for_s))
+        now_s = clock.monotonic()
+        worse = {what: why for what, why in look().items() if what not in before}
+        if worse:
+            well_since_s = None
+            if now_s - begun_s >= terms.grace:
+                return [f"{what}: {why}" for what, why in worse.items()]
+        else:
+            well_since_s = now_s if well_since_s is None else well_since_s
+            if now_s - well_since_s >= terms.healthy_for:
+                return []
+        if clock.sleep(LOOK_S, cancel):
+            return None
 
 
-def _times(restarts: int) -> str:
-    return f"started anew {max(restarts, 0)} times in the meantime"
+def _bad_readings(device: Any) -> Iterator[tuple[str, str]]:
+    for name, reading in device.readings.items():
+        sample = reading.peek_sample()
+        if sample.quality is Quality.BAD and sample.reason != NO_VALUE_YET:
+            yield f"reading {device.id}.{name}", sample.reason
+
+
+def _links(runtime: Runtime) -> Iterator[tuple[str, bool]]:
+    for name, part in runtime.interfaces.items():
+        connected = getattr(part, "connected", None)
+        if connected is not None:
+            yield name, bool(connected)

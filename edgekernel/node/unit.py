@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.hal.address import (
@@ -15,6 +16,7 @@ from edgekernel.hal.address import (
     PwmAddress,
     SpiAddress,
 )
+from edgekernel.node.layers import CREDENTIALS
 from edgekernel.node.plan import Plan
 from edgekernel.node.planned import Address
 
@@ -153,10 +155,22 @@ class Unit:
         return any(isinstance(each, PwmAddress) and each.controller for each in self._addresses())
 
     def _rest(self) -> Iterator[str]:
+        for name, file in self._secrets():
+            yield f"LoadCredential={name}:{file}"
         for path in self.writes:
             yield f"ReadWritePaths=-{path}"
         for device in sorted({name for each in self._accesses() for name in each.devices}):
             yield f"DeviceAllow={device} rw"
+
+    def _secrets(self) -> Iterator[tuple[str, Path]]:
+        """Yield the files that root reads for the agent, whose user need not be able to."""
+        document = self.plan.document.model_dump()
+        for name, keys in CREDENTIALS.items():
+            found: Any = document
+            for key in keys:
+                found = found.get(key) if isinstance(found, dict) else None
+            if isinstance(found, str):
+                yield name, self.plan.folder.resolve() / found
 
     def _addresses(self) -> Iterator[Address]:
         for device in self.plan.devices:

@@ -87,6 +87,10 @@ class Bench(Process):
         """What hangs on the board, by device."""
         return self._wiring
 
+    def hang(self, device: str, wiring: Wiring) -> None:
+        """Note what hangs on the board for a device that the node is given while it runs."""
+        self._wiring = {**self._wiring, device: wiring}
+
     @property
     def agent_alive(self) -> bool:
         """Whether there is somebody to tell something."""

@@ -99,6 +99,14 @@ class Agent:
                 return line
         raise AssertionError(f"it ended without {text!r}:\n{''.join(self.lines)}")
 
+    def until_each(self, *texts: str) -> list[str]:
+        """Read lines until each of these texts was in one, in any order; return those lines."""
+        found: dict[str, str] = {}
+        while missing := [text for text in texts if text not in found]:
+            line = self.until("")
+            found |= {text: line for text in missing if text in line}
+        return [found[text] for text in texts]
+
     def end(self, how: signal.Signals) -> tuple[int, str, str]:
         """Send a signal and wait; return exit code and the rest of stdout and stderr."""
         self.process.send_signal(how)

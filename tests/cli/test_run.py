@@ -182,6 +182,15 @@ def test_broker_on_the_port_of_the_node(write: Write) -> None:
     assert f" on {HOST}:{port}\n" in done.stdout
 
 
+def test_no_hint_that_does_not_work(write: Write) -> None:
+    """Of a node that speaks another dialect nothing is said that only ours understands."""
+    node = write('[mqtt]\nhost = "broker.invalid"\ndialect = "homie"\n')
+    done = run(node, "--sim", "--broker", "--for", "0.1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "MQTT broker: " in done.stdout
+    assert " ctl " not in done.stdout
+
+
 def test_broker_that_does_not_start(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     """A broker that cannot be started ends the run with a line, exit 1."""
     monkeypatch.setattr(sys, "setswitchinterval", lambda seconds: None)

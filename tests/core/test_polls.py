@@ -62,3 +62,17 @@ def test_what_cannot_be_asked_is_no_failure() -> None:
     assert polls.take_up(3 * S)
     polls.passed(1.0, 3 * S)
     assert (polls.failures, polls.due_ns, polls.answered_ns) == (0, 4 * S, None)
+
+
+def test_another_interval_counts_at_once() -> None:
+    """A shorter interval does not wait for the end of a long one: a new grid begins with the
+    latest poll."""
+    polls = Polls()
+    polls.begin(0)
+    for now, every_s in ((0, 3600.0), (5 * S, 2.0)):
+        polls.asked_ns = now
+        assert polls.take_up(now)
+        polls.succeeded(every_s, now)
+        changed = polls.follow(every_s)
+    assert changed
+    assert polls.due_ns == 7 * S

@@ -125,13 +125,14 @@ readings.temperature = {}
 """
 
 
-def write_node(folder: Path, port: int, text: str = NODE, **table: str) -> Path:
-    """Write the node's files, with `[mqtt.home_assistant]` of these keys; return the node file."""
+def write_node(folder: Path, port: int, text: str = NODE, link: str = "", **table: str) -> Path:
+    """Write the node's files, with a line more in `[mqtt]`, and with `[mqtt.home_assistant]` of
+    these keys; return the node file."""
     (folder / "plant_app.py").write_text(APP)
     keys = "".join(f"{key} = {value}\n" for key, value in table.items())
     path = folder / "node.toml"
     mqtt = f'[mqtt]\nhost = "127.0.0.1"\nport = {port}\nkeepalive = "5s"\n'
-    path.write_text(f"{text}\n{mqtt}\n[mqtt.home_assistant]\n{keys}")
+    path.write_text(f"{text}\n{mqtt}{link}\n[mqtt.home_assistant]\n{keys}")
     return path
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from edgekernel.mqtt.home_assistant import Announcement, device_classes
 from edgekernel.mqtt.home_assistant.messages import device_message, entity_messages
+from edgekernel.mqtt.layout import Form
 from edgekernel.node import driver_names
 from tests.home_assistant.home import APP, NODE, PYTHON
 from tests.mqtt.home_assistant.nodes import GREENHOUSE, announced, driver_schema, schema_of
@@ -58,6 +59,12 @@ def test_every_driver(tmp_path: Path) -> None:
         for driver in driver_names()
     ]
     assert judge(*told)["problems"] == []
+
+
+@pytest.mark.parametrize("form", [Form("signal"), Form("signal", "plain")])
+def test_every_form_of_states(form: Form) -> None:
+    """A topic for each signal, with JSON or plain values, is as right as one for a device."""
+    assert judge(announced(schema_of(GREENHOUSE), form))["problems"] == []
 
 
 def test_nodes(tmp_path: Path) -> None:

@@ -8,7 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 
 class Signer:
@@ -23,6 +28,12 @@ class Signer:
         """The public key in PEM."""
         form = PublicFormat.SubjectPublicKeyInfo
         return self._key.public_key().public_bytes(Encoding.PEM, form)
+
+    @property
+    def private(self) -> bytes:
+        """The private key in PEM."""
+        form = PrivateFormat.PKCS8
+        return self._key.private_bytes(Encoding.PEM, form, NoEncryption())
 
     def sign(self, document: dict[str, Any], **header: object) -> bytes:
         """Return a document as compact JWS; `header` says what is other in the header."""

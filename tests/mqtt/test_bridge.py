@@ -124,9 +124,10 @@ def test_a_cut_is_seen_by_all_and_mended(stage: Stage) -> None:
         seer.sees(STATUS, status_is("offline", "connection lost"))
         connected(n1, stage, 2)
         seer.sees(STATUS, status_is("online", "reconnected"))
-        assert n1.seen.of("mqtt.disconnected") == [
-            {"broker": f"127.0.0.1:{stage.port}", "reason": "connection lost"}
-        ]
+        (told,) = n1.seen.of("mqtt.disconnected")
+        assert told["broker"] == f"127.0.0.1:{stage.port}"
+        # MQTT 5 has a word for it (3.1.4-3), which mosquitto 2.0.11 does not say
+        assert told["reason"].startswith(("connection lost", "session taken over; another client"))
         assert seer.ask("set/lamp/power", value="on")["ok"]
     states = [each["state"] for each in seer.on(STATUS)]
     assert states == ["online", "offline", "online", "offline"]

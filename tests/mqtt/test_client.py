@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from edgekernel.mqtt.client import MqttClient
+from edgekernel.mqtt.deliveries import Delivery
+from edgekernel.mqtt.relief import may_take_long
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.site.mosquitto import password_line
 from edgekernel.mqtt.transport import Inbound, Outbound, Will
@@ -310,6 +312,80 @@ def test_a_thread_that_hangs_is_left_to_itself(broker: Mosquitto, watcher: Watch
         watcher.publish("in", "good")
         observer.wait("message: in good")
         hang.set()
+
+
+def test_a_handler_that_takes_long_keeps_no_link(broker: Mosquitto, watcher: Watcher) -> None:
+    """While a handler that has said so does not return, the link lives: messages come, in order
+    and once each, and what is published is acknowledged."""
+    hang, hangs = threading.Event(), threading.Event()
+
+    def on_message(message: Inbound) -> None:
+        may_take_long()
+        if message.payload == b"bad":
+            hangs.set()
+            assert hang.wait(LIMIT_S)
+
+    with linked(settings(broker.port), "in") as (client, observer):
+        observer.on_message = on_message
+        observer.wait("connected")
+        watcher.publish("in", "bad")
+        watcher.publish("in", "0")  # perhaps read together with the one that hangs
+        assert hangs.wait(LIMIT_S)
+        for number in range(1, 20):
+            watcher.publish("in", str(number))
+        assert client.publish(Outbound("out", b"hello")).wait(LIMIT_S)
+        observer.wait("message: in 19")
+        assert observer.all("message") == [f"message: in {n} False" for n in range(20)]
+        watcher.publish("in", "again")  # who took over may be relieved as well
+        observer.wait("message: in again")
+        assert client.close(LIMIT_S)  # although the handler still hangs
+        assert not observer.all("problem")
+        hang.set()
+
+
+def test_what_a_handler_publishes_is_sent_while_it_runs(
+    broker: Mosquitto, watcher: Watcher
+) -> None:
+    """An answer does not wait for the end of the handler that gives it."""
+
+    def on_message(message: Inbound) -> None:
+        may_take_long()
+        client.publish(Outbound("out", message.payload))
+        watcher.wait_for(lambda r: r.topic == "out")
+
+    with linked(settings(broker.port), "in") as (client, observer):
+        observer.on_message = on_message
+        observer.wait("connected")
+        watcher.publish("in", "hello")
+        observer.wait("message: in hello")
+        assert not observer.all("failed")
+
+
+def test_many_threads_publish_more_than_the_socket_takes(
+    broker: Mosquitto, watcher: Watcher
+) -> None:
+    """What does not fit into the socket at once is sent later, whole, and in the order of each
+    thread."""
+    count, size = 20, 200_000
+
+    def publish(name: str) -> None:
+        payloads = [b"%d " % number + bytes(size) for number in range(count)]
+        waiting.extend(client.publish(Outbound(name, each)) for each in payloads)
+
+    waiting: list[Delivery] = []
+    with linked(settings(broker.port)) as (client, observer):
+        observer.wait("connected")
+        threads = [threading.Thread(target=publish, args=(f"out/{n}",)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert all(each.wait(LIMIT_S) for each in waiting)
+        last = 4 * count
+        watcher.wait_for(lambda _: len(watcher.received) >= last)
+        for topic in (f"out/{n}" for n in range(4)):
+            sent = [r.payload for r in watcher.received if r.topic == topic]
+            assert sent == [b"%d " % number + bytes(size) for number in range(count)]
 
 
 def test_qos_0_is_done_when_it_is_sent(broker: Mosquitto, watcher: Watcher) -> None:

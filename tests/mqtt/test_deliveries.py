@@ -36,7 +36,7 @@ class Publisher:
         self.links = 0
 
     def _send(self, publication: Publication, done: Callable[[], None]) -> None:
-        topic, payload, retain = publication
+        topic, payload, retain, _ = publication
         self.client.publish(Outbound(topic, payload, retain=retain), done)
 
     def connected(self) -> None:

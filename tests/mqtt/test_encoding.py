@@ -20,7 +20,6 @@ from edgekernel.mqtt.encoding import (
     encode,
     event_payload,
     state_payload,
-    status_payload,
     timestamp,
     to_plain,
     to_plain_or_text,
@@ -154,9 +153,3 @@ def test_an_event_has_its_place_in_the_order() -> None:
         "severity": "warning",
         "fields": {"what": repr(sentinel), "point": {"x": 1, "colour": "red"}},
     }
-
-
-def test_a_last_will_does_not_claim_a_time() -> None:
-    """The will is written before the loss, so its since is null."""
-    will = json.loads(status_payload("offline", "b1", None, "connection lost"))
-    assert will == {"state": "offline", "boot": "b1", "since": None, "cause": "connection lost"}

@@ -61,6 +61,43 @@ def counters(node: Node) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_broker_refuses_is_dropped_and_told(
+    kind: str, tmp_path: Path, outbox: OutboxPlace
+) -> None:
+    """A topic that its access rules forbid holds up nothing and is not sent again: each message is
+    counted, and the topic is told once. The messages that tell it are events themselves."""
+    with staged(kind, tmp_path, denied=TICK) as stage:
+        peer = peer_on(stage)
+        with staged_node(stage, outbox=outbox) as n1:
+            for number in range(3):
+                n1.runtime.emit(Tick(number))
+            n1.runtime.emit(Tock(1))
+            stage.until(lambda: numbers(peer.received, TOCK), "a tock")
+            stage.until(lambda: counters(n1)["dropped"] == {"refused": 3}, "the drops")
+            stage.until(lambda: not counters(n1)["in_flight"], "the rest")
+            (problem,) = n1.seen.of("mqtt.problem")
+            assert f"does not take what is published on {TICK}: not authorized" in problem["error"]
+            (refused,) = n1.seen.of("outbox.refused")
+            assert refused == {"topic": TICK, "error": "not authorized"}
+            assert n1.interface.status()["refused_by_broker"] == 3
+    assert numbers(peer.received) == []
+
+
+def test_what_goes_beside_an_event(stage: Stage, outbox: OutboxPlace) -> None:
+    """A client of MQTT 5 finds the id without reading the payload, and the broker when to let the
+    event go."""
+    peer = stage.peer("seer", mqtt5=True)
+    peer.subscribe(TICK)
+    with staged_node(stage, outbox=outbox) as n1:
+        n1.runtime.emit(Tick(1))
+        stage.until(lambda: peer.received, "a tick")
+    (tick,) = peer.received
+    assert tick.beside.user == (("id", tick.document["id"]),)
+    assert tick.beside.expiry_s is not None
+    assert 7 * DAY_S - 30 < tick.beside.expiry_s <= 7 * DAY_S
+
+
 def test_an_event_has_its_stamp_and_its_place(stage: Stage, outbox: OutboxPlace) -> None:
     """It begins with id, boot, monotonic and time, whichever way it goes; the rest is the same."""
     peer = peer_on(stage, TICK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from edgekernel.mqtt.history import MAX_SAMPLES
 from edgekernel.mqtt.outbox import OutboxTable
 from edgekernel.node.outbox_table import OutboxPlace
 from tests.brokers import LIMIT_S
-from tests.mqtt.parts import Node, staged_node
+from tests.mqtt.parts import Heater, Node, staged_node
 from tests.stages import KINDS, Got, Peer, Stage, staged
 
 HEATER = "edge/n1/data/heater"
@@ -126,3 +127,29 @@ def test_without_it_nothing_is_sent(stage: Stage, outbox: OutboxPlace) -> None:
     peer.publish("edge/n1/data/mark", "{}")
     stage.until(lambda: peer.received, "the mark")
     assert [each.topic for each in peer.received] == ["edge/n1/data/mark"]
+
+
+def test_devices_that_come_and_go(stage: Stage, outbox: OutboxPlace) -> None:
+    """One that is added while the node runs has a history, one that is replaced goes on, and of one
+    that was removed nothing comes but what it had measured."""
+    peer = peer_on(stage)
+
+    def samples() -> list[Any]:
+        batches = [each for each in list(peer.received) if each.topic == "edge/n1/data/oven"]
+        return [s[1:] for each in batches for s in each.document["samples"].get("warnings", [])]
+
+    with staged_node(stage, outbox=outbox, history_s=0.1) as n1:
+        first, second = Heater("oven"), Heater("oven")
+        for number, oven in enumerate((first, second)):
+            change = n1.runtime.hot_update if number else n1.runtime.hot_add
+            change(oven)
+            n1.runtime.turns.call(partial(oven.warnings.update, number), "measure", LIMIT_S)
+        stage.until(lambda: [1] in samples(), "both")
+        n1.runtime.turns.call(partial(first.warnings.update, 7), "measure", LIMIT_S)
+        n1.runtime.turns.call(partial(second.warnings.update, 2), "measure", LIMIT_S)
+        n1.runtime.hot_remove("oven")
+        n1.runtime.turns.call(partial(second.warnings.update, 8), "measure", LIMIT_S)
+        measure(n1, 99)
+        stage.until(lambda: [99] in warnings(peer.received), "what came later")
+    values = [value for value, *bad in samples() if not bad]
+    assert values == [0, 1, 2]

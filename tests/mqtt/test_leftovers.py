@@ -33,9 +33,9 @@ def test_states_of_devices_that_are_gone_are_cleared(stage: Stage) -> None:
 def test_states_do_not_come_back_to_the_node(stage: Stage) -> None:
     """When all is looked through the subscription is given up."""
     with staged_node(stage) as n1:
-        bridge = n1.interface._bridge
-        assert bridge is not None
-        client = bridge.client
+        exchange = n1.interface._exchange
+        assert exchange is not None
+        client = exchange.client
         stage.until(lambda: f"{BASE}/state/+" not in client.subscriptions, "given up")
         assert "edge/n1/state/+" not in client.subscriptions
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -19,6 +20,8 @@ from edgekernel.mqtt.transport import (
     Login,
     MakeTransport,
     Outbound,
+    Properties,
+    Published,
     QoS,
     Server,
     TransportObserver,
@@ -195,7 +198,7 @@ class Silent:
     ) -> None:
         raise AssertionError("nobody has accepted us")
 
-    def publish(self, message: Outbound, done: Done) -> None:
+    def publish(self, message: Outbound, done: Published) -> None:
         raise AssertionError("nobody has accepted us")
 
     def unsubscribe(self, filters: Sequence[str], done: Done) -> None:
@@ -219,14 +222,15 @@ def silent(clock: SimClock, attempts: list[float], error: OSError | None = None)
 
 def test_a_server_that_says_nothing_is_told(clock: SimClock, start: Start) -> None:
     """Who accepts and does not answer is given up after half a keep-alive, told once, and tried
-    again."""
+    again; before that he has 3 s for MQTT 5, which he may not know."""
     attempts: list[float] = []
     client, observer = start(silent(clock, attempts))
     clock.advance(300)
     (problem,) = observer.all("problem")
     assert "accepts connections, but: no answer for 15 s; is it an MQTT broker" in problem
     assert not client.connected
-    assert all(later - earlier > 15 for earlier, later in pairwise(attempts))
+    assert attempts[1] - attempts[0] == 3
+    assert all(later - earlier > 15 for earlier, later in pairwise(attempts[1:]))
     assert len(attempts) > 4
 
 
@@ -299,13 +303,84 @@ def test_a_goodbye_keeps_the_will(clock: SimClock, broker: SimBroker, start: Sta
     assert broker.retained["will"].payload == b"gone"
 
 
-def test_properties_stay_at_home_on_3_1_1(clock: SimClock, broker: SimBroker, start: Start) -> None:
-    """What a message says beside its payload is not carried by the older protocol."""
-    _, observer = start()
+class Reluctant(SimTransport):
+    """A connection whose broker refuses the first subscriptions."""
+
+    refusals = 0
+
+    def subscribe(
+        self, filters: Sequence[str], done: Callable[[list[str]], object], qos: QoS = 1
+    ) -> None:
+        if Reluctant.refusals:
+            Reluctant.refusals -= 1
+            super().subscribe(["nobody"], lambda _: done(list(filters)), qos)
+        else:
+            super().subscribe(filters, done, qos)
+
+
+def test_what_was_refused_is_asked_for_again(
+    clock: SimClock, broker: SimBroker, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refused subscription is told once and tried again, at least twice in a keep-alive, until
+    the broker takes it: a cluster that elects a leader refuses what it takes later."""
+    monkeypatch.setattr(Reluctant, "refusals", 3)
+    _, observer = start(Reluctant.to(broker))
     clock.advance(1)
-    broker.publish(Publication("in/1", b"x", 1, True))
+    assert len(observer.all("problem: broker:1883 does not let this node subscribe to in/#")) == 1
+    broker.publish(Publication("in/1", b"early", 1))
+    clock.advance(1.5 * KEEPALIVE_S)
+    broker.publish(Publication("in/1", b"late", 1))
     clock.advance(1)
-    assert observer.messages == [Inbound("in/1", b"x")]
-    _, late = start(seed=2)
+    assert observer.messages == [Inbound("in/1", b"late")]
+    assert len(observer.all("")) == 2
+
+
+def test_properties_go_both_ways_on_5_only(
+    clock: SimClock, broker: SimBroker, start: Start
+) -> None:
+    """What a message says beside its payload comes with it, and what is left of its time; the older
+    protocol carries nothing of it in either direction."""
+    beside = Properties(60, "in/reply", b"\0\1", (("trace", "t"),))
+    new, observer = start()
+    old, elder = start(seed=2, protocol="3.1.1")
     clock.advance(1)
-    assert late.messages == [Inbound("in/1", b"x", retained=True)]
+    new.publish(Outbound("in/1", b"x", retain=True, properties=beside))
+    clock.advance(20)
+    _, late = start(seed=3)
+    clock.advance(1)
+    assert observer.messages == [Inbound("in/1", b"x", properties=beside)]
+    assert elder.messages == [Inbound("in/1", b"x")]
+    assert late.messages == [Inbound("in/1", b"x", True, replace(beside, expiry_s=40))]
+    old.publish(Outbound("in/2", b"y", properties=beside))
+    clock.advance(1)
+    assert observer.messages[-1] == Inbound("in/2", b"y")
+
+
+def test_a_broker_of_3_1_1_in_simulated_time(
+    clock: SimClock, broker: SimBroker, start: Start
+) -> None:
+    """The client is up within milliseconds, nothing is told, and an upgrade is noticed."""
+    broker.versions = ("3.1.1",)
+    client, observer = start()
+    clock.advance(0.1)
+    assert observer.all("") == ["connected"]
+    assert (client.version, broker.counts.refused) == ("3.1.1", 1)
+    broker.cut("c1")
+    clock.advance(30)
+    assert (client.version, broker.counts.refused) == ("3.1.1", 1)
+    broker.stop()
+    broker.versions = ("3.1.1", "5")
+    clock.advance(60)
+    broker.start()
+    clock.advance(60)
+    assert client.version == "5"
+
+
+def test_only_5_is_told(clock: SimClock, broker: SimBroker, start: Start) -> None:
+    """Who insists on 5 is told what to check."""
+    broker.versions = ("3.1.1",)
+    client, observer = start(protocol="5")
+    clock.advance(30)
+    (problem,) = observer.all("problem")
+    assert "refused the connection: unsupported protocol version; check mqtt.protocol" in problem
+    assert client.version is None

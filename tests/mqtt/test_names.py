@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from edgekernel import Device, output
+from edgekernel import Device, output, reading
+from edgekernel.mqtt.layout import Form
 from edgekernel.mqtt.names import command_problems, device_problems
 
 
@@ -54,3 +55,24 @@ def test_commands() -> None:
     ]
     (long,) = without
     assert long.startswith(f"the command {'l' * 65}.go cannot be called over MQTT: ")
+
+
+class Mixed(Device):
+    """A device with a reading that has the name of an output in topics."""
+
+    fan_speed = reading(float)
+    fan__speed = output(float, safe=0.0)
+
+    @fan__speed.drive
+    def _drive(self, speed: float) -> float:
+        return speed
+
+
+def test_signals_with_a_topic_each() -> None:
+    """Then a reading and an output must not meet either."""
+    devices = {"fan": Mixed("fan")}
+    assert device_problems(devices) == []
+    assert device_problems(devices, Form("signal")) == [
+        "signals of fan: 'fan_speed' and 'fan__speed' are both 'fan-speed' in MQTT topics; "
+        "rename one"
+    ]

@@ -48,6 +48,26 @@ def test_nothing_leaves_before_the_link_is_open() -> None:
     assert link.sent == [Publication("s", b"2", True), Publication("e", b"1", False)]
 
 
+def test_what_vouches_for_others_goes_behind_them() -> None:
+    """It leaves after all that was retained before it, though it had waited already."""
+    link = Link()
+    outgoing = Outgoing(link.send, SystemClock())
+    outgoing.open()
+    for number in range(WINDOW):
+        outgoing.event("e", b"%d" % number)
+    outgoing.retain_last("status", b"online")
+    outgoing.retain("a", b"1")
+    outgoing.retain_last("status", b"safe")
+    outgoing.retain_last("status", b"safe")
+    link.acknowledge_all()
+    assert link.sent[WINDOW:] == [
+        Publication("a", b"1", True),
+        Publication("status", b"safe", True),
+    ]
+    outgoing.retain_last("status", b"safe")
+    assert len(link.sent) == WINDOW + 2
+
+
 def test_no_more_is_on_the_way_than_the_window() -> None:
     """The next message leaves when an earlier one is acknowledged."""
     link = Link()

@@ -64,7 +64,7 @@ def key(id: str | int) -> tuple[str, str | int]:
 
 def call(repeated: Repeated, id: str | int, answer: bytes | None) -> None:
     """Begin a call, and end it if there is an answer."""
-    assert repeated.is_new(key(id), b"x")
+    assert repeated.came(key(id), b"x") == "new"
     repeated.begin(key(id))
     if answer is not None:
         repeated.answered(key(id), answer)
@@ -101,19 +101,19 @@ def test_after_a_restart(shelf: Shelf) -> None:
     call(first, "two", None)
     call(first, 3, None)
     first.forget(key(3))
-    assert first.is_new(("edge/n1/set/a/b", 4), b"on")
-    assert first.is_new(("edge/n1/set/a/b", 5), b"on")
+    assert first.came(("edge/n1/set/a/b", 4), b"on") == "new"
+    assert first.came(("edge/n1/set/a/b", 5), b"on") == "new"
     first.answered(("edge/n1/set/a/b", 5), b"done")
     first.close()
     again = shelf.repeated()
-    assert not again.is_new(key(1), b"x")
-    assert (again.answer(key(1)), again.is_interrupted(key(1))) == (b'{"ok":true}', False)
-    assert not again.is_new(key("two"), b"x")
-    assert (again.answer(key("two")), again.is_interrupted(key("two"))) == (None, True)
-    assert again.is_new(key(3), b"x")
-    assert again.is_new(("edge/n1/set/a/b", 4), b"on")
+    assert again.came(key(1), b"x") == "answered"
+    assert again.answer(key(1)) == b'{"ok":true}'
+    assert again.came(key("two"), b"x") == "interrupted"
+    assert again.answer(key("two")) is None
+    assert again.came(key(3), b"x") == "new"
+    assert again.came(("edge/n1/set/a/b", 4), b"on") == "new"
     assert again.answer(("edge/n1/set/a/b", 5)) == b"done"
-    assert again.is_new(key(1), b"other")
+    assert again.came(key(1), b"other") == "new"
     assert shelf.told == []
 
 
@@ -124,7 +124,8 @@ def test_a_restart_of_a_restart(shelf: Shelf) -> None:
         call(repeated, number, None if number == 1 else b"done")
         repeated.close()
     last = shelf.repeated()
-    assert [last.is_interrupted(key(number)) for number in range(3)] == [False, True, False]
+    came = [last.came(key(number), b"x") for number in range(3)]
+    assert came == ["answered", "interrupted", "answered"]
     assert last.answer(key(0)) == b"done"
 
 
@@ -142,7 +143,7 @@ def test_a_crash_at_every_byte(shelf: Shelf) -> None:
         shelf.file.write_bytes(whole[:size])
         count = sum(end <= size for end in ends)
         again = shelf.repeated()
-        new = [again.is_new(key(number), b"x") for number in range(5)]
+        new = [again.came(key(number), b"x") == "new" for number in range(5)]
         assert new == [2 * number >= count for number in range(5)]
         call(again, "more", b"more")
         again.close()
@@ -157,9 +158,9 @@ def test_a_power_cut_takes_no_call_that_was_begun(shelf: Shelf) -> None:
         call(repeated, seed, b"done")
         shelf.disk.power_lost(Random(seed))
         again = shelf.repeated()
-        assert not again.is_new(key(seed), b"x")
-        assert again.answer(key(seed)) in (b"done", None)
-        assert again.is_interrupted(key(seed)) == (again.answer(key(seed)) is None)
+        answer = again.answer(key(seed))
+        assert answer in (b"done", None)
+        assert again.came(key(seed), b"x") == ("interrupted" if answer is None else "answered")
 
 
 def test_damage_is_told(shelf: Shelf) -> None:
@@ -203,8 +204,8 @@ def test_the_file_is_bounded(shelf: Shelf) -> None:
     repeated.close()
     again = shelf.repeated()
     last = 2 * MAX_FILE_BYTES // 900 - 1
-    assert not again.is_new(key(last), b"x")
-    assert not again.is_new(key(last - MAX_KEPT + 10), b"x")
+    assert again.came(key(last), b"x") != "new"
+    assert again.came(key(last - MAX_KEPT + 10), b"x") != "new"
 
 
 NODE = """

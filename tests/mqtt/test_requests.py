@@ -330,10 +330,10 @@ def test_no_secret_is_told(n1: Node, watcher: Watcher) -> None:
 
 def test_what_was_not_subscribed_is_ignored(n1: Node) -> None:
     """A broker that delivers foreign topics cannot make the node do or say anything."""
-    bridge = n1.interface._bridge
-    assert bridge is not None
+    exchange = n1.interface._exchange
+    assert exchange is not None
     for topic in ("edge/n2/set/lamp/power", "edge/n1/state/lamp", "other", ""):
-        bridge.message(Inbound(topic, b"on", True))
+        exchange.message(Inbound(topic, b"on", True))
     assert n1.lamp.power.get() is False
     assert not [m for m in n1.seen.messages if isinstance(m, message.CommandRefused)]
 
@@ -360,6 +360,34 @@ def test_a_request_that_comes_twice_acts_once(n1: Node, watcher: Watcher) -> Non
 def replies(watcher: Watcher, id: str) -> list[Received]:
     """Return the replies with an id."""
     return [r for r in watcher.received if r.topic == REPLY and r.document["id"] == id]
+
+
+def test_who_repeats_before_the_answer_gets_it_too(n1: Node, watcher: Watcher) -> None:
+    """A fast repeat waits for the first answer: it acts once, and each arrival has one reply."""
+    body = {"id": "slow", "reply_to": REPLY}
+    for _ in range(3):
+        watcher.publish("edge/n1/call/room-control/survey", body)
+    n1.seen.wait("request.answered", 2)
+    assert [each["outcome"] for each in n1.seen.of("request.answered")] == ["repeated"] * 2
+    assert replies(watcher, "slow") == []
+    n1.room.may_leave.set()
+    watcher.wait_for(lambda _: len(replies(watcher, "slow")) == 3, "three answers")
+    assert len({reply.payload for reply in replies(watcher, "slow")}) == 1
+    watcher.publish("edge/n1/call/room-control/survey", body)
+    watcher.wait_for(lambda _: len(replies(watcher, "slow")) == 4, "one more")
+    assert len(n1.seen.of("command.done")) == 1
+
+
+def test_who_repeats_before_a_refusal_hears_it_too(n1: Node, watcher: Watcher) -> None:
+    """Each arrival has one reply also where nothing is done."""
+    with busy(n1):
+        for _ in range(3):
+            body = {"value": 3, "id": "no", "reply_to": REPLY}
+            watcher.publish("edge/n1/set/heater/fan-speeed", body)
+    watcher.wait_for(lambda _: len(replies(watcher, "no")) == 3, "three refusals")
+    assert {each.document["error"]["code"] for each in replies(watcher, "no")} == {"unknown"}
+    assert ask(watcher, "set/heater/fan-speed", id="end", value=3)["ok"]
+    assert len(replies(watcher, "no")) == 3
 
 
 def test_what_was_refused_may_be_asked_again(n1: Node, watcher: Watcher) -> None:

@@ -13,7 +13,7 @@ from tests.brokers import Mosquitto, Watcher
 from tests.mqtt.parts import Node, node
 from tests.mqtt.signing import Signer, request
 
-ANNA, EVE = Signer("anna"), Signer("anna")
+ANNA, EVE, BOB = Signer("anna"), Signer("anna"), Signer("bob")
 BASE = "edge/n1"
 REPLY = f"{BASE}/reply/me"
 
@@ -122,6 +122,33 @@ def test_a_replay_does_nothing(n1: Node, watcher: Watcher) -> None:
         ("2", "forbidden"),
         ("3", "expired"),
     ]
+
+
+def test_an_output_that_needs_a_role(broker: Mosquitto, watcher: Watcher) -> None:
+    """Who has it sets it; others are refused, signed or not, and nothing is driven."""
+    signatures = Signatures({"anna": ANNA.public, "bob": BOB.public})
+    with node(broker.port, signatures=signatures, authorizer=lambda who, _: who == "anna") as n1:
+        n1.lamp.power.role = "operator"
+        asking = Asking(watcher)
+        topic = "set/lamp/power"
+        watcher.publish(f"{BASE}/{topic}", {"value": "on", "id": 1, "reply_to": REPLY})
+        refused = [watcher.on(REPLY, id=1).document["error"]]
+        document = asking.document(topic, 2, value="on")
+        refused.append(asking.send(topic, 2, BOB.sign(document))["error"])
+        assert [each["code"] for each in refused] == ["forbidden"] * 2
+        assert [each["message"] for each in refused] == [
+            f"lamp.power needs the role 'operator', which '{who}' has not been granted"
+            for who in ("mqtt", "bob")
+        ]
+        assert n1.lamp.power.get() is False
+        assert asking.ask(topic, 3, value="on")["ok"] is True
+        assert n1.lamp.power.get() is True
+        n1.lamp.power.set(False)  # the program needs none
+        assert [each[2:] for each in audit(n1, 3)] == [
+            ("mqtt", "1", "forbidden"),
+            ("bob", "2", "forbidden"),
+            ("anna", "3", "ok"),
+        ]
 
 
 def test_unsigned_requests_beside_signed_ones(broker: Mosquitto, watcher: Watcher) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,8 +18,9 @@ from edgekernel.mqtt.messages import MqttConnected, MqttProblem
 from edgekernel.mqtt.site import Site
 from edgekernel.mqtt.tls import Tls
 from edgekernel.node import make_plan
-from tests.brokers import HOST, free_port
+from tests.brokers import HOST, LIMIT_S, free_port
 from tests.mqtt.parts import Seen
+from tests.mqtt.site.certificates import spoil_node, spoil_server
 from tests.mqtt.site.site_broker import SiteBroker
 
 HEAD = '[node]\nname = "one"\nboard = "sim"\n'
@@ -85,7 +89,87 @@ def test_a_revoked_certificate(site: Site, broker: SiteBroker) -> None:
     for name, content in kept.items():
         (folder / name).write_bytes(content)
     broker.start()
-    assert "mqtt.tls.certificate" in told(found, MqttProblem)
+    assert "mqtt.tls.certificate has been revoked" in told(found, MqttProblem)
+
+
+@pytest.mark.parametrize(
+    ("days", "wrong", "hint"),
+    [
+        ((-10, -1), "certificate has expired", "if it is right, renew the broker's certificate"),
+        ((1, 10), "certificate is not yet valid", "if it is right, wait"),
+    ],
+)
+def test_a_certificate_out_of_its_time(
+    site: Site, broker: SiteBroker, days: tuple[int, int], wrong: str, hint: str
+) -> None:
+    """A broker whose certificate has expired, or is not valid yet, is told with the time of this
+    computer: on a board without a clock battery that is what is wrong."""
+    folder = site.enroll("one")
+    spoil_server(site, days=days)
+    broker.start()
+    problem = told(settings(folder), MqttProblem)
+    assert f"is not trusted: {wrong}; this computer's clock says {datetime.now(UTC):%Y-}" in problem
+    assert hint in problem
+
+
+def test_a_certificate_for_another_name(site: Site, broker: SiteBroker) -> None:
+    """A broker that is reached by a name that its certificate does not have is told as such; with
+    that name as `server_name` it is trusted."""
+    folder = site.enroll("one")
+    spoil_server(site, host="inside.example")
+    broker.start()
+    problem = told(settings(folder), MqttProblem)
+    assert "is not trusted" in problem
+    assert "mqtt.host must be a name or address in the broker's certificate" in problem
+    assert "set mqtt.tls.server_name" in problem
+    named = settings(folder, lambda text: f'{text}server_name = "inside.example"\n')
+    assert named.broker in told(named, MqttConnected)
+
+
+def test_the_server_name_is_what_is_asked_for(site: Site) -> None:
+    """The server sees the other name in the handshake (SNI), so that one that serves several
+    answers as the right one."""
+    spoil_server(site, host="inside.example")
+    place = site.folder / "broker"
+    asked: list[str | None] = []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(place / "server.crt", place / "server.key")
+    context.sni_callback = lambda sock, name, context: asked.append(name)
+
+    def serve() -> None:
+        with context.wrap_socket(server.accept()[0], server_side=True):
+            pass
+
+    with socket.create_server((HOST, 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        tls = Tls(place / "ca.crt", server_name="inside.example")
+        with socket.create_connection(server.getsockname()) as plain:
+            tls.context().wrap_socket(plain, server_hostname=HOST).close()
+        thread.join(LIMIT_S)
+    assert asked == ["inside.example"]
+
+
+def test_an_expired_certificate_of_the_node(site: Site, broker: SiteBroker) -> None:
+    """A node that the broker does not let in because its own certificate has expired is told that,
+    every time."""
+    folder = site.enroll("one")
+    spoil_node(site, "one", days=(-10, -1))
+    broker.start()
+    found = settings(folder)
+    for _ in range(5):
+        problem = told(found, MqttProblem)
+        assert "ends the TLS connection: certificate expired" in problem
+        assert "mqtt.tls.certificate has expired; renew it" in problem
+
+
+def test_a_node_without_a_certificate(site: Site, broker: SiteBroker) -> None:
+    """A node that does not say who it is, where the broker asks, is told what to set."""
+    folder = site.enroll("one")
+    broker.start()
+    found = settings(folder, lambda text: text.partition("certificate =")[0])
+    problem = told(found, MqttProblem)
+    assert "set mqtt.tls.certificate and mqtt.tls.key" in problem
 
 
 def test_a_port_without_tls(site: Site, broker: SiteBroker) -> None:

@@ -255,3 +255,44 @@ def setup(runtime):
     assert result.exit_code == 0
     assert result.stderr.startswith("warning: node.toml: mqtt: the command " + "l" * 65 + ".go")
     assert "cannot be called over MQTT" in result.stderr
+
+
+def test_another_dialect(node_file: Callable[..., Path]) -> None:
+    """A dialect's table is checked, what it does nothing with is told, and so is one that is not
+    installed."""
+    mqtt = '[mqtt]\nhost = "h"\nhistory = "60s"\ndialect = "homie"\n[mqtt.homie]\ndomain = "haus"\n'
+    result = check(node_file(FAN + mqtt))
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "warning: node.toml: mqtt.history: has no effect: the dialect homie does nothing with it\n"
+    )
+    result = check(node_file(FAN + mqtt.replace("domain", "domian")))
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "node.toml: mqtt.homie.domian: unknown key; did you mean 'domain'?\n",
+    )
+    result = check(node_file(FAN + mqtt.replace("homie", "homy")))
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "node.toml: mqtt.dialect: \"homy\" is not installed; did you mean 'homie'?\n",
+    )
+
+
+TAKEN = """
+from edgekernel import Process
+
+
+class Config(Process):
+    name = "config"
+
+
+def setup(runtime):
+    runtime.register(Config())
+"""
+
+
+def test_a_name_that_every_node_has(node_file: Callable[..., Path]) -> None:
+    """An application cannot call a part as one that `run` adds: that is found beforehand."""
+    refused = check(node_file("", app_name="taken_app", taken_app=TAKEN))
+    assert refused.exit_code == 1
+    assert refused.output.startswith('node.toml: node.app: a part is called "config", as the')

@@ -111,6 +111,23 @@ def test_password_is_not_shown() -> None:
     assert "hush" not in repr(document)
 
 
+def test_the_table_of_a_dialect() -> None:
+    """The table that has the dialect's name is the dialect's own; every other one is a mistake."""
+    mqtt = {"host": "h", "dialect": "homie", "homie": {"domain": "haus"}}
+    document = parse_document({"node": NODE, "mqtt": mqtt}, "f")
+    assert document.mqtt is not None
+    assert (document.mqtt.dialect, document.mqtt.dialect_table) == ("homie", {"domain": "haus"})
+    for wrong, key in (
+        ({"host": "h", "homie": {}}, "homie"),
+        ({"host": "h", "dialect": "homie", "homei": {}}, "homei"),
+        ({"host": "h", "dialect": "homie", "homie": 5}, "homie"),
+        ({"host": "h", "dialect_table": {}}, "dialect_table"),
+        ({"host": "h", "dialect": ["a"]}, "dialect"),
+    ):
+        with pytest.raises(ConfigError, match=rf"mqtt\.{key}: "):
+            parse_document({"node": NODE, "mqtt": wrong}, "f")
+
+
 _WORDS = st.sampled_from(
     [
         *("node", "devices", "mqtt", "sim", "name", "board", "app", "driver", "every", "host"),

@@ -109,6 +109,21 @@ def test_folders(node_file: NodeFile, tmp_path: Path) -> None:
     assert made.writes == ()
 
 
+def test_secrets(node_file: NodeFile, tmp_path: Path) -> None:
+    """Password and key are read by root, and are the agent's as credentials; what is no file of its
+    own is none."""
+    text = '[mqtt]\nhost = "b"\nusername = "u"\npassword_file = "pw"\n[mqtt.tls]\nkey = "/k.pem"\n'
+    text += 'certificate = "c.pem"\n'
+    unit = Unit(make_plan(node_file(text)), PROGRAM, PYTHON, NODE)
+    loaded = [line for line in unit.service.splitlines() if line.startswith("LoadCredential=")]
+    assert loaded == [
+        f"LoadCredential=mqtt-password:{tmp_path}/pw",
+        f"LoadCredential=mqtt-certificate:{tmp_path}/c.pem",
+        "LoadCredential=mqtt-key:/k.pem",
+    ]
+    assert "LoadCredential" not in Unit(make_plan(node_file(RELAY)), PROGRAM, PYTHON, NODE).service
+
+
 @pytest.mark.parametrize("path", ["/tmp/node.toml", "/var/tmp/x/node.toml"])
 def test_a_file_that_it_does_not_see(node_file: NodeFile, path: str) -> None:
     """A node file in /tmp is refused: the service has a /tmp of its own."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from edgekernel_devices._modbus_units import ModbusUnits
 
+from tests.brokers import free_port
 from tests.systemd.conftest import INSIDE, SystemdMachine
 
 Record = Callable[[str, object], None]
@@ -28,6 +29,12 @@ driver = "modbus_rtu"
 parity = "none"
 port = "{port}"
 outputs = {{ pump = {{ address = 3, kind = "coil", safe = false }} }}
+
+[mqtt]
+host = "127.0.0.1"
+port = {nobody}
+username = "pump-house"
+password_file = "password"
 """
 APP = '''
 import time
@@ -107,7 +114,10 @@ def relays() -> Iterator[Relays]:
 def node(machine: SystemdMachine, relays: Relays) -> Path:
     """Install the node as a service; give its file."""
     node = machine.shared / "node.toml"
-    node.write_text(NODE.format(port=relays.port))
+    node.write_text(NODE.format(port=relays.port, nobody=free_port()))
+    password = machine.shared / "password"
+    password.write_text("for root alone")
+    password.chmod(0o600)
     (machine.shared / "pumping.py").write_text(APP)
     drop_in = "/etc/systemd/system/edgekernel.service.d"
     machine.run("mkdir", "-p", drop_in)

@@ -96,6 +96,8 @@ def _beginning(names: list[str], incomplete: str) -> list[str]:
 def _options(context: click.Context) -> dict[str, Any]:
     """Return the options of `ctl`, as far as they are given, and the defaults of the others."""
     group = context.parent
+    while group is not None and group.parent is not None and group.command.name != "ctl":
+        group = group.parent  # a group inside of it
     assert group is not None, "a subcommand has a group"
     given: dict[str, Any] = {}
     for each in group.command.params:

@@ -21,12 +21,47 @@ from edgekernel.core.errors import ConfigError
     show_default="1883, with TLS 8883",
     help="Its port.",
 )
+@click.option(
+    "--broker",
+    "brokers",
+    multiple=True,
+    metavar="HOST[:PORT]",
+    envvar="EDGEKERNEL_BROKERS",
+    help="Instead of --host: several brokers, the preferred one first.",
+)
+@click.option(
+    "--websocket",
+    "path",
+    default="",
+    metavar="PATH",
+    envvar="EDGEKERNEL_WEBSOCKET",
+    help="Go over a websocket, such as /mqtt.",
+)
 @click.option("--tls", is_flag=True, envvar="EDGEKERNEL_TLS", help="Encrypt the connection.")
 @click.option(
     "--ca",
     type=click.Path(dir_okay=False, path_type=Path),
     envvar="EDGEKERNEL_CA",
     help="Whom to trust, with --tls: a file in PEM, instead of whom the system trusts.",
+)
+@click.option(
+    "--cert",
+    "certificate",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="EDGEKERNEL_CERT",
+    help="Who you are, where the broker asks for it: a certificate in PEM, with --cert-key.",
+)
+@click.option(
+    "--cert-key",
+    type=click.Path(dir_okay=False, path_type=Path),
+    envvar="EDGEKERNEL_CERT_KEY",
+    help="The key of --cert.",
+)
+@click.option(
+    "--server-name",
+    default="",
+    envvar="EDGEKERNEL_SERVER_NAME",
+    help="The name in the broker's certificate, if it is not the host's.",
 )
 @click.option("--username", default="", envvar="EDGEKERNEL_USERNAME", help="User on the broker.")
 @click.option(

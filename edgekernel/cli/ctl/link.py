@@ -14,9 +14,10 @@ import click
 from edgekernel.cli.console import Exit, fail_with
 from edgekernel.core.errors import ConfigError, EdgekernelError, RefusedError
 from edgekernel.mqtt.fleet import Fleet, NoAnswerError, RequestRefusedError
-from edgekernel.mqtt.settings import PLAIN_PORT, TLS_PORT, Settings
+from edgekernel.mqtt.settings import PLAIN_PORT, TLS_PORT, WEB_PORT, WEB_TLS_PORT, Settings
 from edgekernel.mqtt.signing import Signer
 from edgekernel.mqtt.tls import Tls
+from edgekernel.mqtt.transport import Server
 
 
 class Link:
@@ -63,24 +64,72 @@ def link_of(options: dict[str, Any]) -> Link:
             password = file.read_text(encoding="utf-8").rstrip("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{file}: cannot be read: {error}") from None
-    ca: Path | None = options.get("ca")
-    tls = Tls(ca) if options.get("tls") or ca is not None else None
-    port: int | None = options.get("port")
     try:
-        if tls is not None:
-            tls.context()
+        (host, port), *others = _places(options)
+        tls = _tls(options)
+        path: str = options.get("path", "")
         settings = Settings(
-            host=options["host"],
-            port=port if port is not None else TLS_PORT if tls else PLAIN_PORT,
+            host=host,
+            port=port,
             username=options["username"],
             password=password,
             prefix=options["prefix"],
             tls=tls,
+            path=path,
+            fallbacks=tuple(Server(*each, tls, path) for each in others),
         )
     except ConfigError as error:
-        texts = (re.sub(r"\bmqtt\.(tls\.)?", "--", problem) for problem in error.problems)
+        texts = (_as_option(problem) for problem in error.problems)
         raise ConfigError(*texts) from None
     return Link(settings, options["timeout"], options.get("key"), options.get("principal") or "")
+
+
+def _places(options: dict[str, Any]) -> list[tuple[str, int]]:
+    """Return host and port of each broker."""
+    port: int | None = options.get("port")
+    secure = _is_encrypted(options)
+    if port is None and options.get("path"):
+        port = WEB_TLS_PORT if secure else WEB_PORT
+    elif port is None:
+        port = TLS_PORT if secure else PLAIN_PORT
+    brokers: tuple[str, ...] = options.get("brokers") or ()
+    if not brokers:
+        return [(options["host"], port)]
+    return [_place(each, port) for each in brokers]
+
+
+def _place(broker: str, port: int) -> tuple[str, int]:
+    found = re.fullmatch(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:]*))(?::(?P<port>\d+))?", broker)
+    if found is None:
+        return broker, port  # an address of IPv6 without brackets, or a mistake that is told later
+    return found["v6"] or found["host"], int(found["port"] or port)
+
+
+def _is_encrypted(options: dict[str, Any]) -> bool:
+    return any(
+        options.get(each) for each in ("tls", "ca", "certificate", "cert_key", "server_name")
+    )
+
+
+def _tls(options: dict[str, Any]) -> Tls | None:
+    """Return how the connection is encrypted, the files being readable. Raises ConfigError."""
+    if not _is_encrypted(options):
+        return None
+    ca, certificate, key = (options.get(each) for each in ("ca", "certificate", "cert_key"))
+    tls = Tls(ca, certificate, key, server_name=options.get("server_name") or "")
+    tls.context()
+    return tls
+
+
+def _as_option(problem: str) -> str:
+    """Say a mistake with the option instead of the key."""
+    problem = re.sub(r"\bmqtt\.brokers(\.\d+\.\w+)?", "--broker", problem)
+    problem = (
+        problem.replace("mqtt.tls.certificate", "--cert")
+        .replace("mqtt.tls.key", "--cert-key")
+        .replace("mqtt.path", "--websocket")
+    )
+    return re.sub(r"\bmqtt\.(tls\.)?", "--", problem).replace("--server_name", "--server-name")
 
 
 def exit_of(error: EdgekernelError) -> Exit:

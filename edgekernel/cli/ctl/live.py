@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,13 +13,23 @@ from rich.text import Text
 
 from edgekernel.cli.console import out, table
 from edgekernel.cli.ctl.lines import Item, said
-from edgekernel.cli.ctl.seeing import signal_cells
+from edgekernel.cli.ctl.seeing import STATE_COLOURS, signal_cells
 from edgekernel.core.messages import Severity
 from edgekernel.mqtt.fleet import DeviceState, LinkState, NodeEvent, NodeStatus
 
 _EVENTS = 8
 _PER_SECOND = 4
+_MOST_NODES = 30
+"""Of more nodes it is counted how many are in which state."""
+_LEAST_ROWS = 10
+_AROUND = 8
+"""Lines of headers and of the nodes."""
+_NOT_KNOWN = "not known yet"
 _QUALITIES = {"bad": "red", "uncertain": "yellow"}
+
+
+def _colour(state: str) -> str:
+    return STATE_COLOURS.get(state, "red")
 
 
 class WatchTable:
@@ -61,15 +71,25 @@ class WatchTable:
 
     def _nodes(self) -> Text:
         text = Text()
+        if len(self._status) > _MOST_NODES:
+            counts = Counter(each.state if each else _NOT_KNOWN for each in self._status.values())
+            text.append(f"{len(self._status)} nodes: ")
+            for state, count in sorted(counts.items()):
+                text.append(f"{count} {state}  ", style=_colour(state))
+            return text
         for name, status in sorted(self._status.items()):
-            state = "not known yet" if status is None else status.state
-            colour = "green" if state == "online" else "red"
-            text.append(f"{name} ").append(f"{state}  ", style=colour)
+            state = _NOT_KNOWN if status is None else status.state
+            text.append(f"{name} ").append(f"{state}  ", style=_colour(state))
         return text
 
     def _signals(self) -> Table:
         listing = table("", "node", "device", "signal", "value", "", "quality", "time")
-        for (node, device), state in sorted(self._states.items()):
+        room = max(_LEAST_ROWS, out.height - _EVENTS - _AROUND)
+        for number, ((node, device), state) in enumerate(sorted(self._states.items())):
+            if listing.row_count >= room:
+                more = len(self._states) - number
+                listing.caption = f"and {more} more devices: name some NODEs, or give --where"
+                break
             for name, signal in state.signals.items():
                 value, unit, quality, time = signal_cells(signal)
                 style = _QUALITIES.get(signal.quality, "")

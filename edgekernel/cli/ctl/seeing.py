@@ -31,7 +31,7 @@ from edgekernel.mqtt.fleet import (
 
 T = TypeVar("T")
 
-_COLOURS = {"online": "green", "degraded": "yellow", "safe": "yellow"}
+STATE_COLOURS = {"online": "green", "degraded": "yellow", "safe": "yellow"}
 
 
 @ctl.command()
@@ -72,7 +72,7 @@ def _node_table(found: Iterable[Node]) -> Table:
         labels = " ".join(f"{name}={each}" for name, each in info.labels.items())
         listing.add_row(
             node.name,
-            Text(status.state, style=_COLOURS.get(status.state, "red")),
+            Text(status.state, style=STATE_COLOURS.get(status.state, "red")),
             timestamp(status.since) if status.since else "-",
             *(each or "-" for each in (status.cause, info.version, info.board, labels)),
         )

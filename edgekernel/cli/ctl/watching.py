@@ -94,6 +94,12 @@ def _print_all(stream: Stream[Any], names: list[str], seconds: float | None, as_
 @ctl.command()
 @_listening
 @click.option("--name", default="", help="Events of this name only, such as button.pressed.")
+@click.option(
+    "--share",
+    default="",
+    metavar="GROUP",
+    help="Share the events with all that name this GROUP: each event goes to one of them.",
+)
 @click.pass_obj
 def events(
     link: Link,
@@ -103,11 +109,12 @@ def events(
     seconds: float | None,
     as_json: bool,
     name: str,
+    share: str,
 ) -> None:
     """Print the events of NODE, or of all nodes, as they come, until Ctrl-C."""
     with link.open(as_json=as_json) as fleet:
         names = _names(fleet, words, where, all_nodes)
-        with fleet.events(*names, name=name) as stream:
+        with fleet.events(*names, name=name, share=share) as stream:
             _announce("events of", names, as_json)
             for item in stream.during(seconds):
                 _print(item, len(names) != 1, as_json)

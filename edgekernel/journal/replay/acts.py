@@ -16,7 +16,9 @@ from edgekernel.journal.records import (
     Record,
 )
 
-SURROUNDINGS = frozenset(("faults", "journal", "mcp", "mqtt", "recorder", "sim", "web", "world"))
+SURROUNDINGS = frozenset(
+    ("config", "faults", "journal", "mcp", "mqtt", "node-file", "recorder", "sim", "web", "world")
+)
 """Parts that stand between a node and its outside: they are no part of what is replayed."""
 
 OF_THIS_MACHINE = frozenset(("slow.turn", "service.overrun"))

@@ -1,5 +1,6 @@
 """The other side of MQTT: the nodes on a broker, seen and controlled from anywhere."""
 
+from edgekernel.mqtt.fleet.configuring import DesiredResult, NodeConfig, NodeReport
 from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.fleet.fleet import Fleet
 from edgekernel.mqtt.fleet.holding import HeldLease
@@ -29,6 +30,7 @@ from edgekernel.mqtt.signing import Signer
 
 __all__ = [
     "CommandSchema",
+    "DesiredResult",
     "DeviceState",
     "Fleet",
     "HeldLease",
@@ -37,9 +39,11 @@ __all__ = [
     "LinkState",
     "NoAnswerError",
     "Node",
+    "NodeConfig",
     "NodeEvent",
     "NodeHealth",
     "NodeInfo",
+    "NodeReport",
     "NodeSchema",
     "NodeStatus",
     "Outcome",

@@ -7,16 +7,19 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from math import ceil
 from typing import Any
 
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.errors import ForbiddenError
 from edgekernel.mqtt.client import MqttClient
+from edgekernel.mqtt.deliveries import Delivery
 from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.fleet.listening import Arrival, LinkChange, Listener
 from edgekernel.mqtt.fleet.sealing import Seal, plain
 from edgekernel.mqtt.settings import Settings
-from edgekernel.mqtt.transport import Inbound, Medium, Outbound, QoS
+from edgekernel.mqtt.transport import Inbound, Medium, Outbound, Properties, QoS
 
 QUIET_S = 0.3
 """Retained messages come right after a subscription; a pause of this length ends them."""
@@ -32,14 +35,29 @@ class Connection:
     """Speaks with the broker; every method is for any thread, and waits on the clock."""
 
     def __init__(
-        self, settings: Settings, timeout_s: float, clock: Clock | None, medium: Medium | None
+        self,
+        settings: Settings,
+        timeout_s: float,
+        clock: Clock | None,
+        medium: Medium | None,
+        share: str = "",
     ) -> None:
-        """Prepare. Each question has `timeout_s` seconds to be answered."""
+        """Prepare. Each question has `timeout_s` seconds to be answered.
+
+        With a `share` of its own everything it listens to is shared among the clients of that
+        name: the broker gives each message to one of them.
+
+        It speaks MQTT 3.1.1 unless `settings` ask for 5: there a broker may deliver a message once
+        for each filter that matches it (3.3.4), mosquitto does, and the filters of those who listen
+        here overlap.
+        """
+        if settings.protocol == "auto":
+            settings = replace(settings, protocol="3.1.1")
         self.prefix = settings.prefix
-        self.broker = settings.broker
         self.timeout_s = timeout_s
         self.clock: Clock = clock or SystemClock()
         self.name = f"fleet-{os.urandom(6).hex()}"
+        self._below = f"$share/{share}/{settings.prefix}" if share else settings.prefix
         self._lock = self.clock.Lock()
         self._order = self.clock.Lock()  # a filter is not given up after somebody else needs it
         self._listeners: dict[Listener, None] = {}
@@ -47,7 +65,8 @@ class Connection:
         self._replies: Listener | None = None
         self._asked: dict[str, _Question] = {}
         self._known = self.clock.Event()
-        self._problem = ""
+        self._problems: dict[str, None] = {}
+        self._brokers = len(settings.servers)
         self._client = MqttClient(
             settings,
             self,
@@ -56,14 +75,21 @@ class Connection:
             transport=medium.transport if medium else None,
         )
 
+    @property
+    def broker(self) -> str:
+        """The broker that is spoken with, or tried."""
+        return self._client.broker
+
     def open(self) -> None:
-        """Connect. Raises NoAnswerError that says why it is not possible."""
+        """Connect. Raises NoAnswerError that says why it is not possible, with every broker."""
         self._client.start()
         if not self._known.wait(self.timeout_s):
-            self._problem = f"{self.broker} did not answer within {self.timeout_s:g} s"
+            self.problem(f"{self.broker} did not answer within {self.timeout_s:g} s")
         if not self._client.connected:
             self.close()
-            raise NoAnswerError(self._problem or f"{self.broker}: the connection was lost")
+            raise NoAnswerError(
+                "\n".join(self._problems) or f"{self.broker}: the connection was lost"
+            )
 
     def close(self) -> None:
         """Disconnect; whoever listens is told that it is over."""
@@ -156,20 +182,34 @@ class Connection:
         payload = seal(full, document, timeout_s)
         with self._lock:
             self._asked[question.id] = question
-        delivery = self._client.publish(Outbound(full, payload))
+        message = Outbound(full, payload, properties=Properties(ceil(timeout_s)))
+        delivery = self._client.publish(message, on_refused=question.refused)
         try:
-            if question.answered.wait(timeout_s):
+            if question.answered.wait(timeout_s) and not delivery.refusal:
                 return _result(question.reply)
         finally:
             with self._lock:
                 del self._asked[question.id]
             self._client.withdraw(delivery)
+        if delivery.refusal:
+            raise ForbiddenError(
+                f"{self.broker} does not take what we publish on {message.topic}: "
+                f"{delivery.refusal}; check its access rules"
+            )
         reached = "the broker has taken the request, so that it may have been carried out"
         left = "the request has not reached the broker, and was taken back"
         raise NoAnswerError(
             f"{node} did not answer within {timeout_s:g} s; "
             f"{reached if delivery.wait(0) else left}; `edgekernel ctl nodes` shows who is online"
         )
+
+    def retain(self, topic: str, payload: bytes) -> Delivery:
+        """Publish what the broker is to keep on a topic below the prefix; `wait` waits for that."""
+        return self._client.publish(Outbound(f"{self.prefix}/{topic}", payload, retain=True))
+
+    def withdraw(self, delivery: Delivery) -> None:
+        """Take back what has not reached the broker."""
+        self._client.withdraw(delivery)
 
     def connected(self) -> None:
         """Called by the link: it is up."""
@@ -187,8 +227,9 @@ class Connection:
 
     def problem(self, text: str) -> None:
         """Called by the link: it cannot be made."""
-        self._problem = text
-        self._known.set()
+        self._problems[text] = None
+        if len(self._problems) >= self._brokers:
+            self._known.set()
 
     def message(self, message: Inbound) -> None:
         """Called by the link: a message has arrived."""
@@ -237,7 +278,7 @@ class Connection:
             return list(self._listeners)
 
     def _full(self, filters: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(f"{self.prefix}/{each}" for each in filters)
+        return tuple(f"{self._below}/{each}" for each in filters)
 
 
 class _Question:
@@ -248,6 +289,10 @@ class _Question:
         self.reply_to = reply_to
         self.answered = clock.Event()
         self.reply: dict[str, Any] = {}
+
+    def refused(self, reason: str) -> None:
+        """The broker does not take the question: there will be no reply."""
+        self.answered.set()
 
 
 def _result(reply: dict[str, Any]) -> Any:

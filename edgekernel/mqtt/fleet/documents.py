@@ -35,9 +35,10 @@ def read_status(node: str, document: Document) -> NodeStatus:
     return NodeStatus(
         node,
         _text(document, "state"),
-        _time(document.get("since")),
+        read_time(document.get("since")),
         _text(document, "cause"),
         _text(document, "boot"),
+        {name: why for name, why in _table(document, "parts").items() if _is_text(why)},
     )
 
 
@@ -53,25 +54,28 @@ def read_info(node: str, document: Document) -> NodeInfo:
         boot=_text(document, "boot"),
         restart_cause=_text(document, "restart_cause"),
         time_quality=_text(document, "time_quality"),
+        layout=_text(document, "layout"),
+        payloads=_text(document, "payloads"),
         labels=labels,
     )
 
 
 def read_state(node: str, device: str, document: Document) -> DeviceState:
     """Read what is retained on `state/<device>`."""
-    signals = {
-        name: SignalState(
-            value=each.get("value"),
-            unit=_text(each, "unit"),
-            quality=_text(each, "quality"),
-            reason=_text(each, "reason"),
-            time=_time(each.get("time")),
-            setpoint=each.get("setpoint"),
-        )
-        for name, each in document.items()
-        if isinstance(each, dict)
-    }
+    signals = {name: read_signal(each) for name, each in document.items() if isinstance(each, dict)}
     return DeviceState(node, device, document.get("online") is True, signals)
+
+
+def read_signal(document: Document) -> SignalState:
+    """Read what is retained of one signal."""
+    return SignalState(
+        value=document.get("value"),
+        unit=_text(document, "unit"),
+        quality=_text(document, "quality"),
+        reason=_text(document, "reason"),
+        time=read_time(document.get("time")),
+        setpoint=document.get("setpoint"),
+    )
 
 
 def read_event(node: str, topic: str, document: Document) -> NodeEvent:
@@ -81,7 +85,7 @@ def read_event(node: str, topic: str, document: Document) -> NodeEvent:
         node,
         _text(document, "name") or topic,
         severity,
-        _time(document.get("time")),
+        read_time(document.get("time")),
         _text(document, "source"),
         _number(document, "seq", int) or 0,
         _text(document, "boot"),
@@ -95,7 +99,7 @@ def read_health(node: str, document: Document) -> NodeHealth:
     return NodeHealth(
         node,
         _text(document, "state"),
-        time=_time(document.get("time")),
+        time=read_time(document.get("time")),
         uptime_s=_number(document, "uptime_s", float),
         degraded=_texts(document, "degraded"),
         offline_devices=_texts(document, "offline_devices"),
@@ -146,7 +150,8 @@ def _number(document: Document, key: str, kind: type[N]) -> N | None:
         return None
 
 
-def _time(text: object) -> datetime | None:
+def read_time(text: object) -> datetime | None:
+    """Return a time as nodes write it; None for anything else."""
     try:
         made = datetime.fromisoformat(text) if isinstance(text, str) else None
         return None if made is None or made.tzinfo is None else made.astimezone(UTC)

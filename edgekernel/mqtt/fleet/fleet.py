@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from edgekernel.core.clock import Clock
 from edgekernel.core.errors import nearest
 from edgekernel.core.messages import Severity
+from edgekernel.mqtt.fleet.configuring import (
+    PUSH_LIMIT_S,
+    NodeConfig,
+    NodeReport,
+    push,
+    read_config,
+    read_report,
+)
 from edgekernel.mqtt.fleet.connection import Connection
+from edgekernel.mqtt.fleet.device_states import STATES, DeviceStates, has_signals, whole_states
 from edgekernel.mqtt.fleet.documents import (
     Document,
     read_document,
     read_event,
     read_health,
     read_info,
-    read_state,
     read_status,
 )
 from edgekernel.mqtt.fleet.errors import NoAnswerError
@@ -42,6 +52,7 @@ from edgekernel.mqtt.fleet.sealing import (
     signed,
 )
 from edgekernel.mqtt.fleet.selecting import select
+from edgekernel.mqtt.fleet.sharing import checked_share
 from edgekernel.mqtt.fleet.stream import Stream
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.signing import Signer
@@ -51,6 +62,8 @@ from edgekernel.mqtt.transport import Medium
 T = TypeVar("T")
 
 _FEW = 10
+_DEPTH = 2
+"""Levels of the topic of a device, behind the node; that of a signal has more."""
 _SEE = "`edgekernel ctl nodes` shows which there are"
 
 
@@ -90,6 +103,9 @@ class Fleet:
         self.at_once = at_once
         self._signer = signer
         self._connection = Connection(settings, timeout_s, clock, medium)
+        anyone = replace(settings, client_id="")  # the name is taken by the connection above
+        self._connect = partial(Connection, anyone, timeout_s, clock, medium)
+        self._shared: set[Connection] = set()
 
     def nodes(self, where: Mapping[str, str] | None = None) -> list[Node]:
         """Return the nodes that the broker knows, online or not, by name; those with these values.
@@ -125,17 +141,28 @@ class Fleet:
         They are the latest that the node has published: of one that is offline they are old.
         """
         self._check_name(node)
-        if device:
-            found = self._documents(f"{node}/state/{segment(device)}")
-            if found:
-                return {name: read_state(node, name, each) for _, name, each in found}
-        found = self._documents(f"{node}/state/+")
-        states = {name: read_state(node, name, each) for _, name, each in sorted(found, key=_topic)}
+        if device and (found := self._states(node, segment(device))):
+            return found
+        states = self._states(node)
         if not states or device:
             self._status(node)
             what = f"device {device!r}{_hint(device, states)}" if device else "device"
             raise NoAnswerError(f"the broker knows no {what} of {node}; {_SEE}")
         return states
+
+    def _states(self, node: str, device: str = "") -> dict[str, DeviceState]:
+        """Return the states of a node, or of one device of it, in whichever form they are."""
+        if device:
+            found = self._connection.retained(f"{node}/state/{device}")
+            document = read_document(found.get(f"{node}/state/{device}", b"{}"))
+            if document is not None and (has_signals(document) or not found):
+                return whole_states(found)
+        filters = (f"{node}/{each.replace('+', device or '+', 1)}" for each in STATES)
+        found = self._connection.retained(*filters)
+        if not any(topic.count("/") > _DEPTH for topic in found):
+            return whole_states(found)
+        schema = {name: each for _, name, each in self._documents(f"{node}/schema")}
+        return whole_states(found, schema.get("schema"))
 
     def set(self, node: str, output: str, value: Any, *, check: bool = True) -> None:
         """Set an output, `device/output`, and wait until the node has done it.
@@ -205,27 +232,71 @@ class Fleet:
             seal_for=lambda boot: self._seal(node, schema, boot, least_s),
         )
 
+    def config(self, node: str) -> NodeConfig:
+        """Return what a node runs, asked of the node itself; its secrets are hidden."""
+        return read_config(node, self.call(node, "config.show"))
+
+    def reported(self, node: str) -> NodeReport:
+        """Return what a node has reported of its configuration, online or not."""
+        return read_report(node, self._retained(node, "reported"))
+
+    def push_config(
+        self,
+        node: str,
+        config: Mapping[str, Any],
+        version: str = "",
+        timeout_s: float = PUSH_LIMIT_S,
+    ) -> NodeReport:
+        """Let a node run another configuration: the tables of a node file, without secrets.
+
+        It checks and applies it, and goes back to the one before if it is not well with it: then
+        RequestRefusedError says why, its code "rejected" or "rolled_back". `version` is what is
+        reported, the time unless given. With a signer the document is signed. What a node does not
+        take up in time waits on the broker.
+        """
+        version = version or self._connection.clock.now_utc().isoformat(timespec="milliseconds")
+        body = {"version": version, "config": config}
+        _, seal = self._prepare(node, check=False)
+        return push(self._connection, self.reported(node), body, timeout_s, seal)
+
     def watch(self, *nodes: str) -> Stream[NodeStatus | DeviceState | NodeEvent]:
         """Return what there is and what happens, of some nodes or of all: statuses, states and
         events."""
-        return self._stream(nodes, "status", "state/+", "event/+")
+        states = DeviceStates()
+        read = partial(_read, states)
+        return Stream(self._connection, self._filters(nodes, ("status", *STATES, "event/+")), read)
 
     def events(
-        self, *nodes: str, name: str = "", least: Severity = Severity.DEBUG
+        self,
+        *nodes: str,
+        name: str = "",
+        least: Severity = Severity.DEBUG,
+        share: str = "",
     ) -> Stream[NodeEvent]:
         """Return the events of some nodes or of all; those of a `name`, of `least` that severity.
 
-        With `least=Severity.WARNING` it is what went wrong.
+        With `least=Severity.WARNING` it is what went wrong. Streams of the same `share`, in any
+        process, get each event once together: a subscription that the broker shares among them, on
+        a link of its own. Not every broker can do that (docs/scale.md). Raises InvalidValueError
+        for a name that no share can have.
         """
 
+        states = DeviceStates()
+
         def wanted(arrival: Arrival) -> NodeEvent | None:
-            item = _read(arrival)
+            item = _read(states, arrival)
             if not isinstance(item, NodeEvent) or item.severity < least:
                 return None
             return item if name in ("", item.name) else None
 
         topic = f"event/{segment(name)}" if name else "event/+"
-        return Stream(self._connection, self._filters(nodes, (topic,)), wanted)
+        filters = self._filters(nodes, (topic,))
+        if not share:
+            return Stream(self._connection, filters, wanted)
+        connection = self._connect(checked_share(share))
+        connection.open()
+        self._shared.add(connection)
+        return Stream(connection, filters, wanted, partial(self._leave, connection))
 
     def each(
         self, nodes: Iterable[str], action: Callable[[str], T], at_once: int | None = None
@@ -248,10 +319,12 @@ class Fleet:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._connection.close()
+        for connection in (*self._shared, self._connection):
+            connection.close()
 
-    def _stream(self, nodes: tuple[str, ...], *topics: str) -> Stream[Any]:
-        return Stream(self._connection, self._filters(nodes, topics), _read)
+    def _leave(self, connection: Connection) -> None:
+        self._shared.discard(connection)
+        connection.close()
 
     def _filters(self, nodes: tuple[str, ...], topics: tuple[str, ...]) -> tuple[str, ...]:
         for node in nodes:
@@ -325,17 +398,17 @@ class Fleet:
         return found
 
 
-def _read(arrival: Arrival) -> NodeStatus | DeviceState | NodeEvent | None:
+def _read(states: DeviceStates, arrival: Arrival) -> NodeStatus | DeviceState | NodeEvent | None:
     node, _, rest = arrival.topic.partition("/")
     kind, _, name = rest.partition("/")
-    if kind == "state" and not arrival.payload:
-        return DeviceState(node, name, False)
+    if kind in ("state", "quality"):
+        return states.take(arrival.topic, arrival.payload)
     document = read_document(arrival.payload)
     if document is None:
         return None
     if kind == "status":
         return read_status(node, document)
-    return (read_state if kind == "state" else read_event)(node, name, document)
+    return read_event(node, name, document)
 
 
 def _check_online(status: NodeStatus) -> None:

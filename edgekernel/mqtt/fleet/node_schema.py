@@ -55,6 +55,12 @@ class OutputSchema:
         except InvalidValueError as error:
             raise InvalidValueError(f"{self.name}: {error}") from None
 
+    @property
+    def role(self) -> str:
+        """What whoever sets it must have been granted; "" if nothing."""
+        role = self.document.get("role")
+        return role if isinstance(role, str) else ""
+
     def choices(self) -> list[str]:
         """Return the texts that are allowed where there are only a few."""
         return ["on", "off"] if self.document.get("type") == "bool" else []

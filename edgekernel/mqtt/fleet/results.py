@@ -17,7 +17,8 @@ T = TypeVar("T")
 class NodeStatus:
     """Whether a node is there: `state` is online, degraded, safe or offline, since when and why.
 
-    `since` is None where a node went without a goodbye: nobody knows its hour.
+    `since` is None where a node went without a goodbye: nobody knows its hour. `parts` are those
+    that a degraded node goes on without, with why; of many the first few.
     """
 
     node: str
@@ -25,6 +26,7 @@ class NodeStatus:
     since: datetime | None = None
     cause: str = ""
     boot: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def online(self) -> bool:
@@ -35,7 +37,8 @@ class NodeStatus:
 @dataclass(frozen=True, slots=True)
 class NodeInfo:
     """What a node runs, and where. `config` is the fingerprint of its node file, `boot` the id of
-    this run, `labels` are those of the node file."""
+    this run, `labels` are those of the node file; `layout` and `payloads` say in which form it
+    publishes its states."""
 
     node: str
     version: str = ""
@@ -45,6 +48,8 @@ class NodeInfo:
     boot: str = ""
     restart_cause: str = ""
     time_quality: str = ""
+    layout: str = ""
+    payloads: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -25,10 +25,15 @@ class Stream(Generic[T]):
         connection: Connection,
         filters: tuple[str, ...],
         read: Callable[[Arrival], T | None],
+        closed: Callable[[], object] = lambda: None,
     ) -> None:
-        """Listen on filters below the prefix; `read` makes an item, or None, of what arrives."""
+        """Listen on filters below the prefix; `read` makes an item, or None, of what arrives.
+
+        `closed` is called at the end.
+        """
         self._connection = connection
         self._read = read
+        self._closed = closed
         self._listener = connection.listen(filters)
 
     @property
@@ -54,6 +59,7 @@ class Stream(Generic[T]):
     def close(self) -> None:
         """Listen no more; whoever waits is let go. Closing twice is harmless."""
         self._connection.leave(self._listener)
+        self._closed()
 
     def during(self, seconds: float | None) -> Iterator[T | LinkState]:
         """Yield what comes in so many seconds; without them until the stream is closed."""

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgekernel.core.errors import ConfigError, nearest
+from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt.home_assistant.commands import NotShownError, command_entity
 from edgekernel.mqtt.home_assistant.entity import Entity, diagnostic, node_available, title
 from edgekernel.mqtt.home_assistant.events import device_events, node_event
+from edgekernel.mqtt.home_assistant.names import Names, unknown_names
 from edgekernel.mqtt.home_assistant.outputs import output_entity
 from edgekernel.mqtt.home_assistant.readings import reading_entity, status_entity
 from edgekernel.mqtt.home_assistant.settings import HomeAssistant
@@ -63,7 +64,7 @@ def announce(schema: Schema, topics: Topics, settings: HomeAssistant) -> Announc
         availability=node_available(topics),
         entities=tuple(entities),
         left_out=tuple(left_out),
-        mistakes=tuple(_unknown(schema, settings)),
+        mistakes=tuple(unknown_names(Names.of_schema(schema), settings)),
     )
 
 
@@ -98,13 +99,18 @@ def _of_devices(
             yield device_events(id, device["messages"], topics, title(id))
 
 
+_NOT_FOR_A_BUTTON = "config.show"
+"""Every node has it, and what it returns is for programs."""
+
+
 def _of_commands(
     schema: Schema, topics: Topics, settings: HomeAssistant, left_out: list[str]
 ) -> Iterator[Entity]:
     taken: set[str] = set()
     for component, commands in schema["commands"].items():
         for name, command in commands.items():
-            if f"{component}.{name}" in settings.exclude:
+            command_name = f"{component}.{name}"
+            if command_name in settings.exclude or command_name == _NOT_FOR_A_BUTTON:
                 continue
             shown = title(component, name)
             try:
@@ -124,20 +130,3 @@ def _of_messages(schema: Schema, topics: Topics, settings: HomeAssistant) -> Ite
     for name in settings.events:
         if name in schema["messages"]:
             yield node_event(name, topics)
-
-
-def _unknown(schema: Schema, settings: HomeAssistant) -> Iterator[str]:
-    """Say which lights, exclusions and events there are not."""
-    outputs = {f"{id}.{n}" for id, each in schema["devices"].items() for n in each["outputs"]}
-    readings = {f"{id}.{n}" for id, each in schema["devices"].items() for n in each["readings"]}
-    commands = {f"{id}.{n}" for id, each in schema["commands"].items() for n in each}
-    known = {
-        "lights": outputs,
-        "exclude": outputs | readings | commands,
-        "events": set(schema["messages"]),
-    }
-    for key, names in known.items():
-        for name in getattr(settings, key):
-            if name not in names:
-                near = nearest(name, sorted(names))
-                yield f'mqtt.home_assistant.{key}: there is no "{name}"{near}'

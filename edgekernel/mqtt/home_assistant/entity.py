@@ -57,5 +57,6 @@ def node_available(topics: Topics) -> list[dict[str, str]]:
 
 def device_available(topics: Topics, device: str) -> dict[str, Any]:
     """Return the part of an entity that says whether its node and its device are there."""
-    state = {"topic": topics.state(device), "value_template": templates.ANSWERS}
+    answers = templates.PLAINLY_ANSWERS if topics.form.plain else templates.ANSWERS
+    state = {"topic": topics.state(device), "value_template": answers}
     return {"availability": [*node_available(topics), state], "availability_mode": "all"}

@@ -23,29 +23,30 @@ def output_entity(
     """
     config: dict[str, Any] = {
         "name": shown,
-        "state_topic": topics.state(device),
+        "state_topic": topics.signal(device, name),
         "command_topic": topics.set(device, name),
         "qos": QOS,
         **device_available(topics, device),
     }
     made = key(device, "set", name)
+    signal = templates.signal_in(topics.form, name, schema["type"])
     ttl_s = settings.command_ttl_s
     if schema["type"] == "str":
-        return Entity("text", made, config | _text(name, ttl_s))
+        return Entity("text", made, config | _text(signal, ttl_s))
     lamp = (
         schema.get("device_class") == device_classes.LIGHT or f"{device}.{name}" in settings.lights
     )
     if schema["type"] == "bool":
-        wanted = _lamp(name, ttl_s) if lamp else _switch(name, schema, ttl_s)
+        wanted = _lamp(signal, ttl_s) if lamp else _switch(signal, schema, ttl_s)
         return Entity("light" if lamp else "switch", made, config | wanted)
     if lamp and "range" in schema:
-        return Entity("light", made, config | _dimmed(name, schema, ttl_s))
-    return Entity("number", made, config | _number(name, schema, ttl_s))
+        return Entity("light", made, config | _dimmed(signal, schema, ttl_s))
+    return Entity("number", made, config | _number(signal, schema, ttl_s))
 
 
-def _switch(name: str, schema: Schema, ttl_s: float) -> dict[str, Any]:
+def _switch(signal: str, schema: Schema, ttl_s: float) -> dict[str, Any]:
     config = {
-        "value_template": templates.switch(name),
+        "value_template": templates.switch(signal),
         "command_template": templates.set_request(templates.SWITCHED, ttl_s),
     }
     if (wanted := schema.get("device_class")) in device_classes.OF_SWITCH:
@@ -53,33 +54,33 @@ def _switch(name: str, schema: Schema, ttl_s: float) -> dict[str, Any]:
     return config
 
 
-def _lamp(name: str, ttl_s: float) -> dict[str, Any]:
+def _lamp(signal: str, ttl_s: float) -> dict[str, Any]:
     return {
         "schema": "template",
-        "state_template": templates.switch(name, "on", "off"),
+        "state_template": templates.switch(signal, "on", "off"),
         "command_on_template": templates.set_request("true", ttl_s),
         "command_off_template": templates.set_request("false", ttl_s),
     }
 
 
-def _dimmed(name: str, schema: Schema, ttl_s: float) -> dict[str, Any]:
+def _dimmed(signal: str, schema: Schema, ttl_s: float) -> dict[str, Any]:
     low, high = schema["range"]
     value = templates.dim(low, high, whole=schema["type"] == "int")
     return {
         "schema": "template",
-        "state_template": templates.lit(name, low),
-        "brightness_template": templates.brightness(name, low, high),
+        "state_template": templates.lit(signal, low),
+        "brightness_template": templates.brightness(signal, low, high),
         "command_on_template": templates.set_request(value, ttl_s),
         "command_off_template": templates.set_request(f"{low:g}", ttl_s),
     }
 
 
-def _number(name: str, schema: Schema, ttl_s: float) -> dict[str, Any]:
+def _number(signal: str, schema: Schema, ttl_s: float) -> dict[str, Any]:
     unit = schema.get("unit", "")
     whole = schema["type"] == "int"
     value = templates.WHOLE if whole else templates.NUMBER
     config: dict[str, Any] = {
-        "value_template": templates.number(name),
+        "value_template": templates.number(signal),
         "command_template": templates.set_request(value, ttl_s),
         **limits(schema.get("range"), whole=whole, precision=schema.get("precision")),
     }
@@ -90,8 +91,8 @@ def _number(name: str, schema: Schema, ttl_s: float) -> dict[str, Any]:
     return config
 
 
-def _text(name: str, ttl_s: float) -> dict[str, Any]:
+def _text(signal: str, ttl_s: float) -> dict[str, Any]:
     return {
-        "value_template": templates.text(name),
+        "value_template": templates.text(signal),
         "command_template": templates.set_request(templates.TEXT, ttl_s),
     }

@@ -19,18 +19,19 @@ def reading_entity(
     """Return the entity of a reading; `shown` is the name that is shown."""
     config: dict[str, Any] = {
         "name": shown,
-        "state_topic": topics.state(device),
+        "state_topic": topics.signal(device, name),
         "qos": QOS,
         **device_available(topics, device),
     }
     if settings.expire_after_s:
         config["expire_after"] = round(settings.expire_after_s)
     made = key(device, "state", name)
+    signal = templates.signal_in(topics.form, name, schema["type"])
     if schema["type"] == "bool":
-        return Entity("binary_sensor", made, config | _on_or_off(name, schema))
+        return Entity("binary_sensor", made, config | _on_or_off(signal, schema))
     if schema["type"] == "str":
-        return Entity("sensor", made, config | _text(name, schema))
-    return Entity("sensor", made, config | _number(name, schema))
+        return Entity("sensor", made, config | _text(signal, schema))
+    return Entity("sensor", made, config | _number(signal, schema))
 
 
 def status_entity(topics: Topics) -> Entity:
@@ -49,22 +50,22 @@ def status_entity(topics: Topics) -> Entity:
     return Entity("sensor", "node_node_status", config)
 
 
-def _on_or_off(name: str, schema: Schema) -> dict[str, Any]:
-    config = {"value_template": templates.switch(name)}
+def _on_or_off(signal: str, schema: Schema) -> dict[str, Any]:
+    config = {"value_template": templates.switch(signal)}
     wanted = schema.get("device_class", "")
     return _with(config, device_class=wanted if wanted in device_classes.OF_BINARY_SENSOR else "")
 
 
-def _text(name: str, schema: Schema) -> dict[str, Any]:
-    config = {"value_template": templates.text(name)}
+def _text(signal: str, schema: Schema) -> dict[str, Any]:
+    config = {"value_template": templates.text(signal)}
     wanted = schema.get("device_class", "")
     return _with(config, device_class=wanted if wanted in device_classes.OF_TEXT else "")
 
 
-def _number(name: str, schema: Schema) -> dict[str, Any]:
+def _number(signal: str, schema: Schema) -> dict[str, Any]:
     unit = schema.get("unit", "")
     device_class = device_classes.of_number(schema.get("device_class", ""), unit)
-    config = {"value_template": templates.number(name)}
+    config = {"value_template": templates.number(signal)}
     return _with(
         config,
         unit_of_measurement=unit,

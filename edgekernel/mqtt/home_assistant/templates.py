@@ -1,10 +1,14 @@
 """Jinja templates for Home Assistant: what our JSON says to it, and what it says to us.
 
-Home Assistant renders a state template with `value_json`, the payload of the state topic, and
-takes "None" for unknown; it renders a command template with `value`.
+Home Assistant renders a state template with `value`, the payload of the state topic, and
+`value_json`, the same as JSON, and takes "None" for unknown; it renders a command template with
+`value`.
 """
 
 from __future__ import annotations
+
+from edgekernel.mqtt.layout import Form
+from edgekernel.mqtt.plain import NO_TEXT, ON, UNAVAILABLE
 
 ONLINE = "{{ 'offline' if value_json.state == 'offline' else 'online' }}"
 """Of the node's status: degraded and safe nodes still answer."""
@@ -16,8 +20,32 @@ _MAX_TEXT = 255
 """Characters of a state in Home Assistant."""
 
 
+PLAINLY_ANSWERS = "{{ value }}"
+"""Of a device's state where payloads are plain."""
+
+_TYPED = {
+    "bool": f"value == {ON.decode()!r}",
+    "int": "value | int(0)",
+    "float": "value | float(0)",
+    "str": f"('' if value == {NO_TEXT.decode()!r} else value)",
+}
+
+
+def signal_in(form: Form, name: str, type: str) -> str:
+    """Return the beginning of a template that reads a signal of this name and type, as `s`."""
+    if not form.by_signal:
+        return f"{{% set s = value_json[{name!r}] %}}"
+    if not form.plain:
+        return "{% set s = value_json %}"
+    quality = f"'bad' if value == {UNAVAILABLE.decode()!r} else 'good'"
+    return f"{{% set s = {{'quality': {quality}, 'value': {_TYPED[type]}}} %}}"
+
+
 def number(signal: str) -> str:
-    """Return the template of a number's state; it is unknown while the quality is BAD."""
+    """Return the template of a number's state; it is unknown while the quality is BAD.
+
+    Here and below `signal` is what `signal_in` returns.
+    """
     return _state(signal, "s.value")
 
 
@@ -39,7 +67,7 @@ def lit(signal: str, low: float) -> str:
 def brightness(signal: str, low: float, high: float) -> str:
     """Return the template of the brightness, 0 to 255, of an output with this range."""
     share = f"((s.value - {low:g}) / {high - low:g} * 255) | round | int"
-    return f"{_let(signal)}{{{{ 0 if s.quality == 'bad' else {share} }}}}"
+    return f"{signal}{{{{ 0 if s.quality == 'bad' else {share} }}}}"
 
 
 def dim(low: float, high: float, *, whole: bool) -> str:
@@ -90,9 +118,5 @@ def _told(mine: str, type: str) -> str:
     return f"{{% if {mine} %}}{{{{ {fields} | to_json }}}}{{% endif %}}"
 
 
-def _let(signal: str) -> str:
-    return f"{{% set s = value_json[{signal!r}] %}}"
-
-
 def _state(signal: str, value: str) -> str:
-    return f"{_let(signal)}{{{{ None if s.quality == 'bad' else {value} }}}}"
+    return f"{signal}{{{{ None if s.quality == 'bad' else {value} }}}}"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from edgekernel.core.clock import Clock
+from edgekernel.core.clock import NANOSECONDS, Clock
 from edgekernel.core.messages import Message
 from edgekernel.mqtt.outbox.boots import Boot
 from edgekernel.mqtt.outbox.drops import Drops
@@ -169,6 +169,10 @@ class Ledger:
             if self._lanes.wants_page:
                 self.writer_wakes.set()
             return 0
+
+    def left_s(self, item: Item) -> int:
+        """Return for how many seconds a message is still of use, at least 1."""
+        return max(1, -(-self._left_ns(item) // NANOSECONDS))
 
     def put_back(self, item: Item) -> None:
         """Have what was taken sent later after all."""
@@ -365,14 +369,16 @@ class Ledger:
 
     def _too_old(self, item: Item) -> bool:
         """Drop a message that was taken but has expired."""
-        age_ns = self.ages.of(item, self._clock.monotonic_ns())
-        limit_ns = self._max_age_ns
-        if item.lifetime_ns is not None:
-            limit_ns = min(limit_ns, item.lifetime_ns)
-        if age_ns < limit_ns:
+        if self._left_ns(item) > 0:
             return False
         self._drop(item, "expired")
         return True
+
+    def _left_ns(self, item: Item) -> int:
+        limit_ns = self._max_age_ns
+        if item.lifetime_ns is not None:
+            limit_ns = min(limit_ns, item.lifetime_ns)
+        return limit_ns - self.ages.of(item, self._clock.monotonic_ns())
 
     def _drop(self, item: Item, cause: str) -> None:
         self.drops.count(cause)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from edgekernel.mqtt.transport import Properties
+
 Done = Callable[..., object]
 """Called once when the broker has taken a message: without an argument, or with the reason for
 which it refused it. In any thread, also before `publish` has returned."""
@@ -14,9 +16,19 @@ class Link(Protocol):
     """Publishes what the outbox gives it, always from the outbox's own thread."""
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int, retain: bool, on_done: Done
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int,
+        retain: bool,
+        properties: Properties,
+        on_done: Done,
     ) -> object:
         """Send a message and return without waiting for the broker.
+
+        Its `properties` are its id and how many seconds it is still of use; only MQTT 5 carries
+        them.
 
         From then on the message is the link's: at QoS 1 it sends it again after a reconnect,
         before it counts as up, until it is acknowledged. A link that forgets it instead is told

@@ -40,7 +40,10 @@ class OutboxRecovered(Message):
 
 
 class OutboxRefused(Message):
-    """The link or the broker does not take a message of this topic; it is not sent again."""
+    """The link or the broker does not take a message of this topic; it is not sent again.
+
+    Told once for each of at most 50 topics; `OutboxDropped` counts them all.
+    """
 
     severity = Severity.WARNING
     topic: str

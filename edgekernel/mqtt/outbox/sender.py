@@ -12,9 +12,14 @@ from edgekernel.mqtt.outbox.item import Item
 from edgekernel.mqtt.outbox.ledger import Ledger, Taken
 from edgekernel.mqtt.outbox.link import Link
 from edgekernel.mqtt.outbox.messages import OutboxRefused, OutboxUnsent
+from edgekernel.mqtt.transport import Properties
 
 _PAUSE_S = 1.0
 """How long nothing is sent after the link has failed to take a message."""
+
+_MOST_REFUSED = 50
+"""Topics of which it is told that they are refused. What is told goes through an outbox itself:
+without an end one would follow the other."""
 
 
 class Sender:
@@ -27,6 +32,7 @@ class Sender:
         self._tell = tell
         self._closing = clock.Event()
         self._told = False  # of the present trouble
+        self._told_refused: set[str] = set()
         self._thread: ThreadLike | None = None
 
     def start(self) -> None:
@@ -64,6 +70,7 @@ class Sender:
                 item.as_sent(),
                 qos=item.qos,
                 retain=item.retain,
+                properties=Properties(self._ledger.left_s(item), user=(("id", item.id),)),
                 on_done=partial(self._done, item),
             )
         except ValueError as error:
@@ -80,6 +87,8 @@ class Sender:
     def _done(self, item: Item, refused: str = "") -> None:
         if refused:
             self._ledger.unsendable(item)
-            self._tell(OutboxRefused(item.topic, refused))
+            if item.topic not in self._told_refused and len(self._told_refused) < _MOST_REFUSED:
+                self._told_refused.add(item.topic)
+                self._tell(OutboxRefused(item.topic, refused))
         else:
             self._ledger.acknowledged(item)

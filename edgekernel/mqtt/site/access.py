@@ -13,7 +13,11 @@ from typing import Literal, get_args
 Role = Literal["viewer", "operator", "admin", "homeassistant"]
 ROLES: tuple[Role, ...] = get_args(Role)
 
-_PUBLISHED = ("status", "info", "schema", "state/#", "event/#", "data/#", "health", "reported")
+_PUBLISHED = (
+    "status", "info", "schema", "state/#", "quality/#", "event/#", "data/#", "health", "reported",
+)  # fmt: skip
+_OWN = ("desired", "state/#", "quality/#")
+"""What a node reads of its own: of its states what an earlier run has left."""
 _ASKED = ("set/#", "call/#", "lease/#")
 _DISCOVERY = "homeassistant"
 
@@ -35,7 +39,7 @@ def access_list(prefix: str, users: Mapping[str, Role]) -> str:
 def _patterns(prefix: str) -> Iterator[str]:
     for topic in (*_PUBLISHED, "reply/#"):
         yield f"pattern write {prefix}/%u/{topic}"
-    for topic in (*_ASKED, "desired", "state/+"):  # its own states: what is left of an earlier run
+    for topic in (*_ASKED, *_OWN):
         yield f"pattern read {prefix}/%u/{topic}"
     for topic in ("device/%u", "+/%u/+"):  # for the node, and for each entity
         yield f"pattern readwrite {_DISCOVERY}/{topic}/config"  # it finds there what it was before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -25,7 +25,7 @@ Watch = Callable[[Publication], object]
 
 
 class SimBroker:
-    """An MQTT broker without a network: MQTT 3.1.1, and of MQTT 5 expiry and properties.
+    """An MQTT broker without a network: MQTT 3.1.1, and of MQTT 5 expiry, properties and reasons.
 
     QoS 0 and 1, wildcards, retained messages, last wills, clean and kept sessions, one client of
     an id at a time; messages of a topic stay in order. What it does happens in a fiber of the
@@ -40,10 +40,11 @@ class SimBroker:
         latency_s: float = 0.001,
         ack_delay_s: float = 0.0,
         users: Mapping[str, str] | None = None,
+        versions: Collection[str] = ("3.1.1", "5"),
     ) -> None:
         """Everything takes `latency_s` from end to end, and an acknowledgement `ack_delay_s` more,
         as where a broker writes to its disk first. With `users` (passwords by name) all others are
-        refused.
+        refused, and so is who speaks none of the `versions`.
         """
         self.clock = clock
         self.counts = Counts()
@@ -51,6 +52,8 @@ class SimBroker:
         self._latency_s = latency_s
         self._ack_delay_s = ack_delay_s
         self._users = users
+        self.versions = versions
+        """The versions of MQTT that it speaks."""
         self._schedule = Schedule(clock, "mqtt:broker", self._failed)
         self._connections: dict[Connection, None] = {}
         self._sessions: dict[str, Session] = {}
@@ -186,11 +189,15 @@ class SimBroker:
             self.ended(connection, "topic name invalid", will=True)  # MQTT 3.1.1, 3.3.2.1
             return
         self.counts.received += 1
-        if not connection.hello.mqtt5:
+        mqtt5 = connection.hello.mqtt5
+        if not mqtt5:
             publication = replace(publication, expiry_s=None, properties=None)
-        self._come(Held.since(self.clock.monotonic_ns(), publication))
+        denied = self.troubles.denies(publication.topic)
+        if not denied:
+            self._come(Held.since(self.clock.monotonic_ns(), publication))
         if publication.qos:
-            acknowledged = partial(connection.client.acknowledged, number)
+            refusal = "not authorized" if denied and mqtt5 else ""  # 3.1.1 has no word for it
+            acknowledged = partial(connection.client.acknowledged, number, refusal)
             if delay_s := self._ack_delay_s + self.troubles.ack_delay_s:
                 self.later(delay_s, partial(connection.down, acknowledged))
             else:
@@ -248,26 +255,33 @@ class SimBroker:
 
     def _introduced(self, connection: Connection) -> None:
         hello = connection.hello
+        if ("5" if hello.mqtt5 else "3.1.1") not in self.versions:
+            self._refuse(connection, "unsupported protocol version")
+            return
         known = self._users is None or self._users.get(hello.username) == hello.password
         if self.troubles.refuses or not known:
-            self.counts.refused += 1
-            self._close(connection, partial(connection.client.refused, "not authorized"))
+            self._refuse(connection, "not authorized")
             return
         self.counts.connects += 1
         session = self._sessions.get(hello.client_id)
         if session is not None and session.connection is not None:
-            self.ended(session.connection, "", will=True)  # taken over (MQTT 3.1.1, 3.1.4)
+            taken_over = "session taken over" if session.connection.hello.mqtt5 else ""
+            self.ended(session.connection, taken_over, will=True)  # MQTT 3.1.1, 3.1.4
             session = self._sessions.get(hello.client_id)
         present = session is not None and not hello.clean
         if session is None or hello.clean:
             session = Session(hello, self.counts, self.troubles)
             self._sessions[hello.client_id] = session
-        session.clean = hello.clean
+        session.clean, session.mqtt5 = hello.clean, hello.mqtt5
         connection.session = session
         connection.down(partial(connection.client.accepted, present))
         session.resume(self.clock.monotonic_ns(), connection)
         if hello.keepalive_s:
             self._watch_over(connection, round(1.5 * hello.keepalive_s * NANOSECONDS))
+
+    def _refuse(self, connection: Connection, reason: str) -> None:
+        self.counts.refused += 1
+        self._close(connection, partial(connection.client.refused, reason))
 
     def _watch_over(self, connection: Connection, limit_ns: int) -> None:
         """End a connection that has been silent for too long (MQTT 3.1.1, 3.1.2.10)."""
@@ -304,8 +318,7 @@ class SimBroker:
         for watch in list(self._watches):
             watch(publication)
         for session in list(self._sessions.values()):
-            qos = session.qos_for(publication.topic)
-            if qos is not None:
+            for qos in session.levels_for(publication.topic):
                 session.deliver(now_ns, held, qos, retained=False)
 
     def _failed(self, error: BaseException) -> None:

@@ -35,8 +35,9 @@ class Client(Protocol):
         """A subscription is there."""
         ...
 
-    def acknowledged(self, number: int) -> None:
-        """The broker has a message, or answers a ping."""
+    def acknowledged(self, number: int, refusal: str = "") -> None:
+        """The broker has a message, or answers a ping; `refusal` is why it does not take a message,
+        which it says on MQTT 5 only."""
         ...
 
     def lost(self, reason: str) -> None:

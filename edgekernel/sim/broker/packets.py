@@ -12,7 +12,7 @@ class Publication:
     """A message on a topic, at QoS 0 or 1.
 
     On MQTT 5 the broker drops it `expiry_s` seconds after it came; `properties` it hands on as
-    they are.
+    they are, to clients of MQTT 5.
     """
 
     topic: str
@@ -29,7 +29,8 @@ class Hello:
 
     The broker takes it for gone 1.5 times `keepalive_s` seconds after its last packet (0: never),
     and publishes `will` then, as at every end without a goodbye. With `clean` false it keeps the
-    subscriptions, and QoS 1 messages for them, while the client is away.
+    subscriptions, and QoS 1 messages for them, while the client is away. It speaks MQTT 3.1.1
+    unless it says `mqtt5`.
     """
 
     client_id: str
@@ -59,8 +60,13 @@ class Held:
         """Say whether it is not to be delivered any more."""
         return self.expires_ns is not None and now_ns >= self.expires_ns
 
-    def at(self, now_ns: int, qos: int, *, retained: bool) -> Publication:
-        """Return it as it is delivered now: with what is left of its time (MQTT 5, 3.3.2.3.3)."""
-        left_s = None if self.expires_ns is None else (self.expires_ns - now_ns) / NANOSECONDS
+    def at(self, now_ns: int, qos: int, *, retained: bool, mqtt5: bool) -> Publication:
+        """Return it as it is delivered now: with what is left of its time (MQTT 5, 3.3.2.3.3), and
+        to a client of MQTT 3.1.1 with its payload alone."""
         qos = min(qos, self.publication.qos)
-        return replace(self.publication, qos=qos, retain=retained, expiry_s=left_s)
+        publication = replace(self.publication, qos=qos, retain=retained, expiry_s=None)
+        if not mqtt5:
+            return replace(publication, properties=None)
+        if self.expires_ns is None:
+            return publication
+        return replace(publication, expiry_s=(self.expires_ns - now_ns) / NANOSECONDS)

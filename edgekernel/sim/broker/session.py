@@ -29,6 +29,7 @@ class Session:
 
     def __init__(self, hello: Hello, counts: Counts, troubles: Troubles) -> None:
         self.clean = hello.clean
+        self.mqtt5 = hello.mqtt5
         self.subscriptions: dict[str, int] = {}
         """The QoS of each filter."""
         self.connection: Connection | None = None
@@ -38,10 +39,13 @@ class Session:
         self._in_flight: dict[int, tuple[Held, int, bool]] = {}
         self._number = 0
 
-    def qos_for(self, topic: str) -> int | None:
-        """Return at which QoS the client wants a topic; None if it does not."""
+    def levels_for(self, topic: str) -> list[int]:
+        """Return at which QoS the client gets a message on a topic, for each copy of it.
+
+        On MQTT 5 there is one for each filter that matches: 3.3.4 allows it, and mosquitto does so.
+        """
         found = [qos for each, qos in self.subscriptions.items() if matches(each, topic)]
-        return max(found, default=None)
+        return found if self.mqtt5 or not found else [max(found)]
 
     def deliver(self, now_ns: int, held: Held, qos: int, *, retained: bool) -> None:
         """Send a message to the client, or keep it."""
@@ -91,8 +95,9 @@ class Session:
         again: bool,
     ) -> None:
         held, qos, retained = waiting
+        mqtt5 = connection.hello.mqtt5
         self._counts.delivered += 1
-        connection.deliver(packet, held.at(now_ns, qos, retained=retained), again)
+        connection.deliver(packet, held.at(now_ns, qos, retained=retained, mqtt5=mqtt5), again)
 
     def _next_number(self) -> int:
         """Return a packet number that is free: 1 to 65535 (MQTT 3.1.1, 2.3.1)."""

@@ -13,6 +13,8 @@ class Troubles:
         """Whether nothing comes through between clients and broker."""
         self.refuses = False
         """Whether the broker lets nobody in."""
+        self.denies: Callable[[str], bool] = lambda topic: False
+        """Says of a topic whether what clients publish on it is dropped, as by access rules."""
         self.ack_delay_s = 0.0
         """By how much each acknowledgement of a message is late."""
         self.duplicates: Callable[[], bool] = never

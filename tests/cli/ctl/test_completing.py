@@ -56,6 +56,8 @@ def completed(port: int, *words: str, shell: str = "bash") -> list[str]:
         (["call", "bench-1", "sim.drive", "level", "=", "of"], ["off"]),
         (["call", "bench-1", "sim.drive", "level", "=", "on", ""], ["line="]),
         (["wat"], ["watch"]),
+        (["config", "show", "bench-1"], ["bench-1"]),
+        (["config", "pu"], ["push"]),
     ],
     ids=" ".join,
 )

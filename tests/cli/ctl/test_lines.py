@@ -26,7 +26,7 @@ def test_for_people() -> None:
 def test_as_json() -> None:
     """Each has its kind, and times as nodes write them."""
     status = {"state": "online", "since": "2026-01-31T12:00:00.000Z", "cause": "started"}
-    assert as_row(STATUS) == {"kind": "status", "node": "n1", "boot": "b1", **status}
+    assert as_row(STATUS) == {"kind": "status", "node": "n1", "boot": "b1", "parts": {}, **status}
     power = {"value": True, "quality": "good", "time": "2026-01-31T12:00:00.000Z"}
     state = {"kind": "state", "node": "n1", "device": "lamp", "online": True, "power": power}
     assert as_row(STATE) == state

@@ -57,3 +57,18 @@ def test_a_lost_link_is_shown() -> None:
     assert "what is shown is old: keep alive timeout" in shown(table)
     table.take(LinkState(True))
     assert "old" not in shown(table)
+
+
+def test_a_large_fleet_fits_on_the_screen() -> None:
+    """Of a thousand nodes the states are counted, and no more signals are drawn than there is room
+    for: a table of all of them would take a second to draw, four times a second."""
+    table = WatchTable([])
+    for number in range(1000):
+        name = f"n{number:04d}"
+        table.take(NodeStatus(name, "online" if number % 10 else "offline"))
+        table.take(DeviceState(name, "room", True, {"t": SignalState(1.0, "°C", "good", "")}))
+    text = shown(table)
+    assert "1000 nodes: 100 offline  900 online" in text
+    assert "n0000" in text
+    assert "more devices: name some NODEs" in text
+    assert text.count("room") < 100

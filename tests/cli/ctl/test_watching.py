@@ -80,6 +80,19 @@ def test_events(broker: Mosquitto, start: Callable[..., Agent], ctl: Ctl) -> Non
     assert (code, rest, err) == (0, "", "")
 
 
+def test_shared_events(broker: Mosquitto, start: Callable[..., Agent], ctl: Ctl) -> None:
+    """Of two `events --share` of one group each event is printed by one."""
+    args = ("events", "bench-1", "--name", "request.answered", "--share", "log")
+    watchers = [listening(start, broker, *args) for _ in range(2)]
+    for _ in range(4):
+        ctl("call", "bench-1", "control.boost")
+    for watcher in watchers:
+        for _ in range(2):
+            watcher.until("request.answered")
+    rest = [watcher.end(signal.SIGINT) for watcher in watchers]
+    assert rest == [(0, "", "")] * 2
+
+
 def test_logs(broker: Mosquitto, start: Callable[..., Agent], ctl: Ctl) -> None:
     """`logs` prints what goes wrong, and nothing less."""
     watcher = listening(start, broker, "logs", "bench-1")

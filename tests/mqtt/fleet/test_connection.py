@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from edgekernel.core.errors import ForbiddenError
 from edgekernel.mqtt.fleet.connection import Connection
+from edgekernel.mqtt.fleet.errors import NoAnswerError
 from edgekernel.mqtt.fleet.listening import Arrival
 from tests.mqtt.parts import settings
 from tests.stages import SimStage, Stage
@@ -57,6 +59,31 @@ def test_all_that_is_retained(stage: Stage, connection: Connection) -> None:
     found = connection.retained("+/status", "+/info")
     assert len(found) == 2999
     assert found["n0/status"] == b'{"state": "online"}'
+
+
+def test_what_the_broker_does_not_take_is_told_at_once(sim_stage: SimStage) -> None:
+    """On MQTT 5 a question that its access rules forbid is not waited for."""
+    sim_stage.broker.troubles.denies = "edge/n1/set/lamp/power".__eq__
+    asked = settings(sim_stage.port, protocol="5")
+    connection = Connection(asked, 10.0, sim_stage.clock, sim_stage.medium)
+    connection.open()
+    with pytest.raises(ForbiddenError, match="does not take what we publish on edge/n1/set/lamp"):
+        connection.ask("n1", "set/lamp/power", {"value": True}, 10.0)
+    assert sim_stage.clock.monotonic() < 1
+    connection.close()
+
+
+def test_a_question_expires_with_its_asker(sim_stage: SimStage) -> None:
+    """The broker is told for how long a question counts, where it can be told."""
+    peer = sim_stage.peer("peer", mqtt5=True)
+    peer.subscribe("#")
+    asked = settings(sim_stage.port, protocol="5")
+    connection = Connection(asked, 10.0, sim_stage.clock, sim_stage.medium)
+    connection.open()
+    with pytest.raises(NoAnswerError):
+        connection.ask("n1", "set/lamp/power", {"value": True}, 1.5)
+    assert [each.beside.expiry_s for each in peer.received] == [2]
+    connection.close()
 
 
 def test_exact_topics_need_no_pause(stage: Stage, connection: Connection) -> None:

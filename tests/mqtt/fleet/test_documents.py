@@ -19,7 +19,19 @@ from edgekernel.mqtt.fleet.documents import (
 )
 
 KEYS = st.sampled_from(
-    ["state", "since", "labels", "severity", "seq", "services", "uptime_s", "queues", "s", "online"]
+    [
+        "state",
+        "since",
+        "labels",
+        "severity",
+        "seq",
+        "services",
+        "uptime_s",
+        "queues",
+        "s",
+        "online",
+        "parts",
+    ]
 )
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -58,6 +70,8 @@ def test_what_a_node_says() -> None:
     """Times, severities and signals have their types."""
     status = read_status("n1", {"state": "online", "since": "2026-01-31T12:00:00.000Z"})
     assert status.since == datetime(2026, 1, 31, 12, tzinfo=UTC)
+    parts = {"room": "no answer", "odd": 3}
+    assert read_status("n1", {"state": "degraded", "parts": parts}).parts == {"room": "no answer"}
     event = read_event("n1", "too-hot", {"name": "too.hot", "severity": "warning", "seq": 3})
     assert (event.name, event.severity, event.seq) == ("too.hot", Severity.WARNING, 3)
     state = read_state("n1", "lamp", {"online": True, "power": {"value": True, "setpoint": False}})

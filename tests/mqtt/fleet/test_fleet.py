@@ -12,6 +12,7 @@ from edgekernel.core.errors import (
 )
 from edgekernel.mqtt import About, Fleet, NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.fleet import DeviceState, LinkState, NodeEvent, NodeStatus, Text
+from edgekernel.mqtt.layout import Form
 from tests.brokers import free_port
 from tests.mqtt.fleet.conftest import Enter
 from tests.mqtt.parts import Tick, settings, staged_node
@@ -76,6 +77,43 @@ def test_get(stage: Stage, enter: Enter) -> None:
         assert heater.signals["fan_speed"].setpoint == 40
         with pytest.raises(NoAnswerError, match="no device 'lmap'; did you mean 'lamp'"):
             fleet.get("n1", "lmap")
+
+
+@pytest.mark.parametrize("form", [Form(), Form("signal"), Form("signal", "plain")])
+def test_a_fleet_reads_every_form(stage: Stage, enter: Enter, form: Form) -> None:
+    """Names, values, units and qualities are the same in all of them."""
+    with staged_node(stage, form=form) as n1:
+        fleet = enter()
+        fleet.set("n1", "lamp/power", True)
+        n1.heater.warnings.fail("frozen")
+        states = fleet.get("n1")
+        assert fleet.get("n1", "lamp")["lamp"].signals["power"].value is True
+        signals = {
+            f"{device}.{name}": (each.value, each.unit, each.quality, each.reason)
+            for device, state in states.items()
+            for name, each in state.signals.items()
+        }
+        assert signals == {
+            "lamp.power": (True, "", "good", ""),
+            "lamp.light_level": (100.0, "lx", "good", ""),
+            "heater.fan_speed": (0.0, "%", "good", ""),
+            "heater.warnings": (None, "", "bad", "frozen"),
+        }
+        assert all(each.online for each in states.values())
+        info = fleet.info("n1")
+        assert (info.layout, info.payloads) == (form.layout, form.payloads)
+
+
+def test_watch_reads_plain_values(stage: Stage, enter: Enter) -> None:
+    """A change is the device as it is then."""
+    with staged_node(stage, form=Form("signal", "plain")) as n1, enter().watch("n1") as stream:
+        n1.lamp.power.set(True)
+        for item in stream.during(10):
+            if isinstance(item, DeviceState) and item.device == "lamp":
+                power = item.signals.get("power")
+                if power is not None and power.value and power.quality == "good":
+                    return
+        raise AssertionError("never on")
 
 
 def test_set(stage: Stage, enter: Enter) -> None:
@@ -203,7 +241,7 @@ def test_health_and_schema(stage: Stage, enter: Enter) -> None:
         stage.until(lambda: _has_health(fleet), "a health")
         health = fleet.health("n1")
     assert (health.node, health.state, health.connections) == ("n1", "running", 1)
-    assert health.dropped == {"turns": 0, "events": 0, "replies": 0, "requests": 0}
+    assert health.dropped == {"turns": 0, "events": 0, "replies": 0, "requests": 0, "refused": 0}
 
 
 def _has_health(fleet: Fleet) -> bool:

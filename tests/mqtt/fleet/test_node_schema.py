@@ -21,7 +21,10 @@ SCHEMA = NodeSchema(
     {
         "devices": {
             "lamp": {
-                "outputs": {"power": {"type": "bool"}, "dim_level": {"type": "int"}},
+                "outputs": {
+                    "power": {"type": "bool", "role": "operator"},
+                    "dim_level": {"type": "int"},
+                },
                 "readings": {"light": {"type": "float"}},
             },
             "sign": {"outputs": {"text": {"type": "str"}, "odd": {"type": "matrix"}}},
@@ -104,3 +107,9 @@ def test_terms_of_requests() -> None:
     assert (bare.leases, bare.signatures) == ([], None)
     with pytest.raises(UnknownTargetError, match="n1 has no lease 'hand'; it has none"):
         bare.lease("hand")
+
+
+def test_an_output_says_which_role_it_needs() -> None:
+    """A client can tell before the node refuses."""
+    assert SCHEMA.output("lamp/power").role == "operator"
+    assert SCHEMA.output("lamp/dim-level").role == ""

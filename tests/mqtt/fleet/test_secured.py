@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from edgekernel import Device, Runtime
 from edgekernel.cli import main
 from edgekernel.mqtt import Fleet, MqttInterface, NoAnswerError, Settings
+from edgekernel.mqtt.fleet import NodeEvent
 from edgekernel.mqtt.site import Site
 from edgekernel.mqtt.site.dialect import plugins_for
 from edgekernel.mqtt.tls import Tls
@@ -80,6 +81,16 @@ def test_an_operator_controls_and_a_viewer_sees(site: Site) -> None:
         with pytest.raises(NoAnswerError, match="one did not answer"):
             bob.set("one", "lamp/power", False)
         assert lamp.power.get() is True
+
+
+def test_a_viewer_shares_events(site: Site) -> None:
+    """Who may read events may share them with others who may."""
+    with node(site, Lamp("lamp")), fleet(site, "alice") as alice, fleet(site, "bob") as bob:
+        name = "request.answered"
+        with alice.events(name=name, share="log") as one, bob.events(name=name, share="log") as two:
+            for _ in range(2):
+                alice.set("one", "lamp/power", True)
+            assert all(isinstance(each.get(10), NodeEvent) for each in (one, two))
 
 
 def test_a_node_clears_what_it_has_left(site: Site) -> None:

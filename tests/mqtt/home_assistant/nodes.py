@@ -7,6 +7,7 @@ from typing import Any
 
 from edgekernel import Runtime
 from edgekernel.mqtt.home_assistant import Announcement, HomeAssistant, announce
+from edgekernel.mqtt.layout import TOGETHER, Form
 from edgekernel.mqtt.topics import Topics
 from edgekernel.node import make_plan
 from edgekernel.node.schema import describe_node
@@ -46,6 +47,6 @@ def driver_schema(driver: str, folder: Path) -> dict[str, Any]:
     return schema_of(path)
 
 
-def announced(schema: dict[str, Any], **settings: Any) -> Announcement:
-    """Return what is told of a node below the prefix "edge"."""
-    return announce(schema, Topics("edge", schema["node"]), HomeAssistant(**settings))
+def announced(schema: dict[str, Any], form: Form = TOGETHER, **settings: Any) -> Announcement:
+    """Return what is told of a node below the prefix "edge" that publishes states in a form."""
+    return announce(schema, Topics("edge", schema["node"], form), HomeAssistant(**settings))

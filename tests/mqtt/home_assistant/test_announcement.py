@@ -121,6 +121,13 @@ def test_what_is_excluded_is_not_shown(greenhouse: dict[str, Any]) -> None:
     assert (told.left_out, told.mistakes) == ((), ())
 
 
+def test_the_configuration_has_no_button(greenhouse: dict[str, Any]) -> None:
+    """What every node has for programs, its configuration, is no entity."""
+    plain: dict[str, Any] = {"arguments": {"properties": {}}}
+    schema = {**greenhouse, "commands": {**greenhouse["commands"], "config": {"show": plain}}}
+    assert device_message(announced(schema)) == device_message(announced(greenhouse))
+
+
 def test_names_that_are_not_there_are_told(greenhouse: dict[str, Any]) -> None:
     """A typing mistake in the settings is told with the nearest name."""
     told = announced(

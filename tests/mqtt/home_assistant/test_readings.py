@@ -9,7 +9,10 @@ import pytest
 from edgekernel.mqtt.home_assistant import HomeAssistant
 from edgekernel.mqtt.home_assistant.entity import Entity
 from edgekernel.mqtt.home_assistant.readings import reading_entity
+from edgekernel.mqtt.layout import Form
 from edgekernel.mqtt.topics import Topics
+
+SETTINGS = HomeAssistant()
 
 
 def entity(schema: dict[str, Any], **settings: Any) -> Entity:
@@ -71,3 +74,21 @@ def test_an_expiry() -> None:
     """It is there if it is asked for."""
     assert "expire_after" not in entity({"type": "float"}).config
     assert entity({"type": "float"}, expire_after_s=90).config["expire_after"] == 90
+
+
+def test_in_every_form() -> None:
+    """With a topic of its own the reading is read there, and availability where its device says."""
+    schema = {"type": "int"}
+    made = {
+        form: reading_entity(
+            "meter", "on_time", schema, Topics("edge", "n1", form), SETTINGS, "Meter"
+        )
+        for form in (Form(), Form("signal"), Form("signal", "plain"))
+    }
+    topics = {each.config["state_topic"] for each in made.values()}
+    assert topics == {"edge/n1/state/meter", "edge/n1/state/meter/on-time"}
+    assert len({each.key for each in made.values()}) == 1
+    assert len({each.config["value_template"] for each in made.values()}) == 3
+    assert "'unavailable'" in made[Form("signal", "plain")].config["value_template"]
+    for each in made.values():
+        assert each.config["availability"][1]["topic"] == "edge/n1/state/meter"

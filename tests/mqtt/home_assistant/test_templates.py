@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from edgekernel.mqtt.home_assistant import templates
+from edgekernel.mqtt.layout import TOGETHER
 from edgekernel.mqtt.payloads import parse_call, parse_set
 
 NOW = "2026-11-28T20:00:00.123456+00:00"
@@ -60,5 +61,5 @@ def test_a_node_takes_what_is_called() -> None:
 
 def test_names_are_quoted() -> None:
     """Whatever a signal is called, it stays a text inside the template."""
-    assert "value_json['a\\'b\"c']" in templates.number("a'b\"c")
-    assert "value_json['items']" in templates.number("items")
+    assert "value_json['a\\'b\"c']" in templates.signal_in(TOGETHER, "a'b\"c", "float")
+    assert "value_json['items']" in templates.signal_in(TOGETHER, "items", "float")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from edgekernel import SystemClock
 from edgekernel.mqtt.outbox import Outbox, OutboxTable
+from edgekernel.mqtt.transport import Properties
 from tests.mqtt.outbox.links import Got
 
 TABLE = OutboxTable(drain_messages=0, commit_every=0.01)
@@ -30,11 +31,18 @@ class Printing:
         self.gone = False
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int, retain: bool, on_done: Callable[..., object]
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int,
+        retain: bool,
+        properties: Properties,
+        on_done: Callable[..., object],
     ) -> None:
         """Print a message."""
         if not self.gone:
-            got = Got(topic, payload, qos, retain, on_done)
+            got = Got(topic, payload, qos, retain, properties, on_done)
             say(f"D {got.id} {topic} {got.fields['value']}")
             self.open.put(on_done)
 

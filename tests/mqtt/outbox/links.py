@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from edgekernel.mqtt.transport import Properties
+
 
 class Got(NamedTuple):
     """A message that the broker has got."""
@@ -15,6 +17,7 @@ class Got(NamedTuple):
     payload: bytes
     qos: int
     retain: bool
+    properties: Properties
     done: Callable[..., object]
 
     @property
@@ -42,12 +45,19 @@ class Broker:
         """What it raises instead of taking a message."""
 
     def publish(
-        self, topic: str, payload: bytes, *, qos: int, retain: bool, on_done: Callable[..., object]
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int,
+        retain: bool,
+        properties: Properties,
+        on_done: Callable[..., object],
     ) -> None:
         """Take a message."""
         if self.fails is not None:
             raise self.fails
-        got = Got(topic, payload, qos, retain, on_done)
+        got = Got(topic, payload, qos, retain, properties, on_done)
         self.got.append(got)
         if self.at_once:
             on_done()

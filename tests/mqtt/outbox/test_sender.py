@@ -27,6 +27,40 @@ def test_refused_by_the_broker(
     assert outbox.counters()["rows"] == 0
 
 
+def test_refusals_are_told_once_for_a_topic(
+    clock: SimClock, broker: Broker, open_outbox: Open, told: list[Message]
+) -> None:
+    """A broker that takes nothing holds nothing up: all is counted, and 50 topics are told once,
+    for what is told may be refused as well."""
+    outbox = open_outbox()
+    outbox.up(broker)
+    for _ in range(3):
+        for topic in range(60):
+            outbox.accept(f"t/{topic}", number(topic))
+    while broker.open or outbox.waiting:
+        clock.advance(0.1)
+        while broker.open:
+            broker.open.pop(0).done("not authorized")
+    refused = [message for message in told if isinstance(message, OutboxRefused)]
+    assert [message.topic for message in refused] == [f"t/{topic}" for topic in range(50)]
+    assert outbox.counters()["dropped"] == {"refused": 180}
+    assert len(broker.got) == 180, "nothing was sent twice"
+
+
+def test_what_goes_beside_a_message(
+    clock: SimClock, broker: Broker, open_outbox: Open, told: list[Message]
+) -> None:
+    """Its id, and for how many seconds it is of use: what is left of `max_age`, or of its own."""
+    outbox = open_outbox(max_age="60s")
+    outbox.accept("t", number(1))
+    outbox.accept("t", number(2), expires_s=40)
+    clock.advance(9.5)
+    outbox.up(broker)
+    clock.advance(1)
+    assert [got.properties.expiry_s for got in broker.got] == [51, 31]
+    assert [got.properties.user for got in broker.got] == [(("id", id),) for id in broker.ids()]
+
+
 def test_refused_by_the_link(
     clock: SimClock, broker: Broker, open_outbox: Open, told: list[Message]
 ) -> None:

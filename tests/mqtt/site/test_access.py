@@ -18,7 +18,7 @@ def test_a_node_is_kept_below_its_name() -> None:
     patterns = [line for line in access_list("plant/line-1", {}).splitlines() if "pattern" in line]
     assert "pattern write plant/line-1/%u/state/#" in patterns
     assert "pattern read plant/line-1/%u/set/#" in patterns
-    assert "pattern read plant/line-1/%u/state/+" in patterns  # what it has left there itself
+    assert "pattern read plant/line-1/%u/state/#" in patterns  # what it has left there itself
     assert [p for p in patterns if "%u" not in p] == ["pattern read homeassistant/status"]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from edgekernel.mqtt.transport import NOTHING_BESIDE, Properties
 from edgekernel.sim.broker import Publication, matches
 from tests.stages import KINDS, USERS, Got, Peer, Stage, staged
 
@@ -251,3 +253,66 @@ def test_who_is_not_known_is_refused(kind: str, tmp_path: Path) -> None:
         assert stage.peer("in", login=("me", "right")).session_present is False
         for login in (("me", "wrong"), ("you", "right"), ("", "")):
             assert stage.peer("out", login=login).refused == "not authorized"
+
+
+BESIDE = Properties(60, "reply", b"\0\xff", (("trace", "1"), ("trace", "2"), ("", "ä")))
+
+
+def test_what_is_beside_a_message_is_passed_on(stage: Stage) -> None:
+    """From MQTT 5 to MQTT 5, live and retained, with what is left of its time; 3.1.1 gets the
+    payload alone, and says nothing else."""
+    new, old = stage.peer("new", mqtt5=True), stage.peer("old")
+    for peer in (new, old):
+        peer.subscribe("a/+")
+    new.publish("a/1", "5", retain=True, beside=BESIDE)
+    old.publish("a/2", "3.1.1", retain=True, beside=BESIDE)
+    assert [each.beside for each in got(new, stage, 2)] == [BESIDE, NOTHING_BESIDE]
+    assert [each.beside for each in got(old, stage, 2)] == [NOTHING_BESIDE] * 2
+    late = stage.peer("late", mqtt5=True)
+    late.subscribe("a/1")
+    (kept,) = got(late, stage, 1)
+    assert kept.retained
+    assert replace(kept.beside, expiry_s=60) == BESIDE
+    assert kept.beside.expiry_s is not None
+    assert 50 < kept.beside.expiry_s <= 60
+
+
+def test_what_has_expired_is_not_delivered(stage: Stage) -> None:
+    """Neither what is retained nor what waits for a client outlives its time."""
+    new = stage.peer("new", mqtt5=True)
+    away = stage.peer("away", mqtt5=True, clean=False)
+    away.subscribe("a/#")
+    away.close()
+    new.publish("a/1", "old", retain=True, beside=Properties(1))
+    new.publish("a/2", "new", retain=True, beside=Properties(60))
+    begun_s = stage.clock.monotonic()
+    stage.until(lambda: stage.clock.monotonic() - begun_s > 2.1, "two seconds")
+    back = stage.peer("away", mqtt5=True, clean=False)
+    assert payloads(got(back, stage, 1)) == [b"new"]
+    late = stage.peer("late", mqtt5=True)
+    late.subscribe("a/#")
+    late.subscribe("end")
+    new.publish("end", "")
+    assert payloads(got(late, stage, 2)) == [b"new", b""]
+    assert len(back.received) == 1
+
+
+def test_overlapping_filters_deliver_twice_on_5(stage: Stage) -> None:
+    """A message that two filters match comes once for each: MQTT 5 allows it (3.3.4)."""
+    peer = stage.peer("peer", mqtt5=True)
+    peer.subscribe("a/+")
+    peer.subscribe("a/#")
+    peer.publish("a/b", "1")
+    peer.publish("a/b", "2")
+    assert payloads(got(peer, stage, 4)) == [b"1", b"1", b"2", b"2"]
+
+
+def test_the_two_protocols_share_their_sessions(stage: Stage) -> None:
+    """A session that is kept is found whatever its client spoke when it was made."""
+    peer = stage.peer("peer", mqtt5=True, clean=False)
+    peer.subscribe("a")
+    peer.close()
+    stage.peer("publisher").publish("a", "1")
+    back = stage.peer("peer", clean=False)
+    assert back.session_present is True
+    assert payloads(got(back, stage, 1)) == [b"1"]

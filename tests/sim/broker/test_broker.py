@@ -46,7 +46,7 @@ class Client:
     def subscribed(self, number: int) -> None:
         self.note(f"subscribed {number}")
 
-    def acknowledged(self, number: int) -> None:
+    def acknowledged(self, number: int, refusal: str = "") -> None:
         self.note(f"acknowledged {number}")
 
     def lost(self, reason: str) -> None:

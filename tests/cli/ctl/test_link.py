@@ -1,0 +1,101 @@
+"""How the options of `edgekernel ctl` say where the broker is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edgekernel.cli import main
+from edgekernel.cli.ctl.link import link_of
+from edgekernel.core.errors import ConfigError
+from edgekernel.mqtt.settings import Settings
+from edgekernel.mqtt.site import Site
+from edgekernel.mqtt.tls import Tls
+from edgekernel.mqtt.transport import Server
+from tests.brokers import HOST, Mosquitto, free_port
+from tests.mqtt.site.site_broker import SiteBroker
+
+
+def settings(**options: Any) -> Settings:
+    """Return what options say."""
+    usual = {"host": "127.0.0.1", "username": "", "prefix": "edge", "timeout": 5.0}
+    return link_of({**usual, **options}).settings
+
+
+def run(*args: str) -> Result:
+    """Run `edgekernel ctl`."""
+    return CliRunner().invoke(main, ["ctl", *args], env={"COLUMNS": "200"}, catch_exceptions=False)
+
+
+def test_several_brokers() -> None:
+    """They are tried in the order of the options, each at its port or the usual one."""
+    found = settings(brokers=("a", "b:1884", "[::1]:1885", "[::2]", "fe80::1"))
+    places = [(each.host, each.port) for each in found.servers]
+    assert places == [("a", 1883), ("b", 1884), ("::1", 1885), ("::2", 1883), ("fe80::1", 1883)]
+    assert settings(brokers=("a",), tls=True, port=None).servers == (Server("a", 8883, Tls()),)
+    assert settings(brokers=("a",), port=99).servers == (Server("a", 99),)
+
+
+def test_a_websocket() -> None:
+    """With a path the port is that of the web unless given."""
+    assert settings(path="/mqtt").servers == (Server("127.0.0.1", 80, None, "/mqtt"),)
+    assert settings(path="/mqtt", server_name="b").port == 443
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"brokers": ("a", "b c")}, "--broker: 'b c' is no host name or address"),
+        ({"brokers": ("a:99999",)}, "--port: 99999 is not from 1 to 65535"),
+        ({"certificate": Path("node.crt")}, "--cert-key: certificate and key go together"),
+        ({"cert_key": Path("node.key")}, "--cert: certificate and key go together"),
+        ({"path": "mqtt"}, "--websocket: 'mqtt' does not begin with \"/\""),
+    ],
+)
+def test_mistakes(options: dict[str, Any], problem: str) -> None:
+    """Each is told by its option, before anything connects."""
+    with pytest.raises(ConfigError) as caught:
+        settings(**options)
+    assert caught.value.problems == (problem,)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A site whose broker lets those in who have a certificate, started."""
+    site = Site.make(tmp_path / "site", ["localhost"], node_port=free_port(), user_port=free_port())
+    broker = SiteBroker(site, tmp_path)
+    broker.start()
+    yield site
+    broker.stop()
+
+
+def test_a_certificate_of_ones_own(site: Site) -> None:
+    """Where the broker asks who is there, --cert and --cert-key say it; without them the broker's
+    refusal is told with what to set."""
+    folder = site.enroll("one")
+    place = ["--broker", f"{HOST}:{site.record.node_port}", "--ca", str(folder / "ca.crt")]
+    named = [*place, "--server-name", "localhost"]
+    shown = ["--cert", str(folder / "node.crt"), "--cert-key", str(folder / "node.key")]
+    assert run(*named, *shown, "nodes", "--json").stdout == "[]\n"
+    nobody = run(*named, "nodes")
+    assert nobody.exit_code == 3
+    assert "mqtt.tls.certificate and mqtt.tls.key" in nobody.stderr
+    other_name = run(*place, *shown, "nodes")
+    assert "set mqtt.tls.server_name" in other_name.stderr
+
+
+def test_the_next_broker(tmp_path: Path) -> None:
+    """A broker that is away costs nothing but its attempt."""
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    try:
+        found = run(
+            "--broker", f"{HOST}:{free_port()}", "--broker", f"{HOST}:{broker.port}", "nodes"
+        )
+        assert found.exit_code == 0
+    finally:
+        broker.stop()
