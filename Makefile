@@ -110,7 +110,11 @@ lock: $(STAMP) ## pin every dependency anew in constraints.txt (ARGS=--upgrade t
 		--output-file constraints.txt $(ARGS)
 	@$(BIN)/$(COMPILE) --extra mqtt --group bench --constraints constraints.txt \
 		--output-file benchmarks/constraints.txt $(ARGS)
-	@for file in constraints.txt benchmarks/constraints.txt; do \
+	@$(BIN)/uv pip compile pyproject.toml --no-config --quiet --python-version 3.13 \
+		--python-platform aarch64-manylinux_2_34 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --extra pi --extra mqtt --extra modbus --extra display --extra secure \
+		--constraints constraints.txt --output-file images/requirements.txt $(ARGS)
+	@for file in constraints.txt benchmarks/constraints.txt images/requirements.txt; do \
 		echo "lock: $$file has $$(grep -c '^[a-z]' $$file) packages"; done
 
 clean: ## remove the virtual environment and every cache
