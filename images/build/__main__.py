@@ -98,7 +98,8 @@ def build(arguments: argparse.Namespace) -> None:
     finally:
         forget(keys)
     _deliver(made, arguments.out)
-    print(*keys.notes(), sep="\n")
+    for note in keys.notes():
+        print(note)
     _compare(packages, IMAGES / "packages.lock")
 
 
