@@ -42,6 +42,11 @@ class Pumping(Process):
         """End the agent without a word."""
         os.kill(os.getpid(), signal.SIGKILL)
 
+    @command
+    def freeze(self) -> None:
+        """Let nothing of the agent move any more."""
+        os.kill(os.getpid(), signal.SIGSTOP)
+
 
 def setup(runtime):
     runtime.register_process(Pumping())
@@ -80,16 +85,19 @@ def test_the_card_is_clean(machine: Machine, fleet: Fleet) -> None:
 
 
 @pytest.mark.usefixtures("booted")
-def test_a_killed_agent_leaves_it_safe(machine: Machine, fleet: Fleet) -> None:
-    """P8: the agent is killed in the guest: the pump goes off, and a new agent knows why."""
+@pytest.mark.parametrize(("how", "cause"), [("die", "killed"), ("freeze", "watchdog")])
+def test_a_dead_agent_leaves_it_safe(machine: Machine, fleet: Fleet, how: str, cause: str) -> None:
+    """P8: the agent is killed in the guest, or freezes there and is ended by its watchdog: the pump
+    goes off, and a new agent knows why."""
     fleet.set("pump-house", "relays/pump", True)
     since = time.monotonic()
     with pytest.raises(NoAnswerError):
-        fleet.call("pump-house", "pumping.die")
+        fleet.call("pump-house", f"pumping.{how}")
     until(lambda: not machine.serial.pump, machine)
     off = next(when for when, on in machine.serial.changes if not on and when >= since)
-    print(f"\nkill -9 in the guest: safe after {off - since:.1f} s")
-    until(lambda: fleet.info("pump-house").restart_cause == "killed", machine)
+    print(f"\n{how} in the guest: safe after {off - since:.1f} s")
+    until(lambda: fleet.info("pump-house").restart_cause == cause, machine)
+    until(lambda: is_online(fleet, "pump-house"), machine)
 
 
 @pytest.mark.usefixtures("booted")
