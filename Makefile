@@ -16,7 +16,8 @@ export PYRIGHT_PYTHON_GLOBAL_NODE := 0
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster test-home-assistant test-wire check bench load soak stress docs format lock clean
+.PHONY: help demo test test-cluster test-home-assistant test-wire check bench load soak stress docs \
+	image image-test format lock clean
 
 help: ## list the targets
 	@echo "edgekernel: make <target>"
@@ -91,6 +92,17 @@ docs: $(STAMP) ## write the pages of docs/ that are made from the code
 	@echo "docs: drivers and boards"
 	@$(BIN)/python tools/generate-docs
 
+image: $(STAMP) ## build the image for a Raspberry Pi (as root; ARGS="--version 1.2.0")
+	@tools/ensure-mmdebstrap image
+	@$(BIN)/python -m images.build $(ARGS)
+
+image-test: $(STAMP) ## build the image, boot it in QEMU and drive it over MQTT (as root)
+	@tools/ensure-mmdebstrap image-test
+	@tools/ensure-mosquitto
+	@$(BIN)/python -m images.build
+	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/local/sbin:/usr/sbin" $(BIN)/python -m pytest images/test -s \
+		-o faulthandler_timeout=0 $(ARGS)
+
 format: $(STAMP) ## let ruff repair layout and import order
 	@echo "format: ruff format, ruff check --fix"
 	@$(BIN)/ruff format .
@@ -102,7 +114,11 @@ lock: $(STAMP) ## pin every dependency anew in constraints.txt (ARGS=--upgrade t
 		--output-file constraints.txt $(ARGS)
 	@$(BIN)/$(COMPILE) --extra mqtt --group bench --constraints constraints.txt \
 		--output-file benchmarks/constraints.txt $(ARGS)
-	@for file in constraints.txt benchmarks/constraints.txt; do \
+	@$(BIN)/uv pip compile pyproject.toml --no-config --quiet --python-version 3.13 \
+		--python-platform aarch64-manylinux_2_34 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --extra pi --extra mqtt --extra modbus --extra display --extra secure \
+		--constraints constraints.txt --output-file images/requirements.txt $(ARGS)
+	@for file in constraints.txt benchmarks/constraints.txt images/requirements.txt; do \
 		echo "lock: $$file has $$(grep -c '^[a-z]' $$file) packages"; done
 
 clean: ## remove the virtual environment and every cache

@@ -18,6 +18,7 @@ _COMMANDS = {
     "devices": ("edgekernel.cli.listing", "List the installed drivers."),
     "doctor": ("edgekernel.cli.doctor", "Examine this computer: has it what a node needs?"),
     "install": ("edgekernel.cli.install", "Make a node a service of this computer."),
+    "image": ("edgekernel.cli.image", "Do what the flashable image needs."),
     "journal": ("edgekernel.cli.journal", "Read what a node has recorded."),
     "incident": ("edgekernel.cli.incident", "Make a test of what went wrong in the field."),
     "node": ("edgekernel.cli.broker", "Let nodes in to that broker."),

@@ -23,6 +23,7 @@ from edgekernel.cli.recording import as_it_is, open_recording
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.errors import BootError, ConfigError, EdgekernelError
+from edgekernel.core.messages import Message
 from edgekernel.core.output_declaration import OutputDeclaration
 from edgekernel.core.runtime import Runtime
 from edgekernel.core.variants import SignalRuntime
@@ -120,7 +121,7 @@ def run(
             elif (interface := link(plan)) is not None:
                 runtime.register(interface)
             if (manager := ServiceManager.of(os.environ)) is not None:
-                manager.attend(runtime)
+                manager.attend(runtime, _link_messages() if linked else None)
             wanted = _Wanted(simulated, live, as_json, seconds, drill)
             raise click.exceptions.Exit(_live(plan, runtime, embedded, wanted))
     except ConfigError as error:
@@ -227,6 +228,12 @@ def _link(
     remote = None if configuration is None else RemoteConfig(configuration)
     about = replace(About.of(plan), restart_cause=cause.kind, restart_detail=cause.detail)
     return MqttInterface(settings, about=about, outbox=outbox, medium=medium, remote=remote)
+
+
+def _link_messages() -> tuple[type[Message], type[Message]]:
+    from edgekernel.mqtt import MqttConnected, MqttDisconnected
+
+    return MqttConnected, MqttDisconnected
 
 
 def _live(

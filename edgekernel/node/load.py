@@ -19,9 +19,9 @@ from edgekernel.core.errors import describe
 from edgekernel.core.runtime import Runtime
 from edgekernel.hal.address import BusAddress, OneWireAddress, SpiAddress
 from edgekernel.node.assemble import assemble
+from edgekernel.node.devices_alone import devices_alone
 from edgekernel.node.plan import Plan
 from edgekernel.node.planned import PlannedDevice
-from edgekernel.node.rehearsal import devices_alone
 from edgekernel.node.simulate import plug_chips
 from edgekernel.sim.clock import SimClock
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from edgekernel.backends.sim import SimBackend
 from edgekernel.core.device import Device
 from edgekernel.core.runtime import Runtime
 from edgekernel.node.assemble import assemble
-from edgekernel.node.document import SimTable
+from edgekernel.node.devices_alone import devices_alone
 from edgekernel.node.plan import Plan
 from edgekernel.node.simulate import plug_chips
 from edgekernel.sim.clock import SimClock
@@ -36,14 +35,6 @@ def refusals(plan: Plan) -> list[str]:
         backend.close()
         clock.close()
     return [f"{plan.path.name}: devices.{id}: {error}" for id, error in found.items()]
-
-
-def devices_alone(plan: Plan) -> Plan:
-    """Return the plan with nothing but the devices, none of which keeps the node from starting."""
-    node = plan.document.node.model_copy(update={"app": None})
-    document = plan.document.model_copy(update={"node": node, "sim": SimTable(), "mqtt": None})
-    devices = tuple(replace(device, optional=True) for device in plan.devices)
-    return replace(plan, document=document, devices=devices)
 
 
 def _noting(device: Device, found: dict[str, str]) -> Callable[[], None]:

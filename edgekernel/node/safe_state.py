@@ -19,9 +19,9 @@ from edgekernel.core.output import Output
 from edgekernel.core.runtime import Runtime
 from edgekernel.hal.address import LineAddress, ProvidedLine, PwmAddress
 from edgekernel.node.assemble import assemble
+from edgekernel.node.devices_alone import devices_alone
 from edgekernel.node.plan import Plan
 from edgekernel.node.planned import PlannedDevice
-from edgekernel.node.rehearsal import devices_alone
 
 LIMIT_S = 5.0
 """How long, in seconds, what cannot be driven is tried again unless told otherwise."""

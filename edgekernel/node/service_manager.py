@@ -13,7 +13,7 @@ from functools import partial
 from edgekernel.core import message
 from edgekernel.core.clock import NANOSECONDS
 from edgekernel.core.errors import ConfigError
-from edgekernel.core.messages import Event
+from edgekernel.core.messages import Event, Message
 from edgekernel.core.runtime import Runtime
 
 _FEEDS_PER_LIMIT = 4
@@ -32,6 +32,7 @@ class ServiceManager:
 
         `watchdog_s` is after how many seconds without food the manager ends the agent, if it does.
         """
+        self._without_link = False
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self.watchdog_s = watchdog_s
 
@@ -57,22 +58,43 @@ class ServiceManager:
             channel.connect(self._address)
             channel.sendall(lines.encode())
 
-    def attend(self, runtime: Runtime) -> None:
-        """Tell of a runtime from before its boot to its end, and be fed by it."""
+    def attend(
+        self, runtime: Runtime, link: tuple[type[Message], type[Message]] | None = None
+    ) -> None:
+        """Tell of a runtime from before its boot to its end, and be fed by it.
+
+        `link` are the messages of a link that the node is to have: that it is up, and that it is
+        gone. Until it is up, and while it is gone, that is told too.
+        """
         subscribe = runtime.subscribe
         subscribe(message.RuntimeBooted, partial(self._booted, runtime))
         subscribe(message.RuntimeDegraded, partial(self._changed, runtime))
         subscribe(message.RuntimeRecovered, partial(self._changed, runtime))
         subscribe(message.RuntimeShuttingDown, self._stopping)
+        if link is not None:
+            self._without_link = True
+            up, down = link
+            subscribe(up, partial(self._linked, runtime, True))
+            subscribe(down, partial(self._linked, runtime, False))
 
     def _booted(self, runtime: Runtime, event: Event) -> None:
-        self.tell(READY="1", STATUS=_status(runtime))
+        self.tell(READY="1", STATUS=self._status(runtime))
         if self.watchdog_s is not None:
             watchdog = runtime.services.watchdog
             watchdog.feed(partial(self.tell, WATCHDOG="1"), self.watchdog_s / _FEEDS_PER_LIMIT)
 
     def _changed(self, runtime: Runtime, event: Event) -> None:
-        self.tell(STATUS=_status(runtime))
+        self.tell(STATUS=self._status(runtime))
+
+    def _linked(self, runtime: Runtime, up: bool, event: Event) -> None:
+        self._without_link = not up
+        self.tell(STATUS=self._status(runtime))
+
+    def _status(self, runtime: Runtime) -> str:
+        missing = runtime.status()["degraded"]
+        if missing:
+            return f"degraded: {_one_line(', '.join(missing))}"
+        return "running, without its broker" if self._without_link else "running"
 
     def _stopping(self, event: Event) -> None:
         assert isinstance(event.payload, message.RuntimeShuttingDown)
@@ -87,12 +109,6 @@ def _watchdog_s(environment: Mapping[str, str]) -> float | None:
     if not text.isdecimal() or not int(text):
         raise ConfigError(f"WATCHDOG_USEC={text!r}: microseconds above 0 (sd_watchdog_enabled(3))")
     return int(text) * 1000 / NANOSECONDS
-
-
-def _status(runtime: Runtime) -> str:
-    status = runtime.status()
-    missing = status["degraded"]
-    return f"degraded: {_one_line(', '.join(missing))}" if missing else "running"
 
 
 def _one_line(text: str) -> str:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from edgekernel.cli import main
 
+ON_A_BOARD = """
+import sys
+sys.modules["greenlet"] = None  # as if it were not installed
+from edgekernel.cli import main
+main()
+"""
 COMMANDS = ("board", "boards", "check", "ctl", "devices", "run")
 
 
@@ -87,3 +96,18 @@ def test_version() -> None:
         0,
         f"edgekernel, version {version('edgekernel')}\n",
     )
+
+
+@pytest.mark.parametrize("command", [["run", "--for", "0"], ["safe-state"], ["check"]])
+def test_without_the_simulation(command: list[str], tmp_path: Path) -> None:
+    """What a board does, first of all its safe state, needs no package of the `sim` extra."""
+    node = tmp_path / "node.toml"
+    node.write_text('[node]\nname = "bare"\nboard = "raspberrypi/4b"\n')
+    done = subprocess.run(
+        [sys.executable, "-c", ON_A_BOARD, *command, str(node)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr

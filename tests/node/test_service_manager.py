@@ -11,6 +11,7 @@ import pytest
 
 from edgekernel import Runtime
 from edgekernel.core.errors import ConfigError
+from edgekernel.core.messages import Message
 from edgekernel.node.service_manager import ServiceManager
 from edgekernel.sim import SimClock
 
@@ -75,6 +76,29 @@ def test_without_a_watchdog(manager: Manager, clock: SimClock) -> None:
     with runtime:
         clock.advance(3600)
         assert manager.told() == [{"READY": "1", "STATUS": "running"}]
+
+
+class Up(Message):
+    """The link is up."""
+
+
+class Down(Message):
+    """The link is gone."""
+
+
+def test_with_a_link(manager: Manager, clock: SimClock) -> None:
+    """A node that is to have a link says so until it is up, and when it is gone."""
+    runtime = Runtime(clock=clock)
+    ServiceManager(manager.address).attend(runtime, (Up, Down))
+    with runtime:
+        clock.advance(0)
+        assert manager.told()[-1] == {"READY": "1", "STATUS": "running, without its broker"}
+        runtime.emit(Up())
+        clock.advance(1)
+        assert manager.told() == [{"STATUS": "running"}]
+        runtime.emit(Down())
+        clock.advance(1)
+        assert manager.told() == [{"STATUS": "running, without its broker"}]
 
 
 def test_of_the_environment(manager: Manager) -> None:

@@ -17,8 +17,8 @@ from edgekernel.journal.records import (
 )
 
 SURROUNDINGS = frozenset(
-    ("computer", "config", "faults", "journal", "mcp", "mqtt", "node-file", "recorder", "sim")
-    + ("web", "world")
+    {"computer", "config", "faults", "journal", "mcp", "mqtt", "node-file", "recorder"}
+    | {"sim", "web", "world"}
 )
 """Parts that stand between a node and its outside: they are no part of what is replayed."""
 

@@ -1,0 +1,133 @@
+"""The image on a Raspberry Pi 3B of QEMU: the Pi's own drivers, driven from outside over MQTT."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+
+from edgekernel.mqtt import Fleet
+from images.test.conftest import CACHE
+from images.test.machine import GUEST_BROKER, is_online, newest, until
+from images.test.raspberry_pi import RaspberryPi
+from tests.brokers import Mosquitto
+
+NODE = f"""
+[node]
+name = "pi"
+board = "raspberrypi/3b-plus"
+app = "pins"
+data = "/data/edgekernel/state"
+
+[devices.lamp]
+driver = "relay"
+pin = "GPIO17"
+
+[devices.clock]
+driver = "ds3231"
+bus = "i2c1"
+
+[devices.relays]
+driver = "modbus_rtu"
+port = "/dev/ttyAMA0"
+parity = "none"
+outputs = {{ pump = {{ address = 3, kind = "coil", safe = false }} }}
+
+[mqtt]
+host = "{GUEST_BROKER}"
+"""
+# gpiozero as anybody would use it, in the agent's sandbox.
+APP = '''
+from edgekernel import Process, command
+from gpiozero import DigitalInputDevice, LED
+from gpiozero.pins.lgpio import LGPIOFactory
+
+
+class Pins(Process):
+    """Uses pins by gpiozero, with the factory that it comes with."""
+
+    name = "pins"
+
+    @command
+    def look(self, line: int) -> bool:
+        """Return the level of an input."""
+        factory = LGPIOFactory()
+        with DigitalInputDevice(line, pull_up=None, active_state=True, pin_factory=factory) as pin:
+            return bool(pin.value)
+
+    @command
+    def light(self, line: int) -> str:
+        """Switch an LED on and off; say what board gpiozero sees."""
+        factory = LGPIOFactory()
+        with LED(line, pin_factory=factory) as led:
+            led.on()
+            on = led.value
+            led.off()
+            return f"{on} {led.value} {factory.board_info.model}"
+
+
+def setup(runtime):
+    runtime.register_process(Pins())
+'''
+
+
+@pytest.fixture(scope="module")
+def pi(
+    tmp_path_factory: pytest.TempPathFactory, broker: Mosquitto, fleet: Fleet
+) -> Iterator[RaspberryPi]:
+    """Boot the image with a node; give the computer when the node is there."""
+    image = newest(CACHE, "disk") / "sdcard.img"
+    made = RaspberryPi(tmp_path_factory.mktemp("pi"), newest(CACHE, "tools"), image, broker)
+    try:
+        made.put("node.toml", NODE)
+        made.put("pins.py", APP)
+        made.prepare()
+        began = time.monotonic()
+        made.start()
+        until(lambda: is_online(fleet, "pi"), made, 900)
+        print(f"\nfrom the kernel's start to MQTT: {time.monotonic() - began:.0f} s")
+        yield made
+    finally:
+        made.close()
+
+
+def test_a_line_is_driven(pi: RaspberryPi, fleet: Fleet) -> None:
+    """An output switches its line of the header, by lgpio and the Pi's GPIO driver."""
+    assert not pi.level(17)
+    fleet.set("pi", "lamp/power", True)
+    assert pi.level(17)
+    fleet.set("pi", "lamp/power", False)
+    assert not pi.level(17)
+
+
+def test_gpiozero(pi: RaspberryPi, fleet: Fleet) -> None:
+    """gpiozero works as it comes in the agent's sandbox: it knows the board, switches, and reads
+    what is driven from outside."""
+    assert fleet.call("pi", "pins.light", {"line": 22}, timeout_s=60) == "1 0 3B"
+    for high in (True, False, True):
+        pi.drive(27, high)
+        assert fleet.call("pi", "pins.look", {"line": 27}, timeout_s=60) is high
+
+
+@pytest.mark.usefixtures("pi")
+def test_the_i2c_bus(fleet: Fleet) -> None:
+    """A driver reads a chip that others have modelled, by the Pi's I²C controller: its clock goes
+    as that of this computer does."""
+
+    def told() -> datetime:
+        return datetime.fromisoformat(str(fleet.get("pi", "clock")["clock"].signals["time"].value))
+
+    first = told()
+    end = time.monotonic() + 120
+    while (passed := (told() - first).total_seconds()) < 5:
+        assert time.monotonic() < end, passed
+
+
+def test_the_uart(pi: RaspberryPi, fleet: Fleet) -> None:
+    """A relay board at the Pi's own UART is switched."""
+    fleet.set("pi", "relays/pump", True)
+    assert pi.serial.pump
+    fleet.set("pi", "relays/pump", False)
+    assert not pi.serial.pump

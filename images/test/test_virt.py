@@ -1,0 +1,115 @@
+"""The image as built, booted through U-Boot in QEMU and driven from outside over MQTT."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from edgekernel.mqtt import Fleet
+from edgekernel.mqtt.fleet import NoAnswerError
+from images.test.machine import GUEST_BROKER, Machine, is_online, until
+
+NODE = f"""
+[node]
+name = "pump-house"
+board = "raspberrypi/4b"
+app = "pumping"
+data = "/data/edgekernel/state"
+
+[devices.relays]
+driver = "modbus_rtu"
+port = "/dev/ttyUSB0"
+parity = "none"
+outputs = {{ pump = {{ address = 3, kind = "coil", safe = false }} }}
+
+[mqtt]
+host = "{GUEST_BROKER}"
+"""
+APP = '''
+import os
+import signal
+from edgekernel import Process, command
+
+
+class Pumping(Process):
+    """Ends the agent when asked to, as a crash would."""
+
+    name = "pumping"
+
+    @command
+    def die(self) -> None:
+        """End the agent without a word."""
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    @command
+    def freeze(self) -> None:
+        """Let nothing of the agent move any more."""
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def setup(runtime):
+    runtime.register_process(Pumping())
+'''
+
+
+@pytest.fixture(scope="module")
+def booted(machine: Machine, fleet: Fleet) -> Machine:
+    """Boot the image with a configuration on the card; give the machine when its node is there."""
+    machine.put("node.toml", NODE)
+    machine.put("pumping.py", APP)
+    began = time.monotonic()
+    machine.start()
+    until(lambda: is_online(fleet, "pump-house"), machine)
+    print(f"\nfrom power on to the first message over MQTT: {time.monotonic() - began:.0f} s")
+    return machine
+
+
+@pytest.mark.usefixtures("booted")
+def test_it_is_driven_from_outside(machine: Machine, fleet: Fleet) -> None:
+    """A command over MQTT switches a relay behind a USB adapter, by the kernel's own driver."""
+    began = time.monotonic()
+    fleet.set("pump-house", "relays/pump", True)
+    assert machine.serial.pump
+    print(f"\na set over MQTT, on the line and back: {(time.monotonic() - began) * 1000:.0f} ms")
+    fleet.set("pump-house", "relays/pump", False)
+    assert not machine.serial.pump
+
+
+@pytest.mark.usefixtures("booted")
+def test_the_card_is_clean(machine: Machine, fleet: Fleet) -> None:
+    """What was on the card's first partition is in use, and no longer there."""
+    assert fleet.info("pump-house").restart_cause == "first"
+    assert "pump-house runs with this configuration" in machine.read("APPLIED.txt")
+    assert [machine.read(name) for name in ("node.toml", "pumping.py")] == ["", ""]
+
+
+@pytest.mark.usefixtures("booted")
+@pytest.mark.parametrize(("how", "cause"), [("die", "killed"), ("freeze", "watchdog")])
+def test_a_dead_agent_leaves_it_safe(machine: Machine, fleet: Fleet, how: str, cause: str) -> None:
+    """P8: the agent is killed in the guest, or freezes there and is ended by its watchdog: the pump
+    goes off, and a new agent knows why."""
+    fleet.set("pump-house", "relays/pump", True)
+    since = time.monotonic()
+    with pytest.raises(NoAnswerError):
+        fleet.call("pump-house", f"pumping.{how}")
+    until(lambda: not machine.serial.pump, machine)
+    off = next(when for when, on in machine.serial.changes if not on and when >= since)
+    print(f"\n{how} in the guest: safe after {off - since:.1f} s")
+    until(lambda: fleet.info("pump-house").restart_cause == cause, machine)
+    until(lambda: is_online(fleet, "pump-house"), machine)
+
+
+@pytest.mark.usefixtures("booted")
+def test_a_wrong_configuration(machine: Machine, fleet: Fleet) -> None:
+    """One that is wrong is told on the console and on the card, and the one before it goes on."""
+    machine.cut_power()
+    until(lambda: not is_online(fleet, "pump-house"), machine)
+    machine.put("node.toml", NODE.replace("parity", "paritty"))
+    machine.start()
+    until(lambda: is_online(fleet, "pump-house"), machine)
+    assert fleet.info("pump-house").restart_cause == "power-loss"
+    assert "paritty" in machine.read("PROBLEMS.txt")
+    assert "paritty" in machine.said()
+    fleet.set("pump-house", "relays/pump", True)
+    assert machine.serial.pump

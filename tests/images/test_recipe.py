@@ -1,0 +1,62 @@
+"""The recipe of the image: its lists agree with one another, and keys go together."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from images.build.cache import Cache
+from images.build.keys import find_keys
+from images.build.rootfs import BOOT_PACKAGES, read_list
+from images.build.run import BuildError
+
+IMAGES = Path(__file__).parents[2] / "images"
+UNITS = IMAGES / "rootfs/etc/systemd/system"
+PINNED = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
+
+
+def test_the_lock_has_all_packages() -> None:
+    """Every package that is asked for is in the lock, with its version."""
+    lock = dict(line.split("=", 1) for line in (IMAGES / "packages.lock").read_text().split())
+    wanted = {*read_list(IMAGES / "packages.txt"), *BOOT_PACKAGES}
+    assert wanted <= lock.keys()
+    assert all(lock.values())
+
+
+def test_libraries_are_those_that_are_tested() -> None:
+    """Libraries have the versions with which the tests run, wherever these have them."""
+    tested = dict(PINNED.findall((IMAGES.parent / "constraints.txt").read_text()))
+    image = dict(PINNED.findall((IMAGES / "requirements.txt").read_text()))
+    shared = image.keys() & tested.keys()
+    assert len(shared) > 10
+    assert {name: image[name] for name in shared} == {name: tested[name] for name in shared}
+
+
+def test_units_are_there() -> None:
+    """Our own units that are to be enabled are in the overlay, and the other way round."""
+    enabled = {name for name in read_list(IMAGES / "units-enabled.txt") if "edgekernel" in name}
+    assert enabled == {each.name for each in UNITS.glob("edgekernel-*.service")}
+
+
+@pytest.mark.parametrize("given", ["k", "c", "s", "kc", "ks", "cs"])
+def test_keys_that_do_not_go_together(given: str, tmp_path: Path) -> None:
+    """A certificate and its key go together, with a keyring; a keyring may be alone."""
+    path = tmp_path / "some.pem"
+    path.write_text("PEM")
+    cache = Cache(tmp_path / "cache")
+    named = [path if each in given else None for each in "kcs"]
+    if given == "k":
+        keys = find_keys(cache, tmp_path, tmp_path / "log", *named)
+        assert (keys.signer, keys.throwaway) == (None, False)
+        assert (keys.keyring / "keyring.pem").read_text() == "PEM"
+    else:
+        with pytest.raises(BuildError, match="go together"):
+            find_keys(cache, tmp_path, tmp_path / "log", *named)
+
+
+def test_a_key_that_is_missing(tmp_path: Path) -> None:
+    """A file that is not there is named."""
+    with pytest.raises(BuildError, match=r"none\.pem: there is no such file"):
+        find_keys(Cache(tmp_path), tmp_path, tmp_path / "log", tmp_path / "none.pem", None, None)

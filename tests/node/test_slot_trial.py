@@ -1,0 +1,222 @@
+"""An update on trial is kept if the node is healthy, and given up if not."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgekernel.cli import main
+from edgekernel.node.slot_trial import Slot, Verdict, booted_slot, shown, trouble, watch
+from edgekernel.sim import SimClock
+
+HEALTHY = {"LoadState": "loaded", "ActiveState": "active", "StatusText": "running"}
+
+
+def slots(booted: str = "B", primary: str = "root.1", count: int = 2) -> str:
+    """Return what RAUC 1.13 says of two slots, of which B was updated."""
+    installed = {
+        "slot_status": {"installed": {"timestamp": "2026-11-29T00:00:00Z", "count": count}}
+    }
+    first = {"root.0": {"class": "root", "bootname": "A", "slot_status": {}}}
+    second = {"root.1": {"class": "root", "bootname": "B", **(installed if count else {})}}
+    return json.dumps({"booted": booted, "boot_primary": primary, "slots": [first, second]})
+
+
+@pytest.mark.parametrize(
+    ("status", "slot"),
+    [
+        (slots(), Slot("B", "2 2026-11-29T00:00:00Z")),
+        (slots("A"), Slot("A", "", primary=False)),
+        (slots("A", "root.0"), Slot("A", "")),
+        (slots(count=0), Slot("B", "")),
+    ],
+)
+def test_the_slot_that_runs(status: str, slot: Slot) -> None:
+    """It is known with the update in it, and whether it is the one that was to be started."""
+    assert booted_slot(status) == slot
+
+
+@pytest.mark.parametrize("status", ["", "{}", slots("C")])
+def test_no_slot(status: str) -> None:
+    """A status that does not tell it is an error."""
+    with pytest.raises(ValueError, match=r"which slot|Expecting"):
+        booted_slot(status)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({}, ""),
+        ({"LoadState": "not-found"}, "no unit"),
+        ({"ActiveState": "activating"}, "activating"),
+        ({"StatusText": "degraded: bme280"}, "bme280"),
+        ({"StatusText": "running, without its broker"}, "broker"),
+        ({"StatusText": ""}, "nothing"),
+    ],
+)
+def test_trouble(changed: dict[str, str], told: str) -> None:
+    """A node is healthy if its agent runs, nothing of it is missing, and it has its broker."""
+    found = trouble({**HEALTHY, **changed})
+    assert (bool(told), told in found) == (bool(found), True)
+
+
+@given(st.text())
+def test_what_systemd_shows(text: str) -> None:
+    """Whatever systemd writes is read, and values may hold anything but a new line."""
+    assert "" not in shown(text)
+    line = text.replace("\n", "").replace("\r", "")
+    if line == "".join(line.splitlines()):
+        assert shown(f"A=1\nStatusText={line}\n") == {"A": "1", "StatusText": line}
+
+
+@pytest.fixture
+def clock() -> Iterator[SimClock]:
+    """A simulated clock, closed at the end."""
+    with SimClock() as clock:
+        yield clock
+
+
+def told(clock: SimClock, story: dict[float, dict[str, str]]) -> Callable[[], dict[str, str]]:
+    """Return what systemd says as time goes on: from each moment on something else."""
+    began = clock.monotonic()
+
+    def show() -> dict[str, str]:
+        now = clock.monotonic() - began
+        return {**HEALTHY, "InvocationID": "1", **story[max(at for at in story if at <= now)]}
+
+    return show
+
+
+@pytest.mark.parametrize(
+    ("story", "verdict", "seconds"),
+    [
+        ({0: {}}, Verdict(True, "the node was healthy for 60 s"), 60),
+        ({0: {"ActiveState": "activating"}, 40: {}}, Verdict(True, "the node was healthy"), 95),
+        ({0: {}, 50: {"InvocationID": "2"}}, Verdict(True, "the node was healthy"), 110),
+        ({0: {}, 50: {"StatusText": "degraded: x"}, 60: {}}, Verdict(True, "the node was"), 115),
+        ({0: {"ActiveState": "failed"}}, Verdict(False, "the agent is failed"), 200),
+    ],
+)
+def test_the_verdict(
+    clock: SimClock, story: dict[float, dict[str, str]], verdict: Verdict, seconds: float
+) -> None:
+    """The node has to be healthy for the whole time without a break or a restart."""
+    began = clock.monotonic()
+    found = watch(told(clock, story), clock, healthy_for_s=60, limit_s=200)
+    assert found.good is verdict.good
+    assert verdict.reason in found.reason
+    assert clock.monotonic() - began == pytest.approx(seconds, abs=5)
+
+
+def test_a_storm_of_restarts(clock: SimClock) -> None:
+    """An agent that is healthy again and again, but never for long, is no healthy one."""
+    story = {at: {"InvocationID": str(at)} for at in range(0, 1000, 20)}
+    found = watch(told(clock, dict(story.items())), clock, healthy_for_s=60, limit_s=200)
+    assert found == Verdict(
+        False, "not healthy for long enough, started anew 10 times in the meantime"
+    )
+
+
+class Computer:
+    """Its programs `rauc` and `systemctl`: they say what a file says, and note what was asked."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.status = slots()
+        self.unit = "LoadState=loaded\nActiveState=active\nStatusText=running\nInvocationID=1\n"
+        self.config = folder / "config"
+        self.config.mkdir()
+        (self.config / "node.toml").touch()
+        self.kept = folder / "confirmed"
+        self.fails = folder / "fails"
+        self.fails.touch()
+        for name in ("rauc", "systemctl"):
+            program = folder / name
+            program.write_text(
+                f'#!/bin/sh\necho "{name} $*" >>{folder}/asked\n'
+                f"case $2 in mark-*) exit 0$(cat {folder}/fails) ;; esac\n"
+                f"cat {folder}/{name}.says\n"
+            )
+            program.chmod(program.stat().st_mode | stat.S_IXUSR)
+
+    def confirm(self, *options: str) -> Result:
+        """Run `edgekernel image confirm`."""
+        (self.folder / "rauc.says").write_text(self.status)
+        (self.folder / "systemctl.says").write_text(self.unit)
+        (self.folder / "asked").write_text("")
+        places = ["--config", str(self.config), "--kept", str(self.kept)]
+        return CliRunner().invoke(main, ["image", "confirm", *places, *options])
+
+    def asked(self) -> list[str]:
+        """Return what RAUC was asked to do."""
+        lines = (self.folder / "asked").read_text().splitlines()
+        return [line for line in lines if "mark-" in line]
+
+
+@pytest.fixture
+def computer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Computer:
+    """Give a computer whose slot B has an update."""
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    return Computer(tmp_path)
+
+
+def test_confirmed(computer: Computer) -> None:
+    """An update whose node is healthy is marked as good, and is no longer on trial then."""
+    done = computer.confirm("--healthy-for", "0.1")
+    assert (done.exit_code, computer.asked()) == (0, ["rauc status mark-good booted"])
+    assert "slot B is on trial" in done.output
+    computer.unit = "LoadState=loaded\nActiveState=failed\n"
+    again = computer.confirm("--healthy-for", "0.1", "--limit", "0.1")
+    assert (again.exit_code, computer.asked()) == (0, ["rauc status mark-good booted"])
+    assert "trial" not in again.output
+    computer.status = slots(count=3)
+    newer = computer.confirm("--healthy-for", "0.1", "--limit", "0.1")
+    assert (newer.exit_code, "on trial" in newer.output) == (1, True)
+
+
+def test_given_up(computer: Computer) -> None:
+    """One whose node is not is marked as bad, with the reason, and stays on trial."""
+    computer.unit = "LoadState=loaded\nActiveState=activating\nInvocationID=1\n"
+    done = computer.confirm("--healthy-for", "0.1", "--limit", "0.1")
+    assert (done.exit_code, computer.asked()) == (1, ["rauc status mark-bad booted"])
+    assert "the agent is activating" in done.output
+    assert not computer.kept.exists()
+
+
+def test_after_a_fall_back(computer: Computer) -> None:
+    """The slot that runs instead is good at once, and it is told why it runs."""
+    computer.status = slots("A")
+    done = computer.confirm()
+    assert (done.exit_code, computer.asked()) == (0, ["rauc status mark-good booted"])
+    assert "the other one was given up" in done.output
+
+
+def test_without_a_node(computer: Computer) -> None:
+    """Where nobody has put a configuration yet there is nothing to wait for."""
+    (computer.config / "node.toml").unlink()
+    done = computer.confirm()
+    assert (done.exit_code, computer.asked()) == (0, ["rauc status mark-good booted"])
+
+
+def test_without_rauc(computer: Computer) -> None:
+    """If RAUC does not answer nothing is restarted: that may be a node that works."""
+    computer.status = "not JSON"
+    done = computer.confirm()
+    assert (done.exit_code, computer.asked()) == (0, [])
+    assert "the slots are not known" in done.output
+
+
+def test_not_noted(computer: Computer) -> None:
+    """That a good slot cannot be marked is told, and restarts no node that works."""
+    computer.fails.write_text("1")
+    done = computer.confirm("--healthy-for", "0.1")
+    assert (done.exit_code, computer.kept.exists()) == (0, False)
+    assert "is good, but that is not noted" in done.output
