@@ -37,6 +37,7 @@ among it: it is held for moments only, never while somebody waits or user code r
 ALLOWED = {
     "devices/edgekernel_devices/_circuitpython.py": "what a driver knows as `time`",
     "edgekernel/cli/ctl/leasing.py": "says which computer holds a lease",
+    "edgekernel/cli/image.py": "runs the programs of a service manager, and names the computer",
     "edgekernel/cli/journal.py": "follows a file that another process writes",
     "edgekernel/cli/simulate.py": "tells how much real time a simulation took",
     "edgekernel/core/clock.py": "is the system's clock",
