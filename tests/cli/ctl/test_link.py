@@ -85,7 +85,7 @@ def test_a_certificate_of_ones_own(site: Site) -> None:
     assert nobody.exit_code == 3
     assert "set --cert and --cert-key" in nobody.stderr
     other_name = run(*place, *shown, "nodes")
-    assert "set mqtt.tls.server_name" in other_name.stderr
+    assert "set --server-name" in other_name.stderr
 
 
 def test_the_next_broker(tmp_path: Path) -> None:
