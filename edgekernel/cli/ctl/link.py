@@ -145,5 +145,7 @@ def code_of(error: EdgekernelError) -> str:
 def said(error: EdgekernelError, *, as_json: bool) -> str:
     """Return an error in a sentence; for people with who has refused it."""
     text = "\n".join(error.problems) if isinstance(error, ConfigError) else str(error)
+    if isinstance(error, NoAnswerError):  # why the broker cannot be reached
+        text = _as_option(text)
     refused = isinstance(error, RefusedError | RequestRefusedError)
     return f"refused ({code_of(error)}): {text}" if refused and not as_json else text

@@ -146,8 +146,10 @@ class Fleet:
         states = self._states(node)
         if not states or device:
             self._status(node)
-            what = f"device {device!r}{_hint(device, states)}" if device else "device"
-            raise NoAnswerError(f"the broker knows no {what} of {node}; {_SEE}")
+            if not device:
+                raise NoAnswerError(f"the broker knows no device of {node}; {_SEE}")
+            hint = _hint(device, states) or f"; `edgekernel ctl get {node}` shows which there are"
+            raise NoAnswerError(f"{node} has no device {device!r}{hint}")
         return states
 
     def _states(self, node: str, device: str = "") -> dict[str, DeviceState]:

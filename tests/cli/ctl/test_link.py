@@ -83,9 +83,9 @@ def test_a_certificate_of_ones_own(site: Site) -> None:
     assert run(*named, *shown, "nodes", "--json").stdout == "[]\n"
     nobody = run(*named, "nodes")
     assert nobody.exit_code == 3
-    assert "mqtt.tls.certificate and mqtt.tls.key" in nobody.stderr
+    assert "set --cert and --cert-key" in nobody.stderr
     other_name = run(*place, *shown, "nodes")
-    assert "set mqtt.tls.server_name" in other_name.stderr
+    assert "set --server-name" in other_name.stderr
 
 
 def test_the_next_broker(tmp_path: Path) -> None:
@@ -99,3 +99,13 @@ def test_the_next_broker(tmp_path: Path) -> None:
         assert found.exit_code == 0
     finally:
         broker.stop()
+
+
+def test_a_broker_that_is_away() -> None:
+    """What to look at is named as an option: whoever asks has no node file."""
+    port = free_port()
+    result = run("--port", str(port), "--timeout", "1", "nodes")
+    assert result.exit_code == 3
+    assert f"{HOST}:{port} cannot be reached" in result.output
+    assert "is --port right?" in result.output
+    assert "mqtt." not in result.output
