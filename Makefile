@@ -16,7 +16,7 @@ export PYRIGHT_PYTHON_GLOBAL_NODE := 0
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster test-home-assistant test-wire check bench load stress docs \
+.PHONY: help demo test test-cluster test-home-assistant test-wire check bench load soak stress docs \
 	image image-test format lock clean
 
 help: ## list the targets
@@ -80,6 +80,10 @@ bench: $(BENCH_STAMP) ## run every benchmark (ARGS=--quick for a short run, ARGS
 load: $(STAMP) ## put 1,000 nodes on a mosquitto and measure (ARGS="--nodes 200 --seconds 20")
 	@tools/ensure-mosquitto
 	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/local/sbin:/usr/sbin" $(BIN)/python -m benchmarks.load_nodes $(ARGS)
+
+soak: $(STAMP) ## let a node live through 30 bad days, and see that nothing grows (ARGS="--days 9")
+	@echo "soak: a whole node through bad days in simulated time; a day takes about 7 s"
+	@nice $(BIN)/python -m tests.soak $(ARGS)
 
 stress: $(STAMP) ## let threads write to random signal graphs (ARGS="--seconds 600")
 	@$(BIN)/python -m tests.core.stress_signals $(ARGS)

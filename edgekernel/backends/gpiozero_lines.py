@@ -93,6 +93,12 @@ class Lines:
             for line in lines:
                 self._users[line.chip, line.offset] = user
 
+    @property
+    def taken(self) -> list[tuple[str, int]]:
+        """The lines that have a user, by chip and offset."""
+        with self._lock:
+            return sorted(self._users)
+
     def give_back(self, user: User, *lines: LineAddress) -> None:
         """Let the lines be taken again, those that are this user's."""
         with self._lock:

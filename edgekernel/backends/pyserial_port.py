@@ -104,6 +104,11 @@ class PySerialPort:
         """The port as people know it, such as "uart0" or "/dev/ttyUSB0"."""
         return self._port.name
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it has been opened and not closed."""
+        return self._stream is not None
+
     def open(
         self,
         baudrate: int,

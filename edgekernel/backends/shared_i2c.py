@@ -75,6 +75,11 @@ class SharedI2CBus:
         return self._name
 
     @property
+    def users(self) -> int:
+        """How many have opened it and not closed it."""
+        return self._users
+
+    @property
     def health(self) -> BusHealth:
         """How the bus is now; never waits for a transaction that goes on."""
         return self._guard.health

@@ -45,6 +45,11 @@ class SharedOneWireBus:
         """The bus as people know it, such as "w1"."""
         return self._name
 
+    @property
+    def users(self) -> int:
+        """How many have opened it and not closed it."""
+        return self._users
+
     def open(self) -> None:
         """Take the bus into use; every `open` needs its `close`. Raises BrokenError."""
         with self._count:

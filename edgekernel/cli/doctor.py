@@ -10,7 +10,8 @@ from rich.text import Text
 
 from edgekernel.cli.console import Exit, fail, out, print_json
 from edgekernel.core.errors import ConfigError
-from edgekernel.node.doctor import Finding, Level, examine
+from edgekernel.node.doctor import examine
+from edgekernel.node.examination.finding import Finding, Level
 from edgekernel.node.machine import Machine
 from edgekernel.node.packs import load_board
 from edgekernel.node.plan import make_plan
@@ -25,8 +26,9 @@ _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "bold red"}
 def doctor(node: Path | None, name: str | None, as_json: bool) -> None:
     """Examine this computer: is there what the node file NODE needs, and may this user use it?
 
-    Looks at the board, GPIO chips, buses, ports, groups and packages; without NODE at what the
-    board offers. Each finding that is not right comes with what mends it. Nothing is changed.
+    Looks at the board, GPIO chips, buses and their speeds, ports, groups, packages and overlays;
+    without NODE at what the board offers. Then at the supply, heat, memory, disk and its wear, time
+    and watchdog. Each finding that is not right comes with what mends it. Nothing is changed.
 
     Exits with 1 if there is an error.
     """

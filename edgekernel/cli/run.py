@@ -191,9 +191,12 @@ def _assemble(
         return assemble_simulated(plan, clock, SignalRuntime, around=around)
     from edgekernel.backends.linux import LinuxBackend
     from edgekernel.node.assemble import assemble
+    from edgekernel.node.computer_watch import ComputerWatch
+    from edgekernel.node.machine import Machine
 
-    backend = around(LinuxBackend(clock))
-    return assemble(plan, backend, clock, SignalRuntime, remember=True), None
+    runtime = assemble(plan, around(LinuxBackend(clock)), clock, SignalRuntime, remember=True)
+    runtime.register(ComputerWatch(Machine(), plan.data))
+    return runtime, None
 
 
 def _note_run(plan: Plan, runtime: Runtime, simulated: bool) -> RestartCause:

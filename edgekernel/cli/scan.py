@@ -14,7 +14,7 @@ from edgekernel.core.clock import SystemClock
 from edgekernel.core.errors import ConfigError
 from edgekernel.hal.address import BusAddress, OneWireAddress
 from edgekernel.node.board import Board
-from edgekernel.node.doctor import is_there
+from edgekernel.node.examination.needs import is_there
 from edgekernel.node.machine import Machine
 from edgekernel.node.packs import load_board
 from edgekernel.node.plan import Plan, find_this_board, make_plan

@@ -19,14 +19,19 @@ class JournalRecovered(Message):
 
 
 class JournalDropped(Message):
-    """More records were waiting than there is room for; the oldest `dropped` are not kept."""
+    """More records were waiting than there is room for; the oldest `dropped` are not kept.
+
+    Told at once, and while it goes on after a minute, then after pauses twice as long each, up to
+    an hour.
+    """
 
     severity = Severity.WARNING
     dropped: int
 
 
 class JournalPruned(Message):
-    """The journal has reached its limits: the oldest `segments` have gone, with `size` bytes."""
+    """The journal has reached its limits: since it was told last, the oldest `segments` have gone,
+    with `size` bytes. Told as seldom as `JournalDropped`."""
 
     segments: int
     size: int

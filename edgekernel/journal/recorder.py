@@ -9,6 +9,7 @@ from collections.abc import Callable
 from edgekernel.core.clock import Clock, ThreadLike
 from edgekernel.core.errors import describe
 from edgekernel.core.messages import Event, Message, Severity
+from edgekernel.core.telling import Telling
 from edgekernel.core.time_quality import is_simulated, system_quality
 from edgekernel.journal.convert import Item, as_record
 from edgekernel.journal.messages import (
@@ -52,6 +53,8 @@ class Recorder:
         self._thread: ThreadLike | None = None
         self._closed = False
         self._pruned = 0, 0
+        self._telling_pruned, self._telling_dropped = Telling(), Telling()
+        self._untold = 0  # of the records that were dropped
         self._time = _timekeeping(clock)
         self._told = False  # of the present problem
         self.tell: Callable[[Message], bool] = lambda message: False
@@ -131,15 +134,13 @@ class Recorder:
         self._tell_pruned()
 
     def _write(self) -> None:
-        told = 0
         for _ in range(len(self._items) + 1):
             while self._ready:
                 self._sink.write(self._ready[0])
                 self._ready.popleft()
                 self.written += 1
-            told += self._take()
-        if told:
-            self.tell(JournalDropped(told))
+            self._untold += self._take()
+        self._tell_dropped()
         record = self._time.look(self._clock)
         if record is not None:
             self._sink.write(record)
@@ -168,12 +169,22 @@ class Recorder:
         if not self._told:
             self._told = self.tell(JournalFailed(self.problem))
 
+    def _tell_dropped(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        if self._untold and self._telling_dropped.due(now_ns):
+            untold, self._untold = self._untold, 0
+            self._telling_dropped.told(now_ns)
+            self.tell(JournalDropped(untold))
+
     def _tell_pruned(self) -> None:
-        if isinstance(self._sink, SegmentSink):
-            now = self._sink.dropped.segments, self._sink.dropped.size
-            before, self._pruned = self._pruned, now
-            if now != before:
-                self.tell(JournalPruned(now[0] - before[0], now[1] - before[1]))
+        if not isinstance(self._sink, SegmentSink):
+            return
+        now_ns = self._clock.monotonic_ns()
+        now, before = (self._sink.dropped.segments, self._sink.dropped.size), self._pruned
+        if now != before and self._telling_pruned.due(now_ns):
+            self._pruned = now
+            self._telling_pruned.told(now_ns)
+            self.tell(JournalPruned(now[0] - before[0], now[1] - before[1]))
 
 
 def _timekeeping(clock: Clock) -> Timekeeping:

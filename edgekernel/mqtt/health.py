@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,15 @@ from edgekernel.core.context import Context
 from edgekernel.core.errors import TurnTimeoutError
 from edgekernel.core.time_quality import is_simulated
 from edgekernel.mqtt.encoding import encode, timestamp
-
-THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")
-"""Where Linux tells the temperature of the processor, in millidegrees, on boards that measure it
-(Documentation/driver-api/thermal/sysfs-api.rst)."""
+from edgekernel.node.machine import Machine
+from edgekernel.node.vitals import (
+    cpu_temperature_c,
+    memory,
+    room,
+    slowed,
+    throttling,
+    under_voltage,
+)
 
 _PATIENCE_S = 0.5
 
@@ -28,8 +32,12 @@ class Health:
         ctx: Context,
         counters: Callable[[], Mapping[str, int]],
         publish: Callable[[bytes], object],
+        folder: Path | None = None,
     ) -> None:
-        """Prepare; `counters` are those of the link, `publish` sends the payload."""
+        """Prepare; `counters` are those of the link, `publish` sends the payload. The disk is that
+        of `folder`, or else of the system."""
+        self._machine = Machine()
+        self._folder = Path("/") if folder is None else folder
         self._ctx = ctx
         self._counters = counters
         self._publish = publish
@@ -60,7 +68,8 @@ class Health:
         }
         if is_simulated(self._ctx.clock):  # where no turn takes time, and no computer is the node's
             return found
-        return {**found, "turn_wait_s": self._turn_wait_s(), **computer()}
+        figures = computer(self._machine, self._folder)
+        return {**found, "turn_wait_s": self._turn_wait_s(), **figures}
 
     def _turn_wait_s(self) -> float | None:
         """Return how long a turn has to wait for its place now; None if that is too long."""
@@ -73,14 +82,19 @@ class Health:
         return round(clock.monotonic() - begin_s, 6)
 
 
-def computer(thermal: Path = THERMAL) -> dict[str, Any]:
-    """Return the room on the disk, the load and, where it is measured, the temperature."""
-    disk = os.statvfs("/")
-    found: dict[str, Any] = {
-        "disk_free_bytes": disk.f_bavail * disk.f_frsize,
-        "disk_free_percent": round(100 * disk.f_bavail / disk.f_blocks, 1),
+def computer(machine: Machine, folder: Path) -> dict[str, Any]:
+    """Return how the computer is: the disk of a folder, memory, load, heat and supply; None for
+    what is not measured."""
+    disk, left = room(machine, str(folder.absolute())), memory(machine)
+    told = throttling(machine)
+    return {
+        "disk_free_bytes": None if disk is None else disk.free_bytes,
+        "disk_free_percent": None if disk is None else disk.free_percent,
+        "disk_read_only": None if disk is None else disk.read_only,
+        "memory_available_bytes": None if left is None else left.available_bytes,
+        "memory_available_percent": None if left is None else left.available_percent,
         "load_1min": round(os.getloadavg()[0], 2),
+        "cpu_temperature_c": cpu_temperature_c(machine),
+        "cpu_throttled": slowed(told),
+        "under_voltage": under_voltage(machine, told),
     }
-    with suppress(OSError, ValueError):  # not every board measures it
-        found["cpu_temperature_c"] = round(int(thermal.read_text("ascii")) / 1000, 1)
-    return found

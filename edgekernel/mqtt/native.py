@@ -65,7 +65,7 @@ class Native(Dialect):
             carrier.about,
             self._boot,
             self._outgoing.retain,
-            Health(ctx, carrier.status, self._send_health),
+            Health(ctx, carrier.status, self._send_health, carrier.about.data),
             self._described,
             settings.signatures,
         )

@@ -13,6 +13,9 @@ WINDOW = 20
 """Messages on their way without an acknowledgement; more makes paho slower (it walks them)."""
 
 MAX_REPLIES = 1000
+MAX_CLEARED = 1000
+"""Topics that were taken off and are so again with each link: another broker may have them still.
+Of more the oldest are forgotten, or a node with devices of ever new names would grow."""
 
 
 class Publication(NamedTuple):
@@ -44,6 +47,7 @@ class Outgoing:
         self._changed = clock.Condition()
         self._replies: deque[Publication] = deque()
         self._retained: dict[str, bytes] = {}
+        self._cleared: dict[str, None] = {}
         self._unsent: dict[str, None] = {}
         self._events: deque[Publication] = deque()
         self._open = False
@@ -80,8 +84,20 @@ class Outgoing:
         self._pump()
 
     def clear(self, topic: str) -> None:
-        """Take what is retained on a topic off the broker."""
+        """Take what is retained on a topic off the broker, and off the next one too."""
         self.retain(topic, b"")
+        with self._changed:
+            self._cleared.pop(topic, None)
+            self._cleared[topic] = None
+            if len(self._cleared) > MAX_CLEARED:
+                self._forget(next(iter(self._cleared)))
+
+    def _forget(self, topic: str) -> None:
+        """Forget a topic that was taken off, unless something is there again."""
+        del self._cleared[topic]
+        if not self._retained.get(topic):
+            self._retained.pop(topic, None)
+            self._unsent.pop(topic, None)
 
     def event(self, topic: str, payload: bytes) -> None:
         """Publish an event after those before it; without a link it waits."""

@@ -319,6 +319,7 @@ _TAKEN = {
     "recorder": "the recorder of a simulation",
     "sim": "the simulated surroundings",
     "world": "the simulated world",
+    "computer": "the watch over the computer",
 }
 """Names of parts that the node itself may add."""
 

@@ -1,4 +1,4 @@
-"""The computer that a node is to run on, as far as `doctor` looks at it."""
+"""The computer that a node is to run on: its files, as far as somebody looks at them."""
 
 from __future__ import annotations
 
@@ -6,17 +6,41 @@ import grp
 import os
 import pwd
 import stat
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
+
+from edgekernel.core.time_quality import system_quality
+
+_MAX_BYTES = 262_144
+"""How much of a file is read: more than any of those that are looked at has."""
+_MAX_FILES = 4096
+"""How many files a pattern gives, at most: a computer has as many processes, not more."""
 
 
 class Machine:
-    """The files of a computer below `root`, seen by one user."""
+    """The files of a computer below `root`, seen by one user.
+
+    A file that is not there, or not for this user, is empty: looking never raises.
+    """
 
     def __init__(
-        self, root: Path = Path("/"), uid: int | None = None, gids: frozenset[int] | None = None
+        self,
+        root: Path = Path("/"),
+        uid: int | None = None,
+        gids: frozenset[int] | None = None,
+        *,
+        statvfs: Callable[[Path], os.statvfs_result] = os.statvfs,
+        time_quality: Callable[[], str] = system_quality,
     ) -> None:
-        """Look below `root`, as the user of this process unless told otherwise."""
+        """Look below `root`, as the user of this process unless told otherwise.
+
+        `statvfs` and `time_quality` ask the kernel what no file tells: the room of a file system,
+        and whether the clock is "synchronised", "unsynchronised" or "unknown".
+        """
         self._root = root
+        self._statvfs = statvfs
+        self.time_quality = time_quality
         self.uid = os.geteuid() if uid is None else uid
         self._gids = frozenset(os.getgroups()) | {os.getegid()} if gids is None else gids
 
@@ -26,14 +50,59 @@ class Machine:
 
     def read(self, name: str) -> str:
         """Return the text of a file; empty if there is none, or it is not for this user."""
+        return self.read_bytes(name).decode(errors="replace")
+
+    def read_bytes(self, name: str) -> bytes:
+        """Return the content of a file, 256 KiB at most; empty if there is none, or it is not for
+        this user."""
         try:
-            return self.path(name).read_bytes().decode(errors="replace")
+            with self.path(name).open("rb") as file:
+                return file.read(_MAX_BYTES)
         except OSError:
-            return ""
+            return b""
+
+    def number(self, name: str, base: int = 10) -> int | None:
+        """Return the whole number that a file holds; None without one."""
+        try:
+            return int(self.read(name), base)
+        except ValueError:
+            return None
+
+    def find(self, pattern: str) -> list[str]:
+        """Return the names that fit a pattern such as "/sys/class/hwmon/*/name", sorted; none if a
+        folder is not for this user."""
+        try:
+            found = islice(self._root.glob(pattern.lstrip("/")), _MAX_FILES)
+            return sorted(f"/{each.relative_to(self._root)}" for each in found)
+        except OSError:
+            return []
 
     def exists(self, name: str) -> bool:
         """Say whether a file, or what a link points to, is there."""
-        return self.path(name).exists()
+        try:
+            return self.path(name).exists()
+        except OSError:
+            return False
+
+    def modified_s(self, name: str) -> float | None:
+        """Return when a file was written, in seconds since 1970; None without it."""
+        try:
+            return self.path(name).stat().st_mtime
+        except OSError:
+            return None
+
+    def room(self, name: str) -> os.statvfs_result | None:
+        """Return how a folder's file system is, or that of the nearest folder around it which is
+        there; None if nobody can tell."""
+        path = self.path(name)
+        for place in (path, *path.parents):
+            try:
+                return self._statvfs(place)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                return None
+        return None
 
     def may_use(self, name: str) -> bool:
         """Say whether the user may read and write a file, by its owner, group and mode."""

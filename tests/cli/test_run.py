@@ -253,3 +253,32 @@ def test_shutdown_that_nobody_could_follow(write: Write, tmp_path: Path) -> None
     assert done.returncode == 4
     assert "outputs are safe" not in done.stdout
     assert "a handler hangs" in done.stderr
+
+
+WATCHED = """
+from edgekernel import Message
+from edgekernel.core import message
+
+
+class Watched(Message):
+    services: tuple[str, ...]
+
+
+def setup(runtime):
+    tell = lambda event: runtime.emit(Watched(tuple(runtime.status()["services"])))
+    runtime.subscribe(message.RuntimeBooted, tell)
+"""
+
+
+@pytest.mark.parametrize(("options", "services"), [([], ["computer"]), (["--sim"], [])])
+def test_the_computer_is_watched(
+    write: Write, tmp_path: Path, options: list[str], services: list[str]
+) -> None:
+    """A node on a real board watches its computer; a simulated one is not on this computer."""
+    head = '[node]\nname = "bench-1"\nboard = "raspberrypi/4b"\napp = "bench_app"\n'
+    node = write(text=head)
+    (tmp_path / "bench_app.py").write_text(WATCHED)
+    done = run(node, *options, "--for", "0.1", "--json")
+    assert done.returncode == 0, done.stderr
+    told = {event["name"]: event["fields"] for event in events(done.stdout)}
+    assert told["watched"]["services"] == services

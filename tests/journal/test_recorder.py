@@ -133,6 +133,23 @@ def test_full_queue(clock: SimClock, sink: MemorySink) -> None:
     recorder.close()
 
 
+def test_a_queue_that_stays_full(clock: SimClock, sink: MemorySink) -> None:
+    """Records that are dropped every two seconds for an hour are told of six times, not at every
+    commit; in the journal each gap has its number."""
+    told: list[Message] = []
+    recorder = Recorder(sink, clock, commit_s=1.0, room=10)
+    recorder.tell = telling(told)
+    recorder.start()
+    for _ in range(1800):
+        for number in range(25):
+            recorder.put(event(number))
+        clock.advance(2)
+    recorder.close()
+    assert [type(each) for each in told] == [JournalDropped] * 6
+    gaps = [record.count for record in sink.safe if isinstance(record, LostRecord)]
+    assert sum(gaps) == recorder.dropped == 1800 * 15
+
+
 def test_half_full_queue_is_written(clock: SimClock, sink: MemorySink) -> None:
     """A queue that fills up is written before its interval is over: nothing is dropped."""
     recorder = Recorder(sink, clock, commit_s=3600.0, room=100)

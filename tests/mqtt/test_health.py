@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from edgekernel import Service
 from edgekernel.mqtt.health import computer
 from tests.mqtt.parts import staged_node
 from tests.mqtt.seer import BASE, Seer
+from tests.node.computers import MEBIBYTE, lay, lay_pi4
+from tests.node.computers import computer as machine_of
 from tests.stages import SimStage, Stage
 
 HEALTH = f"{BASE}/health"
@@ -56,12 +59,36 @@ def test_a_service_and_a_device_that_fails_are_named(sim_stage: SimStage) -> Non
 
 
 def test_the_computer(tmp_path: Path) -> None:
-    """The disk's room and the load are told; the temperature where the system measures it."""
-    zone = tmp_path / "temp"
-    assert "cpu_temperature_c" not in computer(zone)
-    zone.write_text("48312\n")
-    found = computer(zone)
-    assert found["cpu_temperature_c"] == 48.3
-    assert found["disk_free_bytes"] > 0
-    assert 0 < found["disk_free_percent"] <= 100
+    """The room of the data folder's disk, memory, load, heat and supply are told."""
+    lay_pi4(tmp_path)
+    lay(tmp_path, {"/sys/class/hwmon/hwmon1/in0_lcrit_alarm": "1\n"})
+    found = told_of(tmp_path, Path("/var/lib/bench"))
+    assert (found["disk_free_bytes"], found["disk_free_percent"]) == (8_000 * MEBIBYTE, 50.0)
+    assert found["disk_read_only"] is False
+    assert found["memory_available_bytes"] == 3_400_000 * 1024
+    assert found["memory_available_percent"] == 87.5
     assert found["load_1min"] >= 0
+    assert found["cpu_temperature_c"] == 48.3
+    assert (found["cpu_throttled"], found["under_voltage"]) == (False, True)
+
+
+def test_a_computer_that_measures_nothing(tmp_path: Path) -> None:
+    """What is not measured is null: a consumer finds the same keys everywhere."""
+    lay_pi4(tmp_path / "pi")
+    known = told_of(tmp_path / "pi", Path("/"))
+    (tmp_path / "empty").mkdir()
+    found = told_of(tmp_path / "empty", Path("/"))
+    assert found.keys() == known.keys()
+    unknown = {name for name, value in found.items() if value is None}
+    assert unknown == {
+        "memory_available_bytes",
+        "memory_available_percent",
+        "cpu_temperature_c",
+        "cpu_throttled",
+        "under_voltage",
+    }
+
+
+def told_of(root: Path, folder: Path) -> dict[str, Any]:
+    """Give what the health tells of the computer of a root."""
+    return computer(machine_of(root), folder)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekernel import SystemClock
-from edgekernel.mqtt.outgoing import WINDOW, Outgoing, Publication
+from edgekernel.mqtt.outgoing import MAX_CLEARED, WINDOW, Outgoing, Publication
 from tests.brokers import LIMIT_S
 
 
@@ -107,6 +107,30 @@ def test_the_same_payload_is_not_sent_twice_on_one_link() -> None:
     outgoing.close()
     outgoing.open()
     assert link.payloads == [b"1", b"1"]
+
+
+def test_what_was_taken_off_is_forgotten_in_the_end() -> None:
+    """Of topics that were taken off the latest 1000 are so again on the next link, however many
+    names there have been; what has come back since is kept."""
+    link = Link()
+    outgoing = Outgoing(link.send, SystemClock())
+    outgoing.open()
+    outgoing.clear("back")
+    outgoing.retain("back", b"on")
+    for number in range(2 * MAX_CLEARED):
+        outgoing.retain(f"state/{number}", b"on")
+        outgoing.clear(f"state/{number}")
+        link.acknowledge_all()
+    outgoing.close()
+    link.sent.clear()
+    outgoing.open()
+    link.acknowledge_all()
+    latest = range(MAX_CLEARED, 2 * MAX_CLEARED)
+    assert Counter(link.sent) == Counter(
+        [Publication("back", b"on", True)]
+        + [Publication(f"state/{number}", b"", True) for number in latest]
+    )
+    assert outgoing.waiting == 0
 
 
 def test_too_many_events_drop_the_oldest_and_are_counted() -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from edgekernel.node import make_plan
-from edgekernel.node.doctor import Finding, Level, examine
+from edgekernel.node.doctor import examine
+from edgekernel.node.examination.finding import Finding, Level
 from edgekernel.node.machine import Machine
 from edgekernel.node.packs import load_board
 from tests.backends.linux.conftest import Machine as Chips
 from tests.backends.linux.conftest import make_lgpio
+from tests.node.computers import computer, lay_pi4
 
 NodeFile = Callable[..., Path]
 
@@ -38,13 +40,8 @@ port = "uart0"
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A Raspberry Pi 4 in good order: everything is there and belongs to the user's group."""
     root = tmp_path / "root"
-    (root / "dev").mkdir(parents=True)
-    tree = root / "proc/device-tree"
-    tree.mkdir(parents=True)
-    (tree / "compatible").write_bytes(b"raspberrypi,4-model-b\0brcm,bcm2711\0")
-    (root / "proc/cmdline").write_text("console=tty1 root=/dev/mmcblk0p2\n")
-    (root / "boot/firmware").mkdir(parents=True)
-    (root / "boot/firmware/config.txt").write_text("dtparam=audio=on\n")
+    lay_pi4(root)
+    (root / "dev").mkdir()
     for name in ("i2c-1", "ttyS0"):
         (root / "dev" / name).touch(mode=0o660)
         os.chmod(root / "dev" / name, 0o660)
@@ -63,7 +60,7 @@ def node(node_file: NodeFile) -> Path:
 
 def user_in_group(root: Path) -> Machine:
     """The machine as a user sees it who is in the group of the device files."""
-    return Machine(root, USER, frozenset({(root / "dev/i2c-1").stat().st_gid}))
+    return computer(root, uid=USER, gids=frozenset({(root / "dev/i2c-1").stat().st_gid}))
 
 
 def wrong(found: list[Finding]) -> list[Finding]:
@@ -77,6 +74,9 @@ def test_in_good_order(root: Path, node: Path) -> None:
     assert wrong(found) == []
     assert [finding.subject for finding in found[1:]] == [
         "board", "i2c1 (/dev/i2c-1)", "uart0 (/dev/serial0)", "GPIO chip pinctrl-bcm2711",
+        "i2c1 speed", "/boot/firmware/config.txt", "power supply", "processor",
+        "temperature (cpu-thermal)", "memory", "disk (/)", "SD card mmcblk0", "time",
+        "hardware watchdog",
     ]  # fmt: skip
 
 
@@ -84,7 +84,7 @@ def test_bus_that_is_not_enabled(root: Path, node: Path) -> None:
     """A bus that is not there comes with the line that switches it on; if that stands in the file
     already, with the advice to reboot."""
     (root / "dev/i2c-1").unlink()
-    machine = Machine(root, USER, frozenset({(root / "dev/ttyS0").stat().st_gid}))
+    machine = computer(root, uid=USER, gids=frozenset({(root / "dev/ttyS0").stat().st_gid}))
     (finding,) = wrong(examine(machine, None, make_plan(node)))
     assert (finding.level, finding.text) == (Level.ERROR, "not there")
     assert finding.fix == "put dtparam=i2c_arm=on into /boot/firmware/config.txt and reboot"
@@ -95,7 +95,7 @@ def test_bus_that_is_not_enabled(root: Path, node: Path) -> None:
 
 def test_user_without_the_group(root: Path, node: Path) -> None:
     """A file that the user may not use comes with the group that may and the command for it."""
-    machine = Machine(root, OTHER_USER, frozenset({NO_GROUP}))
+    machine = computer(root, uid=OTHER_USER, gids=frozenset({NO_GROUP}))
     bus, port = wrong(examine(machine, None, make_plan(node)))
     assert bus.subject == "i2c1 (/dev/i2c-1)"
     assert bus.text == f"{machine.user} may not use it"
@@ -164,7 +164,7 @@ def test_overlay_that_a_node_needs(root: Path, node_file: NodeFile) -> None:
 
 def test_root_is_warned(root: Path, node: Path) -> None:
     """An agent that would run as root is advised against."""
-    machine = Machine(root, 0, frozenset())
+    machine = computer(root, uid=0, gids=frozenset())
     (finding,) = wrong(examine(machine, None, make_plan(node)))
     assert (finding.level, finding.subject) == (Level.WARNING, "user")
 
@@ -174,3 +174,34 @@ def test_no_board_at_all(root: Path) -> None:
     (root / "proc/device-tree/compatible").unlink()
     (finding,) = wrong(examine(user_in_group(root), None, None))
     assert "no board that is known here (no device tree)" in finding.text
+
+
+def test_the_computer_is_looked_at_whatever_the_board(root: Path) -> None:
+    """What a computer says of its supply, disk and time is looked at on an unknown board too."""
+    (root / "proc/device-tree/compatible").unlink()
+    found = examine(user_in_group(root), None, None)
+    assert {"power supply", "memory", "disk (/)", "time"} <= {each.subject for each in found}
+
+
+def test_the_data_folder(root: Path, node_file: NodeFile) -> None:
+    """Of a node that keeps something the disk of its data folder counts, there or not yet."""
+    node = node_file(NODE, board="raspberrypi/4b")
+    node.write_text(node.read_text().replace("[node]", '[node]\ndata = "/var/lib/bench"'))
+    subjects = [each.subject for each in examine(user_in_group(root), None, make_plan(node))]
+    assert "disk (/var/lib/bench)" in subjects
+
+
+def test_a_computer_of_which_nothing_can_be_read(tmp_path: Path, node: Path) -> None:
+    """Files that are not there or make no sense are findings at most, and never an exception."""
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert examine(computer(empty, quality="unknown"), None, make_plan(node))
+    lay_pi4(empty)
+    for file in empty.rglob("*"):
+        if file.is_file() and file.name != "compatible":
+            file.write_bytes(b"\xff\x00 nonsense \n" * 3)
+    assert examine(computer(empty, quality="unknown"), None, make_plan(node))
+    for file in [each for each in empty.rglob("*") if each.is_file()]:
+        file.unlink()
+        file.mkdir()  # reading a folder fails as an unreadable file does, for root too
+    assert examine(computer(empty, quality="unknown"), None, make_plan(node))

@@ -50,6 +50,17 @@ class SimBackend:
         """What everything outside waits on."""
         return self._clock
 
+    @property
+    def claimed(self) -> list[str]:
+        """What is open now: lines, ports and chip selects by name, a bus once for each user."""
+        names = [f"GPIO{offset}" for _, offset in self._lines.taken]
+        for name, bus in self._buses.items():
+            names += [name] * bus.users
+        for name, onewire in self._onewires.items():
+            names += [name] * onewire.users
+        names += [name for name, select in self._selects.items() if select.user is not None]
+        return sorted(names + [port.name for port in self._ports if port.is_open])
+
     def cut_off(self) -> None:
         """Let whoever uses it reach nothing any more: the agent ends with no chance to act."""
         self._pins.cut_off = True

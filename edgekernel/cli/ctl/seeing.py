@@ -224,8 +224,13 @@ def _health_line(found: NodeHealth) -> str:
     parts += [f"offline: {', '.join(found.offline_devices)}"] if found.offline_devices else []
     if found.disk_free_percent is not None:
         parts.append(f"disk free {found.disk_free_percent:g} %")
+    if found.memory_available_percent is not None:
+        parts.append(f"memory free {found.memory_available_percent:g} %")
     if found.cpu_temperature_c is not None:
         parts.append(f"cpu {found.cpu_temperature_c:g} °C")
+    parts += ["THROTTLED"] if found.cpu_throttled else []
+    parts += ["UNDER-VOLTAGE"] if found.under_voltage else []
+    parts += ["DISK READ-ONLY"] if found.disk_read_only else []
     return "  ".join(parts)
 
 

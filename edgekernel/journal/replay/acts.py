@@ -17,7 +17,8 @@ from edgekernel.journal.records import (
 )
 
 SURROUNDINGS = frozenset(
-    ("config", "faults", "journal", "mcp", "mqtt", "node-file", "recorder", "sim", "web", "world")
+    {"computer", "config", "faults", "journal", "mcp", "mqtt", "node-file", "recorder"}
+    | {"sim", "web", "world"}
 )
 """Parts that stand between a node and its outside: they are no part of what is replayed."""
 

@@ -28,7 +28,7 @@ from edgekernel.sim.clock import SimClock
 _BOOT_LIMIT_S = 5.0
 """How much later than then the boot may end before a request is given up that came after it."""
 _LOOK_S = 0.01
-_BRIDGES = frozenset(("mqtt", "web", "mcp"))
+_BRIDGES = frozenset(("computer", "mqtt", "web", "mcp"))
 """Parts that bring messages from outside, which the application may handle."""
 _SIGNALS = frozenset(("system.reload", "system.signal"))
 

@@ -111,8 +111,13 @@ def read_health(node: str, document: Document) -> NodeHealth:
         turn_wait_s=_number(document, "turn_wait_s", float),
         disk_free_bytes=_number(document, "disk_free_bytes", int),
         disk_free_percent=_number(document, "disk_free_percent", float),
+        disk_read_only=_flag(document, "disk_read_only"),
+        memory_available_bytes=_number(document, "memory_available_bytes", int),
+        memory_available_percent=_number(document, "memory_available_percent", float),
         load_1min=_number(document, "load_1min", float),
         cpu_temperature_c=_number(document, "cpu_temperature_c", float),
+        cpu_throttled=_flag(document, "cpu_throttled"),
+        under_voltage=_flag(document, "under_voltage"),
     )
 
 
@@ -123,6 +128,11 @@ def _is_text(value: object) -> bool:
 def _text(document: Document, key: str) -> str:
     value = document.get(key)
     return value if isinstance(value, str) else ""
+
+
+def _flag(document: Document, key: str) -> bool | None:
+    value = document.get(key)
+    return value if isinstance(value, bool) else None
 
 
 def _texts(document: Document, key: str) -> tuple[str, ...]:

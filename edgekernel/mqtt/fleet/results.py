@@ -128,7 +128,8 @@ class LeaseState:
 class NodeHealth:
     """How a node is. `dropped` counts what was lost since its start, by what it was; `turn_wait_s`
     is how long a turn waited for its place, None if too long; it and the computer's figures are
-    None where they are not measured, as in a simulation."""
+    None where they are not measured, as in a simulation. The disk is that of the node's data
+    folder; `cpu_throttled` and `under_voltage` are of the last seconds."""
 
     node: str
     state: str
@@ -144,8 +145,13 @@ class NodeHealth:
     turn_wait_s: float | None = None
     disk_free_bytes: int | None = None
     disk_free_percent: float | None = None
+    disk_read_only: bool | None = None
+    memory_available_bytes: int | None = None
+    memory_available_percent: float | None = None
     load_1min: float | None = None
     cpu_temperature_c: float | None = None
+    cpu_throttled: bool | None = None
+    under_voltage: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

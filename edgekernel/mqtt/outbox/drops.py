@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from edgekernel.core.clock import NANOSECONDS
 from edgekernel.core.messages import Message
+from edgekernel.core.telling import Telling
 from edgekernel.mqtt.outbox.messages import OutboxDropped
 
 CAUSES = {
@@ -23,16 +23,18 @@ CAUSES = {
 }
 """Why a message is not delivered."""
 
-_AGAIN_NS = 60 * NANOSECONDS
-
 
 class Drops:
-    """Counts; tells at most once a minute of each cause. Its owner's lock protects it."""
+    """Counts, and tells of each cause: at once, then at longer and longer pauses, up to an hour.
+
+    What is told waits in an outbox itself: while that is full, each telling costs a message. The
+    owner's lock protects it.
+    """
 
     def __init__(self) -> None:
         self.by_cause: Counter[str] = Counter()
         self._told: Counter[str] = Counter()
-        self._told_ns: dict[str, int] = {}
+        self._tellings: dict[str, Telling] = {}
 
     def count(self, cause: str, number: int = 1) -> None:
         """Count messages that are not delivered."""
@@ -49,10 +51,10 @@ class Drops:
         due: list[Message] = []
         for cause in self._tellable():
             new = self.by_cause[cause] - self._told[cause]
-            told_ns = self._told_ns.get(cause)
-            if new and (all or told_ns is None or now_ns - told_ns >= _AGAIN_NS):
+            telling = self._tellings.setdefault(cause, Telling())
+            if new and (all or telling.due(now_ns)):
                 self._told[cause] += new
-                self._told_ns[cause] = now_ns
+                telling.told(now_ns)
                 due.append(OutboxDropped(new, cause))
         return due
 

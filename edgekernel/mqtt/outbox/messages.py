@@ -15,7 +15,8 @@ __all__ = [
 
 
 class OutboxDropped(Message):
-    """So many messages were not delivered, for one cause; told at most once a minute and cause.
+    """So many messages were not delivered, for one cause. Told of each cause at once, and while it
+    goes on after a minute, then after pauses twice as long each, up to an hour.
 
     The causes are those of `edgekernel.mqtt.outbox.drops`.
     """

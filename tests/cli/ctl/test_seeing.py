@@ -109,7 +109,10 @@ def test_health(ctl: Ctl) -> None:
     assert (found["state"], found["connections"]) == ("running", 1)
     assert set(found["dropped"].values()) == {0}
     assert found["disk_free_bytes"] > 0
+    assert 0 < found["memory_available_percent"] <= 100
+    assert found["disk_read_only"] in (False, True, None)
     assert "poll:i2c1=" in ctl("health", "bench-1").stdout
+    assert ctl("health", "--all").stdout.count("memory free ") == 2
     assert ctl("health", "--all").stdout.count("running  errors=0") == 2
 
 

@@ -130,3 +130,10 @@ def test_what_is_no_input() -> None:
         EventRecord(*at(1), 1, "node", None, None, "system.reload", 20, {}),
     ]
     assert list(inputs(records)) == [asked, records[-1]]
+
+
+def test_what_the_computer_did() -> None:
+    """A warning of the computer below the node is given again: a replay runs on another one."""
+    warning = {"problem": "under-voltage", "text": "weak", "fix": "another"}
+    record = EventRecord(*at(1), 1, "computer", None, None, "system.warning", 30, warning)
+    assert list(inputs([record])) == [record]

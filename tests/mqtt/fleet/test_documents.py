@@ -77,3 +77,18 @@ def test_what_a_node_says() -> None:
     state = read_state("n1", "lamp", {"online": True, "power": {"value": True, "setpoint": False}})
     assert (state.online, state.signals["power"].value) == (True, True)
     assert state.signals["power"].setpoint is False
+
+
+def test_the_computer_of_a_health() -> None:
+    """Figures of the computer are typed; what is null, of another type or not there is None."""
+    told = {
+        "disk_read_only": True,
+        "memory_available_bytes": 512,
+        "memory_available_percent": 12,
+        "cpu_throttled": None,
+        "under_voltage": "no",
+    }
+    found = read_health("n1", told)
+    assert found.disk_read_only is True
+    assert (found.memory_available_bytes, found.memory_available_percent) == (512, 12.0)
+    assert (found.cpu_throttled, found.under_voltage, found.load_1min) == (None, None, None)

@@ -1,4 +1,4 @@
-"""Drops: counted at once, told at most once a minute and cause."""
+"""Drops: counted at once, told at once, then at longer and longer pauses."""
 
 from __future__ import annotations
 
@@ -21,6 +21,20 @@ def test_told_in_time() -> None:
     assert drops.to_tell(60 * SECOND) == [OutboxDropped(7, "full")]
     assert drops.to_tell(600 * SECOND) == []
     assert drops.by_cause == {"full": 8, "ring": 1}
+
+
+def test_a_long_outage() -> None:
+    """What is dropped every other minute for four weeks is told of about once an hour, and all of
+    it: an outbox that is full is not filled by what it says of itself."""
+    drops = Drops()
+    told: list[int] = []
+    for minute in range(0, 28 * 1440, 2):
+        drops.count("full")
+        for each in drops.to_tell(minute * 60 * SECOND):
+            assert isinstance(each, OutboxDropped)
+            told.append(each.dropped)
+    assert 28 * 720 - 30 <= sum(told) <= drops.by_cause["full"] == 28 * 720
+    assert 28 * 24 <= len(told) <= 28 * 24 + 6
 
 
 def test_told_in_the_end() -> None:

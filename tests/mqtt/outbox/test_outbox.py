@@ -286,7 +286,8 @@ def test_bounds(
     open_outbox: Open,
     told: list[Message],
 ) -> None:
-    """When the file is full the oldest go; that is told, at most once a minute, with the number."""
+    """When the file is full the oldest go; that is told, at once and a minute later, with how
+    many."""
     outbox = open_outbox(**bound)
     for value in range(200):
         outbox.accept("t", b"x" * 119, stamped=False)
