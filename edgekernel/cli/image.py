@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import socket
 import subprocess
 import sys
@@ -39,14 +41,17 @@ def image() -> None:
 @click.option("--card", type=click.Path(path_type=Path), default="/boot/firmware/edgekernel")
 @click.option("--config", type=click.Path(path_type=Path), default="/data/edgekernel/config")
 @click.option("--units", type=click.Path(path_type=Path), default="/run/systemd/system")
+@click.option("--owner", help="Give the configuration to the user NAME.", metavar="NAME")
 @click.option("--start", is_flag=True, help="Let systemd start the node.")
-def provision_(card: Path, config: Path, units: Path, start: bool) -> None:
+def provision_(card: Path, config: Path, units: Path, owner: str | None, start: bool) -> None:
     """Take the configuration on the card into use, and make the unit of the node.
 
     Exits with 1 if the configuration on the card was refused; the one before it goes on then.
     """
     try:
         done = provision(card, config)
+        if owner is not None and done.plan is not None:
+            _give(config, owner)
     except OSError as error:
         _show_led(good=False)
         fail(Exit.REFUSED, [f"the configuration on the card could not be taken: {error}"])
@@ -142,6 +147,16 @@ def _run(*command: str) -> str:
         said = (done.stderr or done.stdout).strip()
         raise OSError(f"{' '.join(command)} has failed ({done.returncode}): {said}")
     return done.stdout
+
+
+def _give(config: Path, owner: str) -> None:
+    """Give a folder to a user and its group, before the node that has to read it is started."""
+    try:
+        user = pwd.getpwnam(owner)
+    except KeyError:
+        raise OSError(f"there is no user {owner}") from None
+    for path in (config, *config.rglob("*")):
+        os.chown(path, user.pw_uid, user.pw_gid)
 
 
 def _say(done: Provisioned, card: Path) -> None:

@@ -67,7 +67,7 @@ class Machine:
         size = sum(each.stat().st_size for each in files) + 32 * 2**20
         inside = self.inside(self._stick)
         self._in_tools("truncate", "-s", f"{size // 2**20}M", inside)
-        self._in_tools("mkfs.vfat", inside)
+        self._in_tools("mkfs.vfat", "-n", "STICK", inside)
         self._in_tools("mcopy", "-i", inside, *map(self.inside, files), "::")
 
     def in_tools(self, script: str) -> None:

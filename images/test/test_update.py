@@ -53,7 +53,7 @@ def booted(machine: Machine, fleet: Fleet) -> None:
     machine.start()
     until(lambda: is_online(fleet, "updated"), machine)
     machine.shell(f"printf '{SHORT}' >/data/edgekernel/confirm.env; sync")
-    machine.shell("mount -o ro /dev/vdb /mnt")
+    machine.shell("mount -o ro /dev/disk/by-label/STICK /mnt")
 
 
 def running(machine: Machine) -> str:
@@ -74,7 +74,7 @@ def restart(machine: Machine, last: str) -> str:
 def install(machine: Machine) -> None:
     """Let RAUC write the bundle on the stick into the other slot."""
     began = time.monotonic()
-    machine.shell("mountpoint -q /mnt || mount -o ro /dev/vdb /mnt")
+    machine.shell("mountpoint -q /mnt || mount -o ro /dev/disk/by-label/STICK /mnt")
     machine.shell("rauc install /mnt/update.raucb", 400)
     print(f"\ninstalled in {time.monotonic() - began:.0f} s")
 

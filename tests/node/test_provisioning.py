@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -142,3 +144,18 @@ def test_by_the_command(card: Path, config: Path, tmp_path: Path) -> None:
     refused = CliRunner().invoke(main, ["image", "provision", *arguments])
     assert (refused.exit_code, "pim" in refused.output) == (1, True)
     assert not (units / "edgekernel.service").exists()
+
+
+def test_given_to_a_user(card: Path, config: Path, tmp_path: Path) -> None:
+    """The configuration belongs to the user that the node runs as; one that is missing is told."""
+    put(card, "first")
+    user = pwd.getpwuid(os.getuid())
+    places = ["--card", str(card), "--config", str(config), "--units", str(tmp_path)]
+    nobody = CliRunner().invoke(main, ["image", "provision", *places, "--owner", "no-such-user"])
+    assert (nobody.exit_code, "no user no-such-user" in nobody.output) == (1, True)
+    if user.pw_uid == 0:
+        user = pwd.getpwnam("nobody")
+    CliRunner().invoke(main, ["image", "provision", *places, "--owner", user.pw_name])
+    # What comes after that is refused here: a service has a /tmp of its own.
+    owners = {(each.stat().st_uid, each.stat().st_gid) for each in (config, *config.rglob("*"))}
+    assert owners == {(user.pw_uid, user.pw_gid)}
