@@ -3,6 +3,8 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 ARGS ?=
+# The whole suite runs on two processes, a file at a time; a part of it, with ARGS, on one.
+JOBS ?= $(if $(ARGS),,-n 2 --dist loadfile)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -32,7 +34,7 @@ test: $(STAMP) ## run the tests (ARGS="-k relay" passes options to pytest)
 	@tools/ensure-mosquitto
 	@tools/ensure-systemd
 	@tools/fetch-foreign-suites $(VENV)
-	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/local/sbin:/usr/sbin" $(BIN)/python -m pytest $(ARGS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/local/sbin:/usr/sbin" $(BIN)/python -m pytest $(JOBS) $(ARGS)
 
 test-home-assistant: $(STAMP) ## run a node in a real Home Assistant (needs Python 3.13 or 3.14)
 	@echo "test-home-assistant: Home Assistant's own schemas, and its core on a real mosquitto"
