@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -9,6 +11,15 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Consoles take the width of the terminal when they are made: not by whichever test is the first.
+_before = os.environ.get("COLUMNS")
+os.environ["COLUMNS"] = "200"
+importlib.import_module("edgekernel.cli.console")
+if _before is None:
+    del os.environ["COLUMNS"]
+else:
+    os.environ["COLUMNS"] = _before
 
 # How fast the machine is decides no test.
 settings.register_profile(

@@ -33,7 +33,9 @@ LAMP = """
 driver = "led"
 pin = "GPIO22"
 """
-OF_NODE = {f"{BASE}/{each}" for each in ("status", "info", "schema", "health")} | {DISCOVERY}
+OF_NODE = {f"{BASE}/{each}" for each in ("status", "info", "schema", "health", "reported")} | {
+    DISCOVERY
+}
 TOGETHER = {f"{BASE}/state/{each}" for each in ("fan", "door")}
 PLAIN = TOGETHER | {
     f"{BASE}/{kind}/{signal}"

@@ -49,6 +49,7 @@ def test_messages_go_both_ways(broker: WebBroker, server: Server) -> None:
             watcher.publish("in/1", payload)
         assert client.publish(Outbound("out", large)).wait(LIMIT_S)
         observer.wait("message: in/1", len(payloads))
+        watcher.wait_for(lambda got: got.topic == "out" and got.payload == large)
         came = [each.payload for each in watcher.received if each.topic == "out"]
     assert came == [*payloads, large]
     lengths = [len(each) - len("message: in/1  False") for each in observer.all("message")]

@@ -16,7 +16,8 @@ import pytest
 
 LIMIT_S = 60.0
 START = Path(__file__).with_name("start-machine")
-TREE = Path(__file__).parents[2]
+TREE, THERE = Path(__file__).parents[2], Path("/opt/edgekernel")
+"""This tree, here and on the computer, where /tmp is another one."""
 _PROGRAM = """\
 #!{python}
 import sys
@@ -35,14 +36,17 @@ class SystemdMachine:
     def __init__(self, folder: Path, shared: Path) -> None:
         self.shared = shared
         program = shared / "edgekernel"
-        program.write_text(_PROGRAM.format(python=sys.executable, tree=str(TREE)))
+        python = Path(sys.executable)
+        if python.is_relative_to(TREE):
+            python = THERE / python.relative_to(TREE)
+        program.write_text(_PROGRAM.format(python=python, tree=str(THERE)))
         program.chmod(0o755)
         self.program = INSIDE / "edgekernel"
         """The command there: of the tree that these tests belong to."""
         self._outside = subprocess.Popen(
             [
                 *("unshare", "--pid", "--fork", "--kill-child", "--mount", "--uts", "--ipc"),
-                *("--cgroup", str(START), str(folder), str(shared)),
+                *("--cgroup", str(START), str(folder), str(shared), str(TREE)),
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -50,10 +54,17 @@ class SystemdMachine:
             text=True,
         )
         self._first = ""
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
         self.wait_for(self._is_up, "systemd to come up")
-        for path in (TREE / "any", Path(sys.executable), Path(sys.executable).resolve()):
-            for folder in path.parents:  # there only: the agent is another user
-                self.run("chmod", "o+rx", folder)
+        # There only, as the agent is another user; the tree itself is as it is here.
+        for folder in Path(sys.executable).resolve().parents:
+            self.run("chmod", "o+rx", folder)
 
     def run(self, *command: str | Path, check: bool = True) -> str:
         """Run a program there, to its end; return what it said."""

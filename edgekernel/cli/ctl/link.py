@@ -128,6 +128,7 @@ def _as_option(problem: str) -> str:
         problem.replace("mqtt.tls.certificate", "--cert")
         .replace("mqtt.tls.key", "--cert-key")
         .replace("mqtt.path", "--websocket")
+        .replace("mqtt.password", "--password-file")
     )
     return re.sub(r"\bmqtt\.(tls\.)?", "--", problem).replace("--server_name", "--server-name")
 
