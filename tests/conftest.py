@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import threading
 import time
@@ -12,14 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Consoles take the width of the terminal when they are made: not by whichever test is the first.
-_before = os.environ.get("COLUMNS")
-os.environ["COLUMNS"] = "200"
-importlib.import_module("edgekernel.cli.console")
-if _before is None:
-    del os.environ["COLUMNS"]
-else:
-    os.environ["COLUMNS"] = _before
+# pytest-xdist says how wide the terminal is, and consoles keep what is said when they are made.
+os.environ.pop("COLUMNS", None)
 
 # How fast the machine is decides no test.
 settings.register_profile(
