@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -21,6 +21,10 @@ from edgekernel.node.document import MqttTable
 from edgekernel.node.plan import Plan, make_plan
 from edgekernel.node.tuning import hasty
 from edgekernel.node.without_effect import without_effect
+
+if TYPE_CHECKING:
+    from edgekernel.mqtt import Settings
+    from edgekernel.mqtt.home_assistant.settings import HomeAssistant
 
 _OF_EVERY_NODE = {"config": "the configuration", "node-file": "the node file"}
 """Parts that `edgekernel run` adds."""
@@ -72,7 +76,7 @@ def check_all(node: Path) -> Found:
     found = Found(plan, _check_parts(plan), without_effect(plan))
     problems = [f"{plan.path.name}: {text}" for text in hasty(found.runtime.devices)]
     if plan.document.mqtt is not None:
-        problems += [*_check_topics(found, plan.document.mqtt), *_check_shown(found)]
+        problems += _check_link(found, plan.document.mqtt)
     if find_spec("greenlet") is not None:
         from edgekernel.node.load import measure_load
         from edgekernel.node.load_report import load_problems
@@ -88,16 +92,24 @@ def check_all(node: Path) -> Found:
     return found
 
 
-def _check_topics(found: Found, table: MqttTable) -> list[str]:
+def _check_link(found: Found, table: MqttTable) -> list[str]:
     from edgekernel.mqtt import Settings
+
+    settings, commands = Settings.of(found.plan, with_secrets=False), _commands(found.runtime)
+    problems = _check_topics(found, table, settings, commands)
+    if settings.home_assistant is not None:
+        problems += _check_shown(found, settings.home_assistant, commands)
+    return problems
+
+
+def _check_topics(
+    found: Found, table: MqttTable, settings: Settings, commands: Mapping[str, Sequence[str]]
+) -> list[str]:
     from edgekernel.mqtt.dialect import load_dialect, unheeded
 
     dialect = load_dialect(table.dialect)
-    settings = Settings.of(found.plan, with_secrets=False)
-    commands = [
-        (owner, command) for owner, names in _commands(found.runtime).items() for command in names
-    ]
-    problems, warnings = dialect.check(found.runtime.devices, commands, settings)
+    pairs = [(owner, command) for owner, names in commands.items() for command in names]
+    problems, warnings = dialect.check(found.runtime.devices, pairs, settings)
     file = found.plan.path.name
     found.warnings += [f"{file}: mqtt: {text}" for text in warnings]
     ignored = unheeded(dialect, table.dialect, table.model_fields_set)
@@ -115,20 +127,18 @@ def _commands(runtime: Runtime) -> dict[str, list[str]]:
     }
 
 
-def _check_shown(found: Found) -> list[str]:
+def _check_shown(
+    found: Found, shown: HomeAssistant, commands: Mapping[str, Sequence[str]]
+) -> list[str]:
     """Say which names in `[mqtt.home_assistant]` there are not; a simulation has more."""
-    from edgekernel.mqtt import Settings
     from edgekernel.mqtt.home_assistant.names import Names, unknown_names
     from edgekernel.node.schema import describe_node
 
     plan, runtime = found.plan, found.runtime
-    settings = Settings.of(plan, with_secrets=False).home_assistant
-    if settings is None:
-        return []
     messages = describe_node(runtime)["messages"]
-    names = Names.of_parts(runtime.devices, _commands(runtime), messages)
-    exclude = tuple(each for each in settings.exclude if not each.startswith(_OF_SIMULATION))
-    problems = unknown_names(names, replace(settings, exclude=exclude))
+    names = Names.of_parts(runtime.devices, commands, messages)
+    exclude = tuple(each for each in shown.exclude if not each.startswith(_OF_SIMULATION))
+    problems = unknown_names(names, replace(shown, exclude=exclude))
     return [f"{plan.path.name}: {problem}" for problem in problems]
 
 
