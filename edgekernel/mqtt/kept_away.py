@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from weakref import WeakSet
 
 from edgekernel.mqtt.paho_transport import PahoTransport
 from edgekernel.mqtt.transport import (
-    Done,
+    Around,
     Login,
     MakeTransport,
     Medium,
-    Outbound,
-    Published,
-    QoS,
     Server,
     Transport,
     TransportObserver,
@@ -52,12 +48,12 @@ class KeptAway:
         return link
 
 
-class _Link:
+class _Link(Around):
     """A transport that can be cut."""
 
     def __init__(self, kept: KeptAway, inner: Transport) -> None:
+        super().__init__(inner)
         self._kept = kept
-        self._inner = inner
 
     def connect(self, server: Server, login: Login) -> None:
         if self._kept.away:
@@ -65,20 +61,3 @@ class _Link:
         self._inner.connect(server, login)
         if self._kept.away:  # in the meantime
             self._inner.close(_CUT_S, goodbye=False)
-
-    def subscribe(
-        self, filters: Sequence[str], done: Callable[[list[str]], object], qos: QoS = 1
-    ) -> None:
-        self._inner.subscribe(filters, done, qos)
-
-    def unsubscribe(self, filters: Sequence[str], done: Done) -> None:
-        self._inner.unsubscribe(filters, done)
-
-    def publish(self, message: Outbound, done: Published) -> None:
-        self._inner.publish(message, done)
-
-    def probe(self, done: Done) -> None:
-        self._inner.probe(done)
-
-    def close(self, timeout_s: float, *, goodbye: bool) -> bool:
-        return self._inner.close(timeout_s, goodbye=goodbye)

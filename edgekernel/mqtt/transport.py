@@ -204,6 +204,39 @@ class Transport(Protocol):
         ...
 
 
+class Around:
+    """A transport that passes everything on to another one, for what changes only a part."""
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+
+    def connect(self, server: Server, login: Login) -> None:
+        """Pass on."""
+        self._inner.connect(server, login)
+
+    def subscribe(
+        self, filters: Sequence[str], done: Callable[[list[str]], object], qos: QoS = 1
+    ) -> None:
+        """Pass on."""
+        self._inner.subscribe(filters, done, qos)
+
+    def unsubscribe(self, filters: Sequence[str], done: Done) -> None:
+        """Pass on."""
+        self._inner.unsubscribe(filters, done)
+
+    def publish(self, message: Outbound, done: Published) -> None:
+        """Pass on."""
+        self._inner.publish(message, done)
+
+    def probe(self, done: Done) -> None:
+        """Pass on."""
+        self._inner.probe(done)
+
+    def close(self, timeout_s: float, *, goodbye: bool) -> bool:
+        """Pass on."""
+        return self._inner.close(timeout_s, goodbye=goodbye)
+
+
 MakeTransport = Callable[[TransportObserver], Transport]
 """Makes a transport, for one connection."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
@@ -10,15 +10,11 @@ from typing import Literal
 from edgekernel.core.clock import NANOSECONDS, Clock
 from edgekernel.mqtt.transport import (
     WRONG_VERSION,
-    Done,
+    Around,
     Inbound,
     Login,
     MakeTransport,
-    Outbound,
-    Published,
-    QoS,
     Server,
-    Transport,
     TransportObserver,
     Version,
 )
@@ -148,7 +144,7 @@ class Versions:
         return self._known.setdefault(str(server), _Known())
 
 
-class _Versioned:
+class _Versioned(Around):
     """A transport that speaks the version which is chosen when it connects."""
 
     def __init__(
@@ -156,7 +152,7 @@ class _Versioned:
     ) -> None:
         self._versions = versions
         self._observer = observer
-        self._inner: Transport = make(self)
+        super().__init__(make(self))
         self._server: Server | None = None
         self._version: Version = "5"
         """Where it connects to, until there is an answer."""
@@ -172,24 +168,10 @@ class _Versioned:
                 self._versions.unreachable(server)
             raise
 
-    def subscribe(
-        self, filters: Sequence[str], done: Callable[[list[str]], object], qos: QoS = 1
-    ) -> None:
-        self._inner.subscribe(filters, done, qos)
-
-    def unsubscribe(self, filters: Sequence[str], done: Done) -> None:
-        self._inner.unsubscribe(filters, done)
-
-    def publish(self, message: Outbound, done: Published) -> None:
-        self._inner.publish(message, done)
-
-    def probe(self, done: Done) -> None:
-        self._inner.probe(done)
-
     def close(self, timeout_s: float, *, goodbye: bool) -> bool:
         if (server := self._answered()) is not None:
             self._versions.unanswered(server, self._version)
-        return self._inner.close(timeout_s, goodbye=goodbye)
+        return super().close(timeout_s, goodbye=goodbye)
 
     def accepted(self, session_present: bool, notes: Sequence[str] = ()) -> None:
         if (server := self._answered()) is not None:
