@@ -11,6 +11,7 @@ from edgekernel.core.errors import StillConnectingError, unless_unwound
 Step = tuple[str, Callable[[], object]]
 """What it is called in a report, and what it does."""
 
+_GOES_ON = "it goes on in the background"
 CONNECT = "connect"
 """What the steps up to the return of `connect` are called."""
 
@@ -100,11 +101,11 @@ class Attempt:
         finally:
             del error  # its traceback leads to this frame
 
-    def stays_away(self) -> StillConnectingError:
-        """Return, and note, which step has not ended, and since when."""
+    def stays_away(self, what_then: str = _GOES_ON) -> StillConnectingError:
+        """Return, and note, which step has not ended, and since when; and say `what_then`."""
         seconds = (self._clock.monotonic_ns() - self._begun_ns) / NANOSECONDS
         self.reason = f"its {self._doing} has not returned for {seconds:.3g} s"
-        return StillConnectingError(f"{self.device}: {self.reason}; it goes on in the background")
+        return StillConnectingError(f"{self.device}: {self.reason}; {what_then}")
 
 
 def run_here(attempt: Attempt) -> None:

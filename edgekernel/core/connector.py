@@ -19,6 +19,7 @@ from edgekernel.core.gate import Gate
 BOOT_PATIENCE_S = 30.0
 """Seconds that a boot waits altogether for optional devices that hang; then a second for each."""
 _LEAST_S = 1.0
+_ADVICE = "if the device is optional, the rest starts without it"
 _MOMENT_NS = NANOSECONDS // 10
 
 _Job = tuple[Attempt, object]
@@ -73,7 +74,7 @@ class Connector:
             thread = None if attempt.has_ended else self._hand_over(attempt)
         if thread is not None:
             thread.start()
-        self._wait(attempt, self._patience_ns(attempt, optional))
+        self._wait(attempt, optional or not self._is_booting)
         attempt.raise_error()
 
     def close(self) -> None:
@@ -99,9 +100,9 @@ class Connector:
             self._left = [attempt for attempt in self._left if attempt not in ended]
         return hanging, ended
 
-    def _patience_ns(self, attempt: Attempt, optional: bool) -> int:
+    def _patience_ns(self, attempt: Attempt, dispensable: bool) -> int:
         limit_ns = int(attempt.limit_s * NANOSECONDS)
-        if not (optional and self._is_booting):
+        if not (dispensable and self._is_booting):
             return limit_ns
         left_ns = int(BOOT_PATIENCE_S * NANOSECONDS) - self._lost_ns
         return min(limit_ns, max(int(_LEAST_S * NANOSECONDS), left_ns))
@@ -110,8 +111,10 @@ class Connector:
         phase = self._runtime.phase
         return LifecycleError(f"{attempt.device}: not started: the runtime is {phase}")
 
-    def _wait(self, attempt: Attempt, limit_ns: int) -> None:
+    def _wait(self, attempt: Attempt, dispensable: bool) -> None:
+        """Wait for an attempt; one that is not `dispensable` ends the boot if it hangs."""
         now_ns = self._clock.monotonic_ns
+        limit_ns = self._patience_ns(attempt, dispensable)
         end_ns = now_ns() + limit_ns
         with self._moved:
             try:
@@ -119,7 +122,7 @@ class Connector:
                     left_ns = end_ns - now_ns()
                     if left_ns <= 0 and self._gate.dismiss(attempt.flow):
                         self._lost_ns += limit_ns
-                        raise attempt.stays_away()
+                        raise attempt.stays_away() if dispensable else attempt.stays_away(_ADVICE)
                     self._moved.wait(max(left_ns, _MOMENT_NS) / NANOSECONDS)
                 if attempt.is_running:
                     raise self._is_stopping(attempt)

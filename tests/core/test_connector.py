@@ -159,7 +159,8 @@ def test_a_required_one(sim: Simulation, steps: Steps) -> None:
         runtime.boot()
     assert sim.clock.monotonic() < LIMIT_S + 1.0
     assert leaves(caught.value) == [
-        "kept: its connect has not returned for 10 s; it goes on in the background"
+        "kept: its connect has not returned for 10 s; if the device is optional, the rest starts "
+        "without it"
     ]
     assert steps.all[-2:] == ["drive lamp False", "disconnect lamp"]
     assert [(each.step, each.error) for each in left] == [
