@@ -59,6 +59,11 @@ class Attempt:
         self._begun_ns = 0
 
     @property
+    def has_begun(self) -> bool:
+        """Whether a step was taken, so that the hardware may have been touched."""
+        return bool(self._doing)
+
+    @property
     def is_over(self) -> bool:
         """Whether the device has let go."""
         return self._undo is None

@@ -21,6 +21,7 @@ BOOT_PATIENCE_S = 30.0
 _LEAST_S = 1.0
 _ADVICE = "if the device is optional, the rest starts without it"
 _MOMENT_NS = NANOSECONDS // 10
+"""After which time it is looked again at an attempt that is in the middle of a further change."""
 
 _Job = tuple[Attempt, object]
 """An attempt, and the flow that waits for it."""
@@ -73,7 +74,7 @@ class Connector:
                 self._left.remove(attempt)
             thread = None if attempt.has_ended else self._hand_over(attempt)
         if thread is not None:
-            thread.start()
+            self._begin(thread, attempt)
         self._wait(attempt, optional or not self._is_booting)
         attempt.raise_error()
 
@@ -123,7 +124,7 @@ class Connector:
                     if left_ns <= 0 and self._gate.dismiss(attempt.flow):
                         self._lost_ns += limit_ns
                         raise attempt.stays_away() if dispensable else attempt.stays_away(_ADVICE)
-                    self._moved.wait(max(left_ns, _MOMENT_NS) / NANOSECONDS)
+                    self._moved.wait((left_ns if left_ns > 0 else _MOMENT_NS) / NANOSECONDS)
                 if attempt.is_running:
                     raise self._is_stopping(attempt)
             finally:
@@ -151,6 +152,13 @@ class Connector:
         thread.name, self._next = attempt.thread, job
         self._moved.notify_all()
         return None
+
+    def _begin(self, thread: ThreadLike, attempt: Attempt) -> None:
+        try:
+            thread.start()
+        except BaseException:  # such as no more threads: it has not begun
+            attempt.is_running = attempt.is_waited_for = False
+            raise
 
     def _live(self, thread: ThreadLike, job: _Job | None) -> None:
         while job is not None:

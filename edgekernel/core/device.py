@@ -77,7 +77,7 @@ class Device:
         self._added_outputs: dict[str, Output[Any]] = {}
 
     def connect(self) -> None:
-        """Open the boundaries and make the hardware ready."""
+        """Open the boundaries and make the hardware ready, within `connect_limit_s`."""
 
     def disconnect(self) -> None:
         """Let go of the hardware; also called after a `connect` that failed."""
@@ -245,6 +245,8 @@ class Device:
         except BaseException:
             if attempt.is_over:
                 self._attempt = None
+            elif not (attempt.is_running or attempt.has_begun):
+                attempt.give_up()
             raise
         self._attempt = None
         ctx.emit(message.DeviceAttached(self.id))
@@ -270,8 +272,11 @@ class Device:
         """Let go of what an attempt to attach it has reached."""
         if error is not None:
             self._tell_failure(error)
-        self._make_safe("the device was not attached", self._begins_safe)
-        self._let_go()
+        if self._attempt is not None and self._attempt.has_begun:
+            self._make_safe("the device was not attached", self._begins_safe)
+            self._let_go()
+        else:
+            self._forget_runtime()
         self._context = None
         if error is None:
             self._attempt = None  # else whoever attaches it is to hear of it first
@@ -387,6 +392,13 @@ class Device:
             raise ConfigError(f"{key}.{name}: this name is taken by something else of the device")
 
     def _let_go(self) -> None:
+        self._forget_runtime()
+        try:
+            self.disconnect()
+        except BaseException as error:
+            self._tell_failure(unless_unwound(error))
+
+    def _forget_runtime(self) -> None:
         freshness, self._freshness = self._freshness, None
         if freshness is not None:
             freshness.end()
@@ -394,10 +406,6 @@ class Device:
             reading.follow_time(None, lambda: None)
         for output in self.outputs.values():
             output.let_go()
-        try:
-            self.disconnect()
-        except BaseException as error:
-            self._tell_failure(unless_unwound(error))
 
     def _declared(self, kind: type) -> tuple[str, ...]:
         names = self._names.get(kind)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from edgekernel import Device, Limits, Runtime, message, output, reading
+from edgekernel import Device, Limits, Runtime, SystemClock, message, output, reading
+from edgekernel.core.clock import ThreadLike
 from edgekernel.core.errors import (
     BootError,
     HeldSafeError,
@@ -518,3 +519,55 @@ class TestUpdate:
         assert steps.of("connect", "disconnect") == [
             "connect lamp", "disconnect lamp", "connect lamp",
         ]  # fmt: skip
+
+
+def test_no_more_threads(make_runtime: MakeRuntime, steps: Steps, until: Until) -> None:
+    """P5: a device for which there is no thread at the moment is tried again."""
+
+    class Short(SystemClock):
+        left = 0
+
+        def Thread(self, target: Callable[[], object], name: str) -> ThreadLike:
+            made = super().Thread(target, name)
+            if ":connect" in name:
+                self.left -= 1
+                if self.left < 0:
+                    return Refused()
+            return made
+
+    class Refused(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't start new thread")
+
+    clock = Short()
+    runtime = make_runtime(clock=clock)
+    runtime.register(lamp := Lamp("lamp", steps), optional=True)
+    runtime.boot()
+    assert component(runtime, "lamp")["error"] == "RuntimeError: can't start new thread"
+    assert (steps.all, lamp.attached) == ([], False)
+    clock.left = 1
+    runtime.retry("lamp")
+    assert lamp.online
+    assert steps.all == ["connect lamp", "drive lamp False"]
+
+
+class TestDisconnectThatHangs:
+    def test_hot_removed(self, sim: Simulation, steps: Steps) -> None:
+        """P12: a device whose disconnect hangs is taken out all the same, and that is told."""
+
+        class Clinging(Lamp):
+            def disconnect(self) -> None:
+                super().disconnect()
+                self.clock.sleep(1e6)
+
+        runtime = sim.runtime()
+        runtime.register(Clinging("lamp", steps))
+        runtime.boot()
+        told = messages_of(runtime, message.ShutdownStepFailed)
+        runtime.hot_remove("lamp")
+        assert "lamp" not in runtime.devices
+        assert [each.step for each in told] == ["detach of lamp"]
+        before = sim.clock.monotonic()
+        runtime.shutdown()
+        assert sim.clock.monotonic() == before
+        assert steps.of("disconnect") == ["disconnect lamp"]
