@@ -489,8 +489,9 @@ class TestUpdate:
         runtime = sim.runtime()
         runtime.register(old := Kept("kept", steps, for_s=0.0))
         runtime.boot()
+        new = Kept("kept", steps, for_s=60.0)
         with pytest.raises(StillConnectingError):
-            runtime.hot_update(new := Kept("kept", steps, for_s=60.0))
+            runtime.hot_update(new)
         assert runtime.devices["kept"] is old
         assert old.online
         before = steps.of("disconnect")
