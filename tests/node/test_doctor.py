@@ -74,9 +74,9 @@ def test_in_good_order(root: Path, node: Path) -> None:
     assert wrong(found) == []
     assert [finding.subject for finding in found[1:]] == [
         "board", "i2c1 (/dev/i2c-1)", "uart0 (/dev/serial0)", "GPIO chip pinctrl-bcm2711",
-        "i2c1 speed", "/boot/firmware/config.txt", "power supply", "processor",
-        "temperature (cpu-thermal)", "memory", "disk (/)", "SD card mmcblk0", "time",
-        "hardware watchdog",
+        "i2c1 speed", "levels after the agent (pinctrl-bcm2711)", "/boot/firmware/config.txt",
+        "power supply", "processor", "temperature (cpu-thermal)", "memory", "disk (/)",
+        "SD card mmcblk0", "time", "real-time clock", "hardware watchdog",
     ]  # fmt: skip
 
 
@@ -160,6 +160,15 @@ def test_overlay_that_a_node_needs(root: Path, node_file: NodeFile) -> None:
     (finding,) = wrong(examine(user_in_group(root), None, plan))
     assert (finding.level, finding.subject) == (Level.ERROR, "i2c4 (/dev/i2c-4)")
     assert finding.fix == "put dtoverlay=i2c4 into /boot/firmware/config.txt and reboot"
+
+
+def test_levels_that_float_after_the_agent(root: Path, node: Path, node_file: NodeFile) -> None:
+    """A kernel that lets outputs go is a warning for a node that has some, and for no other."""
+    (root / "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs").write_text("N\n")
+    (finding,) = wrong(examine(user_in_group(root), None, make_plan(node)))
+    assert finding.subject == "levels after the agent (pinctrl-bcm2711)"
+    button = node_file('[devices.bell]\ndriver = "button"\npin = "GPIO4"\n', board="raspberrypi/4b")
+    assert wrong(examine(user_in_group(root), None, make_plan(button))) == []
 
 
 def test_root_is_warned(root: Path, node: Path) -> None:
