@@ -358,9 +358,9 @@ class Device:
         return names
 
     def _tell_failure(self, error: BaseException) -> None:
-        """Tell of a failure, but not of the same at every try of weeks."""
+        """Tell of a failure, but not of the same at every try of weeks: at the end all count."""
         text, trace = describe(error)
-        if self._failures.news(text, self.monotonic_ns()):
+        if self._failures.news(text, self.monotonic_ns()) or self.ctx.runtime.phase.ending:
             self.ctx.emit(message.DeviceFailed(self.id, text, trace))
 
     def __repr__(self) -> str:
