@@ -16,7 +16,7 @@ from edgekernel.node.machine import Machine
 from edgekernel.node.packs import load_board
 from tests.backends.linux.conftest import Machine as Chips
 from tests.backends.linux.conftest import make_lgpio
-from tests.node.computers import computer, lay_pi4
+from tests.node.computers import computer, lay, lay_pi4
 
 NodeFile = Callable[..., Path]
 
@@ -111,6 +111,19 @@ def test_console_on_the_port(root: Path, node: Path, console: str) -> None:
     (finding,) = wrong(examine(user_in_group(root), None, make_plan(node)))
     assert (finding.subject, finding.level) == ("uart0", Level.ERROR)
     assert "cmdline.txt" in finding.fix
+
+
+@pytest.mark.parametrize("place", ["ttyS0", "/dev/serial0"])
+def test_login_on_the_port(root: Path, node: Path, place: str) -> None:
+    """A login that waits on the port without a console of the kernel is found; one on another port
+    is nobody's concern."""
+    lay(root, {"/proc/611/comm": "agetty\n", "/proc/611/cmdline": b"/sbin/agetty\0-o\0tty1\0linux"})
+    assert wrong(examine(user_in_group(root), None, make_plan(node))) == []
+    words = ("/sbin/agetty", "--keep-baud", "115200,9600", place, "vt220", "")
+    lay(root, {"/proc/611/cmdline": "\0".join(words)})
+    (finding,) = wrong(examine(user_in_group(root), None, make_plan(node)))
+    assert (finding.subject, finding.level) == ("uart0", Level.ERROR)
+    assert finding.fix == "sudo systemctl disable --now serial-getty@ttyS0.service"
 
 
 def test_another_board_than_the_files(root: Path, node: Path) -> None:
