@@ -21,6 +21,7 @@ from edgekernel.core.output_declaration import OutputDeclaration
 from edgekernel.core.output_declaration import output as declare_output
 from edgekernel.core.reading import Reading, ReadingDeclaration, ReadingSettings
 from edgekernel.core.signals import batch
+from edgekernel.core.telling import Failures
 from edgekernel.core.values import ValueType
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Device:
         self._context: Context | None = None
         self._online = False
         self._was_offline = False
+        self._failures = Failures()
         self.offline_error = ""
         """Why it was offline the last time; "" if it never was."""
         self.poll_record: Polls | None = None
@@ -227,6 +229,7 @@ class Device:
             self._let_go()
             self._context = None
             raise
+        self._failures.over()
         ctx.emit(message.DeviceAttached(self.id))
         self.set_online()
 
@@ -355,7 +358,10 @@ class Device:
         return names
 
     def _tell_failure(self, error: BaseException) -> None:
-        self.ctx.emit(message.DeviceFailed(self.id, *describe(error)))
+        """Tell of a failure, but not of the same at every try of weeks: at the end all count."""
+        text, trace = describe(error)
+        if self._failures.news(text, self.monotonic_ns()) or self.ctx.runtime.phase.ending:
+            self.ctx.emit(message.DeviceFailed(self.id, text, trace))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id}>"

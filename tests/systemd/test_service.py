@@ -132,8 +132,13 @@ def restarted(machine: SystemdMachine, relays: Relays, before: str) -> dict[str,
     """Wait until the agent runs again after its process `before`; return why it says it does."""
     machine.wait_for(lambda: machine.show(SERVICE, "MainPID") not in ("0", before), "a new agent")
     machine.wait_for(lambda: relays.pump, "the pump to run again")
-    told = [line for line in machine.log(SERVICE).splitlines() if "agent.started" in line]
-    words = told[-1].partition("cause=")[2].split("  detail=")
+    says = f"[{machine.show(SERVICE, 'MainPID')}]: agent.started"  # journald may be behind
+
+    def told() -> list[str]:
+        return [line for line in machine.log(SERVICE).splitlines() if says in line]
+
+    machine.wait_for(told, "the agent to say why it was started")
+    words = told()[-1].partition("cause=")[2].split("  detail=")
     return {"cause": words[0].strip(), "detail": words[1].strip()}
 
 
