@@ -16,7 +16,11 @@ from edgekernel.core.errors import ConfigError
 from edgekernel.node.plan import Plan
 from edgekernel.node.restart import boot_id, note_end
 from edgekernel.node.safe_state import LIMIT_S, SafeOutput, SafeState
+from edgekernel.node.standby_link import VARIABLE, wait_for
 from edgekernel.node.starting import data_folder, plans_of_the_end
+
+_SPARE_S = 2.0
+"""A standby has as long for what cannot be driven, and needs a little to let go of it."""
 
 
 @click.command("safe-state")
@@ -49,6 +53,8 @@ def safe_state(node: Path, simulated: bool, limit_s: float, as_json: bool) -> No
     """
     environ = _without_secrets()
     data = None if simulated else data_folder(node, environ)
+    if (standby := environ.get(VARIABLE)) and not simulated:
+        _let_finish(Path(standby), limit_s)
     try:
         plans = plans_of_the_end(node, environ=environ, simulated=simulated)
         data = None if simulated else plans[0].data
@@ -64,7 +70,7 @@ def safe_state(node: Path, simulated: bool, limit_s: float, as_json: bool) -> No
         print_json([asdict(each) for each in outcomes])
     else:
         for each in outcomes:
-            out.print(_line(each), soft_wrap=True)
+            out.print(line(each), soft_wrap=True)
         if not outcomes:
             out.print(f"{node.name}: no outputs")
     if any(each.problem for each in outcomes):
@@ -75,6 +81,12 @@ def _without_secrets() -> dict[str, str]:
     """Return the environment without credentials: systemd has taken them away after an end, and
     they must keep no output from being safe."""
     return {key: value for key, value in os.environ.items() if key != "CREDENTIALS_DIRECTORY"}
+
+
+def _let_finish(standby: Path, limit_s: float) -> None:
+    """Let a standby end first: what two drive at once, such as a chip, may take it wrong."""
+    if problem := wait_for(standby, limit_s + _SPARE_S):
+        click.echo(problem, err=True)
 
 
 def _ready(plans: Sequence[Plan], simulated: bool) -> SafeState:
@@ -102,7 +114,8 @@ def _note_end(data: Path) -> None:
         click.echo(f"{data}: the cause of the end could not be noted: {error}", err=True)
 
 
-def _line(outcome: SafeOutput) -> str:
+def line(outcome: SafeOutput) -> str:
+    """Return what came of an output, as people read it."""
     if outcome.problem:
         return f"{outcome.output}: NOT SAFE: {outcome.problem}"
     if outcome.safe is None:

@@ -57,6 +57,8 @@ class SafeState:
         """Make the devices of the plans, each plan's on the backend that `backend` gives for it."""
         self._stages: list[_Stage] = []
         self._clock = clock
+        self.took_s = 0.0
+        """How long it took, once driven, until each output was safe or given up."""
         taken: set[object] = set()
         refused: list[PlannedDevice] = []
         for plan in plans:
@@ -75,7 +77,17 @@ class SafeState:
         and a driver that hangs longer is left to itself. Limits, such as how long an output stays
         on at least, do not count. To be called once.
         """
-        return [each for stage in self._stages for each in stage.drive(self._clock, limit_s)]
+        since, outcomes = self._clock.monotonic(), []
+        for stage in self._stages:
+            outcomes += stage.drive(self._clock, limit_s)
+            self.took_s = self._clock.monotonic() - since
+            stage.close()
+        return outcomes
+
+    @property
+    def has_outputs(self) -> bool:
+        """Whether there is anything to drive, or may be."""
+        return any(stage.has_outputs for stage in self._stages)
 
 
 def make_safe(
@@ -101,6 +113,10 @@ class _Stage:
                 self._groups.append(_Group(plan, devices, backend, clock))
             self.made += devices
 
+    @property
+    def has_outputs(self) -> bool:
+        return bool(self._refused) or any(group.outputs for group in self._groups)
+
     def drive(self, clock: Clock, limit_s: float) -> list[SafeOutput]:
         groups = [group for group in self._groups if group.outputs]
         for group in groups:
@@ -110,9 +126,12 @@ class _Stage:
             clock.sleep(_LOOK_EVERY_S)
         outcomes = [SafeOutput(id, None, why) for id, why in self._refused.items()]
         outcomes += [each for group in groups for each in group.outcomes(limit_s)]
-        for group in groups:
-            group.stop()
         return sorted(outcomes, key=lambda each: self._order.index(_device(each.output)))
+
+    def close(self) -> None:
+        """Let go of what was driven."""
+        for group in self._groups:
+            group.stop()
 
     def _without_refused(
         self, plan: Plan, devices: Sequence[PlannedDevice], backend: Backend, clock: Clock
