@@ -75,6 +75,7 @@ def make_ready(node: Path, clock: Clock, documents: Documents) -> SafeState:
     devices = [device for plan in plans for device in plan.devices]
     load_libraries(address for device in devices for address in device.addresses.values())
     state = SafeState(plans, lambda plan: LinuxBackend(clock), clock)
+    gc.unfreeze()
     gc.collect()
     gc.freeze()  # nothing is to be looked through while outputs wait
     return state

@@ -103,29 +103,29 @@ class _Stage:
     def __init__(self, plan: Plan, backend: Backend, clock: Clock) -> None:
         self._order = [device.id for device in plan.devices]
         self._refused: dict[str, str] = {}
-        self._groups: list[_Group] = []
+        self._groups: list[_Group] = []  # those with outputs
         self.made: list[PlannedDevice] = []
         for devices in _groups(plan):
             try:
-                self._groups.append(_Group(plan, devices, backend, clock))
+                group = _Group(plan, devices, backend, clock)
             except Exception:  # of a driver: whose, only each alone can tell
                 devices = self._without_refused(plan, devices, backend, clock)
-                self._groups.append(_Group(plan, devices, backend, clock))
+                group = _Group(plan, devices, backend, clock)
             self.made += devices
+            self._groups += [group] if group.outputs else []
 
     @property
     def has_outputs(self) -> bool:
-        return bool(self._refused) or any(group.outputs for group in self._groups)
+        return bool(self._refused or self._groups)
 
     def drive(self, clock: Clock, limit_s: float) -> list[SafeOutput]:
-        groups = [group for group in self._groups if group.outputs]
-        for group in groups:
+        for group in self._groups:
             group.start()
         end = clock.monotonic() + limit_s
-        while clock.monotonic() < end and not all(group.is_done for group in groups):
+        while clock.monotonic() < end and not all(group.is_done for group in self._groups):
             clock.sleep(_LOOK_EVERY_S)
         outcomes = [SafeOutput(id, None, why) for id, why in self._refused.items()]
-        outcomes += [each for group in groups for each in group.outcomes(limit_s)]
+        outcomes += [each for group in self._groups for each in group.outcomes(limit_s)]
         return sorted(outcomes, key=lambda each: self._order.index(_device(each.output)))
 
     def close(self) -> None:

@@ -96,7 +96,7 @@ class Standby:
             for message in caller.messages():
                 if message:  # an empty one brings the pidfd
                     caller.answer(self._problems_of(caller, message))
-        except (OSError, ValueError):  # it is gone, or does not speak as an agent does
+        except ValueError:  # it does not speak as an agent does
             caller.is_over = True
         if caller.is_over:
             self._selector.unregister(caller.fd)
@@ -146,11 +146,14 @@ class _Caller:
         """Whether it has hung up."""
 
     def messages(self) -> Iterator[dict[str, Any]]:
-        """Give the messages that have come. Raises OSError, or ValueError for what is none."""
+        """Give the messages that have come. Raises ValueError for what is none."""
         while not self.is_over:
             try:
                 data, files, _, _ = socket.recv_fds(self._channel, _PORTION, 1)
             except BlockingIOError:
+                break
+            except OSError:  # it has ended without reading all answers
+                self.is_over = True
                 break
             if files:
                 self._drop()
@@ -169,14 +172,15 @@ class _Caller:
     def last_words(self) -> list[Documents]:
         """Return what it wants to be watched for, of what has not been read before."""
         found: list[Documents] = []
-        with suppress(OSError, ValueError):  # it has ended in the middle of a word
+        with suppress(ValueError):
             for message in self.messages():
                 found += [message["watch"]] if "watch" in message else []
         return found
 
     def answer(self, problems: Sequence[str]) -> None:
-        """Say that what it wanted is done, or what is wrong. Raises OSError."""
-        self._channel.sendall(json.dumps({"problems": list(problems)}).encode() + b"\n")
+        """Say that what it wanted is done, or what is wrong, if it is still there."""
+        with suppress(OSError):
+            self._channel.sendall(json.dumps({"problems": list(problems)}).encode() + b"\n")
 
     def close(self) -> None:
         """Hang up."""

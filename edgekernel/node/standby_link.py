@@ -22,7 +22,7 @@ from edgekernel.node.secrets import without_secrets
 VARIABLE = "EDGEKERNEL_STANDBY"
 """Names the socket in the environment of the agent, of its standby and of `safe-state`."""
 
-MISSING_AFTER_S = 30.0
+MISSING_AFTER_S = 60.0
 """How long a node may be without its standby before it is degraded: a small board takes seconds to
 start one."""
 _RETRY_S, _RETRY_LIMIT_S = 0.1, 5.0
@@ -116,7 +116,7 @@ class StandbyLink:
                 reason = "it has ended"
             except OSError as error:
                 reason = f"{self._path}: {error.strerror or error}"
-            except ValueError as error:
+            except (ValueError, LookupError, TypeError) as error:
                 reason = f"{self._path}: it has said what no standby says: {error}"
             if self._ready:
                 self._ready = False
@@ -126,7 +126,7 @@ class StandbyLink:
                 self._miss(reason)
 
     def _attend(self) -> None:
-        """Speak to the standby until it is gone. Raises OSError, or ValueError for what it says."""
+        """Speak to the standby until it is gone. Raises OSError, or what its answers are not."""
         with socket.socket(socket.AF_UNIX) as channel:
             channel.connect(str(self._path))
             self._hand_over_pidfd(channel)
