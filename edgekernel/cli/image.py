@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 
 from edgekernel.cli.console import Exit, fail, out
-from edgekernel.cli.standby import has_outputs
 from edgekernel.core.clock import SystemClock
 from edgekernel.node.plan import Plan
 from edgekernel.node.provisioning import NODE_FILE, Provisioned, provision, write_safely
@@ -176,6 +175,8 @@ def _say(done: Provisioned, card: Path) -> None:
 
 
 def _make_unit(plan: Plan, config: Path, units: Path) -> None:
+    from edgekernel.cli.standby import has_outputs  # loads what drives a board: here alone
+
     program = Path(sys.argv[0]).absolute()
     python, standby = Path(sys.executable).resolve(), has_outputs(plan)
     unit = Unit(plan, program, python, config / NODE_FILE, has_standby=standby)
