@@ -27,6 +27,7 @@ _COMMANDS = {
     "run": ("edgekernel.cli.run", "Run a node, on its board or a simulated one."),
     "simulate": ("edgekernel.cli.simulate", "Run a node through days of simulated time."),
     "safe-state": ("edgekernel.cli.safe_state", "Drive all outputs to their safe values."),
+    "standby": ("edgekernel.cli.standby", "Stand by to make a node safe if its agent is killed."),
     "schema": ("edgekernel.cli.schema", "Show what a node has and can be asked for."),
     "scan": ("edgekernel.cli.scan", "List what answers on the buses of this board."),
 }
