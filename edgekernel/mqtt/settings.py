@@ -175,7 +175,7 @@ class Settings:
 
     def _server_checks(self) -> dict[str, bool]:
         checks = {}
-        for number, each in enumerate(self.servers):
+        for number, each in enumerate(self.servers, 1):
             key = f"mqtt.brokers.{number}" if self.fallbacks else "mqtt"
             checks[f"{key}.host: {each.host!r} is no host name or address"] = _is_host(each.host)
             checks[f"{key}.port: {each.port} is not from 1 to 65535"] = 0 < each.port < 65536

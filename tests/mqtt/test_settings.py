@@ -148,18 +148,20 @@ def test_one_broker_over_a_websocket(tmp_path: Path) -> None:
             r"node\.toml: mqtt: .*a node needs either mqtt\.host or \[\[mqtt\.brokers\]\]",
         ),
         ('[mqtt]\nhost = "a"\n[[mqtt.brokers]]\nhost = "b"\n', r"either mqtt\.host or"),
-        ("[[mqtt.brokers]]\nport = 1\n", r"mqtt\.brokers\.0\.host: is missing"),
+        ('[mqtt]\nhost = "a"\nbrokers = []\n', r"mqtt\.brokers: \[\]: name one at least, or take"),
+        ("[mqtt]\nbrokers = []\n", r"mqtt\.brokers: \[\]: name one at least, or take"),
+        ("[[mqtt.brokers]]\nport = 1\n", r"mqtt\.brokers\.1\.host: is missing"),
         (
             '[[mqtt.brokers]]\nhots = "a"\n',
-            r"mqtt\.brokers\.0\.hots: unknown key; did you mean 'hos",
+            r"mqtt\.brokers\.1\.hots: unknown key; did you mean 'hos",
         ),
         (
             '[[mqtt.brokers]]\nhost = "a"\ntls = { cu = "x" }\n',
-            r"mqtt\.brokers\.0\.tls\.cu: unknown key; there are: alpn, ca",
+            r"mqtt\.brokers\.1\.tls\.cu: unknown key; there are: alpn, ca",
         ),
         (
             '[[mqtt.brokers]]\nhost = "a"\n[[mqtt.brokers]]\nhost = "b c"\n',
-            r"node\.toml: mqtt\.brokers\.1\.host: 'b c' is no host name or address",
+            r"node\.toml: mqtt\.brokers\.2\.host: 'b c' is no host name or address",
         ),
         (
             '[[mqtt.brokers]]\nhost = "a"\n[[mqtt.brokers]]\nhost = "a"\n',
