@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 import click
 
-from edgekernel.cli.console import Exit, err, fail, out, print_json, table
+from edgekernel.cli.console import err, fail, out, print_json, table
+from edgekernel.cli.exits import Exit
 from edgekernel.core.errors import ConfigError, EdgekernelError
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import pytest
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
+from edgekernel.core.errors import UnknownTargetError
 from edgekernel.mqtt import Fleet
 from edgekernel.mqtt.fleet import NoAnswerError, NodeEvent, NodeStatus, RequestRefusedError
 from edgekernel.mqtt.settings import Settings
@@ -178,8 +179,8 @@ def fleet_on(port: int) -> Fleet:
 
 
 def answer(ask: Callable[[], Any]) -> Any:
-    """Return what a question brings; None while there is no answer."""
-    with suppress(NoAnswerError):
+    """Return what a question brings; None while there is no answer, or nobody knows the node."""
+    with suppress(NoAnswerError, UnknownTargetError):
         return ask()
     return None
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from edgekernel.cli.console import Exit, fail
+from edgekernel.cli.console import fail
 from edgekernel.cli.ctl.link import link_of
+from edgekernel.cli.exits import Exit, exit_codes
 from edgekernel.core.errors import ConfigError
 
 
-@click.group()
+@click.group(epilog=exit_codes(Exit.DONE, Exit.REFUSED, Exit.USAGE, Exit.NO_ANSWER))
 @click.option("--host", default="127.0.0.1", envvar="EDGEKERNEL_HOST", show_default=True)
 @click.option(
     "--port",
@@ -105,7 +106,7 @@ def ctl(context: click.Context, /, **options: Any) -> None:
 
     Nodes are named exactly; many at once are picked by --where (labels of the node file, fields of
     `info`, state) or --all. Options may stand in the environment as EDGEKERNEL_HOST,
-    EDGEKERNEL_PORT and so on. Exits with 1 if something is refused, 3 if there is no answer.
+    EDGEKERNEL_PORT and so on. Of many nodes one that refuses counts more than one that is silent.
     """
     try:
         context.obj = link_of(options)

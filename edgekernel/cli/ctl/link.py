@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from edgekernel.cli.console import Exit, fail_with
+from edgekernel.cli.console import fail_with
+from edgekernel.cli.exits import Exit
 from edgekernel.core.errors import ConfigError, EdgekernelError, RefusedError
 from edgekernel.mqtt.fleet import Fleet, NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.settings import PLAIN_PORT, TLS_PORT, WEB_PORT, WEB_TLS_PORT, Settings
