@@ -113,6 +113,7 @@ class Settings:
                 username=table.username or "",
                 password=password,
                 password_file=password_file,
+                client_id=table.client_id,
                 prefix=table.prefix,
                 keepalive_s=int(table.keepalive),
                 history_s=table.history or 0.0,

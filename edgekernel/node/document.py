@@ -233,6 +233,8 @@ class MqttTable(ServerTable):
     username: str | None = None
     password: str | None = Field(default=None, repr=False)
     password_file: str | None = None
+    client_id: str = ""
+    """Made of prefix and node unless given, for a broker that wants another one."""
     keepalive: Annotated[Duration, AfterValidator(_keepalive)] = 30.0
     layout: Literal["device", "signal"] | None = None
     """One topic for each device, unless payloads are plain, or one for each of its signals."""

@@ -86,6 +86,12 @@ def test_the_protocol_is_that_of_the_node_file(tmp_path: Path) -> None:
         Settings("broker", protocol="4")  # type: ignore[arg-type]
 
 
+def test_the_client_id_is_that_of_the_node_file(tmp_path: Path) -> None:
+    """It is the one that a broker wants; empty, so that one is made, unless it is said."""
+    for line, id in (("", ""), ('client_id = "dev-17"\n', "dev-17")):
+        assert of(tmp_path, f'[mqtt]\nhost = "h"\n{line}').client_id == id
+
+
 HEAD = '[node]\nname = "n1"\nboard = "sim"\n'
 
 
