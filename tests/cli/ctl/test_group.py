@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from edgekernel.cli import main
+from edgekernel.cli.ctl import ctl as group
 from edgekernel.cli.exits import Exit
+from edgekernel.mqtt import Fleet
+from edgekernel.mqtt.keys import make_pair
 from tests.brokers import Mosquitto, free_port
 from tests.cli.ctl.conftest import Ctl, as_json, at, printed
 
@@ -137,3 +141,26 @@ def test_the_exit_codes_are_taught() -> None:
     for code in (Exit.DONE, Exit.REFUSED, Exit.USAGE, Exit.NO_ANSWER):
         assert f"\n    {code.value}  {code.meaning}\n" in said
         assert f"\n| {code.value} | {code.meaning.partition(':')[0].partition(';')[0]}" in page
+
+
+def test_whatever_ctl_does_python_does() -> None:
+    """Each subcommand has its counterpart in `Fleet`, and none is missing from this list; keys are
+    made by `edgekernel.mqtt.keys`."""
+    counterparts: dict[str, list[Callable[..., object]]] = {
+        "call": [Fleet.call],
+        "config": [Fleet.config, Fleet.push_config, Fleet.reported],
+        "events": [Fleet.events],
+        "get": [Fleet.get],
+        "health": [Fleet.health],
+        "info": [Fleet.info],
+        "keygen": [make_pair],
+        "lease": [Fleet.lease],
+        "logs": [Fleet.events],
+        "nodes": [Fleet.nodes],
+        "schema": [Fleet.schema],
+        "set": [Fleet.set],
+        "watch": [Fleet.watch],
+    }
+    assert set(group.commands) == set(counterparts)
+    for methods in counterparts.values():
+        assert all("return" in method.__annotations__ for method in methods)
