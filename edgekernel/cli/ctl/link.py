@@ -101,7 +101,7 @@ def link_of(options: dict[str, Any]) -> Link:
             protocol=options.get("protocol", "auto"),
         )
     except ConfigError as error:
-        places = dict.fromkeys(("mqtt.host", "mqtt.port"), "--broker")
+        places = {"mqtt.host": "--broker", "mqtt.port": "--broker"}
         instead = places if options.get("brokers") else {}
         texts = (as_option(problem, instead) for problem in error.problems)
         raise ConfigError(*texts) from None
