@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from edgekernel.cli.console import Exit, fail, out, print_json
+from edgekernel.cli.console import fail, out, print_json
+from edgekernel.cli.exits import Exit
 from edgekernel.core.errors import ConfigError
 from edgekernel.node.doctor import examine
 from edgekernel.node.examination.finding import Finding, Level

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import click
 
-from edgekernel.cli.console import Exit, fail, out
+from edgekernel.cli.console import fail, out
+from edgekernel.cli.exits import Exit
 from edgekernel.core.clock import SystemClock
 from edgekernel.node.plan import Plan
 from edgekernel.node.provisioning import NODE_FILE, Provisioned, provision, write_safely

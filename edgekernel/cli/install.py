@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from edgekernel.cli.console import Exit, fail, out, print_json
+from edgekernel.cli.console import fail, out, print_json
+from edgekernel.cli.exits import Exit
 from edgekernel.cli.standby import has_outputs
 from edgekernel.core.errors import ConfigError
 from edgekernel.node.installation import (

@@ -15,8 +15,9 @@ import click
 
 from edgekernel.backends.disk import SystemDisk
 from edgekernel.cli.configured import Board, configure
-from edgekernel.cli.console import Exit, fail, out, show
+from edgekernel.cli.console import fail, out, show
 from edgekernel.cli.ending import Ending
+from edgekernel.cli.exits import Exit
 from edgekernel.cli.fault_plan_file import naming
 from edgekernel.cli.live import EventLines, LiveView, View, describe, for_journald, goes_to_journald
 from edgekernel.cli.recording import as_it_is, open_recording

@@ -10,7 +10,8 @@ from pathlib import Path
 import click
 
 from edgekernel.backends.disk import SystemDisk
-from edgekernel.cli.console import Exit, fail, out, print_json, show
+from edgekernel.cli.console import fail, out, print_json, show
+from edgekernel.cli.exits import Exit
 from edgekernel.core.clock import SystemClock
 from edgekernel.core.errors import ConfigError
 from edgekernel.node.plan import Plan

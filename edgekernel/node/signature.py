@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from edgekernel.core.errors import InvalidValueError
 from edgekernel.core.hints import hints_of
 from edgekernel.node.duration import AsSeconds
-from edgekernel.node.problems import explain
+from edgekernel.node.problems import explain, in_json
 
 _MAX_MODELS = 1024
 """Commands whose models are kept: those of versions that hot updates have replaced go."""
@@ -98,7 +98,7 @@ def bind_validated(method: Callable[..., Any], args: Mapping[str, Any]) -> Calla
     try:
         values = model.model_validate_json(json.dumps(dict(args)))
     except ValidationError as error:
-        texts = [f"{key}: {text}" for key, text in explain(error, model.model_fields)]
+        texts = [f"{key}: {text}" for key, text in explain(error, model.model_fields, in_json)]
         raise InvalidValueError("; ".join(texts)) from None
     except (TypeError, ValueError) as error:
         raise InvalidValueError(f"the arguments cannot be written as JSON: {error}") from None

@@ -17,9 +17,10 @@ from edgekernel.mqtt.homie.messages import HomieBroadcast
 from edgekernel.mqtt.homie.properties import EVENTS, Schema
 from edgekernel.mqtt.homie.settings import HomieSettings, read_settings
 from edgekernel.mqtt.homie.telling import Telling
-from edgekernel.mqtt.homie.topics import HomieTopics
+from edgekernel.mqtt.homie.topics import HomieTopics, rights
 from edgekernel.mqtt.homie.values import EMPTY
 from edgekernel.mqtt.requests import Requests
+from edgekernel.mqtt.rights import Rights
 from edgekernel.mqtt.topics import segment
 from edgekernel.mqtt.transport import Inbound, Outbound, Will
 
@@ -75,6 +76,11 @@ class Homie(Dialect):
     def read(cls, table: Mapping[str, object]) -> HomieSettings:
         """Return the settings in `[mqtt.homie]`. Raises ConfigError with every mistake."""
         return read_settings(table)
+
+    @classmethod
+    def rights(cls, own: HomieSettings) -> Rights:
+        """Return which topics a device and its controllers need."""
+        return rights(own.domain)
 
     def begin(self) -> None:
         """Begin to describe the node."""
