@@ -13,7 +13,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgekernel.cli.console import Exit, fail, out, print_json, table
+from edgekernel.cli.console import fail, out, print_json, table
+from edgekernel.cli.exits import Exit
 from edgekernel.core.errors import ConfigError
 from edgekernel.node.board import Board
 from edgekernel.node.packs import board_names, load_board

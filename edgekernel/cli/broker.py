@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 import click
 
-from edgekernel.cli.console import Exit, err, fail, out, print_json, table
+from edgekernel.cli.console import err, fail, out, print_json, table
+from edgekernel.cli.exits import Exit
 from edgekernel.core.errors import ConfigError, EdgekernelError
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ _plugins_option = click.option(
     "--plugins", type=click.Path(path_type=Path, file_okay=False),
     help="For 2.1, the folder with mosquitto_acl_file.so; else it is looked for.",
 )  # fmt: skip
+_dialect_option = click.option(
+    "--dialect", "dialects", multiple=True, metavar="NAME",
+    help="Let nodes speak this dialect too, such as homie; may be given more than once.",
+)  # fmt: skip
 
 
 @click.group()
@@ -59,6 +64,7 @@ def broker() -> None:
 @click.option("--prefix", default="edge", show_default=True, help="What all topics begin with.")
 @click.option("--node-port", default=8883, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--user-port", default=8884, show_default=True, type=click.IntRange(1, 65535))
+@_dialect_option
 @_mosquitto_option
 @_plugins_option
 def init(
@@ -67,6 +73,7 @@ def init(
     prefix: str,
     node_port: int,
     user_port: int,
+    dialects: tuple[str, ...],
     wanted: str,
     plugins: Path | None,
 ) -> None:
@@ -84,7 +91,13 @@ def init(
 
         where = plugins_for(wanted, plugins)
         site = Site.make(
-            folder, hosts, prefix=prefix, node_port=node_port, user_port=user_port, plugins=where
+            folder,
+            hosts,
+            prefix=prefix,
+            node_port=node_port,
+            user_port=user_port,
+            plugins=where,
+            dialects=dialects,
         )
         out.print(f"{site.folder} is a site now, {_made_for(site)}. Next:", soft_wrap=True)
         start = f"mosquitto -c {site.configuration_file}"
@@ -98,19 +111,21 @@ def init(
 
 
 @broker.command()
+@_dialect_option
 @_mosquitto_option
 @_plugins_option
 @_site_option
-def rewrite(wanted: str, plugins: Path | None, folder: Path) -> None:
+def rewrite(dialects: tuple[str, ...], wanted: str, plugins: Path | None, folder: Path) -> None:
     """Write mosquitto's configuration anew, for the version that is installed or another one.
 
-    Nodes and users stay as they are. It counts when mosquitto is started anew.
+    Nodes and users stay as they are, and so do the dialects unless some are named. It counts when
+    mosquitto is started anew.
     """
     with _refusals():
         from edgekernel.mqtt.site.dialect import plugins_for
 
         site = _open(folder)
-        site.rewrite(plugins_for(wanted, plugins))
+        site.rewrite(plugins_for(wanted, plugins), dialects or None)
         out.print(str(site.configuration_file), soft_wrap=True)
         err.print(f"{_made_for(site)}; `systemctl restart mosquitto` reads it")
 
@@ -216,7 +231,7 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        fail(Exit.REFUSED, error.problems)
+        fail(Exit.REFUSED, [text.replace("mqtt.dialect", "--dialect") for text in error.problems])
     except (EdgekernelError, ImportError) as error:
         fail(Exit.REFUSED, [str(error)])
     except OSError as error:

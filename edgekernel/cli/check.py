@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from edgekernel.cli.check_view import Found, describe, page
-from edgekernel.cli.console import Exit, err, fail, out, print_json
+from edgekernel.cli.console import err, fail, out, print_json
+from edgekernel.cli.exits import Exit
 from edgekernel.core.clock import SystemClock
 from edgekernel.core.errors import BootError, ConfigError
 from edgekernel.core.runtime import Runtime

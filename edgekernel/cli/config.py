@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from edgekernel.cli.console import Exit, err, fail, out, print_json, table
+from edgekernel.cli.console import err, fail, out, print_json, table
+from edgekernel.cli.exits import Exit
 from edgekernel.core.errors import ConfigError
 from edgekernel.node.document import read_toml
 from edgekernel.node.fingerprint import fingerprint, shown

@@ -15,6 +15,7 @@ from edgekernel.node.starting import Start
 if TYPE_CHECKING:
     from edgekernel.backends.backend import Backend
     from edgekernel.mqtt import MqttInterface
+    from edgekernel.node.standby_link import StandbyLink
     from edgekernel.sim.bench import Bench
 
 
@@ -39,6 +40,7 @@ def configure(
     start: Start,
     board: Board,
     link: Callable[[Plan, Configuration], MqttInterface | None],
+    standby: StandbyLink | None = None,
 ) -> None:
     """Register what changes a node's configuration, and what links it to its broker."""
     assert board.backend is not None, "the runtime was assembled on it"
@@ -47,7 +49,14 @@ def configure(
     def linked(plan: Plan) -> MqttInterface | None:
         return link(plan, configuration)
 
-    change = Reconfiguration(runtime, plan, board.backend, make_link=linked, plug=board.plug)
+    change = Reconfiguration(
+        runtime,
+        plan,
+        board.backend,
+        make_link=linked,
+        plug=board.plug,
+        announce=(lambda plans: None) if standby is None else standby.watch,
+    )
     configuration = Configuration(runtime, start, change, _check)
     runtime.register(configuration)
     if (interface := linked(plan)) is not None:

@@ -1,27 +1,16 @@
-"""What the subcommands share with the terminal: output, errors, exit codes."""
+"""What the subcommands share with the terminal: output and errors."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from enum import IntEnum
 from typing import Any, NoReturn
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-
-class Exit(IntEnum):
-    """The exit codes of every subcommand; 2 is click's, for wrong usage."""
-
-    DONE = 0
-    REFUSED = 1
-    NO_ANSWER = 3
-    FAILED = 4
-    CHANGES = 5
-    """There is something to do, and nothing was done: only where it is asked for."""
-
+from edgekernel.cli.exits import Exit
 
 # What is printed comes from files, drivers and other computers: it is text and never markup.
 out = Console(highlight=False, markup=False, emoji=False)

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from edgekernel.cli.console import Exit, fail, out, print_json
+from edgekernel.cli.console import fail, out, print_json
+from edgekernel.cli.exits import Exit
 from edgekernel.core.errors import ConfigError
 from edgekernel.node.doctor import examine
 from edgekernel.node.examination.finding import Finding, Level
@@ -27,8 +28,9 @@ def doctor(node: Path | None, name: str | None, as_json: bool) -> None:
     """Examine this computer: is there what the node file NODE needs, and may this user use it?
 
     Looks at the board, GPIO chips, buses and their speeds, ports, groups, packages and overlays;
-    without NODE at what the board offers. Then at the supply, heat, memory, disk and its wear, time
-    and watchdog. Each finding that is not right comes with what mends it. Nothing is changed.
+    without NODE at what the board offers. Then at the supply, heat, memory, disks and their wear,
+    time, clock and watchdog. Each finding that is not right comes with what mends it. Nothing is
+    changed.
 
     Exits with 1 if there is an error.
     """

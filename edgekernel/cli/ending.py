@@ -17,7 +17,7 @@ class Ending:
         """Begin to listen."""
         self._runtime = runtime
         self._reasons: list[str] = []
-        self._given_up: list[str] = []
+        self._given_up: set[str] = set()
         self._failed: dict[str, str] = {}
         self._shut_down = False
         runtime.subscribe(message.RuntimeShuttingDown, self._stopping)
@@ -54,7 +54,7 @@ class Ending:
 
     def _service_failed(self, event: Event) -> None:
         assert isinstance(event.payload, message.ServiceFailure)
-        self._given_up.append(event.payload.service)
+        self._given_up.add(event.payload.service)
 
     def _step_failed(self, event: Event) -> None:
         assert isinstance(event.payload, message.ShutdownStepFailed)

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import click
 
-from edgekernel.cli.console import Exit, fail, out
+from edgekernel.cli.console import fail, out
+from edgekernel.cli.exits import Exit
 from edgekernel.core.clock import SystemClock
 from edgekernel.node.plan import Plan
 from edgekernel.node.provisioning import NODE_FILE, Provisioned, provision, write_safely
@@ -175,10 +176,16 @@ def _say(done: Provisioned, card: Path) -> None:
 
 
 def _make_unit(plan: Plan, config: Path, units: Path) -> None:
+    from edgekernel.cli.standby import has_outputs  # loads what drives a board: here alone
+
     program = Path(sys.argv[0]).absolute()
-    unit = Unit(plan, program, Path(sys.executable).resolve(), config / NODE_FILE)
+    python, standby = Path(sys.executable).resolve(), has_outputs(plan)
+    unit = Unit(plan, program, python, config / NODE_FILE, has_standby=standby)
     units.mkdir(parents=True, exist_ok=True)
-    (units / "edgekernel.service").write_text(unit.service, encoding="utf-8")
+    (units / f"{unit.name}.service").write_text(unit.service, encoding="utf-8")
+    if standby:
+        path = units / f"{unit.standby_name}.service"
+        path.write_text(unit.standby_service, encoding="utf-8")
 
 
 def _start(plan: Plan) -> None:

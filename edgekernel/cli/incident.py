@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgekernel.cli.console import Exit, fail, out
+from edgekernel.cli.console import fail, out
+from edgekernel.cli.exits import Exit
 from edgekernel.cli.moments import check_time, limits_ns, wall_time_ns
 from edgekernel.cli.replay import opened
 from edgekernel.core.errors import ConfigError

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import click
 
-from edgekernel.cli.console import Exit, fail, out, print_json
+from edgekernel.cli.console import fail, out, print_json
+from edgekernel.cli.exits import Exit
+from edgekernel.cli.standby import has_outputs
 from edgekernel.core.errors import ConfigError
 from edgekernel.node.installation import (
     InstallError,
@@ -32,19 +34,30 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 @click.option("--apply", "applied", is_flag=True, help="Do it. Without this it is only shown.")
 @click.option("--remove", is_flag=True, help="Take the service away; its data stays.")
 @click.option("--no-start", is_flag=True, help="Let it start with the computer, not now.")
+@click.option(
+    "--no-standby", is_flag=True, help="Save its memory: after a kill only safe-state acts."
+)
 @click.option("--name", default="edgekernel", show_default=True, help="The name of the service.")
 @click.option("--user", default="edgekernel", show_default=True, help="Who the agent runs as.")
 @click.option("--json", "as_json", is_flag=True, help="Print the steps as a JSON array.")
 def install(
-    node: Path, applied: bool, remove: bool, no_start: bool, name: str, user: str, as_json: bool
+    node: Path,
+    applied: bool,
+    remove: bool,
+    no_start: bool,
+    no_standby: bool,
+    name: str,
+    user: str,
+    as_json: bool,
 ) -> None:
     """Make the node of the file NODE a systemd service; first shows what that means.
 
     The agent runs as a user of its own that may use the devices of this node and little else. It is
     started again whenever it ends; systemd's watchdog is fed while the node makes progress; and
     after every end, `kill -9` and power trouble of the process included, the outputs are driven to
-    their safe values. What an installation writes, another one writes again: change it in a drop-in
-    (systemctl edit).
+    their safe values: of a node with outputs by a second service, which stands by, within
+    milliseconds, and then by `edgekernel safe-state`. What an installation writes, another one
+    writes again: change it in a drop-in (systemctl edit).
 
     \b
       edgekernel install /etc/edgekernel/node.toml            show every file and command
@@ -59,7 +72,8 @@ def install(
     try:
         plan = make_plan(node)
         python = Path(sys.executable).resolve()
-        unit = Unit(plan, _program(), python, node.resolve(), name, user)
+        standby = not no_standby and has_outputs(plan)
+        unit = Unit(plan, _program(), python, node.resolve(), name, user, standby)
         steps = list(to_remove(name) if remove else to_install(unit, start=not no_start))
     except ConfigError as error:
         fail(Exit.REFUSED, error.problems)

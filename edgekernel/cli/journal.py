@@ -11,7 +11,8 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from edgekernel.cli.console import Exit, fail, out
+from edgekernel.cli.console import fail, out
+from edgekernel.cli.exits import Exit
 from edgekernel.cli.moments import option_ns
 from edgekernel.core.messages import Severity
 from edgekernel.journal import Entry, OpaqueRecord, SegmentSource, Unreadable

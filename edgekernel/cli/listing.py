@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import click
 
-from edgekernel.cli.console import Exit, fail, out, print_json, table
+from edgekernel.cli.console import fail, out, print_json, table
+from edgekernel.cli.exits import Exit
 from edgekernel.core.errors import ConfigError
 from edgekernel.node.catalogue import describe_driver
 from edgekernel.node.packs import board_names, driver_names, load_board

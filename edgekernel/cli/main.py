@@ -6,6 +6,7 @@ import importlib
 
 import click
 
+from edgekernel.cli.exits import Exit, exit_codes
 from edgekernel.core.version import VERSION
 
 _COMMANDS = {
@@ -27,6 +28,7 @@ _COMMANDS = {
     "run": ("edgekernel.cli.run", "Run a node, on its board or a simulated one."),
     "simulate": ("edgekernel.cli.simulate", "Run a node through days of simulated time."),
     "safe-state": ("edgekernel.cli.safe_state", "Drive all outputs to their safe values."),
+    "standby": ("edgekernel.cli.standby", "Stand by to make a node safe if its agent is killed."),
     "schema": ("edgekernel.cli.schema", "Show what a node has and can be asked for."),
     "scan": ("edgekernel.cli.scan", "List what answers on the buses of this board."),
 }
@@ -62,7 +64,11 @@ class _Lazy(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=exit_codes(*Exit),
+)
 @click.version_option(VERSION, prog_name="edgekernel")
 def main() -> None:
     """Run and control hardware nodes.
@@ -76,6 +82,4 @@ def main() -> None:
       edgekernel simulate node.toml           run it through a simulated day
       edgekernel ctl nodes                    which nodes are on the broker?
       edgekernel replay journal/              what would this program have done then?
-
-    Exit codes: 0 done, 1 refused or wrong, 2 wrong usage, 3 no answer, 4 the node failed.
     """

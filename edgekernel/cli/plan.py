@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 import click
 
 from edgekernel.cli.check import check_all
-from edgekernel.cli.console import Exit, fail, out, print_json
+from edgekernel.cli.console import fail, out, print_json
+from edgekernel.cli.exits import Exit
 from edgekernel.cli.plan_view import page
 from edgekernel.core.errors import ConfigError
 from edgekernel.core.runtime import Runtime

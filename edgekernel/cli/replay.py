@@ -13,7 +13,8 @@ import click
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.text import Text
 
-from edgekernel.cli.console import Exit, err, fail_with, out, print_json
+from edgekernel.cli.console import err, fail_with, out, print_json
+from edgekernel.cli.exits import Exit
 from edgekernel.cli.moments import limits_ns, option_ns
 from edgekernel.core.errors import ConfigError, EdgekernelError
 from edgekernel.journal.text import iso

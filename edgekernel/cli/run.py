@@ -15,8 +15,9 @@ import click
 
 from edgekernel.backends.disk import SystemDisk
 from edgekernel.cli.configured import Board, configure
-from edgekernel.cli.console import Exit, fail, out, show
+from edgekernel.cli.console import fail, out, show
 from edgekernel.cli.ending import Ending
+from edgekernel.cli.exits import Exit
 from edgekernel.cli.fault_plan_file import naming
 from edgekernel.cli.live import EventLines, LiveView, View, describe, for_journald, goes_to_journald
 from edgekernel.cli.recording import as_it_is, open_recording
@@ -31,6 +32,7 @@ from edgekernel.hal.gpio import DigitalInput
 from edgekernel.node.plan import Plan
 from edgekernel.node.restart import NOTHING_KEPT, RestartCause, note_run
 from edgekernel.node.service_manager import ServiceManager
+from edgekernel.node.standby_link import StandbyLink
 from edgekernel.node.starting import choose
 
 if TYPE_CHECKING:
@@ -116,14 +118,15 @@ def run(
                 runtime, board = _make(plan, simulated, clock, recording, drilled)
             cause = _note_run(plan, runtime, simulated)
             link = partial(_link, simulated=simulated, embedded=embedded, kept=kept, cause=cause)
+            standby = None if simulated else StandbyLink.of(os.environ, runtime, plan)
             if drilled is None:  # its faults are for the devices that are there
-                configure(runtime, start, board, link)
+                configure(runtime, start, board, link, standby)
             elif (interface := link(plan)) is not None:
                 runtime.register(interface)
             if (manager := ServiceManager.of(os.environ)) is not None:
                 manager.attend(runtime, _link_messages() if linked else None)
             wanted = _Wanted(simulated, live, as_json, seconds, drill)
-            raise click.exceptions.Exit(_live(plan, runtime, embedded, wanted))
+            raise click.exceptions.Exit(_live(plan, runtime, embedded, wanted, standby))
     except ConfigError as error:
         fail(Exit.REFUSED, error.problems)
     except ImportError as error:  # an extra that is not installed says which
@@ -237,7 +240,11 @@ def _link_messages() -> tuple[type[Message], type[Message]]:
 
 
 def _live(
-    plan: Plan, runtime: SignalRuntime, embedded: EmbeddedBroker | None, wanted: _Wanted
+    plan: Plan,
+    runtime: SignalRuntime,
+    embedded: EmbeddedBroker | None,
+    wanted: _Wanted,
+    standby: StandbyLink | None,
 ) -> Exit:
     ending = Ending(runtime)
     view: View
@@ -253,7 +260,11 @@ def _live(
         if wanted.seconds is not None:
             stop = partial(_stop_after, runtime, wanted.seconds)
             runtime.subscribe(message.RuntimeBooted, lambda event: stop())
+        if standby is not None:
+            standby.start()
         runtime.run()
+    if standby is not None and not ending.unsafe():
+        standby.stand_down()
     return _tell_ending(plan, ending, wanted)
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from edgekernel.backends.disk import SystemDisk
-from edgekernel.cli.console import Exit, fail, out, print_json, show
+from edgekernel.cli.console import fail, out, print_json, show
+from edgekernel.cli.exits import Exit
 from edgekernel.core.clock import SystemClock
 from edgekernel.core.errors import ConfigError
 from edgekernel.node.plan import Plan
 from edgekernel.node.restart import boot_id, note_end
-from edgekernel.node.safe_state import LIMIT_S, SafeOutput, make_safe
-from edgekernel.node.starting import plans_of_the_end
+from edgekernel.node.safe_state import LIMIT_S, SafeOutput, SafeState
+from edgekernel.node.standby_link import VARIABLE, wait_for
+from edgekernel.node.starting import data_folder, plans_of_the_end
+
+_SPARE_S = 2.0
+"""A standby has as long for what cannot be driven, and needs a little to let go of it."""
 
 
 @click.command("safe-state")
@@ -43,24 +49,29 @@ def safe_state(node: Path, simulated: bool, limit_s: float, as_json: bool) -> No
     \b
       edgekernel safe-state /etc/edgekernel/node.toml
 
-    Exits with 4 if an output could not be brought to its safe value.
+    Exits with 4 if an output could not be brought to its safe value, and with 1 if nothing says
+    what the node has. Why the agent has ended is noted in the data folder either way.
     """
+    environ = _without_secrets()
+    data = None if simulated else data_folder(node, environ)
+    if (standby := environ.get(VARIABLE)) and not simulated:
+        _let_finish(Path(standby), limit_s)
     try:
-        plan, *others = plans_of_the_end(node, environ=_without_secrets(), simulated=simulated)
-        outcomes = _drive(plan, simulated, limit_s)
-        for other in others:  # the node may have run with what has been changed since
-            outcomes += _drive(other, simulated, limit_s)
+        plans = plans_of_the_end(node, environ=environ, simulated=simulated)
+        data = None if simulated else plans[0].data
+        outcomes = _ready(plans, simulated).drive(limit_s)
     except ConfigError as error:
         fail(Exit.REFUSED, error.problems)
     except ImportError as error:  # an extra that is not installed says which
         fail(Exit.REFUSED, [str(error)])
-    if plan.data is not None and not simulated:
-        _note_end(plan.data)
+    finally:
+        if data is not None:
+            _note_end(data)
     if as_json:
         print_json([asdict(each) for each in outcomes])
     else:
         for each in outcomes:
-            out.print(_line(each), soft_wrap=True)
+            out.print(line(each), soft_wrap=True)
         if not outcomes:
             out.print(f"{node.name}: no outputs")
     if any(each.problem for each in outcomes):
@@ -73,18 +84,27 @@ def _without_secrets() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if key != "CREDENTIALS_DIRECTORY"}
 
 
-def _drive(plan: Plan, simulated: bool, limit_s: float) -> list[SafeOutput]:
-    clock = SystemClock()
-    if simulated:
-        from edgekernel.backends.sim import SimBackend
-        from edgekernel.node.simulate import plug_chips
+def _let_finish(standby: Path, limit_s: float) -> None:
+    """Let a standby end first: what two drive at once, such as a chip, may take it wrong."""
+    if problem := wait_for(standby, limit_s + _SPARE_S):
+        click.echo(problem, err=True)
 
+
+def _ready(plans: Sequence[Plan], simulated: bool) -> SafeState:
+    clock = SystemClock()
+    if not simulated:
+        from edgekernel.backends.linux import LinuxBackend
+
+        return SafeState(plans, lambda plan: LinuxBackend(clock), clock)
+    from edgekernel.backends.sim import SimBackend
+    from edgekernel.node.simulate import plug_chips
+
+    def board(plan: Plan) -> SimBackend:
         backend = SimBackend(clock)
         plug_chips(plan, backend, clock)
-        return make_safe(plan, backend, clock, limit_s)
-    from edgekernel.backends.linux import LinuxBackend
+        return backend
 
-    return make_safe(plan, LinuxBackend(clock), clock, limit_s)
+    return SafeState(plans, board, clock)
 
 
 def _note_end(data: Path) -> None:
@@ -95,7 +115,8 @@ def _note_end(data: Path) -> None:
         click.echo(f"{data}: the cause of the end could not be noted: {error}", err=True)
 
 
-def _line(outcome: SafeOutput) -> str:
+def line(outcome: SafeOutput) -> str:
+    """Return what came of an output, as people read it."""
     if outcome.problem:
         return f"{outcome.output}: NOT SAFE: {outcome.problem}"
     if outcome.safe is None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from edgekernel.backends.backend import Backend
-from edgekernel.cli.console import Exit, fail, out, print_json, table
+from edgekernel.cli.console import fail, out, print_json, table
+from edgekernel.cli.exits import Exit
 from edgekernel.core.clock import SystemClock
 from edgekernel.core.errors import ConfigError
 from edgekernel.hal.address import BusAddress, OneWireAddress

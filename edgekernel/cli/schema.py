@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgekernel.cli.console import Exit, fail, out, print_json, show, table
+from edgekernel.cli.console import fail, out, print_json, show, table
+from edgekernel.cli.exits import Exit
 from edgekernel.cli.run import tree
 from edgekernel.core.errors import BootError, ConfigError
 from edgekernel.node.plan import Plan, make_plan

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from edgekernel.cli.console import Exit, err, fail, out, print_json
+from edgekernel.cli.console import err, fail, out, print_json
+from edgekernel.cli.exits import Exit
 from edgekernel.cli.fault_plan_file import naming
 from edgekernel.cli.run import tree
 from edgekernel.core.errors import BootError, ConfigError

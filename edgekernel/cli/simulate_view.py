@@ -138,7 +138,7 @@ class Run:
                 made.add_row(each.kind, each.target, each.settings, duration(each.began_s), lasted)
             yield made
         for index, fault in self.recorder.unplayed:
-            yield f"fault.{index} did not begin: {self._why_unplayed(fault)}"
+            yield f"fault.{index + 1} did not begin: {self._why_unplayed(fault)}"
 
     def _why_unplayed(self, fault: Fault) -> str:
         name = f"{fault.what.word} {fault.target}".strip()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
 from edgekernel.core.errors import InvalidValueError, UnknownTargetError, nearest
+from edgekernel.core.hints import hints_of
 from edgekernel.core.markers import CommandNote, ExposeNote, class_notes, is_async, notes
 from edgekernel.core.masking import secret_parameters
 from edgekernel.core.record import dataclass
@@ -107,9 +108,9 @@ class Command:
         """Say whether its instance is the one that a request means."""
         return target in (self.owner, str(self.properties().get("target", "")))
 
-    def _hints(self) -> dict[str, Any]:
+    def _hints(self) -> Mapping[str, Any]:
         try:
-            return get_type_hints(self.method, include_extras=True)
+            return hints_of(self.method)
         except Exception:  # a name that only a type checker knows: the texts, as they stand
             return dict(getattr(self.method, "__annotations__", {}))
 

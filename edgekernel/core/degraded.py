@@ -21,6 +21,8 @@ from edgekernel.core.unit import Unit, UnitState
 RETRY_S = 1.0
 """Seconds before an optional part that did not start is tried again; doubled each time."""
 RETRY_LIMIT_S = 60.0
+_GROWING = int(RETRY_LIMIT_S / RETRY_S).bit_length()
+"""After so many failures the delay is at its limit."""
 
 
 class Caretaker:
@@ -79,6 +81,7 @@ class Caretaker:
                 self.retry_later(unit, error)
             return error
         unit.attempts = 0
+        unit.failures.over()
         self._assembly.set_ticking(unit)
         return None
 
@@ -93,25 +96,30 @@ class Caretaker:
         """Take down what of a unit stands, and try it again after a while.
 
         How long is doubled with each failure, until it has run for longer than the longest while.
+        What fails again and again in the same way is told of after pauses that grow to an hour.
         """
         now_ns = self._runtime.clock.monotonic_ns()
+        had_run = unit.started_ns is not None
         backoff = unit.backoff
         if backoff is None:
             seed = f"{self._runtime.name}/{unit.name}"
             unit.backoff = backoff = Backoff(seed, RETRY_S, RETRY_LIMIT_S)
         if unit.started_ns is not None:
             backoff.ran((now_ns - unit.started_ns) / NANOSECONDS)
-            unit.started_ns = None
         self._assembly.undo(unit)
+        unit.started_ns = None
         delay_s = backoff.failed()
         unit.state, unit.attempts = UnitState.FAILED, backoff.failures
         unit.error, trace = describe(error)
         hangs = isinstance(error, StillConnectingError)
         due_ns = self._runtime.clock.monotonic_ns() + int(delay_s * NANOSECONDS)
         unit.retry_ns = None if hangs else due_ns
-        self._runtime.emit(message.ComponentFailed(unit.name, unit.error, trace))
+        news = unit.failures.news(unit.error, now_ns)
+        if news or had_run or unit.attempts <= _GROWING:
+            self._runtime.emit(message.ComponentFailed(unit.name, unit.error, trace))
+            if not hangs:
+                self._runtime.emit(message.PartRetry(unit.name, unit.attempts, delay_s))
         if not hangs:
-            self._runtime.emit(message.PartRetry(unit.name, unit.attempts, delay_s))
             self._wake()
 
     def _take_up(self, unit: Unit) -> None:

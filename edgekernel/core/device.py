@@ -24,6 +24,7 @@ from edgekernel.core.output_declaration import OutputDeclaration
 from edgekernel.core.output_declaration import output as declare_output
 from edgekernel.core.reading import Reading, ReadingDeclaration, ReadingSettings
 from edgekernel.core.signals import batch
+from edgekernel.core.telling import Failures
 from edgekernel.core.values import ValueType
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Device:
         self._leaves = False  # it is being detached
         self._online = False
         self._was_offline = False
+        self._failures = Failures()
         self.offline_error = ""
         """Why it was offline the last time; "" if it never was."""
         self.poll_record: Polls | None = None
@@ -249,6 +251,7 @@ class Device:
                 attempt.give_up()
             raise
         self._attempt = None
+        self._failures.over()
         ctx.emit(message.DeviceAttached(self.id))
         self.set_online()
 
@@ -286,7 +289,8 @@ class Device:
         self.offline_error, trace = describe(error)
         for reading in self.readings.values():
             reading.fail(f"offline: {self.offline_error}")
-        ctx.emit(message.DeviceFailed(self.id, self.offline_error, trace))
+        if self._failures.news(self.offline_error, ctx.clock.monotonic_ns()):
+            ctx.emit(message.DeviceFailed(self.id, self.offline_error, trace))
 
     def check_outputs(self, devices: Mapping[str, Device]) -> list[Exception]:
         """Return what is wrong with the limits of its outputs among these devices."""
@@ -417,7 +421,10 @@ class Device:
         return names
 
     def _tell_failure(self, error: BaseException) -> None:
-        self.ctx.emit(message.DeviceFailed(self.id, *describe(error)))
+        """Tell of a failure, but not of the same at every try of weeks: at the end all count."""
+        text, trace = describe(error)
+        if self._failures.news(text, self.monotonic_ns()) or self.ctx.runtime.phase.ending:
+            self.ctx.emit(message.DeviceFailed(self.id, text, trace))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id}>"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
+
+from edgekernel.core.hints import hints_of
 
 HIDDEN = "***"
 MAX_TEXT = 500
@@ -38,7 +40,7 @@ def brief(text: str, limit: int = MAX_TEXT) -> str:
 def secret_parameters(function: Callable[..., Any]) -> frozenset[str]:
     """Return the parameters of a function whose annotations say that they are secret."""
     try:
-        hints = get_type_hints(function, include_extras=True)
+        hints = hints_of(function)
     except Exception:  # an annotation that cannot be looked up: go by its text
         raw = getattr(function, "__annotations__", {})
         return frozenset(name for name, kind in raw.items() if "secret" in str(kind).lower())

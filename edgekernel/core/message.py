@@ -151,7 +151,11 @@ class ComponentWaiting(Message):
 
 
 class PartRetry(Message):
-    """A part that failed will be started again after `delay_s` seconds."""
+    """A part that failed will be started again after `delay_s` seconds.
+
+    `attempt` counts its failures in a row. Of those that go on in the same way not each is told: it
+    comes, with the ComponentFailed before it, after pauses that grow to an hour.
+    """
 
     severity = Severity.WARNING
     part: str
@@ -241,6 +245,8 @@ class DeviceDetached(Message):
 class DeviceFailed(Message):
     """Connecting, disconnecting or making the device safe has failed, or its driver is mistaken.
 
+    Connecting is tried again and again; the same failure is told of after pauses that grow to an
+    hour.
     A mistake in a driver is what it raises in a poll, other than that the hardware does not answer,
     and all that it raises when it is told an edge.
     """

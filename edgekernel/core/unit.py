@@ -24,6 +24,7 @@ from edgekernel.core.provider import Consumer, Provider
 from edgekernel.core.role import Role
 from edgekernel.core.routes import Rank, Route
 from edgekernel.core.service import Service
+from edgekernel.core.telling import Failures
 from edgekernel.core.turns import current_component
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class Unit:
         self.error = ""
         self.attempts = 0
         self.backoff: Backoff | None = None
+        self.failures = Failures()
         self.started_ns: int | None = None
         self.retry_ns: int | None = None
         self.supervised: Supervised | None = None
@@ -284,8 +286,8 @@ class Unit:
             vars(self.part).pop("ctx", None)
 
     def gone(self) -> None:
-        """Say that it has stopped."""
-        if self.kind in _STOPPED:
+        """Say that it has stopped, if it had started."""
+        if self.started_ns is not None and self.kind in _STOPPED:
             self.context.emit(_STOPPED[self.kind](self.name))
 
     def _call_hook(self, step: str) -> None:

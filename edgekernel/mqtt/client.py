@@ -36,6 +36,8 @@ from edgekernel.mqtt.transport import (
 from edgekernel.mqtt.versions import Versions
 from edgekernel.mqtt.way_back import WayBack
 
+_MOST_TOLD = 100
+"""Problems that are remembered as told, while there is no link; texts of the network may vary."""
 _SUSPICIOUS = 3
 """Links in a row that did not last, after which it is told."""
 
@@ -385,6 +387,8 @@ class MqttClient:
 
     def _tell(self, text: str) -> None:
         if (self.broker, text) not in self._told:
+            if len(self._told) >= _MOST_TOLD:
+                self._told.clear()
             self._told.add((self.broker, text))
             self._guarded(self._observer.problem, text)
 

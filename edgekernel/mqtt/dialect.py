@@ -20,6 +20,7 @@ from edgekernel.core.turns import Turn
 from edgekernel.mqtt.about import About
 from edgekernel.mqtt.client import MqttClient
 from edgekernel.mqtt.outgoing import Outgoing
+from edgekernel.mqtt.rights import Rights
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.transport import Inbound, Will
 
@@ -136,6 +137,13 @@ class Dialect(Protocol):
         """
         if table:
             raise ConfigError(*(f"{key}: unknown key; there are none" for key in table))
+        return None
+
+    @classmethod
+    def rights(cls, own: Any) -> Rights | None:
+        """Return which topics its nodes and their clients need, with these settings of its own;
+        None if it does not say. The access list of a site has its own for the dialect
+        `edgekernel`."""
         return None
 
     @classmethod

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from edgekernel.core.clock import Clock, utc
 from edgekernel.core.messages import Event, Message
+from edgekernel.core.telling import Telling
 from edgekernel.mqtt.client import MqttClient
 from edgekernel.mqtt.encoding import event_body, event_payload, stamp_of, stamped
 from edgekernel.mqtt.messages import MqttEventsDropped
@@ -84,16 +85,20 @@ class FromMemory:
         self._boot = boot
         self._outgoing = outgoing
         self._tell = tell
+        self._telling = Telling()
 
     def start(self) -> None:
         """Need no start."""
 
     def send(self, event: Event) -> None:
-        """Publish an event; tell of earlier ones that were lost, once that can be told."""
+        """Publish an event; tell of earlier ones that were lost, not again and again in an
+        overload: what is told waits as an event itself."""
         self._outgoing.event(
             self._topics.event(event.payload.name), event_payload(event, self._boot)
         )
-        if dropped := self._outgoing.take_dropped():
+        now_ns = self._clock.monotonic_ns()
+        if self._telling.due(now_ns) and (dropped := self._outgoing.take_dropped()):
+            self._telling.told(now_ns)
             self._tell(MqttEventsDropped(dropped))
 
     def send_data(self, device: str, body: bytes, monotonic_ns: int) -> None:

@@ -14,6 +14,7 @@ from edgekernel.mqtt.encoding import encode, timestamp
 from edgekernel.node.machine import Machine
 from edgekernel.node.vitals import (
     cpu_temperature_c,
+    flash_used_percent,
     memory,
     room,
     slowed,
@@ -91,6 +92,7 @@ def computer(machine: Machine, folder: Path) -> dict[str, Any]:
         "disk_free_bytes": None if disk is None else disk.free_bytes,
         "disk_free_percent": None if disk is None else disk.free_percent,
         "disk_read_only": None if disk is None else disk.read_only,
+        "flash_used_percent": flash_used_percent(machine),
         "memory_available_bytes": None if left is None else left.available_bytes,
         "memory_available_percent": None if left is None else left.available_percent,
         "load_1min": round(os.getloadavg()[0], 2),

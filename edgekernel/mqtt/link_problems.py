@@ -92,7 +92,7 @@ def _distrusted(code: int, now: datetime) -> str:
     if code in (_NOT_YET, _EXPIRED):
         renew = "renew the broker's certificate" if code == _EXPIRED else "wait"
         return (
-            f"this computer's clock says {now:%Y-%m-%d %H:%M} UTC: if that is wrong, let it be "
+            f"this computer's clock says {now:%Y-%m-%d} (UTC): if that is wrong, let it be "
             f"synchronised; if it is right, {renew}"
         )
     if code in _OTHER_NAMES:

@@ -9,7 +9,8 @@ from typing import Any
 from edgekernel.core.device import Device
 from edgekernel.core.messages import Event
 from edgekernel.mqtt.about import About
-from edgekernel.mqtt.announcing import Announcing, Schema
+from edgekernel.mqtt.announcing import Announcing
+from edgekernel.mqtt.describing import Describing, Schema
 from edgekernel.mqtt.dialect import OF_DIALECTS, Carrier, Dialect
 from edgekernel.mqtt.events import event_way
 from edgekernel.mqtt.health import Health
@@ -60,14 +61,19 @@ class Native(Dialect):
         self._states = States(ctx, topics, self._outgoing.retain, self._outgoing.clear)
         self._leftovers = Leftovers(topics, self._states, self._outgoing.clear)
         self._announcing = Announcing(
-            ctx,
+            ctx.clock,
             topics,
             carrier.about,
             self._boot,
             self._outgoing.retain,
-            Health(ctx, carrier.status, self._send_health, carrier.about.data),
-            self._described,
             settings.signatures,
+        )
+        self._describing = Describing(
+            ctx,
+            self._described,
+            name="announcing",
+            outdated=self._announcing.is_outdated,
+            beat=Health(ctx, carrier.status, self._send_health, carrier.about.data).publish,
         )
         self._said_goodbye = False
         self._home_assistant = self._make_discovery(settings)
@@ -101,8 +107,8 @@ class Native(Dialect):
     def begin(self) -> None:
         """Begin to announce."""
         if self._home_assistant is not None:  # before what it has announced earlier comes back
-            self._announcing.describe()
-        self._announcing.start()
+            self._describing.describe()
+        self._describing.start()
 
     def event(self, event: Event) -> None:
         """Follow what a message says about devices and parts; publish it, now or when there is a
@@ -110,18 +116,20 @@ class Native(Dialect):
         payload = event.payload
         self._states.noticed(payload)
         self._history.noticed(payload)
-        self._announcing.noticed(payload)
+        self._describing.noticed(payload)
         self._status.noticed(payload)
         self._events.send(event)
 
     def renew(self, about: About) -> None:
         """Publish the info with what has changed in it."""
-        self._announcing.renew(about)
+        self._announcing.about = about
+        self._describing.again()
 
     def connected(self, cause: str) -> None:
         """Publish everything that is retained, the status last: it vouches for the others."""
         self._leftovers.look(self._carrier.client, self._carrier.client.broker)
-        self._announcing.connected()
+        self._describing.describe()
+        self._describing.beat_now()
         if self._remote is not None:
             self._remote.publish()
         self._status.connected(cause)
@@ -151,7 +159,7 @@ class Native(Dialect):
 
     def end(self) -> None:
         """End the threads."""
-        self._announcing.close()
+        self._describing.close()
         self._history.close()
 
     def refresh(self) -> None:
@@ -198,6 +206,7 @@ class Native(Dialect):
         return Discovery(settings.home_assistant, self._topics, clock, random, seam)
 
     def _described(self, schema: Schema) -> None:
+        self._announcing.publish(schema)
         if self._home_assistant is not None:
             self._home_assistant.describe(schema)
 

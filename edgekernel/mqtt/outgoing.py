@@ -119,9 +119,9 @@ class Outgoing:
         self._pump()
 
     def take_dropped(self) -> int:
-        """Return how many events were dropped since it was asked last, once that can be told."""
+        """Return how many events were dropped since it was asked last; 0 while the link is down."""
         with self._changed:
-            if not self._open or len(self._events) >= self._max_events:
+            if not self._open:
                 return 0
             dropped, self._untold = self._untold, 0
             return dropped

@@ -113,6 +113,7 @@ class Settings:
                 username=table.username or "",
                 password=password,
                 password_file=password_file,
+                client_id=table.client_id,
                 prefix=table.prefix,
                 keepalive_s=int(table.keepalive),
                 history_s=table.history or 0.0,
@@ -175,7 +176,7 @@ class Settings:
 
     def _server_checks(self) -> dict[str, bool]:
         checks = {}
-        for number, each in enumerate(self.servers):
+        for number, each in enumerate(self.servers, 1):
             key = f"mqtt.brokers.{number}" if self.fallbacks else "mqtt"
             checks[f"{key}.host: {each.host!r} is no host name or address"] = _is_host(each.host)
             checks[f"{key}.port: {each.port} is not from 1 to 65535"] = 0 < each.port < 65536

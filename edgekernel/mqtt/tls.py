@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import sys
 from contextlib import suppress
@@ -118,8 +119,9 @@ class _Socket(ssl.SSLSocket):
 
 def alert_of(error: ssl.SSLError) -> str:
     """Return the alert of the other side that an error tells of, in small letters; "" if none."""
-    _, found, alert = (error.reason or "").partition("ALERT_")
-    return alert.lower().replace("_", " ") if found else ""
+    text = error.reason or str(error)  # Python has no name for some, and OpenSSL's words then
+    found = re.search(r"\balert ([a-z ]*[a-z])", text.lower().replace("_", " "))
+    return found[1] if found else ""
 
 
 def _there(key: str, path: Path) -> str:

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from edgekernel.core.errors import ConfigError
-from edgekernel.hal.address import BusAddress
+from edgekernel.hal.address import BusAddress, LineAddress
 from edgekernel.node.board import Board
 from edgekernel.node.examination.bus_speeds import look_at_speeds
 from edgekernel.node.examination.disks import look_at_disks
 from edgekernel.node.examination.finding import Finding, Level
 from edgekernel.node.examination.hardware_watchdog import look_at_watchdog
+from edgekernel.node.examination.kept_levels import look_at_kept_levels
 from edgekernel.node.examination.memory_left import look_at_memory
 from edgekernel.node.examination.needs import Bus, is_there, look_at_needs
+from edgekernel.node.examination.nvme_wear import look_at_nvme
 from edgekernel.node.examination.overlays import look_at_overlays
 from edgekernel.node.examination.power import look_at_heat, look_at_power
+from edgekernel.node.examination.real_time_clock import look_at_clocks
 from edgekernel.node.examination.time_service import look_at_time
 from edgekernel.node.examination.wear import look_at_wear
 from edgekernel.node.machine import Machine
+from edgekernel.node.outputs import may_have_outputs
 from edgekernel.node.packs import find_board
 from edgekernel.node.plan import Plan
 
@@ -49,7 +53,9 @@ def _computer(machine: Machine, plan: Plan | None) -> Iterator[Finding]:
     yield from look_at_memory(machine)
     yield from look_at_disks(machine, "/" if data is None else str(data.absolute()))
     yield from look_at_wear(machine)
+    yield from look_at_nvme(machine)
     yield from look_at_time(machine)
+    yield from look_at_clocks(machine)
     yield from look_at_watchdog(machine)
 
 
@@ -101,6 +107,7 @@ def _offered(machine: Machine, board: Board) -> Iterator[Finding]:
     yield from look_at_needs(machine, board, [*board.lines.values(), *offered], must=False)
     buses = [each for each in offered if isinstance(each, BusAddress)]
     yield from look_at_speeds(machine, board, buses, board.speed_hz)
+    yield from look_at_kept_levels(machine, [line.chip for line in board.lines.values()])
     if off:
         text = f"off: {', '.join(each.name for each in off)}"
         fix = f"edgekernel board show {board.id} says what switches each of them on"
@@ -112,3 +119,7 @@ def _planned(machine: Machine, plan: Plan) -> Iterator[Finding]:
     yield from look_at_needs(machine, plan.board, used, must=True)
     buses = [each for each in used if isinstance(each, BusAddress)]
     yield from look_at_speeds(machine, plan.board, buses, plan.speed_hz)
+    driven = [each for each in plan.devices if may_have_outputs(each.driver)]
+    lines = [each for device in driven for each in device.addresses.values()]
+    chips = [each.chip for each in lines if isinstance(each, LineAddress)]
+    yield from look_at_kept_levels(machine, chips)

@@ -54,6 +54,12 @@ def _back_after(seconds: float) -> float:
     return seconds
 
 
+def _some(brokers: list[BrokerTable]) -> list[BrokerTable]:
+    if not brokers:
+        raise ValueError("name one at least, or take the key out and set mqtt.host")
+    return brokers
+
+
 def _label(name: str) -> str:
     if not re.fullmatch(SEGMENT, name):
         raise ValueError("a label's name is 1 to 64 characters of a-z, 0-9 and -")
@@ -218,7 +224,7 @@ class MqttTable(ServerTable):
     """`[mqtt]`: the broker, or several."""
 
     host: str | None = None
-    brokers: list[BrokerTable] = Field(default_factory=list)
+    brokers: Annotated[list[BrokerTable], AfterValidator(_some)] = Field(default_factory=list)
     """In the order of preference; instead of `host`."""
     back_after: Annotated[Duration, AfterValidator(_back_after)] = 60.0
     """How long a better one has to be reachable before the node goes back to it."""
@@ -227,6 +233,8 @@ class MqttTable(ServerTable):
     username: str | None = None
     password: str | None = Field(default=None, repr=False)
     password_file: str | None = None
+    client_id: str = ""
+    """Made of prefix and node unless given, for a broker that wants another one."""
     keepalive: Annotated[Duration, AfterValidator(_keepalive)] = 30.0
     layout: Literal["device", "signal"] | None = None
     """One topic for each device, unless payloads are plain, or one for each of its signals."""

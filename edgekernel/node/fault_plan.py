@@ -59,11 +59,11 @@ def parse_faults(raw: dict[str, Any], file: str) -> tuple[Fault, ...]:
         raise ConfigError(*(f"{file}: {k}: {t}" for k, t in explain(error, known))) from None
     problems: list[str] = []
     faults: list[Fault] = []
-    for index, table in enumerate(plan.fault):
+    for number, table in enumerate(plan.fault, 1):
         try:
             faults.append(_fault(table))
         except ConfigError as error:
-            problems += [f"{file}: fault.{index}.{problem}" for problem in error.problems]
+            problems += [f"{file}: fault.{number}.{problem}" for problem in error.problems]
     if problems:
         raise ConfigError(*problems)
     return tuple(faults)

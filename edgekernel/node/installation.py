@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edgekernel.core.errors import EdgekernelError
-from edgekernel.node.unit import Unit
+from edgekernel.node.unit import Unit, standby_of
 
 _TIME_LIMIT_S = 180
 
@@ -123,6 +123,11 @@ def to_install(unit: Unit, *, start: bool = True) -> Iterator[Step]:
         yield RunCommand(("udevadm", "control", "--reload"), "groups of device files", soft=True)
         yield RunCommand(("udevadm", "trigger"), "groups of device files", soft=True)
     yield WriteFile(names.service, unit.service)
+    if unit.has_standby:
+        yield WriteFile(names.standby, unit.standby_service)
+    else:
+        yield RunCommand(("systemctl", "stop", names.standby.name), "no standby", soft=True)
+        yield RemoveFile(names.standby)
     yield RunCommand(("systemctl", "daemon-reload"), "read the unit")
     yield RunCommand(("systemctl", "enable", f"{unit.name}.service"), "start with the computer")
     if start:
@@ -133,7 +138,8 @@ def to_remove(name: str) -> Iterator[Step]:
     """Return the steps that take a service away. Its user and what it has kept stay."""
     names = _Names(name)
     yield RunCommand(("systemctl", "disable", "--now", f"{name}.service"), "stop it", soft=True)
-    for path in (names.service, names.rules, names.modules, names.users):
+    yield RunCommand(("systemctl", "stop", names.standby.name), "and its standby", soft=True)
+    for path in (names.service, names.standby, names.rules, names.modules, names.users):
         yield RemoveFile(path)
     yield RunCommand(("systemctl", "daemon-reload"), "forget the unit")
 
@@ -170,6 +176,7 @@ class _Names:
 
     def __init__(self, name: str) -> None:
         self.service = Path(f"/etc/systemd/system/{name}.service")
+        self.standby = Path(f"/etc/systemd/system/{standby_of(name)}.service")
         self.users = Path(f"/etc/sysusers.d/{name}.conf")
         self.modules = Path(f"/etc/modules-load.d/{name}.conf")
         self.rules = Path(f"/etc/udev/rules.d/60-{name}.rules")

@@ -6,11 +6,13 @@ import grp
 import os
 import pwd
 import stat
+import time
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
 from edgekernel.core.time_quality import system_quality
+from edgekernel.node.nvme import health_log
 
 _MAX_BYTES = 262_144
 """How much of a file is read: more than any of those that are looked at has."""
@@ -32,15 +34,20 @@ class Machine:
         *,
         statvfs: Callable[[Path], os.statvfs_result] = os.statvfs,
         time_quality: Callable[[], str] = system_quality,
+        now_s: Callable[[], float] = time.time,
+        nvme_log: Callable[[Path], bytes] = health_log,
     ) -> None:
         """Look below `root`, as the user of this process unless told otherwise.
 
-        `statvfs` and `time_quality` ask the kernel what no file tells: the room of a file system,
-        and whether the clock is "synchronised", "unsynchronised" or "unknown".
+        The others ask the kernel what no file tells: the room of a file system, whether the clock
+        is "synchronised", "unsynchronised" or "unknown", the seconds since 1970, and the health of
+        an NVMe disk.
         """
         self._root = root
         self._statvfs = statvfs
+        self._nvme_log = nvme_log
         self.time_quality = time_quality
+        self.now_s = now_s
         self.uid = os.geteuid() if uid is None else uid
         self._gids = frozenset(os.getgroups()) | {os.getegid()} if gids is None else gids
 
@@ -103,6 +110,10 @@ class Machine:
             except OSError:
                 return None
         return None
+
+    def nvme_log(self, name: str) -> bytes:
+        """Return the SMART / Health log page of an NVMe controller; raises OSError."""
+        return self._nvme_log(self.path(name))
 
     def may_use(self, name: str) -> bool:
         """Say whether the user may read and write a file, by its owner, group and mode."""

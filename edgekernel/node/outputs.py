@@ -24,6 +24,11 @@ def declared_outputs(driver: type[Device]) -> dict[str, OutputDeclaration[Any]]:
     return {name: value for name, value in found if isinstance(value, OutputDeclaration)}
 
 
+def may_have_outputs(driver: type[Device]) -> bool:
+    """Say whether devices of a driver have outputs, or can have some by their settings."""
+    return bool(declared_outputs(driver)) or _has_more(driver)
+
+
 def check_outputs(id: str, driver: type[Device], document: NodeDocument) -> Iterator[str]:
     """Give what is wrong with the outputs of a device, as far as the driver's class can tell.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from pydantic import ValidationError
@@ -39,13 +39,30 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     return nearest(wrong, sorted(known)).removeprefix("; ")
 
 
-def explain(error: ValidationError, keys: Iterable[str]) -> list[tuple[str, str]]:
-    """Turn a validation error into pairs of dotted key and sentence.
+Location = tuple[int | str, ...]
+
+
+def dotted(location: Location) -> str:
+    """Return where something stands in a file; what has no name is counted, from 1."""
+    named = (part for part in location if part != "[key]")  # what is wrong is a key
+    return ".".join(str(part + 1 if isinstance(part, int) else part) for part in named)
+
+
+def in_json(location: Location) -> str:
+    """Return where something stands in JSON, such as `windows[0].begin`."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return "".join(parts).removeprefix(".")
+
+
+def explain(
+    error: ValidationError, keys: Iterable[str], place: Callable[[Location], str] = dotted
+) -> list[tuple[str, str]]:
+    """Turn a validation error into pairs of key, as `place` writes it, and sentence.
 
     `keys` are the keys that are known where an unknown one was found.
     """
     known = list(keys)
-    return [(_dotted(detail["loc"]), _sentence(detail, known)) for detail in error.errors()]
+    return [(place(detail["loc"]), _sentence(detail, known)) for detail in error.errors()]
 
 
 def show(value: Any) -> str:
@@ -69,10 +86,6 @@ def _without_secrets(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: "..." if is_secret(k) else _without_secrets(v) for k, v in value.items()}
     return [_without_secrets(each) for each in value] if isinstance(value, list) else value
-
-
-def _dotted(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location if part != "[key]")  # what is wrong is a key
 
 
 def _sentence(detail: ErrorDetails, known: list[str]) -> str:

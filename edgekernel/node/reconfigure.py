@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -40,15 +40,20 @@ class Reconfiguration:
         *,
         make_link: MakeLink = lambda plan: None,
         plug: Callable[[Plan, Iterable[str]], object] = lambda plan, ids: None,
+        announce: Callable[[Sequence[Plan]], object] = lambda plans: None,
     ) -> None:
         """Begin with what a runtime was assembled from. `plug` brings what is around the board in
-        line with the devices of these ids, before they start: of a simulated node."""
+        line with the devices of these ids, before they start: of a simulated node. `announce` is
+        told of which plans the node may have something: of several from before a change on, and of
+        one after it."""
         self._runtime = runtime
         self._backend = backend
         self._make_link = make_link
         self._plug = plug
+        self._announce = announce
         self._there = {device.id: device for device in plan.devices}
         self._linked = plan
+        self._driven: Sequence[Plan] = [plan]
 
     def carry_out(self, plan: Plan, *, back: bool = False) -> None:
         """Bring the node to a plan that needs no restart; not in a turn.
@@ -57,6 +62,7 @@ class Reconfiguration:
         back. On the way `back`, what does not start is tried again later, as an optional part is,
         and nothing is raised for it.
         """
+        self._note_driven([*self._driven, plan])
         wanted = {device.id: device for device in plan.devices}
         changes = device_changes(self._there, wanted)
         todo = steps(changes)
@@ -73,6 +79,11 @@ class Reconfiguration:
         for change in todo.adjusted:
             self._adjust(plan, change)
         self._relink(plan)
+        self._note_driven([plan])
+
+    def _note_driven(self, plans: Sequence[Plan]) -> None:
+        self._driven = plans
+        self._announce(plans)
 
     def _remove(self, id: str, *, force: bool) -> None:
         if id in self._runtime.devices:

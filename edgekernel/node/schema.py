@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import typing
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass
@@ -15,6 +14,7 @@ from pydantic.errors import PydanticSchemaGenerationError
 from edgekernel.core.commands import Command
 from edgekernel.core.context import Host
 from edgekernel.core.device import Device
+from edgekernel.core.hints import hints_of
 from edgekernel.core.messages import Message
 from edgekernel.core.output import Output
 from edgekernel.core.reading import Reading
@@ -172,7 +172,7 @@ def _message(message: type[Message]) -> Schema:
 
 def _fields_schema(message: type[Message]) -> Schema:
     try:
-        hints = typing.get_type_hints(message, include_extras=True)
+        hints = hints_of(message)
     except _NO_SCHEMA:
         hints = {}
     if not is_dataclass(message):

@@ -15,7 +15,11 @@ from edgekernel.core.clock import NANOSECONDS
 from edgekernel.core.errors import ConfigError
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.runtime import Runtime
+from edgekernel.node.config_messages import ConfigApplied, ConfigRejected, ConfigRolledBack
 
+_CHANGES = {"file": "the changed node file", "remote": "the configuration sent from afar"}
+_MAX_PROBLEM = 200
+"""Characters of what is wrong with it, at most."""
 _FEEDS_PER_LIMIT = 4
 """How often the watchdog is fed in its time; sd_watchdog_enabled(3) asks for two at least."""
 
@@ -33,6 +37,7 @@ class ServiceManager:
         `watchdog_s` is after how many seconds without food the manager ends the agent, if it does.
         """
         self._without_link = False
+        self._refused = ""  # what has come of the latest change of the configuration
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self.watchdog_s = watchdog_s
 
@@ -71,6 +76,9 @@ class ServiceManager:
         subscribe(message.RuntimeDegraded, partial(self._changed, runtime))
         subscribe(message.RuntimeRecovered, partial(self._changed, runtime))
         subscribe(message.RuntimeShuttingDown, self._stopping)
+        subscribe(ConfigApplied, partial(self._configured, runtime))
+        subscribe(ConfigRejected, partial(self._configured, runtime))
+        subscribe(ConfigRolledBack, partial(self._configured, runtime))
         if link is not None:
             self._without_link = True
             up, down = link
@@ -90,11 +98,22 @@ class ServiceManager:
         self._without_link = not up
         self.tell(STATUS=self._status(runtime))
 
+    def _configured(self, runtime: Runtime, event: Event) -> None:
+        match event.payload:
+            case ConfigRejected(source=source, problems=problems):
+                self._refused = f"; {_CHANGES[source]} was rejected: {_told(problems)}"
+            case ConfigRolledBack(source=source, problems=problems):
+                self._refused = f"; {_CHANGES[source]} was rolled back: {_told(problems)}"
+            case _:
+                self._refused = ""
+        self.tell(STATUS=self._status(runtime))
+
     def _status(self, runtime: Runtime) -> str:
         missing = runtime.status()["degraded"]
         if missing:
-            return f"degraded: {_one_line(', '.join(missing))}"
-        return "running, without its broker" if self._without_link else "running"
+            return f"degraded: {_one_line(', '.join(missing))}{self._refused}"
+        running = "running, without its broker" if self._without_link else "running"
+        return f"{running}{self._refused}"
 
     def _stopping(self, event: Event) -> None:
         assert isinstance(event.payload, message.RuntimeShuttingDown)
@@ -109,6 +128,11 @@ def _watchdog_s(environment: Mapping[str, str]) -> float | None:
     if not text.isdecimal() or not int(text):
         raise ConfigError(f"WATCHDOG_USEC={text!r}: microseconds above 0 (sd_watchdog_enabled(3))")
     return int(text) * 1000 / NANOSECONDS
+
+
+def _told(problems: tuple[str, ...]) -> str:
+    more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+    return f"{_one_line(problems[0])[:_MAX_PROBLEM]}{more}" if problems else "it does not say why"
 
 
 def _one_line(text: str) -> str:

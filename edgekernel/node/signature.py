@@ -7,22 +7,26 @@ import json
 import typing
 import warnings
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Annotated, Any
 
 from annotated_types import Unit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from edgekernel.core.errors import InvalidValueError
+from edgekernel.core.hints import hints_of
 from edgekernel.node.duration import AsSeconds
-from edgekernel.node.problems import explain
+from edgekernel.node.problems import explain, in_json
+
+_MAX_MODELS = 1024
+"""Commands whose models are kept: those of versions that hot updates have replaced go."""
 
 
 def parameters_of(function: Callable[..., Any]) -> dict[str, tuple[Any, inspect.Parameter]]:
     """Return the type of each parameter that is filled from outside, by name: not `self`, and
     not the `id` of a driver. Raises TypeError and NameError for what no file can fill."""
     left_out = ("self", "id") if function.__name__ == "__init__" else ("self",)
-    hints = typing.get_type_hints(function, include_extras=True)
+    hints = hints_of(function)
     found = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -80,7 +84,7 @@ def arguments_model(method: Callable[..., Any]) -> type[BaseModel]:
     return _arguments(getattr(method, "__func__", method))
 
 
-@cache
+@lru_cache(maxsize=_MAX_MODELS)
 def _arguments(function: Callable[..., Any]) -> type[BaseModel]:
     return model_of(function)
 
@@ -94,7 +98,7 @@ def bind_validated(method: Callable[..., Any], args: Mapping[str, Any]) -> Calla
     try:
         values = model.model_validate_json(json.dumps(dict(args)))
     except ValidationError as error:
-        texts = [f"{key}: {text}" for key, text in explain(error, model.model_fields)]
+        texts = [f"{key}: {text}" for key, text in explain(error, model.model_fields, in_json)]
         raise InvalidValueError("; ".join(texts)) from None
     except (TypeError, ValueError) as error:
         raise InvalidValueError(f"the arguments cannot be written as JSON: {error}") from None

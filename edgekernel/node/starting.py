@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from edgekernel.core.errors import ConfigError
 from edgekernel.hal.disk import Disk
 from edgekernel.node.config_record import Kept, Record, RecordFile, digest_of
-from edgekernel.node.difference import claims, plain
+from edgekernel.node.difference import plain
 from edgekernel.node.document import parse_document
 from edgekernel.node.layers import layered
 from edgekernel.node.plan import Plan, make_plan, plan_document
@@ -98,11 +98,10 @@ def plans_of_the_end(
     *,
     simulated: bool = False,
 ) -> list[Plan]:
-    """Return with what a node may have run that has ended: what it would start with, then the
-    devices of other plans that have something which no device before them has.
+    """Return with what a node may have run that has ended: what it would start with first.
 
-    Those are the node file, the last good configuration, and what was on trial: a file may have
-    been changed and not applied. Raises ConfigError as `choose` does.
+    Then the node file, the last good configuration, and what was on trial: a file may have been
+    changed and not applied. Raises ConfigError as `choose` does.
     """
     start = choose(path, disk, environ, simulated=simulated)
     found = [start.plan] if start.own is None else [start.plan, start.own]
@@ -111,18 +110,29 @@ def plans_of_the_end(
         if document is not None:
             with suppress(ConfigError):  # what cannot be used any more
                 found.append(read_document(path, document, start.own, environ))
-    return [start.plan, *_more(start.plan, found[1:])]
+    return found
 
 
-def _more(first: Plan, others: Sequence[Plan]) -> Iterator[Plan]:
-    """Give the plans with the devices that have what nobody had before, and their providers."""
-    taken = {each for device in first.devices for each in claims(device)}
-    for plan in others:
-        new = {device.id for device in plan.devices if not claims(device) <= taken}
-        new |= {id for device in plan.devices if device.id in new for id in device.providers}
-        taken |= {each for device in plan.devices for each in claims(device)}
-        if new:
-            yield replace(plan, devices=tuple(d for d in plan.devices if d.id in new))
+def data_folder(path: Path, environ: Mapping[str, str] | None = None) -> Path | None:
+    """Return the data folder of a node whose file is damaged: as the environment says, as far as
+    the file can be read, or that of the service. None if nothing says one."""
+    known = os.environ if environ is None else environ
+    if named := known.get("EDGEKERNEL_NODE_DATA", ""):
+        return path.parent / named
+    told = known.get("STATE_DIRECTORY", "").partition(":")[0]
+    try:
+        text = path.read_text("utf-8", errors="replace")
+    except OSError:
+        text = ""
+    try:
+        node = tomllib.loads(text).get("node", {})
+        found = node.get("data") if isinstance(node, dict) else None
+    except tomllib.TOMLDecodeError:
+        line = _DATA_LINE.search(text)
+        found = None if line is None else line[1]
+    if isinstance(found, str) and found:
+        return path.parent / found
+    return Path(told) if told else None
 
 
 def read_document(
@@ -176,7 +186,7 @@ def _fall_back(
     environ: Mapping[str, str] | None,
     inside: str,
 ) -> Start:
-    folder = _data_folder(path, environ)
+    folder = data_folder(path, environ)
     if folder is None:
         raise ConfigError(*problems)
     file = RecordFile(folder / inside, disk)
@@ -212,25 +222,3 @@ def _digest(path: Path) -> str:
         return digest_of(path.read_bytes())
     except OSError:
         return ""
-
-
-def _data_folder(path: Path, environ: Mapping[str, str] | None) -> Path | None:
-    """Find the data folder of a node whose file is damaged: as the environment says, as far as the
-    file can be read, or that of the service."""
-    known = os.environ if environ is None else environ
-    if named := known.get("EDGEKERNEL_NODE_DATA", ""):
-        return path.parent / named
-    told = known.get("STATE_DIRECTORY", "").partition(":")[0]
-    try:
-        text = path.read_text("utf-8", errors="replace")
-    except OSError:
-        text = ""
-    try:
-        node = tomllib.loads(text).get("node", {})
-        found = node.get("data") if isinstance(node, dict) else None
-    except tomllib.TOMLDecodeError:
-        line = _DATA_LINE.search(text)
-        found = None if line is None else line[1]
-    if isinstance(found, str) and found:
-        return path.parent / found
-    return Path(told) if told else None

@@ -46,7 +46,7 @@ class Tuning:
             problems += [
                 f".readings.{name}.filters.{n}.{each.name}: {name} is {_WORDS[types[name]]}; "
                 f"this filter is for {_fitting(each)}"
-                for n, each in enumerate(own.filters or ())
+                for n, each in enumerate(own.filters or (), 1)
                 if not _fits(each, types[name])
             ]
         if problems:
@@ -59,7 +59,7 @@ class Tuning:
         return [
             f".filters.{n}.{each.name}: this filter is for {_fitting(each)}; {driver} has none: "
             + ", ".join(f"{name} is {_WORDS[type]}" for name, type in types.items())
-            for n, each in enumerate(self.filters)
+            for n, each in enumerate(self.filters, 1)
             if not any(_fits(each, type) for type in types.values())
         ]
 

@@ -19,6 +19,7 @@ from edgekernel.hal.address import (
 from edgekernel.node.layers import CREDENTIALS
 from edgekernel.node.plan import Plan
 from edgekernel.node.planned import Address
+from edgekernel.node.standby_link import VARIABLE
 
 WATCHDOG_S = 30
 """After how many seconds without a sign of life systemd ends the agent and starts it again."""
@@ -61,7 +62,7 @@ class Unit:
 
     `program` is the `edgekernel` command, `python` the interpreter that it runs on, and `node` the
     node file, all absolute; `name` is that of the service, without ".service", and `user` who it
-    runs as.
+    runs as. With `has_standby` a second service stands by to make the outputs safe.
     """
 
     plan: Plan
@@ -70,6 +71,7 @@ class Unit:
     node: Path
     name: str = "edgekernel"
     user: str = "edgekernel"
+    has_standby: bool = True
 
     def __post_init__(self) -> None:
         """Raise ConfigError for files that the service would not see."""
@@ -98,21 +100,27 @@ class Unit:
     @property
     def service(self) -> str:
         """The text of the unit (systemd.service(5), systemd.exec(5))."""
+        own = [*self._credentials(), *self._folders(), *self._devices()]
+        after = _AFTER_STANDBY.format(standby=self.standby_name) if self.has_standby else ""
         return _SERVICE.format(
-            node_name=self.plan.name,
-            name=self.name,
-            user=self.user,
-            program=_quoted(self.program),
-            node=_quoted(self.node),
-            groups=" ".join(self.groups),
+            **self._shared(own),
+            after_standby=after,
             restart_s=RESTART_S,
             watchdog_s=WATCHDOG_S,
             stop_limit_s=STOP_LIMIT_S,
             memory=MEMORY_PERCENT,
-            home=self._home,
-            tunables="no" if self._has_pwm else "yes",
-            rest="".join(f"{line}\n" for line in self._rest()),
         )
+
+    @property
+    def standby_name(self) -> str:
+        """The name of the unit of its standby, without ".service"."""
+        return standby_of(self.name)
+
+    @property
+    def standby_service(self) -> str:
+        """The text of the unit of its standby, which may do no more than the agent; it needs no
+        secret and writes nothing."""
+        return _STANDBY.format(**self._shared(self._devices()), standby=self.standby_name)
 
     @property
     def users(self) -> str:
@@ -154,11 +162,32 @@ class Unit:
     def _has_pwm(self) -> bool:
         return any(isinstance(each, PwmAddress) and each.controller for each in self._addresses())
 
-    def _rest(self) -> Iterator[str]:
+    def _shared(self, own: Iterable[str]) -> dict[str, str]:
+        """Return what the units of the agent and of its standby have in common, each with lines of
+        its own."""
+        tunables = "no" if self._has_pwm else "yes"
+        socket = f" {VARIABLE}=/run/{self.standby_name}/socket" if self.has_standby else ""
+        return {
+            "node_name": self.plan.name,
+            "name": self.name,
+            "user": self.user,
+            "program": _quoted(self.program),
+            "node": _quoted(self.node),
+            "groups": " ".join(self.groups),
+            "variable": socket,
+            "sandbox": _SANDBOX.format(home=self._home, tunables=tunables),
+            "own": "".join(f"{line}\n" for line in own),
+        }
+
+    def _credentials(self) -> Iterator[str]:
         for name, file in self._secrets():
             yield f"LoadCredential={name}:{file}"
+
+    def _folders(self) -> Iterator[str]:
         for path in self.writes:
             yield f"ReadWritePaths=-{path}"
+
+    def _devices(self) -> Iterator[str]:
         for device in sorted({name for each in self._accesses() for name in each.devices}):
             yield f"DeviceAllow={device} rw"
 
@@ -178,6 +207,11 @@ class Unit:
 
     def _accesses(self) -> Iterable[_Access]:
         return [access for each in self._addresses() if (access := _access(each)) is not None]
+
+
+def standby_of(name: str) -> str:
+    """Return the name of the unit that stands by for a service."""
+    return f"{name}-standby"
 
 
 def _access(address: Address) -> _Access | None:
@@ -207,54 +241,7 @@ def _quoted(path: Path) -> str:
     return text
 
 
-_SERVICE = """\
-# Written by `edgekernel install`; what is changed here is lost when that runs again. Put your own
-# settings into a drop-in: systemctl edit {name}
-
-[Unit]
-Description=edgekernel node {node_name}
-# The device classes below are looked up once, when the service starts.
-After=systemd-modules-load.service
-Wants=systemd-modules-load.service
-# It is started again for ever: nobody is near.
-StartLimitIntervalSec=0
-
-[Service]
-Type=notify
-NotifyAccess=main
-ExecStart={program} run {node}
-ExecReload=/bin/kill -HUP $MAINPID
-# After every end, also of an agent that was killed: all outputs to their safe values.
-ExecStopPost={program} safe-state {node}
-Restart=always
-RestartSec={restart_s}
-# Fed only while every critical service makes progress.
-WatchdogSec={watchdog_s}
-TimeoutStartSec=120
-TimeoutStopSec={stop_limit_s}
-TimeoutAbortSec=5
-KillMode=mixed
-
-User={user}
-Group={user}
-SupplementaryGroups={groups}
-StateDirectory={name}
-StateDirectoryMode=0750
-RuntimeDirectory={name}
-WorkingDirectory=/var/lib/{name}
-# lgpio makes a pipe in the folder that this names.
-Environment=LG_WD=/run/{name} PYTHONUNBUFFERED=1
-UMask=0027
-
-# Bounded, so that a mistake in an application leaves the board reachable.
-MemoryMax={memory}%
-TasksMax=512
-LimitNOFILE=4096
-LimitCORE=0
-OOMPolicy=stop
-LogRateLimitIntervalSec=30s
-LogRateLimitBurst=2000
-
+_SANDBOX = """\
 # It can reach its devices, its broker and its own folders, and nothing else.
 NoNewPrivileges=yes
 CapabilityBoundingSet=
@@ -283,7 +270,98 @@ SystemCallFilter=@system-service
 SystemCallFilter=~@privileged @resources
 SystemCallErrorNumber=EPERM
 DevicePolicy=closed
-{rest}
+"""
+
+_SERVICE = """\
+# Written by `edgekernel install`; what is changed here is lost when that runs again. Put your own
+# settings into a drop-in: systemctl edit {name}
+
+[Unit]
+Description=edgekernel node {node_name}
+# The device classes below are looked up once, when the service starts.
+After=systemd-modules-load.service
+Wants=systemd-modules-load.service
+{after_standby}# It is started again for ever: nobody is near.
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart={program} run {node}
+ExecReload=/bin/kill -HUP $MAINPID
+# After every end, also of an agent that was killed: all outputs to their safe values.
+ExecStopPost={program} safe-state {node}
+Restart=always
+RestartSec={restart_s}
+# Fed only while every critical service makes progress.
+WatchdogSec={watchdog_s}
+TimeoutStartSec=120
+TimeoutStopSec={stop_limit_s}
+TimeoutAbortSec=5
+KillMode=mixed
+
+User={user}
+Group={user}
+SupplementaryGroups={groups}
+StateDirectory={name}
+StateDirectoryMode=0750
+RuntimeDirectory={name}
+WorkingDirectory=/var/lib/{name}
+# lgpio makes a pipe in the folder that this names.
+Environment=LG_WD=/run/{name} PYTHONUNBUFFERED=1{variable}
+UMask=0027
+
+# Bounded, so that a mistake in an application leaves the board reachable.
+MemoryMax={memory}%
+TasksMax=512
+LimitNOFILE=4096
+LimitCORE=0
+OOMPolicy=stop
+LogRateLimitIntervalSec=30s
+LogRateLimitBurst=2000
+
+{sandbox}{own}
 [Install]
 WantedBy=multi-user.target
 """
+
+_AFTER_STANDBY = """\
+# It is stopped before its standby is, and started beside it.
+After={standby}.service
+Wants={standby}.service
+"""
+
+_STANDBY = """\
+# Written by `edgekernel install`; what is changed here is lost when that runs again. Put your own
+# settings into a drop-in: systemctl edit {standby}
+
+[Unit]
+Description=edgekernel node {node_name}: makes its outputs safe when its agent is killed
+After=systemd-modules-load.service
+Wants=systemd-modules-load.service
+PartOf={name}.service
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+# It ends with its agent, whose next start starts another one.
+ExecStart={program} standby {node}
+Restart=on-failure
+RestartSec=1
+# In a cgroup of its own: what ends all processes of the agent leaves it alone, and its memory is
+# not the agent's.
+OOMScoreAdjust=-900
+TasksMax=512
+LimitCORE=0
+
+User={user}
+Group={user}
+SupplementaryGroups={groups}
+StateDirectory={name}
+StateDirectoryMode=0750
+RuntimeDirectory={standby}
+WorkingDirectory=/var/lib/{name}
+Environment=LG_WD=/run/{standby} PYTHONUNBUFFERED=1{variable}
+UMask=0077
+
+{sandbox}{own}"""

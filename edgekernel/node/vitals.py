@@ -6,6 +6,7 @@ Each comes from a small file or one system call, so that a node can look often.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntFlag
 
@@ -20,6 +21,7 @@ raspberrypi.c of its kernel."""
 _VOLTAGE_SENSOR = "rpi_volt"
 _DIGITS = 20
 """A number of the kernel has fewer."""
+_OVER = 11
 _ZONE0 = "/sys/class/thermal/thermal_zone0/temp"
 
 
@@ -132,3 +134,21 @@ def room(machine: Machine, folder: str) -> Room | None:
         round(100 * found.f_favail / found.f_files, 1) if found.f_files else None,
         bool(found.f_flag & os.ST_RDONLY),
     )
+
+
+def flash_used_percent(machine: Machine) -> int | None:
+    """Return how much of its life time the most worn eMMC has used by its own estimate, in steps of
+    10 up to 100, and 110 for more; None where none tells. The kernel asked when it started."""
+    names = machine.find("/sys/block/mmcblk*/device/life_time")
+    steps = [step for name in names for step in tenths_used(machine.read(name))]
+    return 10 * min(max(steps), _OVER) if steps else None
+
+
+def tenths_used(text: str) -> list[int]:
+    """Return the tenths of its life time that are used of each kind of cell of an eMMC, 11 for more
+    than all (JESD84-B51, EXT_CSD [268] and [269]); what it does not tell is left out."""
+    found = []
+    for each in text.split():
+        with suppress(ValueError):
+            found.append(int(each, 16))
+    return [step for step in found if step > 0]

@@ -299,7 +299,7 @@ def _make(world: _Declared, around: _Surroundings) -> Any:
             if several is None:
                 arguments[parameter] = around.find(kind, value, key)
             else:
-                found = [around.find(kind, v, f"{key}.{i}") for i, v in enumerate(value)]
+                found = [around.find(kind, v, f"{key}.{i}") for i, v in enumerate(value, 1)]
                 arguments[parameter] = several(found)
         except EdgekernelError as error:
             problems.append(f".{parameter}: {error}")

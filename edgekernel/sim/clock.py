@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
-from heapq import heappop, heappush, heappushpop
+from heapq import heapify, heappop, heappush, heappushpop
 from random import Random
 from textwrap import indent
 from threading import get_ident
@@ -273,12 +273,15 @@ class SimClock:
         caller = self._current
         self._ending = self._closed = True  # who waits now is one of them
         try:
-            while ending := [f for f in self._flows if f.thread and f.thread.owner is owner]:
+            while ending := [f for f in self._flows if _is_of(f, owner)]:
                 for flow in ending:
                     self._unwind(flow, caller)
         finally:
             self._ending = self._closed = False
+        self._stalls.forget()
         self._ready = deque(f for f in self._ready if f is self._main or f in self._flows)
+        self._timers[:] = [each for each in self._timers if not _is_of(each[2], owner)]
+        heapify(self._timers)
 
     def check_not_of(self, owner: object) -> None:
         """Raise SimulationError if a thread of that owner runs now."""
@@ -521,3 +524,7 @@ class SimClock:
     def _wait_of(flow: Flow) -> str:
         frame = flow.fiber.gr_frame
         return "\n  ".join([f"{flow.name}: {flow.what}{at(frame)}", *coroutines(frame)])
+
+
+def _is_of(flow: Flow, owner: object) -> bool:
+    return flow.thread is not None and flow.thread.owner is owner

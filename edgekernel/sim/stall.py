@@ -125,6 +125,10 @@ class Stalls:
             signal.signal(signal.SIGALRM, _alarm)
             signal.setitimer(signal.ITIMER_REAL, self._limit_s, self._limit_s)
 
+    def forget(self) -> None:
+        """Begin anew: what was seen may belong to somebody who has ended, and would keep it."""
+        self._seen = None
+
     def _has_timer(self) -> bool:
         return self.timed is not None and self.timed() is self
 

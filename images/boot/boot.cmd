@@ -40,7 +40,8 @@ fatwrite ${devtype} ${devnum}:1 ${state_addr} ${state} ${state_size}
 test -n "${slot}" || reset
 
 echo "edgekernel: slot ${slot}"
-setenv bootargs "root=PARTUUID=edce2026-0${part} ro rootwait fsck.mode=skip systemd.volatile=state rauc.slot=${slot} panic=10 quiet ${extra_args}"
+# persist_gpio_outputs: an output keeps its level when the agent that held its line is gone.
+setenv bootargs "root=PARTUUID=edce2026-0${part} ro rootwait fsck.mode=skip systemd.volatile=state rauc.slot=${slot} panic=10 pinctrl_bcm2835.persist_gpio_outputs=1 quiet ${extra_args}"
 setenv tree ${fdt_addr}
 test -n "${tree}" || setenv tree ${fdtcontroladdr}
 load ${devtype} ${devnum}:${part} ${kernel_addr_r} /boot/vmlinuz && load ${devtype} ${devnum}:${part} ${ramdisk_addr_r} /boot/initrd.img && booti ${kernel_addr_r} ${ramdisk_addr_r}:${filesize} ${tree}

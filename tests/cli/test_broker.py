@@ -124,3 +124,16 @@ def test_made_for_a_mosquitto(tmp_path: Path) -> None:
     assert "for mosquitto 2.0" in old.stdout
     new = invoke("broker", "init", str(tmp_path / "new"), *to, "--plugins", str(tmp_path))
     assert (new.exit_code, (tmp_path / "new").exists()) == (1, False)
+
+
+def test_another_dialect(tmp_path: Path, site: str) -> None:
+    """`init` and `rewrite` put the topics of a dialect into the access list; a name that is not
+    installed is told by its option."""
+    made = tmp_path / "other"
+    assert invoke("broker", "init", str(made), "--host", "h", "--dialect", "homie").exit_code == 0
+    assert invoke("broker", "rewrite", "--site", site, "--dialect", "homie").exit_code == 0
+    for folder in (made, Path(site)):
+        assert "pattern read homie/5/%u/+/+/set" in (folder / "broker/acl").read_text()
+    wrong = invoke("broker", "rewrite", "--site", site, "--dialect", "homi")
+    assert (wrong.exit_code, wrong.stdout) == (1, "")
+    assert wrong.stderr.startswith("--dialect: \"homi\" is not installed; did you mean 'homie'?")

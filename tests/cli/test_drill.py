@@ -92,7 +92,7 @@ def test_the_broker_is_asked_to_forget(write: Write, tmp_path: Path) -> None:
     asked = command("run", path, "--sim", "--drill", tmp_path / "away.toml", "--yes")
     done = subprocess.run(asked, check=False, capture_output=True, text=True, timeout=LIMIT_S)
     assert done.returncode == 1
-    assert "away.toml: fault.0.kind: broker_away: keeps: a drill cuts the link" in done.stderr
+    assert "away.toml: fault.1.kind: broker_away: keeps: a drill cuts the link" in done.stderr
 
 
 def test_stopped_within_a_drill(write: Write, plan: Path, start: Start) -> None:
@@ -132,7 +132,7 @@ def test_only_in_simulation(write: Write, tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")
-    text = "plan.toml: fault.1.kind: power_cut: only a simulation can do this; take it out of the"
+    text = "plan.toml: fault.2.kind: power_cut: only a simulation can do this; take it out of the"
     assert done.stderr.startswith(text)
     assert len(done.stderr.splitlines()) == 1
 

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgekernel.cli import main
+from edgekernel.cli.exits import Exit
 
 ON_A_BOARD = """
 import sys
@@ -31,10 +32,13 @@ def test_help_teaches(flag: str) -> None:
     """The help says what a node is, how to try one without hardware, and each exit code."""
     result = invoke(flag)
     assert result.exit_code == 0
-    for words in ("A node is", "edgekernel check node.toml", "run node.toml --sim", "Exit codes:"):
+    for words in ("A node is", "edgekernel check node.toml", "run node.toml --sim"):
         assert words in result.output
     for name in COMMANDS:
         assert f"\n  {name} " in result.output
+    assert "Exit codes:" in result.output
+    for code in Exit:
+        assert f"\n    {code.value}  {code.meaning}\n" in result.output
 
 
 def test_without_arguments() -> None:

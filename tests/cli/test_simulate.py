@@ -176,8 +176,8 @@ def test_faults_that_do_not_last_or_begin(write: Write, tmp_path: Path) -> None:
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert lines[1].endswith(" · 1 fault, 2 did not begin")
     assert "nack device room count=2 2 min -" in lines
-    assert "fault.1 did not begin: nack device room is planned for 2 h after the start" in lines
-    assert "fault.2 did not begin: nack device room has a probability of 1e-09" in lines
+    assert "fault.2 did not begin: nack device room is planned for 2 h after the start" in lines
+    assert "fault.3 did not begin: nack device room has a probability of 1e-09" in lines
     run = told(*args)
     assert [(each["fault"], each["ended_s"]) for each in run["faults"]] == [(0, None)]
     assert [(each["fault"], each["at_s"]) for each in run["faults_unplayed"]] == [
@@ -277,11 +277,11 @@ def test_no_mqtt(write: Write) -> None:
 @pytest.mark.parametrize(
     ("more", "problem"),
     [
-        ('device = "rom"\nkind = "nack"\nat = 1', "fault.0.device: no device 'rom' in this node"),
-        ('device = "room"\nkind = "nac"\nat = 1', "fault.0.kind: no kind of fault 'nac'; did you"),
-        ('device = "fan"\nkind = "nack"\nat = 1', "fault.0.kind: nack: fan is on no I²C bus"),
-        ('kind = "broker_away"\nat = 1', "fault.0.kind: broker_away: not possible in this run: "),
-        ('kind = "power_cut"\nevery = 9', "fault.0.for: is missing; what comes again and again"),
+        ('device = "rom"\nkind = "nack"\nat = 1', "fault.1.device: no device 'rom' in this node"),
+        ('device = "room"\nkind = "nac"\nat = 1', "fault.1.kind: no kind of fault 'nac'; did you"),
+        ('device = "fan"\nkind = "nack"\nat = 1', "fault.1.kind: nack: fan is on no I²C bus"),
+        ('kind = "broker_away"\nat = 1', "fault.1.kind: broker_away: not possible in this run: "),
+        ('kind = "power_cut"\nevery = 9', "fault.1.for: is missing; what comes again and again"),
     ],
 )
 def test_wrong_plan(write: Write, tmp_path: Path, more: str, problem: str) -> None:

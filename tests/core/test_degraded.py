@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from asyncio import CancelledError
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -29,13 +30,14 @@ class Sensor(Device):
     def __init__(self, id: str, there_from_s: float = 0.0) -> None:
         super().__init__(id)
         self.there_from_s = there_from_s
+        self.problem = "no answer"
         self.tried_at: list[float] = []
         self.polled_at: list[float] = []
 
     def connect(self) -> None:
         self.tried_at.append(self.clock.monotonic())
         if self.clock.monotonic() < self.there_from_s:
-            raise OSError("no answer")
+            raise OSError(self.problem)
 
     def poll(self) -> None:
         self.polled_at.append(self.clock.monotonic())
@@ -93,15 +95,41 @@ def test_retried_with_backoff(sim: Simulation) -> None:
     told = said_by(runtime, message.PartRetry)
     runtime.boot()
     sim.advance(400.0)
+    growing = told[:7]
     expected = [0.0]
-    for each in told[:-1]:
+    for each in growing:
         expected.append(expected[-1] + each.delay_s)
-    assert sensor.tried_at == pytest.approx(expected)
-    assert [each.attempt for each in told] == list(range(1, len(told) + 1))
-    nominal = [min(2.0**n, 60.0) for n in range(len(told))]
-    assert all(0.8 * n <= each.delay_s <= 1.2 * n for n, each in zip(nominal, told, strict=True))
-    assert runtime.status()["components"]["sensor"]["attempts"] == len(told)
-    assert len(told) > 8
+    assert sensor.tried_at[:8] == pytest.approx(expected)
+    assert [each.attempt for each in growing] == list(range(1, 8))
+    nominal = [min(2.0**n, 60.0) for n in range(7)]
+    assert all(0.8 * n <= each.delay_s <= 1.2 * n for n, each in zip(nominal, growing, strict=True))
+    pauses = [later - at for at, later in pairwise(sensor.tried_at[7:])]
+    assert all(48.0 <= pause <= 72.0 for pause in pauses)
+    assert runtime.status()["components"]["sensor"]["attempts"] == len(sensor.tried_at)
+    assert len(sensor.tried_at) > 9
+
+
+def test_what_fails_for_weeks_is_quiet(sim: Simulation) -> None:
+    """P5: a part that fails in the same way for a day is tried every minute, and told of about once
+    an hour; one that fails in another way is told of at once."""
+    runtime = sim.runtime()
+    sensor = Sensor("sensor", there_from_s=1e6)
+    runtime.register(sensor, optional=True)
+    told = said_by(runtime, Message)
+    runtime.boot()
+    sim.advance(86400.0)
+    assert len(sensor.tried_at) > 1400
+    assert len(told) < 3 * 40  # DeviceFailed, ComponentFailed, PartRetry
+    retries = [each for each in told if isinstance(each, message.PartRetry)]
+    assert retries[-1].attempt > 1300
+    told.clear()
+    sensor.problem = "no answer for 3 s"
+    sim.advance(100.0)
+    assert "OSError: no answer for 3 s" in [getattr(each, "error", "") for each in told]
+    told.clear()
+    sensor.problem = "no answer for 4 s"  # the same, but for a number
+    sim.advance(1800.0)
+    assert 0 < len(told) <= 3 * 5
 
 
 def test_recovered(sim: Simulation) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from edgekernel.core.telling import Telling
+from edgekernel.core.telling import Failures, Telling
 
 SECOND = 1_000_000_000
 
@@ -42,3 +42,22 @@ def test_begins_anew() -> None:
     telling.told(later * SECOND)
     assert not telling.due((later + 59) * SECOND)
     assert telling.due((later + 60) * SECOND)
+
+
+def test_the_same_failure() -> None:
+    """A failure is told of at once, the same one again after pauses; digits make no other one."""
+    failures = Failures()
+    texts = ["no answer after 3 s", "no answer after 5 s", "gone", "no answer after 3 s"]
+    assert [failures.news(text, at * SECOND) for at, text in enumerate(texts)] == [
+        True, False, True, False,
+    ]  # fmt: skip
+    assert failures.news(texts[0], 61 * SECOND)
+    failures.over()
+    assert failures.news(texts[0], 62 * SECOND)
+
+
+def test_what_is_known_of_failures_is_bounded() -> None:
+    """Texts that are new each time are told of each time, and not kept for ever."""
+    failures = Failures()
+    assert all(failures.news("x" * length, 0) for length in range(1, 200))
+    assert failures.news("x", 0)

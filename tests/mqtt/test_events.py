@@ -248,3 +248,17 @@ def test_a_day_without_a_broker(tmp_path: Path) -> None:
     times = [each["time"] for each in seen[TICK]]
     assert all(one < two for one, two in pairwise(times))
     assert came == away_for_a_day(tmp_path / "two")
+
+
+def test_an_overload_is_told_from_time_to_time(sim_stage: SimStage) -> None:
+    """While more is emitted than the broker acknowledges, the loss is told at once, and again after
+    1, 2 and 4 minutes: once a minute at most, and what was lost once."""
+    with staged_node(sim_stage, max_events=50) as node:
+        sim_stage.broker.troubles.ack_delay_s = 5.0  # with 20 on their way it takes 4 in a second
+        for number in range(8 * 60 * 8):
+            node.runtime.emit(Tick(number))
+            sim_stage.sim_clock.advance(0.125)
+        told = [each["dropped"] for each in node.seen.of("mqtt.events.dropped")]
+        lost = node.interface.status()["dropped_events"]
+    assert len(told) == 4
+    assert lost / 2 < sum(told) <= lost

@@ -61,10 +61,17 @@ def test_a_service_and_a_device_that_fails_are_named(sim_stage: SimStage) -> Non
 def test_the_computer(tmp_path: Path) -> None:
     """The room of the data folder's disk, memory, load, heat and supply are told."""
     lay_pi4(tmp_path)
-    lay(tmp_path, {"/sys/class/hwmon/hwmon1/in0_lcrit_alarm": "1\n"})
+    lay(
+        tmp_path,
+        {
+            "/sys/class/hwmon/hwmon1/in0_lcrit_alarm": "1\n",
+            "/sys/block/mmcblk1/device/life_time": "0x02 0x03\n",
+        },
+    )
     found = told_of(tmp_path, Path("/var/lib/bench"))
     assert (found["disk_free_bytes"], found["disk_free_percent"]) == (8_000 * MEBIBYTE, 50.0)
     assert found["disk_read_only"] is False
+    assert found["flash_used_percent"] == 30
     assert found["memory_available_bytes"] == 3_400_000 * 1024
     assert found["memory_available_percent"] == 87.5
     assert found["load_1min"] >= 0
@@ -81,6 +88,7 @@ def test_a_computer_that_measures_nothing(tmp_path: Path) -> None:
     assert found.keys() == known.keys()
     unknown = {name for name, value in found.items() if value is None}
     assert unknown == {
+        "flash_used_percent",
         "memory_available_bytes",
         "memory_available_percent",
         "cpu_temperature_c",

@@ -134,7 +134,7 @@ def test_what_was_taken_off_is_forgotten_in_the_end() -> None:
 
 
 def test_too_many_events_drop_the_oldest_and_are_counted() -> None:
-    """The newest events survive, in order, and the loss can be told once, when there is room."""
+    """The newest events survive, in order, and the loss can be told once, when there is a link."""
     link = Link()
     outgoing = Outgoing(link.send, SystemClock(), max_events=10)
     for number in range(25):

@@ -86,6 +86,12 @@ def test_the_protocol_is_that_of_the_node_file(tmp_path: Path) -> None:
         Settings("broker", protocol="4")  # type: ignore[arg-type]
 
 
+def test_the_client_id_is_that_of_the_node_file(tmp_path: Path) -> None:
+    """It is the one that a broker wants; empty, so that one is made, unless it is said."""
+    for line, id in (("", ""), ('client_id = "dev-17"\n', "dev-17")):
+        assert of(tmp_path, f'[mqtt]\nhost = "h"\n{line}').client_id == id
+
+
 HEAD = '[node]\nname = "n1"\nboard = "sim"\n'
 
 
@@ -148,18 +154,20 @@ def test_one_broker_over_a_websocket(tmp_path: Path) -> None:
             r"node\.toml: mqtt: .*a node needs either mqtt\.host or \[\[mqtt\.brokers\]\]",
         ),
         ('[mqtt]\nhost = "a"\n[[mqtt.brokers]]\nhost = "b"\n', r"either mqtt\.host or"),
-        ("[[mqtt.brokers]]\nport = 1\n", r"mqtt\.brokers\.0\.host: is missing"),
+        ('[mqtt]\nhost = "a"\nbrokers = []\n', r"mqtt\.brokers: \[\]: name one at least, or take"),
+        ("[mqtt]\nbrokers = []\n", r"mqtt\.brokers: \[\]: name one at least, or take"),
+        ("[[mqtt.brokers]]\nport = 1\n", r"mqtt\.brokers\.1\.host: is missing"),
         (
             '[[mqtt.brokers]]\nhots = "a"\n',
-            r"mqtt\.brokers\.0\.hots: unknown key; did you mean 'hos",
+            r"mqtt\.brokers\.1\.hots: unknown key; did you mean 'hos",
         ),
         (
             '[[mqtt.brokers]]\nhost = "a"\ntls = { cu = "x" }\n',
-            r"mqtt\.brokers\.0\.tls\.cu: unknown key; there are: alpn, ca",
+            r"mqtt\.brokers\.1\.tls\.cu: unknown key; there are: alpn, ca",
         ),
         (
             '[[mqtt.brokers]]\nhost = "a"\n[[mqtt.brokers]]\nhost = "b c"\n',
-            r"node\.toml: mqtt\.brokers\.1\.host: 'b c' is no host name or address",
+            r"node\.toml: mqtt\.brokers\.2\.host: 'b c' is no host name or address",
         ),
         (
             '[[mqtt.brokers]]\nhost = "a"\n[[mqtt.brokers]]\nhost = "a"\n',

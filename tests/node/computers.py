@@ -9,6 +9,8 @@ from pathlib import Path
 from edgekernel.node.machine import Machine
 
 MEBIBYTE = 1024 * 1024
+NOW_S = 1_790_000_000
+"""What a computer has for the time: September 2026."""
 
 
 def lay(root: Path, files: dict[str, str | bytes]) -> None:
@@ -43,10 +45,20 @@ def computer(
     gids: frozenset[int] | None = None,
     quality: str = "synchronised",
     statvfs: Callable[[Path], os.statvfs_result] | None = None,
+    nvme_log: Callable[[Path], bytes] = Path.read_bytes,
 ) -> Machine:
-    """Give the computer of a root, with half its disk free and the right time."""
+    """Give the computer of a root, with half its disk free and the right time; the file of an NVMe
+    disk stands for its log."""
     statvfs = disk() if statvfs is None else statvfs
-    return Machine(root, uid, gids, statvfs=statvfs, time_quality=lambda: quality)
+    return Machine(
+        root,
+        uid,
+        gids,
+        statvfs=statvfs,
+        time_quality=lambda: quality,
+        now_s=lambda: float(NOW_S),
+        nvme_log=nvme_log,
+    )
 
 
 def lay_pi4(root: Path) -> None:
@@ -63,6 +75,7 @@ def lay_pi4(root: Path) -> None:
             "/proc/412/comm": "systemd-timesyn\n",
             "/boot/firmware/config.txt": "dtparam=audio=on\n",
             "/sys/bus/i2c/devices/i2c-1/of_node/clock-frequency": (100_000).to_bytes(4, "big"),
+            "/sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs": "Y\n",
             "/sys/block/mmcblk0/device/type": "SD\n",
             "/sys/block/mmcblk0/device/name": "SC32G\n",
             "/sys/block/mmcblk0/device/date": "03/2021\n",

@@ -302,6 +302,23 @@ class TestLastGood:
         assert again.runtime.health()["healthy"]
         assert again.runtime.status()["state"] == "running"
 
+    def test_a_file_that_stays_damaged(self, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A node that runs the last good configuration for days because nobody mends its file does
+        not fill its log with that, and does not take the file back by itself."""
+        node = make(FAN)
+        node.clock.advance(11)
+        node.runtime.shutdown()
+        monkeypatch.setattr(Changing, "write", lambda self, text: None)
+        node.path.write_text("data = 'data'\n[node")
+        again = make("")
+        again.clock.advance(6 * 3600)
+        again.events.clear()
+        again.clock.advance(86400)
+        assert again.runtime.status()["degraded"] == ["node-file"]
+        assert len(again.told(message.ComponentFailed)) == pytest.approx(24, abs=2)
+        assert {each.payload.name for each in again.events} == {"component.failed", "part.retry"}
+        assert len(again.told(ConfigFallback)) == 0
+
     def test_a_file_that_was_rolled_back(self, make: Make) -> None:
         """A file that was rolled back is not used at the next start either, until it changes."""
         node = make(FAN)

@@ -16,7 +16,7 @@ from edgekernel.node.machine import Machine
 from edgekernel.node.packs import load_board
 from tests.backends.linux.conftest import Machine as Chips
 from tests.backends.linux.conftest import make_lgpio
-from tests.node.computers import computer, lay_pi4
+from tests.node.computers import computer, lay, lay_pi4
 
 NodeFile = Callable[..., Path]
 
@@ -74,9 +74,9 @@ def test_in_good_order(root: Path, node: Path) -> None:
     assert wrong(found) == []
     assert [finding.subject for finding in found[1:]] == [
         "board", "i2c1 (/dev/i2c-1)", "uart0 (/dev/serial0)", "GPIO chip pinctrl-bcm2711",
-        "i2c1 speed", "/boot/firmware/config.txt", "power supply", "processor",
-        "temperature (cpu-thermal)", "memory", "disk (/)", "SD card mmcblk0", "time",
-        "hardware watchdog",
+        "i2c1 speed", "levels after the agent (pinctrl-bcm2711)", "/boot/firmware/config.txt",
+        "power supply", "processor", "temperature (cpu-thermal)", "memory", "disk (/)",
+        "SD card mmcblk0", "time", "real-time clock", "hardware watchdog",
     ]  # fmt: skip
 
 
@@ -111,6 +111,19 @@ def test_console_on_the_port(root: Path, node: Path, console: str) -> None:
     (finding,) = wrong(examine(user_in_group(root), None, make_plan(node)))
     assert (finding.subject, finding.level) == ("uart0", Level.ERROR)
     assert "cmdline.txt" in finding.fix
+
+
+@pytest.mark.parametrize("place", ["ttyS0", "/dev/serial0"])
+def test_login_on_the_port(root: Path, node: Path, place: str) -> None:
+    """A login that waits on the port without a console of the kernel is found; one on another port
+    is nobody's concern."""
+    lay(root, {"/proc/611/comm": "agetty\n", "/proc/611/cmdline": b"/sbin/agetty\0-o\0tty1\0linux"})
+    assert wrong(examine(user_in_group(root), None, make_plan(node))) == []
+    words = ("/sbin/agetty", "--keep-baud", "115200,9600", place, "vt220", "")
+    lay(root, {"/proc/611/cmdline": "\0".join(words)})
+    (finding,) = wrong(examine(user_in_group(root), None, make_plan(node)))
+    assert (finding.subject, finding.level) == ("uart0", Level.ERROR)
+    assert finding.fix == "sudo systemctl disable --now serial-getty@ttyS0.service"
 
 
 def test_another_board_than_the_files(root: Path, node: Path) -> None:
@@ -160,6 +173,15 @@ def test_overlay_that_a_node_needs(root: Path, node_file: NodeFile) -> None:
     (finding,) = wrong(examine(user_in_group(root), None, plan))
     assert (finding.level, finding.subject) == (Level.ERROR, "i2c4 (/dev/i2c-4)")
     assert finding.fix == "put dtoverlay=i2c4 into /boot/firmware/config.txt and reboot"
+
+
+def test_levels_that_float_after_the_agent(root: Path, node: Path, node_file: NodeFile) -> None:
+    """A kernel that lets outputs go is a warning for a node that has some, and for no other."""
+    (root / "sys/module/pinctrl_bcm2835/parameters/persist_gpio_outputs").write_text("N\n")
+    (finding,) = wrong(examine(user_in_group(root), None, make_plan(node)))
+    assert finding.subject == "levels after the agent (pinctrl-bcm2711)"
+    button = node_file('[devices.bell]\ndriver = "button"\npin = "GPIO4"\n', board="raspberrypi/4b")
+    assert wrong(examine(user_in_group(root), None, make_plan(button))) == []
 
 
 def test_root_is_warned(root: Path, node: Path) -> None:

@@ -93,7 +93,7 @@ def test_mistake(path: Path, table: str, problem: str) -> None:
     with pytest.raises(ConfigError) as refused:
         load_faults(path)
     (text,) = refused.value.problems
-    assert text.startswith(f"plan.toml: fault.1.{problem}")
+    assert text.startswith(f"plan.toml: fault.2.{problem}")
 
 
 @pytest.mark.parametrize(

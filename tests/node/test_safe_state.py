@@ -13,7 +13,7 @@ from edgekernel_devices.relay import Relay
 from edgekernel import Runtime
 from edgekernel.core.output import Output
 from edgekernel.node import Plan, make_plan
-from edgekernel.node.safe_state import SafeOutput, make_safe
+from edgekernel.node.safe_state import SafeOutput, SafeState, make_safe
 from edgekernel.node.simulated_node import SimulatedNode
 from edgekernel.sim import SimClock
 
@@ -163,3 +163,39 @@ def test_without_outputs(node_file: NodeFile, clock: SimClock) -> None:
     plan = make_plan(node_file('[devices.room]\ndriver = "bme280"\nbus = "i2c1"\n'))
     node = killed(plan, clock, {})
     assert make_safe(plan, node.board, clock) == []
+
+
+SERVO = '[devices.gate]\ndriver = "servo"\npin = "GPIO18"\npulse_low = {low}\npulse_high = 0.002\n'
+
+
+def test_a_driver_that_refuses(node_file: NodeFile, clock: SimClock) -> None:
+    """A device whose driver refuses its settings is told of, and keeps none of the others from
+    being safe that wait for the same: lines of the board, and what is behind an expander there."""
+    others = RELAYS + EXPANDER.replace('bus = "i2c1"', 'bus = "i2c1"\ninterrupt = "GPIO22"', 1)
+    plan = make_plan(node_file(others + SERVO.format(low=0.001)))
+    node = killed(plan, clock, {"pump.power": True, "door.power": False, "valve.power": True})
+    wrong = make_plan(node_file(others + SERVO.format(low=0.002)))
+    found = {each.output: each for each in make_safe(wrong, node.board, clock)}
+    assert "pulse_low and pulse_high are equal" in found.pop("gate").problem
+    assert not any(each.problem for each in found.values())
+    assert found["valve.power"] == SafeOutput("valve.power", False)
+    assert (node.board.line("GPIO17").level, node.board.line("GPIO27").level) == (True, True)
+
+
+def test_several_plans(node_file: NodeFile, clock: SimClock) -> None:
+    """Of several plans nothing is driven twice, an expander comes with who is on its lines, and
+    what the first plan cannot make is driven as the second one has it."""
+    second = make_plan(node_file(RELAYS + EXPANDER + SERVO.format(low=0.001)))
+    node = killed(second, clock, {"pump.power": True, "valve.power": True})
+    expander = EXPANDER.partition("[devices.valve]")[0]
+    first = make_plan(node_file(RELAYS + expander + SERVO.format(low=0.002)))
+    state = SafeState([first, second, second], lambda plan: node.board, clock)
+    found = [(each.output, bool(each.problem)) for each in state.drive()]
+    assert found == [
+        ("pump.power", False),
+        ("door.power", False),
+        ("gate", True),
+        ("valve.power", False),
+        *[(f"dimmer.channel{n}", False) for n in range(16)],
+        ("gate.angle", False),
+    ]

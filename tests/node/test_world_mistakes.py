@@ -191,7 +191,7 @@ def test_several_places(why: Why) -> None:
     )
     assert why(several % '"room.pressure_hpa"') == []
     assert why(several % '"room.temperature_c"') == [
-        "node.toml: sim.worlds.a.sensors: room.temperature_c is moved by sim.worlds.a.sensors.0 "
+        "node.toml: sim.worlds.a.sensors: room.temperature_c is moved by sim.worlds.a.sensors.1 "
         "already; take one out"
     ]
     climates = 'b = { kind = "climate" }\nc = { kind = "climate" }'

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import signal
 from collections.abc import Callable, Iterator
+from functools import partial
+from weakref import ref
 
 import pytest
 
+from edgekernel.core.turns import TurnQueue
 from edgekernel.sim import SimClock, SimulationError
 from edgekernel.sim.agent_clock import AgentClock
 
@@ -135,6 +140,28 @@ def test_who_joins_goes_on(clock: SimClock) -> None:
     clock.advance(1)
     assert ended == [3.0]
     assert not thread.is_alive()
+
+
+def test_what_ended_is_not_kept(clock: SimClock) -> None:
+    """The watch over stalls, which has seen a turn of an agent, keeps nothing of it when it ends:
+    until the next look nobody could free it."""
+    agent = AgentClock(clock)
+
+    class Work:
+        def __call__(self) -> None:
+            signal.raise_signal(signal.SIGALRM)  # the watch looks now
+            agent.sleep(60)
+
+    work = Work()
+    gone = ref(work)
+    queue = TurnQueue(agent)
+    agent.Thread(partial(queue.call, work, "work"), "works").start()
+    clock.advance(1)
+    del work, queue
+    agent.end()
+    clock.advance(1)
+    gc.collect()
+    assert gone() is None
 
 
 def test_another_agent_is_spared(clock: SimClock) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
-import resource
 import sys
 import threading
 from collections import Counter
@@ -16,7 +15,7 @@ from pathlib import Path
 from edgekernel import Severity
 from tests.soak.rig import Rig
 
-_STATM = Path("/proc/self/statm")
+_STATUS = Path("/proc/self/status")
 _FILES = Path("/proc/self/fd")
 _MOST_TYPES = 40
 """What is kept of a day has to be small: it is in the memory that is measured."""
@@ -100,8 +99,11 @@ def _types() -> Counter[str]:
 
 
 def rss_kb() -> int:
-    """Return how much memory this process has, as the kernel counts it."""
-    return int(_STATM.read_text(encoding="ascii").split()[1]) * resource.getpagesize() // 1024
+    """Return how much memory this process has, as the kernel counts it: without what it can read
+    again from files, which it drops and takes back as other processes need memory."""
+    lines = _STATUS.read_text(encoding="utf-8").splitlines()
+    found = next(line for line in lines if line.startswith("RssAnon:"))  # proc_pid_status(5)
+    return int(found.split()[1])
 
 
 def _open_files(folder: Path) -> list[str]:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from edgekernel_devices._modbus_units import ModbusUnits
 
 from tests.brokers import free_port
+from tests.relays import Relays
 from tests.systemd.conftest import INSIDE, SystemdMachine
 
 Record = Callable[[str, object], None]
-SERVICE = "edgekernel.service"
+SERVICE, STANDBY = "edgekernel.service", "edgekernel-standby.service"
 NODE = """
 [node]
 name = "pump-house"
@@ -65,43 +63,6 @@ def setup(runtime):
 '''
 
 
-class Relays:
-    """A relay board that speaks Modbus, at the far end of a serial line."""
-
-    def __init__(self) -> None:
-        self.units = ModbusUnits()
-        self.far, self._near = os.openpty()
-        self.port = os.ttyname(self._near)
-        os.chmod(self.port, 0o666)  # the agent is another user
-        self.changes: list[tuple[float, bool]] = []
-        self._ended = False
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    @property
-    def pump(self) -> bool:
-        """Whether the pump is on."""
-        return bool(self.units.coil.get(3, 0))
-
-    def close(self) -> None:
-        """End it."""
-        self._ended = True
-        os.close(self._near)
-        os.close(self.far)
-
-    def _serve(self) -> None:
-        while not self._ended:
-            try:
-                data = os.read(self.far, 256)
-            except OSError:
-                return
-            before = self.pump
-            self.units.received(data, time.monotonic())
-            if self.pump is not before:
-                self.changes.append((time.monotonic(), self.pump))
-            os.write(self.far, self.units.due(time.monotonic() + 1))
-
-
 @pytest.fixture(scope="module")
 def relays() -> Iterator[Relays]:
     """Give the relay board."""
@@ -132,9 +93,21 @@ def restarted(machine: SystemdMachine, relays: Relays, before: str) -> dict[str,
     """Wait until the agent runs again after its process `before`; return why it says it does."""
     machine.wait_for(lambda: machine.show(SERVICE, "MainPID") not in ("0", before), "a new agent")
     machine.wait_for(lambda: relays.pump, "the pump to run again")
-    told = [line for line in machine.log(SERVICE).splitlines() if "agent.started" in line]
-    words = told[-1].partition("cause=")[2].split("  detail=")
+    says = f"[{machine.show(SERVICE, 'MainPID')}]: agent.started"  # journald may be behind
+
+    def told() -> list[str]:
+        return [line for line in machine.log(SERVICE).splitlines() if says in line]
+
+    machine.wait_for(told, "the agent to say why it was started")
+    words = told()[-1].partition("cause=")[2].split("  detail=")
     return {"cause": words[0].strip(), "detail": words[1].strip()}
+
+
+def standby_said(machine: SystemdMachine, agent: str) -> str:
+    """Return what the agent with this process has said of its standby last: ready, or lost."""
+    lines = machine.run("journalctl", "--no-pager", "-o", "cat", f"_PID={agent}").splitlines()
+    said = [line.split()[0] for line in lines if line.startswith("standby.")]
+    return said[-1].removeprefix("standby.") if said else ""
 
 
 def off_after(relays: Relays, since: float) -> float:
@@ -173,6 +146,38 @@ def test_killed(machine: SystemdMachine, relays: Relays, record_property: Record
         "cause": "killed",
         "detail": "signal (killed KILL)",
     }
+
+
+def test_standby(machine: SystemdMachine, node: Path, relays: Relays) -> None:
+    """P8: the standby alone leaves the pump off, without what systemd runs after the end. The next
+    agent has another one, in a cgroup of its own, which memory runs out for last."""
+    folder = "/run/systemd/system/edgekernel.service.d"
+    machine.run("mkdir", "-p", folder)
+    machine.run("sh", "-c", f"printf '[Service]\\nExecStopPost=\\n' >{folder}/nothing.conf")
+    machine.run("systemctl", "daemon-reload")
+    before = machine.show(SERVICE, "MainPID")
+    machine.wait_for(lambda: standby_said(machine, before) == "ready", "the standby")
+    machine.run("kill", "-KILL", before)
+    machine.wait_for(lambda: not relays.pump, "the pump to stop")
+    assert "relays.pump: off" in machine.log(STANDBY)
+    machine.run("rm", "-r", folder)
+    machine.run("systemctl", "daemon-reload")
+    restarted(machine, relays, before)
+    machine.wait_for(lambda: machine.show(STANDBY, "ActiveState") == "active", "another standby")
+    assert machine.show(STANDBY, "ControlGroup") != machine.show(SERVICE, "ControlGroup")
+    assert machine.show(STANDBY, "OOMScoreAdjust") == "-900"
+
+
+@pytest.mark.usefixtures("node")
+def test_standby_killed(machine: SystemdMachine) -> None:
+    """P8: a standby that is killed is told of, and another one takes its place."""
+    agent = machine.show(SERVICE, "MainPID")
+    machine.wait_for(lambda: standby_said(machine, agent) == "ready", "the standby")
+    before = machine.show(STANDBY, "MainPID")
+    machine.run("kill", "-KILL", before)
+    machine.wait_for(lambda: machine.show(STANDBY, "MainPID") not in ("0", before), "another one")
+    machine.wait_for(lambda: standby_said(machine, agent) == "ready", "that it is ready")
+    assert "standby.lost" in machine.log(SERVICE)
 
 
 @pytest.mark.usefixtures("node")
@@ -218,4 +223,5 @@ def test_removed(machine: SystemdMachine, relays: Relays) -> None:
     machine.run(machine.program, "install", node, "--apply", "--remove")
     assert not relays.pump
     assert machine.show(SERVICE, "LoadState") == "not-found"
+    assert machine.show(STANDBY, "LoadState") == "not-found"
     assert machine.run("ls", "/var/lib/edgekernel/memory.json")

@@ -182,11 +182,11 @@ def test_a_fault_plan_is_played(simulation: Simulation, tmp_path: Path) -> None:
 
 def test_a_wrong_fault_plan_is_refused(simulation: Simulation, tmp_path: Path) -> None:
     """A mistake in a plan is told with fault and key; a plan that is not there with the places."""
-    with pytest.raises(ConfigError, match=r"fault plan: fault\.0\.kind: no kind of fault 'nak'"):
+    with pytest.raises(ConfigError, match=r"fault plan: fault\.1\.kind: no kind of fault 'nak'"):
         start_node(simulation, SHED, tmp_path, faults=PLAN.replace("nack", "nak"))
     with pytest.raises(ConfigError, match=r"fault plan: is not TOML: .*line"):
         start_node(simulation, SHED, tmp_path, faults=PLAN.replace("[[fault]]", "[[fault"))
-    with pytest.raises(ConfigError, match=r"fault\.0\.device: no device 'rom' in this node"):
+    with pytest.raises(ConfigError, match=r"fault\.1\.device: no device 'rom' in this node"):
         start_node(simulation, SHED, tmp_path, faults=PLAN.replace("room", "rom"))
     with pytest.raises(FileNotFoundError, match=f"no fault plan 'x.toml' in {tmp_path}"):
         start_node(simulation, SHED, tmp_path, faults="x.toml")

@@ -88,6 +88,7 @@ def _fields(proto: ElementTree.Element) -> dict[str, list[str]]:
 
 
 def _run(file: Path, *options: str) -> str:
+    assert TSHARK is not None
     done = subprocess.run(
         [TSHARK, "-n", "-r", file, *options], capture_output=True, text=True, check=True
     )

@@ -8,11 +8,12 @@ from typing import Any
 
 import click
 
-from edgekernel.cli.console import Exit, err, fail_with, out, print_json
+from edgekernel.cli.console import err, fail_with, out, print_json
 from edgekernel.cli.ctl.group import ctl
 from edgekernel.cli.ctl.link import Link
 from edgekernel.cli.ctl.plain import plain
 from edgekernel.cli.ctl.targets import on_each, selecting, split, tell
+from edgekernel.cli.exits import Exit
 from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt.fleet import NodeConfig, NodeReport
 from edgekernel.mqtt.fleet.configuring import PUSH_LIMIT_S

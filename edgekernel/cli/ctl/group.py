@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
-from edgekernel.cli.console import Exit, fail
+from edgekernel.cli.console import fail
 from edgekernel.cli.ctl.link import link_of
+from edgekernel.cli.exits import Exit, exit_codes
 from edgekernel.core.errors import ConfigError
+from edgekernel.mqtt.versions import Protocol
 
 
-@click.group()
+@click.group(epilog=exit_codes(Exit.DONE, Exit.REFUSED, Exit.USAGE, Exit.NO_ANSWER))
 @click.option("--host", default="127.0.0.1", envvar="EDGEKERNEL_HOST", show_default=True)
 @click.option(
     "--port",
@@ -63,11 +65,32 @@ from edgekernel.core.errors import ConfigError
     envvar="EDGEKERNEL_SERVER_NAME",
     help="The name in the broker's certificate, if it is not the host's.",
 )
+@click.option(
+    "--alpn",
+    default="",
+    envvar="EDGEKERNEL_ALPN",
+    help="The protocol's name where one port with TLS serves several, such as mqtt.",
+)
 @click.option("--username", default="", envvar="EDGEKERNEL_USERNAME", help="User on the broker.")
 @click.option(
     "--password-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="File with the password; or set EDGEKERNEL_PASSWORD.",
+)
+@click.option(
+    "--client-id",
+    default="",
+    envvar="EDGEKERNEL_CLIENT_ID",
+    show_default="one that nobody else has",
+    help="For a broker that wants a certain one.",
+)
+@click.option(
+    "--protocol",
+    type=click.Choice(get_args(Protocol)),
+    default="auto",
+    show_default=True,
+    envvar="EDGEKERNEL_PROTOCOL",
+    help="The version of MQTT; auto is 5, and 3.1.1 where the broker does not take it.",
 )
 @click.option(
     "--key",
@@ -105,7 +128,7 @@ def ctl(context: click.Context, /, **options: Any) -> None:
 
     Nodes are named exactly; many at once are picked by --where (labels of the node file, fields of
     `info`, state) or --all. Options may stand in the environment as EDGEKERNEL_HOST,
-    EDGEKERNEL_PORT and so on. Exits with 1 if something is refused, 3 if there is no answer.
+    EDGEKERNEL_PORT and so on. Of many nodes one that refuses counts more than one that is silent.
     """
     try:
         context.obj = link_of(options)

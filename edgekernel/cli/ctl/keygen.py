@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from edgekernel.cli.console import Exit, err, fail
+from edgekernel.cli.console import err, fail
 from edgekernel.cli.ctl.group import ctl
+from edgekernel.cli.exits import Exit
 from edgekernel.core.errors import ConfigError, EdgekernelError
 from edgekernel.mqtt.keys import make_pair
 

@@ -4,20 +4,40 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from edgekernel.cli.console import Exit, fail_with
+from edgekernel.cli.console import fail_with
+from edgekernel.cli.exits import Exit
 from edgekernel.core.errors import ConfigError, EdgekernelError, RefusedError
 from edgekernel.mqtt.fleet import Fleet, NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.settings import PLAIN_PORT, TLS_PORT, WEB_PORT, WEB_TLS_PORT, Settings
 from edgekernel.mqtt.signing import Signer
 from edgekernel.mqtt.tls import Tls
 from edgekernel.mqtt.transport import Server
+
+OPTIONS = {
+    "mqtt.host": "--host",
+    "mqtt.port": "--port",
+    "mqtt.brokers": "--broker",
+    "mqtt.path": "--websocket",
+    "mqtt.tls": "--tls",
+    "mqtt.tls.ca": "--ca",
+    "mqtt.tls.certificate": "--cert",
+    "mqtt.tls.key": "--cert-key",
+    "mqtt.tls.server_name": "--server-name",
+    "mqtt.tls.alpn": "--alpn",
+    "mqtt.username": "--username",
+    "mqtt.password": "--password-file",
+    "mqtt.client_id": "--client-id",
+    "mqtt.protocol": "--protocol",
+    "mqtt.prefix": "--prefix",
+}
+"""The option of `ctl` for a key of a node file that a mistake or a reason may name."""
 
 
 class Link:
@@ -77,9 +97,13 @@ def link_of(options: dict[str, Any]) -> Link:
             tls=tls,
             path=path,
             fallbacks=tuple(Server(*each, tls, path) for each in others),
+            client_id=options.get("client_id", ""),
+            protocol=options.get("protocol", "auto"),
         )
     except ConfigError as error:
-        texts = (_as_option(problem) for problem in error.problems)
+        places = {"mqtt.host": "--broker", "mqtt.port": "--broker"}
+        instead = places if options.get("brokers") else {}
+        texts = (as_option(problem, instead) for problem in error.problems)
         raise ConfigError(*texts) from None
     return Link(settings, options["timeout"], options.get("key"), options.get("principal") or "")
 
@@ -107,7 +131,8 @@ def _place(broker: str, port: int) -> tuple[str, int]:
 
 def _is_encrypted(options: dict[str, Any]) -> bool:
     return any(
-        options.get(each) for each in ("tls", "ca", "certificate", "cert_key", "server_name")
+        options.get(each)
+        for each in ("tls", "ca", "certificate", "cert_key", "server_name", "alpn")
     )
 
 
@@ -116,21 +141,21 @@ def _tls(options: dict[str, Any]) -> Tls | None:
     if not _is_encrypted(options):
         return None
     ca, certificate, key = (options.get(each) for each in ("ca", "certificate", "cert_key"))
-    tls = Tls(ca, certificate, key, server_name=options.get("server_name") or "")
+    names = {each: options.get(each) or "" for each in ("alpn", "server_name")}
+    tls = Tls(ca, certificate, key, **names)
     tls.context()
     return tls
 
 
-def _as_option(problem: str) -> str:
-    """Say a mistake with the option instead of the key."""
-    problem = re.sub(r"\bmqtt\.brokers(\.\d+\.\w+)?", "--broker", problem)
-    problem = (
-        problem.replace("mqtt.tls.certificate", "--cert")
-        .replace("mqtt.tls.key", "--cert-key")
-        .replace("mqtt.path", "--websocket")
-        .replace("mqtt.password", "--password-file")
-    )
-    return re.sub(r"\bmqtt\.(tls\.)?", "--", problem).replace("--server_name", "--server-name")
+def as_option(problem: str, instead: Mapping[str, str] = {}) -> str:
+    """Say a mistake with the options of `ctl` instead of the keys of a node file.
+
+    `instead` has other options for some of the keys.
+    """
+    options = {**OPTIONS, **instead}
+    keys = sorted(options, key=len, reverse=True)
+    pattern = "|".join(re.escape(key) for key in keys)
+    return re.sub(rf"\b({pattern})(\.\d+\.\w+)?\b", lambda found: options[found[1]], problem)
 
 
 def exit_of(error: EdgekernelError) -> Exit:
@@ -147,6 +172,6 @@ def said(error: EdgekernelError, *, as_json: bool) -> str:
     """Return an error in a sentence; for people with who has refused it."""
     text = "\n".join(error.problems) if isinstance(error, ConfigError) else str(error)
     if isinstance(error, NoAnswerError):  # why the broker cannot be reached
-        text = _as_option(text)
+        text = as_option(text)
     refused = isinstance(error, RefusedError | RequestRefusedError)
     return f"refused ({code_of(error)}): {text}" if refused and not as_json else text

@@ -31,6 +31,7 @@ from edgekernel.mqtt.fleet import (
 
 T = TypeVar("T")
 
+_WORN_PERCENT = 90
 STATE_COLOURS = {"online": "green", "degraded": "yellow", "safe": "yellow"}
 
 
@@ -231,6 +232,8 @@ def _health_line(found: NodeHealth) -> str:
     parts += ["THROTTLED"] if found.cpu_throttled else []
     parts += ["UNDER-VOLTAGE"] if found.under_voltage else []
     parts += ["DISK READ-ONLY"] if found.disk_read_only else []
+    worn = found.flash_used_percent
+    parts += [f"FLASH WORN {worn} %"] if worn is not None and worn >= _WORN_PERCENT else []
     return "  ".join(parts)
 
 

@@ -10,12 +10,13 @@ import click
 from rich.progress import Progress
 from rich.text import Text
 
-from edgekernel.cli.console import Exit, err, out, print_json, table
+from edgekernel.cli.console import err, out, print_json, table
 from edgekernel.cli.ctl.completing import complete
 from edgekernel.cli.ctl.link import code_of, exit_of, said
 from edgekernel.cli.ctl.plain import plain
-from edgekernel.core.errors import InvalidValueError
-from edgekernel.mqtt.fleet import Fleet, NoAnswerError, Outcome, parse_where
+from edgekernel.cli.exits import Exit
+from edgekernel.core.errors import InvalidValueError, UnknownTargetError
+from edgekernel.mqtt.fleet import Fleet, Outcome, parse_where
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -29,13 +30,14 @@ class Targets:
     where: dict[str, str]
 
     def pick(self, fleet: Fleet) -> list[str]:
-        """Return their names. Raises NoAnswerError if nobody is picked."""
+        """Return their names. Raises UnknownTargetError if nobody is picked."""
         if self.named:
             return list(self.named)
         found = [node.name for node in fleet.nodes(self.where)]
         if not found:
             asked = " ".join(f"{name}={value}" for name, value in self.where.items())
-            raise NoAnswerError(f"no node with {asked}" if asked else "the broker knows no node")
+            text = f"no node with {asked}" if asked else "the broker knows no node"
+            raise UnknownTargetError(text)
         return found
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import update_wrapper
 from typing import Any
 
 import click
@@ -23,8 +25,53 @@ from edgekernel.mqtt.fleet.connection import QUIET_S
 _SEVERITIES = [each.name.lower() for each in Severity]
 
 
+@dataclass(frozen=True)
+class _Listening:
+    """What the subcommands here have in common: the nodes, until when, and in which form."""
+
+    link: Link
+    words: tuple[str, ...]
+    where: tuple[str, ...]
+    all_nodes: bool
+    seconds: float | None
+    as_json: bool
+
+    def names(self, fleet: Fleet) -> list[str]:
+        """Return the nodes to listen to; none are all."""
+        if (bool(self.words), bool(self.where), self.all_nodes).count(True) > 1:
+            raise click.UsageError("NODE, --where and --all: give one of them")
+        try:
+            wanted = parse_where(self.where)
+        except InvalidValueError as error:
+            raise click.UsageError(f"--where: {error}") from None
+        return Targets((), wanted).pick(fleet) if wanted else list(dict.fromkeys(self.words))
+
+    def print_events(self, **which: Any) -> None:
+        """Print the events that `Fleet.events` gives for these arguments."""
+        with self.link.open(as_json=self.as_json) as fleet:
+            names = self.names(fleet)
+            with fleet.events(*names, **which) as stream:
+                _announce("events of", names, self.as_json)
+                for item in stream.during(self.seconds):
+                    _print(item, len(names) != 1, self.as_json)
+
+
 def _listening(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a subcommand its nodes and its end."""
+    """Give a subcommand its nodes and its end, in one."""
+
+    def listening(
+        link: Link,
+        /,
+        words: tuple[str, ...],
+        where: tuple[str, ...],
+        all_nodes: bool,
+        seconds: float | None,
+        as_json: bool,
+        **others: Any,
+    ) -> None:
+        command(_Listening(link, words, where, all_nodes, seconds, as_json), **others)
+
+    made: Callable[..., None] = update_wrapper(click.pass_obj(listening), command)
     for each in (
         click.option("--json", "as_json", is_flag=True, help="Print each as a line of JSON."),
         click.option("--for", "seconds", type=click.FloatRange(0, 1e9), help="End after SECONDS."),
@@ -37,38 +84,29 @@ def _listening(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.argument("words", nargs=-1, metavar="[NODE]...", shell_complete=complete("nodes")),
     ):
-        command = each(command)
-    return command
+        made = each(made)
+    return made
 
 
 @ctl.command()
 @_listening
 @click.option("--lines", is_flag=True, help="Print lines also where a table could be shown.")
-@click.pass_obj
-def watch(
-    link: Link,
-    words: tuple[str, ...],
-    where: tuple[str, ...],
-    all_nodes: bool,
-    seconds: float | None,
-    as_json: bool,
-    lines: bool,
-) -> None:
+def watch(asked: _Listening, lines: bool) -> None:
     """Show what happens on NODE until Ctrl-C: its status, states and events.
 
     On a terminal it is a table with the latest values and events; elsewhere, and with --lines, a
     line for each. Without NODE all nodes are watched.
     """
-    with link.open(as_json=as_json) as fleet:
-        names = _names(fleet, words, where, all_nodes)
+    with asked.link.open(as_json=asked.as_json) as fleet:
+        names = asked.names(fleet)
         with fleet.watch(*names) as stream:
-            if out.is_terminal and not as_json and not lines:
+            if out.is_terminal and not asked.as_json and not lines:
                 with WatchTable(names) as shown:
-                    for item in stream.during(seconds):
+                    for item in stream.during(asked.seconds):
                         shown.take(item)
                 return
-            _announce("watching", names, as_json)
-            _print_all(stream, names, seconds, as_json)
+            _announce("watching", names, asked.as_json)
+            _print_all(stream, names, asked.seconds, asked.as_json)
 
 
 def _announce(what: str, names: list[str], as_json: bool) -> None:
@@ -100,24 +138,9 @@ def _print_all(stream: Stream[Any], names: list[str], seconds: float | None, as_
     metavar="GROUP",
     help="Share the events with all that name this GROUP: each event goes to one of them.",
 )
-@click.pass_obj
-def events(
-    link: Link,
-    words: tuple[str, ...],
-    where: tuple[str, ...],
-    all_nodes: bool,
-    seconds: float | None,
-    as_json: bool,
-    name: str,
-    share: str,
-) -> None:
+def events(asked: _Listening, name: str, share: str) -> None:
     """Print the events of NODE, or of all nodes, as they come, until Ctrl-C."""
-    with link.open(as_json=as_json) as fleet:
-        names = _names(fleet, words, where, all_nodes)
-        with fleet.events(*names, name=name, share=share) as stream:
-            _announce("events of", names, as_json)
-            for item in stream.during(seconds):
-                _print(item, len(names) != 1, as_json)
+    asked.print_events(name=name, share=share)
 
 
 @ctl.command()
@@ -129,36 +152,9 @@ def events(
     show_default=True,
     help="The least severity.",
 )
-@click.pass_obj
-def logs(
-    link: Link,
-    words: tuple[str, ...],
-    where: tuple[str, ...],
-    all_nodes: bool,
-    seconds: float | None,
-    as_json: bool,
-    severity: str,
-) -> None:
+def logs(asked: _Listening, severity: str) -> None:
     """Print what goes wrong on NODE, or on all nodes, as it comes, until Ctrl-C."""
-    with link.open(as_json=as_json) as fleet:
-        names = _names(fleet, words, where, all_nodes)
-        with fleet.events(*names, least=Severity[severity.upper()]) as stream:
-            _announce("events of", names, as_json)
-            for item in stream.during(seconds):
-                _print(item, len(names) != 1, as_json)
-
-
-def _names(
-    fleet: Fleet, words: tuple[str, ...], where: tuple[str, ...], all_nodes: bool
-) -> list[str]:
-    """Return the nodes to listen to; none are all."""
-    if (bool(words), bool(where), all_nodes).count(True) > 1:
-        raise click.UsageError("NODE, --where and --all: give one of them")
-    try:
-        wanted = parse_where(where)
-    except InvalidValueError as error:
-        raise click.UsageError(f"--where: {error}") from None
-    return Targets((), wanted).pick(fleet) if wanted else list(dict.fromkeys(words))
+    asked.print_events(least=Severity[severity.upper()])
 
 
 def _print(item: Any, several: bool, as_json: bool) -> None:

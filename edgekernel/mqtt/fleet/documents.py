@@ -112,6 +112,7 @@ def read_health(node: str, document: Document) -> NodeHealth:
         disk_free_bytes=_number(document, "disk_free_bytes", int),
         disk_free_percent=_number(document, "disk_free_percent", float),
         disk_read_only=_flag(document, "disk_read_only"),
+        flash_used_percent=_number(document, "flash_used_percent", int),
         memory_available_bytes=_number(document, "memory_available_bytes", int),
         memory_available_percent=_number(document, "memory_available_percent", float),
         load_1min=_number(document, "load_1min", float),

@@ -1,7 +1,7 @@
 """What can go wrong between a client and a node.
 
     EdgekernelError
-        NoAnswerError           the broker or the node did not answer in time, or is not there
+        NoAnswerError           the broker or the node did not answer in time, or is offline
         RequestRefusedError     the node answered that it did not do what was asked
 
 What the client itself refuses, before anything is sent, is an `InvalidValueError` or an
@@ -14,7 +14,7 @@ from edgekernel.core.errors import EdgekernelError
 
 
 class NoAnswerError(EdgekernelError, TimeoutError):
-    """The broker or the node did not answer in time, or is not there."""
+    """The broker or the node did not answer in time, or is offline."""
 
     code = "no_answer"
 

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from edgekernel.core.clock import Clock
-from edgekernel.core.errors import nearest
+from edgekernel.core.errors import UnknownTargetError, nearest
 from edgekernel.core.messages import Severity
 from edgekernel.mqtt.fleet.configuring import (
     PUSH_LIMIT_S,
@@ -78,10 +78,11 @@ class Fleet:
 
     Nodes are named exactly. What is asked of a node is checked against the schema that it has
     published before it is sent; the node checks again. Methods raise NoAnswerError for a broker or
-    node that does not answer or that is not known, RequestRefusedError with a node's own reason,
-    UnknownTargetError and InvalidValueError for what its schema does not have or allow, ConfigError
-    for a name that no node can have, and ForbiddenError for what the broker does not let us read,
-    and for a node that wants requests signed by another key, or by any.
+    node that does not answer, RequestRefusedError with a node's own reason, UnknownTargetError for
+    a node that the broker does not know and for what its schema does not have, InvalidValueError
+    for what that does not allow, ConfigError for a name that no node can have, and ForbiddenError
+    for what the broker does not let us read, and for a node that wants requests signed by another
+    key, or by any.
     """
 
     def __init__(
@@ -149,7 +150,7 @@ class Fleet:
             if not device:
                 raise NoAnswerError(f"the broker knows no device of {node}; {_SEE}")
             hint = _hint(device, states) or f"; `edgekernel ctl get {node}` shows which there are"
-            raise NoAnswerError(f"{node} has no device {device!r}{hint}")
+            raise UnknownTargetError(f"{node} has no device {device!r}{hint}")
         return states
 
     def _states(self, node: str, device: str = "") -> dict[str, DeviceState]:
@@ -383,11 +384,11 @@ class Fleet:
         raise NoAnswerError(f"{node} has published no {kind}")
 
     def _status(self, node: str) -> NodeStatus:
-        """Return the status of a node; raise NoAnswerError with the nearest name."""
+        """Return the status of a node; raise UnknownTargetError with the nearest name."""
         found = {name: each for name, _, each in self._documents("+/status")}
         if node not in found:
-            hint = _hint(node, found)
-            raise NoAnswerError(f"the broker knows no node {node!r}{hint}; {_SEE}")
+            hint = _hint(node, found) or f"; {_SEE}"
+            raise UnknownTargetError(f"the broker knows no node {node!r}{hint}")
         return read_status(node, found[node])
 
     def _documents(self, *filters: str) -> list[tuple[str, str, Document]]:

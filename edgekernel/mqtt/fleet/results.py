@@ -129,7 +129,8 @@ class NodeHealth:
     """How a node is. `dropped` counts what was lost since its start, by what it was; `turn_wait_s`
     is how long a turn waited for its place, None if too long; it and the computer's figures are
     None where they are not measured, as in a simulation. The disk is that of the node's data
-    folder; `cpu_throttled` and `under_voltage` are of the last seconds."""
+    folder, `flash_used_percent` the life time of the most worn eMMC; `cpu_throttled` and
+    `under_voltage` are of the last seconds."""
 
     node: str
     state: str
@@ -146,6 +147,7 @@ class NodeHealth:
     disk_free_bytes: int | None = None
     disk_free_percent: float | None = None
     disk_read_only: bool | None = None
+    flash_used_percent: int | None = None
     memory_available_bytes: int | None = None
     memory_available_percent: float | None = None
     load_1min: float | None = None

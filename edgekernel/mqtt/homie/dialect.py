@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgekernel.core.messages import Event, Severity
+from edgekernel.core.turns import CallTurn
 from edgekernel.mqtt.describing import Describing
 from edgekernel.mqtt.dialect import Carrier, Dialect
 from edgekernel.mqtt.encoding import encode, to_plain_or_text
@@ -16,9 +17,10 @@ from edgekernel.mqtt.homie.messages import HomieBroadcast
 from edgekernel.mqtt.homie.properties import EVENTS, Schema
 from edgekernel.mqtt.homie.settings import HomieSettings, read_settings
 from edgekernel.mqtt.homie.telling import Telling
-from edgekernel.mqtt.homie.topics import HomieTopics
+from edgekernel.mqtt.homie.topics import HomieTopics, rights
 from edgekernel.mqtt.homie.values import EMPTY
 from edgekernel.mqtt.requests import Requests
+from edgekernel.mqtt.rights import Rights
 from edgekernel.mqtt.topics import segment
 from edgekernel.mqtt.transport import Inbound, Outbound, Will
 
@@ -75,6 +77,11 @@ class Homie(Dialect):
         """Return the settings in `[mqtt.homie]`. Raises ConfigError with every mistake."""
         return read_settings(table)
 
+    @classmethod
+    def rights(cls, own: HomieSettings) -> Rights:
+        """Return which topics a device and its controllers need."""
+        return rights(own.domain)
+
     def begin(self) -> None:
         """Begin to describe the node."""
         self._describing.start()
@@ -124,6 +131,7 @@ class Homie(Dialect):
 
     def leave(self, reason: str) -> None:
         """Tell that the node is gone."""
+        self._up = False
         self._outgoing.retain_last(self._topics.state, b"disconnected")
 
     def close(self) -> None:
@@ -165,6 +173,12 @@ class Homie(Dialect):
         self._carrier.client.publish(state)
 
     def _announce(self) -> None:
+        """Vouch for what the node says, behind the turns in which the values are told."""
+        self._carrier.ctx.runtime.turns.submit(CallTurn(self._vouch, "mqtt.homie ready"))
+
+    def _vouch(self) -> None:
+        if not self._up:  # the link has gone, or the node goes
+            return
         with self._lock:
             document = {**self._description.document, "version": self._version}
         self._outgoing.retain(self._topics.description, encode(document))

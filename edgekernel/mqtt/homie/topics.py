@@ -8,8 +8,17 @@ from __future__ import annotations
 import re
 
 from edgekernel.core.errors import ConfigError
+from edgekernel.mqtt.rights import Rights
 
 _ID = re.compile(r"[a-z0-9-]{1,64}")
+_KEPT = ("$state", "$description", "+/+", "+/+/$target")  # of a value, an alert, a target
+
+
+def rights(domain: str) -> Rights:
+    """Return which topics devices and controllers need; what is logged is among the `told`."""
+    base = f"{domain}/5/{{node}}"
+    kept = tuple(f"{base}/{each}" for each in _KEPT)
+    return Rights(kept, kept, (f"{base}/+/+/set",), (f"{domain}/5/$broadcast/#",))
 
 
 class HomieTopics:
@@ -28,12 +37,7 @@ class HomieTopics:
         """The filter of what is to be set."""
         self.broadcasts = f"{domain}/5/$broadcast/#"
         """The filter of what is said to all devices."""
-        self.kept = (
-            self.state,
-            self.description,
-            f"{self.base}/+/+",  # values and alerts
-            f"{self.base}/+/+/$target",
-        )
+        self.kept = tuple(f"{self.base}/{each}" for each in _KEPT)
         """The filters of all that may be retained."""
 
     def value(self, node: str, property: str) -> str:

@@ -18,7 +18,10 @@ ACL_PLUGIN, PASSWORD_PLUGIN = "mosquitto_acl_file.so", "mosquitto_password_file.
 _WITH_PLUGINS = (2, 1)
 _WITHOUT_FILES = (3, 0)
 _LIMIT_S = 10.0
-_BELOW = ("lib", "lib64", "lib/*-linux-gnu*", "lib/mosquitto", "lib64/mosquitto")
+_BELOW = (
+    "lib", "lib64", "lib/*-linux-gnu*", "lib/mosquitto", "lib64/mosquitto",
+    "lib/*-linux-gnu*/mosquitto",  # Debian's package
+)  # fmt: skip
 _ROOTS = ("/usr", "/usr/local", "/opt/homebrew")
 
 

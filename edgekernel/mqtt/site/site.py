@@ -6,13 +6,16 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 from edgekernel.core.errors import BusyError, ConfigError, InvalidValueError, UnknownTargetError
 from edgekernel.core.errors import nearest as did_you_mean
+from edgekernel.mqtt.dialect import load_dialect
+from edgekernel.mqtt.rights import Rights
+from edgekernel.mqtt.settings import NATIVE
 from edgekernel.mqtt.site.access import ROLES, Role, access_list
 from edgekernel.mqtt.site.authority import (
     DEFAULT_DAYS,
@@ -67,16 +70,19 @@ class Site:
         node_port: int = NODE_PORT,
         user_port: int = USER_PORT,
         plugins: str = "",
+        dialects: Sequence[str] = (),
     ) -> Self:
         """Make a site for a broker that is reached by these names and addresses: mosquitto 2.0, or
-        2.1 if the folder of its `plugins` is given.
+        2.1 if the folder of its `plugins` is given. Nodes may speak these `dialects` beside ours.
 
-        Raises ConfigError for hosts or a prefix that cannot be, BusyError if there is a site.
+        Raises ConfigError for hosts, a prefix or dialects that cannot be, BusyError if there is a
+        site.
         """
         folder = folder.resolve()
         problems = [f"{host!r} is no host name or address" for host in hosts if not _is_host(host)]
         problems += ["a broker needs a host name or address"] if not hosts else []
         problems += [wrong] if (wrong := prefix_problem(prefix)) else []
+        _rights_of(dialects)
         if problems:
             raise ConfigError(*problems)
         if (folder / "site.json").exists():
@@ -93,6 +99,7 @@ class Site:
             node_port=node_port,
             user_port=user_port,
             plugins=plugins,
+            dialects=list(dialects),
         )
         _write(folder / "site.json", record.model_dump_json(indent=1).encode(), secret=True)
         site = cls(folder)
@@ -113,11 +120,14 @@ class Site:
         _write(self._broker / "ca.crt", self._authority.pem)
         self._write_broker()
 
-    def rewrite(self, plugins: str) -> None:
+    def rewrite(self, plugins: str, dialects: Sequence[str] | None = None) -> None:
         """Write the configuration for mosquitto 2.1 with its `plugins` in this folder; for 2.0
-        without one."""
+        without one. The dialects beside ours stay as they are unless given."""
+        if dialects is not None:
+            _rights_of(dialects)
         with self._changing() as record:
             record.plugins = plugins
+            record.dialects = record.dialects if dialects is None else list(dialects)
 
     def enroll(self, node: str, *, request: bytes | None = None, days: int = DEFAULT_DAYS) -> Path:
         """Issue what a node needs and return the folder with it; certificates from before are
@@ -212,7 +222,7 @@ class Site:
         record = self.record
         lists = self._authority.revocations(map(int, record.revoked))
         _write(self._broker / "revoked.crl", lists)
-        rules = access_list(record.prefix, record.users)
+        rules = access_list(record.prefix, record.users, _rights_of(record.dialects))
         _write(self._broker / "acl", rules.encode(), secret=True)
         passwords = "".join(f"{line}\n" for _, line in sorted(record.passwords.items()))
         _write(self._broker / "passwords", passwords.encode(), secret=True)
@@ -250,6 +260,18 @@ def _unless_unknown_user() -> Iterator[None]:
         yield
     except LookupError:  # mosquitto is not installed here: the files are carried to where it is
         return
+
+
+def _rights_of(dialects: Iterable[str]) -> list[Rights]:
+    """Return the rights of dialects, each as it is without settings of its own."""
+    made = []
+    for name in dialects:
+        dialect = load_dialect(name)
+        if name == NATIVE or (rights := dialect.rights(dialect.read({}))) is None:
+            why = "is always there" if name == NATIVE else "does not say which topics it has"
+            raise ConfigError(f"the dialect {name} {why}")
+        made.append(rights)
+    return made
 
 
 def _is_host(host: str) -> bool:

@@ -22,6 +22,7 @@ from edgekernel.node.examination.finding import Finding, Level
 from edgekernel.node.machine import Machine
 from edgekernel.node.planned import Address
 
+_LOGINS = ("agetty", "getty", "mgetty", "login")
 Bus = BusAddress | PortAddress | SpiAddress | OneWireAddress
 """What a board has beside its lines."""
 
@@ -114,6 +115,20 @@ def _console(machine: Machine, port: PortAddress) -> Iterator[Finding]:
             "take console=... for it out of /boot/firmware/cmdline.txt and reboot "
             "(raspi-config: Interface, Serial Port, no login shell)",
         )
+    elif _has_login(machine, aliases):
+        text = "a login waits on this port, and answers to what the device sends"
+        fix = f"sudo systemctl disable --now serial-getty@{real}.service"
+        yield Finding(Level.ERROR, port.name, text, fix)
+
+
+def _has_login(machine: Machine, ports: set[str]) -> bool:
+    """Say whether a getty runs on one of these ports, by the command line that agetty(8) has."""
+    for name in machine.find("/proc/[0-9]*/comm"):
+        if machine.read(name).strip() in _LOGINS:
+            words = machine.read(name.removesuffix("comm") + "cmdline").split("\0")
+            if ports.intersection(word.rpartition("/")[2] for word in words):
+                return True
+    return False
 
 
 def _chips(machine: Machine, wanted: list[str]) -> Iterator[Finding]:

@@ -24,8 +24,7 @@ _INSTALL = "sudo apt install systemd-timesyncd, and timedatectl set-ntp true"
 
 def look_at_time(machine: Machine) -> Iterator[Finding]:
     """Find whether the kernel holds its clock for right, and who sets it."""
-    service = _running(machine)
-    name, question = _SERVICES.get(service, ("", ""))
+    name, question = _SERVICES.get(_running(machine), ("", ""))
     quality = machine.time_quality()
     if quality == "synchronised":
         by = f", by {name}" if name else "; by whom is not known"
@@ -43,6 +42,11 @@ def look_at_time(machine: Machine) -> Iterator[Finding]:
     else:
         text = f"the kernel does not tell how good its clock is; {name or 'no time service'} runs"
         yield Finding(Level.OK, "time", text)
+
+
+def keeper(machine: Machine) -> str:
+    """Return the service that keeps the time, such as "chrony"; empty if none runs."""
+    return _SERVICES.get(_running(machine), ("", ""))[0]
 
 
 def _running(machine: Machine) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from edgekernel.node.examination.finding import Finding, Level
 from edgekernel.node.machine import Machine
+from edgekernel.node.vitals import tenths_used
 
 _MAX_DEVICES = 8
 _WORN, _EXCEEDED = 0x09, 0x0B
@@ -32,7 +33,7 @@ def _look_at(machine: Machine, disk: str) -> Finding:
     about = " of ".join(filter(None, (told["name"], told["date"]))) or "without a name"
     kind = {"MMC": "eMMC", "SD": "SD card"}.get(told["type"], told["type"] or "flash")
     subject = f"{kind} {disk.rpartition('/')[2]}"
-    used, reserve = _steps(told["life_time"]), _step(told["pre_eol_info"])
+    used, reserve = tenths_used(told["life_time"]), _step(told["pre_eol_info"])
     if not used and not reserve:
         why = "an SD card does not tell its wear" if told["type"] == "SD" else "its wear is unknown"
         return Finding(Level.OK, subject, f"{about}: {why}")
@@ -54,11 +55,6 @@ def _used(step: int) -> str:
     if step >= _EXCEEDED:
         return "its estimated life time is over"
     return f"{10 * (step - 1)} to {10 * step} % of its estimated life time used"
-
-
-def _steps(text: str) -> list[int]:
-    """Return the tenths that are used of each kind of cell; 0x00 is not defined."""
-    return [step for each in text.split() if (step := _step(each))]
 
 
 def _step(text: str) -> int:

@@ -38,7 +38,11 @@ class FaultPlayer(Process):
         self._seed = seed
         self._schedule = Schedule(stage.clock, "sim:faults", self._failed)
         self._running: dict[int, list[End]] = {}
-        problems = [f"fault.{i}.{p}" for i, each in enumerate(faults) for p in self._problems(each)]
+        problems = [
+            f"fault.{number}.{problem}"
+            for number, each in enumerate(faults, 1)
+            for problem in self._problems(each)
+        ]
         if problems:
             raise ConfigError(*problems)
 

@@ -68,6 +68,7 @@ class Recorder(Process):
         self.faults: list[PlayedFault] = []
         self.restarts: Counter[str] = Counter()
         """How often each part was started again."""
+        self._attempts: dict[str, int] = {}  # as told last: not each one is told
         self.all_safe_s = 0.0
         """How long every output that has a safe value was at it."""
         self._player: FaultPlayer | None = None
@@ -193,7 +194,8 @@ class Recorder(Process):
         self.restarts[told.service] += 1
 
     def _retried(self, told: message.PartRetry) -> None:
-        self.restarts[told.part] += 1
+        before, self._attempts[told.part] = self._attempts.get(told.part, 0), told.attempt
+        self.restarts[told.part] += told.attempt - (before if told.attempt > before else 0)
 
 
 _TAKERS: dict[type[Message], Callable[[Recorder, Any], None]] = {

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from edgekernel.cli import main
+from edgekernel.cli.ctl import ctl as group
+from edgekernel.cli.exits import Exit
+from edgekernel.mqtt import Fleet
+from edgekernel.mqtt.keys import make_pair
 from tests.brokers import Mosquitto, free_port
 from tests.cli.ctl.conftest import Ctl, as_json, at, printed
 
@@ -33,10 +38,17 @@ def test_wrong_prefix() -> None:
         (["call", "bench-1", "sim.press", "device=fan"], "GPIO17 is an output"),
         (["call", "bench-1", "sim.press", "device=dor"], "did you mean 'door'?"),
         (["get", "Bench 1"], "Bench 1"),
+        (["get", "bench-3"], "knows no node 'bench-3'; did you mean 'bench-"),
+        (["get", "zz"], "knows no node 'zz'; there are: bench-1, bench-2"),
+        (["get", "--where", "zone=west"], "no node with zone=west"),
+        (["get", "bench-1", "fann"], "did you mean 'fan'?"),
+        (["set", "bench-3", "fan/power", "on"], "knows no node 'bench-3'"),
+        (["call", "bench-3", "control.boost"], "knows no node 'bench-3'"),
     ],
 )
 def test_refused(ctl: Ctl, args: list[str], said: str) -> None:
-    """What the node refuses ends with exit 1 and the node's reason, in one line or as JSON."""
+    """What the node refuses, and a name that is not there, ends with exit 1 and the reason, in one
+    line or as JSON."""
     result = ctl(*args)
     assert (result.exit_code, result.stdout) == (1, "")
     assert said in result.stderr
@@ -44,26 +56,6 @@ def test_refused(ctl: Ctl, args: list[str], said: str) -> None:
     assert len(result.stderr.splitlines()) == 1
     error = as_json(ctl(*args, "--json"), 1)
     assert said in f"refused ({error['code']}): {error['message']}"
-
-
-@pytest.mark.parametrize(
-    "args",
-    [
-        ["get", "bench-3"],
-        ["get", "bench-1", "fann"],
-        ["--timeout", "0.3", "set", "bench-3", "fan/power", "on"],
-        ["--timeout", "0.3", "call", "bench-3", "control.boost"],
-    ],
-)
-def test_nobody_answers(ctl: Ctl, args: list[str]) -> None:
-    """A node or device that the broker does not know is told, with where to look, exit 3."""
-    result = ctl(*args)
-    assert (result.exit_code, result.stdout) == (3, "")
-    look = "did you mean 'fan'?" if "fann" in args else "`edgekernel ctl nodes`"
-    assert look in result.stderr
-    error = as_json(ctl(*args, "--json"), 3)
-    assert error["code"] == "no_answer"
-    assert look in error["message"]
 
 
 @pytest.mark.parametrize(
@@ -140,3 +132,35 @@ def test_password(tmp_path: Path) -> None:
         assert "secret" not in result.output
     finally:
         broker.stop()
+
+
+def test_the_exit_codes_are_taught() -> None:
+    """The help has those that `ctl` ends with, and so has the page about fleets."""
+    said = CliRunner().invoke(main, ["ctl", "--help"]).output
+    page = (Path(__file__).parents[3] / "docs/howto/control-a-fleet.md").read_text("utf-8")
+    for code in (Exit.DONE, Exit.REFUSED, Exit.USAGE, Exit.NO_ANSWER):
+        assert f"\n    {code.value}  {code.meaning}\n" in said
+        assert f"\n| {code.value} | {code.meaning.partition(':')[0].partition(';')[0]}" in page
+
+
+def test_whatever_ctl_does_python_does() -> None:
+    """Each subcommand has its counterpart in `Fleet`, and none is missing from this list; keys are
+    made by `edgekernel.mqtt.keys`."""
+    counterparts: dict[str, list[Callable[..., object]]] = {
+        "call": [Fleet.call],
+        "config": [Fleet.config, Fleet.push_config, Fleet.reported],
+        "events": [Fleet.events],
+        "get": [Fleet.get],
+        "health": [Fleet.health],
+        "info": [Fleet.info],
+        "keygen": [make_pair],
+        "lease": [Fleet.lease],
+        "logs": [Fleet.events],
+        "nodes": [Fleet.nodes],
+        "schema": [Fleet.schema],
+        "set": [Fleet.set],
+        "watch": [Fleet.watch],
+    }
+    assert set(group.commands) == set(counterparts)
+    for methods in counterparts.values():
+        assert all("return" in method.__annotations__ for method in methods)

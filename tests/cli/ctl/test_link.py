@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edgekernel.cli import main
-from edgekernel.cli.ctl.link import link_of
+from edgekernel.cli.ctl.group import ctl
+from edgekernel.cli.ctl.link import OPTIONS, as_option, link_of
 from edgekernel.core.errors import ConfigError
+from edgekernel.mqtt import link_problems, tls
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.site import Site
 from edgekernel.mqtt.tls import Tls
@@ -50,7 +53,11 @@ def test_a_websocket() -> None:
     ("options", "problem"),
     [
         ({"brokers": ("a", "b c")}, "--broker: 'b c' is no host name or address"),
-        ({"brokers": ("a:99999",)}, "--port: 99999 is not from 1 to 65535"),
+        ({"brokers": ("b c",)}, "--broker: 'b c' is no host name or address"),
+        ({"brokers": ("a", "b:0")}, "--broker: 0 is not from 1 to 65535"),
+        ({"brokers": ("a", "a")}, "--broker: a:1883 is there twice"),
+        ({"host": "b c"}, "--host: 'b c' is no host name or address"),
+        ({"brokers": ("a:99999",)}, "--broker: 99999 is not from 1 to 65535"),
         ({"certificate": Path("node.crt")}, "--cert-key: certificate and key go together"),
         ({"cert_key": Path("node.key")}, "--cert: certificate and key go together"),
         ({"path": "mqtt"}, "--websocket: 'mqtt' does not begin with \"/\""),
@@ -61,6 +68,24 @@ def test_mistakes(options: dict[str, Any], problem: str) -> None:
     with pytest.raises(ConfigError) as caught:
         settings(**options)
     assert caught.value.problems == (problem,)
+
+
+def test_every_key_has_its_option() -> None:
+    """Each key that a reason or a mistake names is said as an option, and that option exists."""
+    texts = [Path(str(each.__file__)).read_text("utf-8") for each in (link_problems, tls)]
+    named = set(re.findall(r"mqtt\.(?:tls\.)?[a-z_]+(?<!_)\b(?!\.[a-z])", " ".join(texts)))
+    named -= {"mqtt.tls", "mqtt.transport"}  # a package's own modules
+    assert {"mqtt.host", "mqtt.client_id", "mqtt.protocol", "mqtt.tls.alpn"} <= named
+    options = {name for each in ctl.params for name in each.opts}
+    assert {as_option(key) for key in named} <= options
+    assert set(OPTIONS.values()) <= options
+
+
+def test_how_the_client_shows_itself() -> None:
+    """Protocol, client id and ALPN are as the options say; ALPN goes with TLS."""
+    found = settings(protocol="3.1.1", client_id="me", alpn="mqtt")
+    assert (found.protocol, found.client_id, found.port) == ("3.1.1", "me", 8883)
+    assert found.tls == Tls(alpn="mqtt")
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekernel.core.errors import ForbiddenError, InvalidValueError
+from edgekernel.core.errors import ForbiddenError, InvalidValueError, UnknownTargetError
 from edgekernel.mqtt import Fleet, NoAnswerError, RequestRefusedError, Settings
 from edgekernel.mqtt.fleet.configuring import read_config, read_report
 from edgekernel.mqtt.fleet.results import Outcome
@@ -65,7 +65,7 @@ def test_nobody(node: Node, sim_stage: SimStage) -> None:
         fleet = entered(sim_stage, stack)
         with pytest.raises(NoAnswerError, match="waits on the broker"):
             fleet.push_config("bench", {"devices": FANS | {"lamp": LAMP}}, timeout_s=5)
-        with pytest.raises(NoAnswerError, match="no node 'bensh'"):
+        with pytest.raises(UnknownTargetError, match="no node 'bensh'"):
             fleet.reported("bensh")
 
 

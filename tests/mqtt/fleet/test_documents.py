@@ -83,6 +83,7 @@ def test_the_computer_of_a_health() -> None:
     """Figures of the computer are typed; what is null, of another type or not there is None."""
     told = {
         "disk_read_only": True,
+        "flash_used_percent": 30,
         "memory_available_bytes": 512,
         "memory_available_percent": 12,
         "cpu_throttled": None,
@@ -90,5 +91,6 @@ def test_the_computer_of_a_health() -> None:
     }
     found = read_health("n1", told)
     assert found.disk_read_only is True
+    assert found.flash_used_percent == 30
     assert (found.memory_available_bytes, found.memory_available_percent) == (512, 12.0)
     assert (found.cpu_throttled, found.under_voltage, found.load_1min) == (None, None, None)

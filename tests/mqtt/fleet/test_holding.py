@@ -101,7 +101,7 @@ def test_what_it_needs_is_said_first(sim_stage: SimStage) -> None:
             fleet.lease("n1", "hnad")
         with pytest.raises(InvalidValueError, match="is lost after 10 s: renew it more often"):
             fleet.lease("n1", "hand", every_s=10)
-        with pytest.raises(NoAnswerError, match="no node 'n2'"):
+        with pytest.raises(UnknownTargetError, match="no node 'n2'"):
             fleet.lease("n2", "hand")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from edgekernel import Process, Runtime, command
 from edgekernel.core.errors import UnknownTargetError
-from edgekernel.mqtt import About, Fleet, MqttInterface, NoAnswerError, RequestRefusedError
+from edgekernel.mqtt import About, Fleet, MqttInterface, RequestRefusedError
 from edgekernel.mqtt.fleet.many import each_of
 from edgekernel.sim import SimClock
 from tests.mqtt.parts import Lamp, settings
@@ -105,9 +105,9 @@ def test_an_outcome_for_each(stage: Stage) -> None:
         assert wrong == {
             "n03": UnknownTargetError,
             "n05": RequestRefusedError,
-            "n99": NoAnswerError,
+            "n99": UnknownTargetError,
         }
-        assert (outcomes["n05"].code, outcomes["n99"].code) == ("unknown", "no_answer")
+        assert (outcomes["n05"].code, outcomes["n99"].code) == ("unknown", "unknown")
 
 
 def test_a_mistake_of_the_caller_is_raised() -> None:

@@ -24,4 +24,4 @@ def test_every_mistake_is_told() -> None:
     assert "did you mean 'domain'?" in caught.value.problems[2]
     with pytest.raises(ConfigError) as caught:
         read_settings({"domain": "a/b", "exclude": ["room"]})
-    assert [text.partition(":")[0] for text in caught.value.problems] == ["domain", "exclude.0"]
+    assert [text.partition(":")[0] for text in caught.value.problems] == ["domain", "exclude.1"]

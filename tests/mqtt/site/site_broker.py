@@ -7,13 +7,18 @@ import subprocess
 from pathlib import Path
 
 from edgekernel.mqtt.site import Site
+from edgekernel.mqtt.site.dialect import plugins_for
 from tests.brokers import LIMIT_S, start_mosquitto
 
 
 class SiteBroker:
-    """A mosquitto that is started with a site's own configuration."""
+    """A mosquitto that is started with a site's own configuration, for the version that is here.
+
+    `make test-new-mosquitto` has the tests run with 2.1, on which both forms go.
+    """
 
     def __init__(self, site: Site, folder: Path) -> None:
+        site.rewrite(plugins_for(os.environ.get("MOSQUITTO_DIALECT", "auto")))
         text = site.configuration_file.read_text("utf-8")
         if os.geteuid() == 0:  # else it may not read pytest's folder
             text = f"user root\n{text}"

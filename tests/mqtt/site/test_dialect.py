@@ -33,7 +33,10 @@ def install(
     return root
 
 
-@pytest.mark.parametrize("folder", ["lib", "lib64", "lib/aarch64-linux-gnu", "lib/mosquitto"])
+@pytest.mark.parametrize(
+    "folder",
+    ["lib", "lib64", "lib/aarch64-linux-gnu", "lib/mosquitto", "lib/aarch64-linux-gnu/mosquitto"],
+)
 def test_the_installed_one_decides(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: str
 ) -> None:

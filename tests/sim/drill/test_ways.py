@@ -254,9 +254,9 @@ def test_the_end_of_the_node_ends_it(drilled: Drilled) -> None:
 )
 def test_what_cannot_be_drilled(drilled: Drilled, fault: Fault, text: str) -> None:
     """What only a simulation can do, or does not fit the node, is refused before it starts."""
-    with pytest.raises(ConfigError, match=r"^fault\.0\.") as refused:
+    with pytest.raises(ConfigError, match=r"^fault\.1\.") as refused:
         drilled(fault)
-    assert str(refused.value).startswith(f"fault.0.{text}")
+    assert str(refused.value).startswith(f"fault.1.{text}")
 
 
 def test_ways_are_of_the_vocabulary() -> None:

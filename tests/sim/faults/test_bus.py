@@ -127,12 +127,12 @@ def test_bit_errors_on_spi(play: Play) -> None:
 @pytest.mark.parametrize(
     ("fault", "text"),
     [
-        (Fault(Nack(), device="pipe"), "fault.0.kind: nack: pipe is on no I²C bus"),
-        (Fault(Stuck(), bus="w1"), "fault.0.kind: stuck: w1 is no I²C bus"),
+        (Fault(Nack(), device="pipe"), "fault.1.kind: nack: pipe is on no I²C bus"),
+        (Fault(Stuck(), bus="w1"), "fault.1.kind: stuck: w1 is no I²C bus"),
         (Fault(Stuck("scl", "clocks"), bus="i2c1"), "cannot be clocked free"),
         (Fault(BitErrors(), device="heater"), "heater sends no bytes"),
         (Fault(BitErrors("xyz"), device="room"), '"xyz" is no mask'),
-        (Fault(Nack(), bus="i2c9"), "fault.0.bus: no bus 'i2c9' in this node; did you mean 'i2c1'"),
+        (Fault(Nack(), bus="i2c9"), "fault.1.bus: no bus 'i2c9' in this node; did you mean 'i2c1'"),
     ],
 )
 def test_misfit(play: Play, fault: Fault, text: str) -> None:

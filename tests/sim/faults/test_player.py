@@ -79,20 +79,20 @@ def test_healed_in_any_state(play: Play) -> None:
 @pytest.mark.parametrize(
     ("fault", "text"),
     [
-        (Fault(Nack()), "fault.0.kind: nack is with one device or bus; name it"),
-        (Fault(Nack(), device="air", bus="i2c1"), "fault.0.kind: nack is with one device or bus"),
-        (Fault(Nack(), port="uart0"), "fault.0.port: nack is with a device or bus"),
-        (Fault(Nack(), device="iar"), "fault.0.device: no device 'iar' in this node; did you mean"),
-        (Fault(Nack(), device="air", every_s=5), "fault.0.for: is missing"),
-        (Fault(Nack(), device="air", every_s=5, for_s=5), "fault.0.for: 5 s is not shorter than"),
-        (Fault(Nack(), device="air", times=5), "fault.0.times: needs `every`"),
-        (Fault(BrokerAway(), device="air"), "fault.0.device: broker_away is with no part of the"),
-        (Fault(ClockStep(by=1), for_s=5), "fault.0.for: clock_step is over at once"),
+        (Fault(Nack()), "fault.1.kind: nack is with one device or bus; name it"),
+        (Fault(Nack(), device="air", bus="i2c1"), "fault.1.kind: nack is with one device or bus"),
+        (Fault(Nack(), port="uart0"), "fault.1.port: nack is with a device or bus"),
+        (Fault(Nack(), device="iar"), "fault.1.device: no device 'iar' in this node; did you mean"),
+        (Fault(Nack(), device="air", every_s=5), "fault.1.for: is missing"),
+        (Fault(Nack(), device="air", every_s=5, for_s=5), "fault.1.for: 5 s is not shorter than"),
+        (Fault(Nack(), device="air", times=5), "fault.1.times: needs `every`"),
+        (Fault(BrokerAway(), device="air"), "fault.1.device: broker_away is with no part of the"),
+        (Fault(ClockStep(by=1), for_s=5), "fault.1.for: clock_step is over at once"),
     ],
 )
 def test_mistakes(play: Play, fault: Fault, text: str) -> None:
     """What cannot be is refused before the node starts, with the fault's number and the key."""
-    with pytest.raises(ValueError, match=r"fault\.0") as refused:
+    with pytest.raises(ValueError, match=r"fault\.1") as refused:
         play(fault)
     assert text in str(refused.value)
 
@@ -102,4 +102,4 @@ def test_nobody_plays_it(play: Play, kind: FaultKind) -> None:
     """What nobody in the run can play is refused, never silently left out."""
     with pytest.raises(ValueError, match=f"{kind.word}: not possible in this run: ") as refused:
         play(Fault(Nack(), device="air"), Fault(kind))
-    assert str(refused.value).startswith("fault.1.kind: ")
+    assert str(refused.value).startswith("fault.2.kind: ")
