@@ -12,6 +12,7 @@ import click
 
 from edgekernel.backends.linux import LinuxBackend
 from edgekernel.backends.linux.loading import load_libraries
+from edgekernel.cli.exits import Exit
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.node.plan import Plan
 from edgekernel.node.practice import practise
@@ -19,8 +20,6 @@ from edgekernel.node.safe_state import LIMIT_S, SafeOutput, SafeState
 from edgekernel.node.standby import Documents, Standby
 from edgekernel.node.standby_link import VARIABLE
 from edgekernel.node.starting import read_document
-
-_FAILED = 4
 
 
 @click.command()
@@ -66,7 +65,7 @@ def standby(node: Path, path: Path, limit_s: float) -> None:
         outcomes = waiting.drive(limit_s)
         _tell(outcomes, waiting.took_s)
     if any(each.problem for each in outcomes):
-        raise click.exceptions.Exit(_FAILED)
+        raise click.exceptions.Exit(Exit.FAILED)
 
 
 def make_ready(node: Path, clock: Clock, documents: Documents) -> SafeState:

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.relays import Relays
 from tests.systemd.conftest import INSIDE, SystemdMachine
-from tests.systemd.test_service import APP, SERVICE, Relays
+from tests.systemd.test_service import APP, SERVICE
 
 NODE = """
 [node]
