@@ -18,7 +18,7 @@ from edgekernel_devices._modbus_units import ModbusUnits
 from edgekernel.mqtt import Fleet
 from tests.brokers import Mosquitto
 
-BOOT_LIMIT_S = 500.0
+BOOT_LIMIT_S = 900.0
 """Emulated, on a busy machine; never a measure of anything."""
 GUEST_BROKER = "10.0.2.100"
 OFFSET = 4 * 1024 * 1024
