@@ -69,7 +69,8 @@ class Machine:
         self._in_tools("truncate", "-s", f"{size // 2**20}M", inside)
         self._in_tools("mkfs.vfat", "-n", "STICK", inside)
         self._in_tools("mcopy", "-i", inside, *map(self.inside, files), "::")
-        self._sticks.append(stick)
+        if stick not in self._sticks:
+            self._sticks.append(stick)
 
     def plug_in_disk(self, disk: Path) -> None:
         """Plug in a copy of a whole disk, before it is switched on."""
