@@ -15,6 +15,10 @@ class I2CBus(Protocol):
     All calls raise ClosedError on a bus that is not open, NackError if nobody acknowledges the
     address or a byte, BrokenError for any other failure of the bus, and InvalidValueError for an
     address or a length that cannot be.
+
+    Some adapters have SMBus calls only, such as those in a PC. They read or write one byte, or
+    write a byte for a register and read or write up to 32 bytes of it; some have no more than two.
+    For anything else they raise BrokenError.
     """
 
     @property

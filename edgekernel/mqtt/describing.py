@@ -20,6 +20,8 @@ CHANGES = (
     message.HotUpdated,
     message.ComponentStarted,
     message.ComponentStopped,
+    message.RuntimeDegraded,
+    message.RuntimeRecovered,
 )
 """After these the schema may be another one."""
 

@@ -5,6 +5,7 @@ Its firmware and U-Boot are left out: QEMU's model of them gives Linux no networ
 
 from __future__ import annotations
 
+import json
 import socket
 
 from images.test.crash_points import partition
@@ -23,7 +24,8 @@ fdtput -r pi.dtb /soc/serial@7e201000/bluetooth
 
 
 class RaspberryPi(Machine):
-    """The computer; at its UART is the relay board, at its I²C bus a DS1338 at address 0x68."""
+    """The computer; at its UART is the relay board, at its I²C bus a DS1338 at address 0x68 and a
+    TMP105 at 0x48."""
 
     def prepare(self) -> None:
         """Take kernel and device tree from the card, as its firmware would."""
@@ -42,6 +44,23 @@ class RaspberryPi(Machine):
     def drive(self, line: int, high: bool) -> None:
         """Drive a line of the header from outside."""
         self._ask(f"writel {_GPSET0 if high else _GPCLR0:#x} {1 << line:#x}")
+
+    def heat(self, celsius: float) -> None:
+        """Let the TMP105 have a temperature, from outside."""
+        with socket.socket(socket.AF_UNIX) as line, line.makefile("rw") as told:
+            line.settimeout(60)
+            line.connect(str(self.folder / "qmp.sock"))
+            told.readline()  # its greeting
+            setting = {"path": "/machine/peripheral/tmp105", "property": "temperature",
+                       "value": round(celsius * 1000)}  # fmt: skip
+            for command in (
+                {"execute": "qmp_capabilities"}, {"execute": "qom-set", "arguments": setting}
+            ):  # fmt: skip
+                told.write(json.dumps(command) + "\n")
+                told.flush()
+                while "event" in (answer := json.loads(told.readline())):
+                    pass
+                assert "return" in answer, answer
 
     def _ask(self, command: str) -> str:
         """Return the answer of QEMU's test interface."""
@@ -63,10 +82,12 @@ class RaspberryPi(Machine):
             "-append", f"root=PARTUUID=edce2026-02 {options} module_blacklist={_WITHOUT}",
             "-device", "usb-net,netdev=net",
             "-device", "ds1338,bus=i2c-bus.1,address=0x68",
+            "-device", "tmp105,id=tmp105,bus=i2c-bus.1,address=0x48",
             "-chardev", f"socket,id=line,path={self.inside(self.serial.path)}",
             "-serial", "chardev:line",
             "-serial", f"file:{self.inside(self.console)}",
             "-qtest", "unix:/test/qtest.sock,server=on,wait=off",
+            "-qmp", "unix:/test/qmp.sock,server=on,wait=off",
         ]  # fmt: skip
 
     def _card(self, log_writes: bool) -> list[str]:

@@ -29,6 +29,11 @@ pin = "GPIO17"
 driver = "ds3231"
 bus = "i2c1"
 
+[devices.room]
+driver = "lm75"
+bus = "i2c1"
+bits = 12
+
 [devices.relays]
 driver = "modbus_rtu"
 port = "/dev/ttyAMA0"
@@ -123,6 +128,19 @@ def test_the_i2c_bus(fleet: Fleet) -> None:
     end = time.monotonic() + 120
     while (passed := (told() - first).total_seconds()) < 5:
         assert time.monotonic() < end, passed
+
+
+def test_a_temperature(pi: RaspberryPi, fleet: Fleet) -> None:
+    """A temperature that is set from outside is what a driver reads at the Pi's I²C bus, to a
+    quarter of a degree and below zero too."""
+    for celsius in (37.5, -5.25, 80.0):
+        pi.heat(celsius)
+
+        def read(expected: float = celsius) -> bool:
+            signal = fleet.get("pi", "room")["room"].signals["temperature"]
+            return (signal.value, signal.quality) == (expected, "good")
+
+        until(read, pi, 120)
 
 
 def test_the_uart(pi: RaspberryPi, fleet: Fleet) -> None:

@@ -47,6 +47,13 @@ class Pumping(Process):
         """Let nothing of the agent move any more."""
         os.kill(os.getpid(), signal.SIGSTOP)
 
+    @command
+    def eat(self) -> None:
+        """Take memory until the kernel takes the agent."""
+        taken = []
+        while True:
+            taken.append(b"x" * 2**24)
+
 
 def setup(runtime):
     runtime.register_process(Pumping())
@@ -58,6 +65,7 @@ def booted(machine: Machine, fleet: Fleet) -> Machine:
     """Boot the image with a configuration on the card; give the machine when its node is there."""
     machine.put("node.toml", NODE)
     machine.put("pumping.py", APP)
+    machine.allow_shell()
     began = time.monotonic()
     machine.start()
     until(lambda: is_online(fleet, "pump-house"), machine)
@@ -85,10 +93,13 @@ def test_the_card_is_clean(machine: Machine, fleet: Fleet) -> None:
 
 
 @pytest.mark.usefixtures("booted")
-@pytest.mark.parametrize(("how", "cause"), [("die", "killed"), ("freeze", "watchdog")])
+@pytest.mark.parametrize(
+    ("how", "cause"), [("die", "killed"), ("freeze", "watchdog"), ("eat", "out-of-memory")]
+)
 def test_a_dead_agent_leaves_it_safe(machine: Machine, fleet: Fleet, how: str, cause: str) -> None:
-    """P8: the agent is killed in the guest, or freezes there and is ended by its watchdog: the pump
-    goes off, and a new agent knows why."""
+    """P8: the agent is killed in the guest, freezes there and is ended by its watchdog, or has its
+    memory used up: the pump goes off, and a new agent knows why."""
+    before = fleet.info("pump-house").boot
     fleet.set("pump-house", "relays/pump", True)
     since = time.monotonic()
     with pytest.raises(NoAnswerError):
@@ -96,8 +107,45 @@ def test_a_dead_agent_leaves_it_safe(machine: Machine, fleet: Fleet, how: str, c
     until(lambda: not machine.serial.pump, machine)
     off = next(when for when, on in machine.serial.changes if not on and when >= since)
     print(f"\n{how} in the guest: safe after {off - since:.1f} s")
-    until(lambda: fleet.info("pump-house").restart_cause == cause, machine)
+    until(lambda: fleet.info("pump-house").boot != before, machine)
+    assert fleet.info("pump-house").restart_cause == cause
     until(lambda: is_online(fleet, "pump-house"), machine)
+
+
+@pytest.mark.usefixtures("booted")
+def test_the_watchdog_is_armed(machine: Machine) -> None:
+    """systemd has the computer's watchdog open and feeds it."""
+    folder = "/sys/class/watchdog/watchdog0"
+    told = machine.shell(f"cat {folder}/identity {folder}/state {folder}/timeout").split("\n")
+    assert told[:3] == ["i6300ESB timer", "active", "15"]
+    assert "/dev/watchdog0" in machine.shell("readlink /proc/1/fd/*")
+    assert machine.shell("systemctl show -P RuntimeWatchdogUSec").strip() == "15s"
+
+
+@pytest.mark.usefixtures("booted")
+@pytest.mark.parametrize(
+    "hang",
+    [
+        "echo 0 >/proc/sys/kernel/panic; echo c >/proc/sysrq-trigger",
+        "echo 1 >/sys/fs/cgroup/init.scope/cgroup.freeze",
+    ],
+    ids=["kernel", "systemd"],
+)
+def test_a_hung_computer_comes_back(machine: Machine, fleet: Fleet, hang: str) -> None:
+    """If the kernel or systemd does not move any more, the watchdog resets the computer; its node
+    comes back by itself, with its output safe, and knows why. (A kernel that panics restarts by
+    itself, which is switched off here.)"""
+    fleet.set("pump-house", "relays/pump", True)
+    before, seen = fleet.info("pump-house").boot, len(machine.said())
+    machine.shell(f"sync; echo 1 >/proc/sys/kernel/sysrq; (sleep 1; {hang}) >/dev/null 2>&1 &")
+    since = time.monotonic()
+    until(lambda: "U-Boot 20" in machine.said()[seen:], machine, 120)
+    print(f"\nreset {time.monotonic() - since:.0f} s after it hung", end="")
+    until(lambda: not machine.serial.pump, machine)
+    print(f", safe after {time.monotonic() - since:.0f} s", end="")
+    until(lambda: fleet.info("pump-house").boot != before, machine)
+    print(f", back after {time.monotonic() - since:.0f} s")
+    assert fleet.info("pump-house").restart_cause == "watchdog"
 
 
 @pytest.mark.usefixtures("booted")

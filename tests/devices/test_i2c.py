@@ -8,6 +8,7 @@ from edgekernel_devices.aht20 import AHT20
 from edgekernel_devices.bh1750 import BH1750
 from edgekernel_devices.bme280 import BME280
 from edgekernel_devices.bmp280 import BMP280
+from edgekernel_devices.lm75 import LM75
 from edgekernel_devices.mcp9808 import MCP9808
 from edgekernel_devices.sht4x import SHT4x
 from edgekernel_devices.veml7700 import VEML7700
@@ -25,6 +26,7 @@ SENSORS: dict[Any, int] = {
     BH1750: 0x23,
     BME280: 0x76,
     BMP280: 0x76,
+    LM75: 0x48,
     MCP9808: 0x18,
     SHT4x: 0x44,
     VEML7700: 0x10,

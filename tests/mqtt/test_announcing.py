@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekernel import Device, Process, Service, command
+from edgekernel import Device, Process, Runtime, Service, command
 from edgekernel.core.version import VERSION
 from edgekernel.mqtt import About
 from tests.mqtt.parts import Heater, staged_node
@@ -21,6 +21,21 @@ class Dial(Service):
 
     @command
     def turn(self) -> None:
+        """Do nothing."""
+
+
+class Late(Device):
+    """A device with a command that answers from its second attempt on."""
+
+    attempts = 0
+
+    def connect(self) -> None:
+        self.attempts += 1
+        if self.attempts == 1:
+            raise OSError("no answer")
+
+    @command
+    def reset(self) -> None:
         """Do nothing."""
 
 
@@ -76,6 +91,18 @@ def test_the_schema_follows_hot_changes(stage: Stage) -> None:
         seer.forget()
         n1.runtime.hot_remove("extra")
         seer.sees(SCHEMA, lambda schema: "extra" not in schema["commands"])
+
+
+def test_the_schema_follows_a_device_that_comes_late(stage: Stage) -> None:
+    """The commands of an optional device that did not answer at first are there when it does."""
+    seer = Seer(stage)
+
+    def prepare(runtime: Runtime) -> None:
+        runtime.attach_device(Late("late"), optional=True)
+
+    with staged_node(stage, prepare=prepare):
+        seer.sees(SCHEMA, lambda schema: "late" not in schema["commands"])
+        seer.sees(SCHEMA, lambda schema: "reset" in schema["commands"].get("late", {}))
 
 
 def test_what_has_not_changed_is_not_published_again(sim_stage: SimStage) -> None:

@@ -30,6 +30,7 @@ PLACES = {
     "line_sensor": (
         'port = "uart0"\npattern = "(?P<mass>[0-9.]+)"\nreadings.mass = {}\n', "sensor", "x.line",
     ),
+    "lm75": (I2C, "sensor", "x.temperature_c"),
     "mcp3008": (
         'select = "spi0.0"\nreadings.level = { channel = 0 }\n', "sensor", "x.channel0",
     ),

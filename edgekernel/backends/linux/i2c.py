@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from edgekernel.backends.linux.smbus_calls import call_for
 from edgekernel.backends.shared_i2c import BLOCK
 from edgekernel.core.errors import BrokenError, NackError, StuckError
 from edgekernel.hal.address import BusAddress
@@ -57,11 +58,14 @@ class DeviceWire:
     ) -> tuple[bytes, ...]:
         """Carry out writes (bytes) and reads (lengths) as one transaction; return what was read.
 
-        The driver of the Raspberry Pi takes one read, and that last (i2c-bcm2835.c). Raises
-        NackError if nobody acknowledges, StuckError or BrokenError for any other failure.
+        The driver of the Raspberry Pi takes one read, and that last (i2c-bcm2835.c). An adapter
+        that has SMBus calls only carries out what is one of them. Raises NackError if nobody
+        acknowledges, StuckError or BrokenError for any other failure.
         """
         if ten_bit:
             self._check(_FUNC_10BIT, address, "it has no addresses of 10 bits")
+        if not self._can(_FUNC_I2C):
+            return self._call(address, messages)
         made = [_message(address, each) for each in messages]
         for each in made:
             each.flags |= _M_TEN if ten_bit else 0
@@ -95,7 +99,7 @@ class DeviceWire:
         An adapter that refuses this address, or any other answer, says nothing against the bus.
         """
         try:
-            self._carry_out(_START_BYTE, _message(_START_BYTE, 1))
+            self.transfer(_START_BYTE, (1,), False)
         except StuckError as error:
             raise StuckError(f"{self._place}: the bus is stuck: {_cause(error)}") from error
         except BrokenError:
@@ -121,6 +125,17 @@ class DeviceWire:
                 f"{self._place}, address 0x{address:02x}: the adapter cannot do this: {otherwise}"
             )
 
+    def _call(self, address: int, messages: Sequence[bytes | int]) -> tuple[bytes, ...]:
+        call = call_for(messages, self._open_bus.funcs)
+        if call is None:
+            raise BrokenError(
+                f"{self._place}, address 0x{address:02x}: the adapter has SMBus calls only, and "
+                f"none for {_shape(messages)}. Use an adapter that is an I²C controller"
+            )
+        with self._explained(address):
+            read = call(self._open_bus, address)
+        return () if read is None else (read,)
+
     def _carry_out(self, address: int, *messages: i2c_msg) -> None:
         with self._explained(address):
             self._open_bus.i2c_rdwr(*messages)
@@ -140,6 +155,8 @@ class DeviceWire:
             advice = "Check wiring and pull-ups"
             if error.errno == errno.EOPNOTSUPP:
                 advice = "The adapter cannot carry out these messages as one transaction"
+            if error.errno == errno.EBUSY:
+                advice += "; or a driver of the kernel uses this address"
             raise kind(f"{place}: {error.strerror or error} ({_code(error)}). {advice}") from error
 
 
@@ -149,6 +166,14 @@ def _message(address: int, asked: bytes | int) -> i2c_msg:
     if isinstance(asked, int):
         return i2c_msg.read(address, asked)
     return i2c_msg.write(address, asked)
+
+
+def _shape(messages: Sequence[bytes | int]) -> str:
+    """Return what a transaction is, in words."""
+    return ", then ".join(
+        f"a read of {each} bytes" if isinstance(each, int) else f"a write of {len(each)} bytes"
+        for each in messages
+    )
 
 
 def _code(error: OSError) -> str:

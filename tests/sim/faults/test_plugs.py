@@ -42,6 +42,7 @@ SENSORS = {
     "bme280": ("", "humidity_percent", 71.0, "humidity"),
     "bmp280": ("", "pressure_hpa", 950.0, "pressure"),
     "ina219": ("", "voltage_v", 12.0, "voltage"),
+    "lm75": ("", "temperature_c", 27.0, "temperature"),
     "mcp9808": ("", "temperature_c", 27.0, "temperature"),
     "sht4x": ("", "humidity_percent", 71.0, "humidity"),
     "veml7700": ("", "illuminance_lx", 900.0, "illuminance"),
