@@ -21,6 +21,8 @@ class Exit(IntEnum):
     FAILED = 4
     CHANGES = 5
     """There is something to do, and nothing was done: only where it is asked for."""
+    FELL_BACK = 6
+    """An update was given up, and the system before it runs again."""
 
 
 # What is printed comes from files, drivers and other computers: it is text and never markup.

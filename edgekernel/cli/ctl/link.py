@@ -19,6 +19,9 @@ from edgekernel.mqtt.signing import Signer
 from edgekernel.mqtt.tls import Tls
 from edgekernel.mqtt.transport import Server
 
+_ENDS = {"fell_back": Exit.FELL_BACK, "not_installed": Exit.FAILED}
+"""How an update has ended that is not confirmed."""
+
 
 class Link:
     """Where the broker is, from the options of `ctl`."""
@@ -135,7 +138,9 @@ def _as_option(problem: str) -> str:
 
 def exit_of(error: EdgekernelError) -> Exit:
     """Return the exit code that an error ends with."""
-    return Exit.NO_ANSWER if isinstance(error, NoAnswerError) else Exit.REFUSED
+    if isinstance(error, NoAnswerError):
+        return Exit.NO_ANSWER
+    return _ENDS.get(code_of(error), Exit.REFUSED)
 
 
 def code_of(error: EdgekernelError) -> str:
