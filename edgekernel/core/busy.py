@@ -113,8 +113,8 @@ class BusyLocks:
         length_ns = round(for_s * NANOSECONDS)
         due_ns = self._clock.monotonic_ns() + length_ns
         with self._lock:
-            id = id or f"{next(self._numbers)}"
             self._forget_ended()
+            id = id or next(n for n in map(str, self._numbers) if n not in self._locks)
             if id not in self._locks and len(self._locks) >= MOST:
                 raise UnavailableError(f"busy: there are {MOST} locks already; release some")
             until_ns = self._clock.time_ns() + length_ns

@@ -14,7 +14,7 @@ from edgekernel.core.context import Context, Host
 from edgekernel.core.effect import Effect
 from edgekernel.core.errors import RefusedError
 from edgekernel.core.markers import command, on
-from edgekernel.core.message import ComponentStopped
+from edgekernel.core.message import ComponentStopped, HotRemoved, ServiceStopped
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.process import Process
 
@@ -59,8 +59,7 @@ class Busy(Process):
         `lock` that is held, that one is prolonged, or shortened.
         """
         who = _caller(holder)
-        kept = f"op-{self._clock.time_ns() // 1000:x}"
-        held = self._locks.hold(who, reason, seconds, id=lock or kept, kept=True)
+        held = self._locks.hold(who, reason, seconds, id=lock, kept=True)
         self._keep()
         return held.id
 
@@ -89,11 +88,11 @@ class Busy(Process):
         if self._effect is not None:
             self._effect.dispose()
 
-    @on(ComponentStopped)
+    @on(ComponentStopped, HotRemoved, ServiceStopped)
     def let_go(self, event: Event) -> None:
         """What a part held ends with it."""
-        assert isinstance(event.payload, ComponentStopped)
-        self._locks.release_of(event.payload.component)
+        for stopped in event.payload.to_dict().values():
+            self._locks.release_of(str(stopped))
 
     def _tell(self) -> None:
         held = self._locks.held()

@@ -81,7 +81,7 @@ class Update(UpdateWatch):
         if wrong := wrong_bundle(bundle):
             raise InvalidValueError(wrong)
         with self._lock:
-            if self._wanted is not None or self._handed is not None or self.shown.under_way:
+            if self._handed is not None or self._current().under_way:
                 raise UnavailableError(f"an update is under way already: {_brief(self._current())}")
             self._refuse_if(busy)
             id = os.urandom(16).hex()
@@ -126,33 +126,34 @@ class Update(UpdateWatch):
                 found = self._hand_over(self._wanted, bad)
             elif found.phase == "installed":
                 found = self._start_into(found)
-            if self._over is not None and not found.under_way:
-                found = self._over
-            return found
+            if self._over is None or found.under_way:
+                self._over = None
+                return found
+            return self._over
 
     def _hand_over(self, wanted: UpdateRequest, bad: tuple[str, ...]) -> UpdateState:
         state = _state(wanted)
         if (why := self._runtime.busy.why()) and not wanted.now:
             return self._waiting(state, why)
-        self._give(replace(wanted, bad_before=bad), state)
         self._set_wanted(None)
-        return self._handed or state
+        return self._give(replace(wanted, bad_before=bad), state)
 
     def _start_into(self, found: UpdateState) -> UpdateState:
         if (why := self._runtime.busy.why()) and not found.now:
             return self._waiting(found, f"it is installed; {why}")
-        self._give(UpdateRequest("reboot", found.id), found)
-        return found
+        return self._give(UpdateRequest("reboot", found.id), found)
 
-    def _give(self, request: UpdateRequest, state: UpdateState) -> None:
+    def _give(self, request: UpdateRequest, state: UpdateState) -> UpdateState:
+        """Hand a request over; return how the update stands then."""
         assert self._requests is not None, "asked of a node that can"
         try:
             write_request(request, self._requests)
         except OSError as error:
             self._over = state.moved("failed", reason=f"it cannot be handed over: {error}")
-            return
+            return self._over
         self._handed = state
         self._due_ns = self._runtime.clock.monotonic_ns() + round(TAKEN_WITHIN_S * NANOSECONDS)
+        return state
 
     def _follow(self, handed: UpdateState, found: UpdateState) -> UpdateState:
         """Return what root says once it has taken the request; fail if it does not."""
@@ -206,7 +207,11 @@ class Update(UpdateWatch):
         return state.moved("waiting", reason=why)
 
     def _current(self) -> UpdateState:
-        return _state(self._wanted) if self._wanted is not None else self.shown
+        """Return how it stands, also what has changed since the last look."""
+        if self._wanted is not None:
+            return _state(self._wanted)
+        over = self._over
+        return self.shown if over is None or over.id != self.shown.id else over
 
     def _set_wanted(self, wanted: UpdateRequest | None) -> None:
         self._wanted = wanted

@@ -70,8 +70,8 @@ def booted(machine: Machine, fleet: Fleet) -> None:
 
 
 def allow_shell(machine: Machine) -> None:
-    """Let it start with a shell, and let systemd add a drop-in to the agent's unit, in both slots and at each start: a credential
-    on the kernel's command line (systemd-debug-generator(8))."""
+    """Let it start with a shell; and with a drop-in for the agent's unit, in both slots and at each
+    start: a credential on the kernel's command line (systemd-debug-generator(8))."""
     drop_in = base64.b64encode(PATIENT.encode()).decode()
     name = "systemd.unit-dropin.edgekernel.service"
     arguments = f"systemd.debug_shell=hvc0 systemd.set_credential_binary={name}:{drop_in}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edgekernel import Device, Quality, Runtime, message, reading
+from edgekernel import Device, Quality, Reading, Runtime, message, reading
 from edgekernel.node.update_state import UpdateState, write_state
 from edgekernel.node.update_table import UpdateTable
 from edgekernel.node.update_watch import STATE, UpdateWatch
@@ -26,7 +26,8 @@ class Sensor(Device):
     def worse(self, *names: str) -> None:
         """Let readings be bad."""
         for name in names:
-            self.readings[name].update(1.0, quality=Quality.BAD, reason="broken wire")
+            bad: Reading[Any] = self.readings[name]
+            bad.update(1.0, quality=Quality.BAD, reason="broken wire")
 
 
 class Trial:

@@ -161,7 +161,7 @@ def test_not_installed(
     computer: Computer, what: str, said: str, complaint: str, phase: str, reason: str
 ) -> None:
     """RAUC's own words are the reason; refused is what was not written, failed what was."""
-    computer.says(what, said, complaint, code=0 if said in ("[]",) or '"booted"' in said else 1)
+    computer.says(what, said, complaint, code=0 if said.startswith(("[", "{")) else 1)
     found = computer.install()
     assert (found.phase, reason in found.reason) == (phase, True), found.reason
 

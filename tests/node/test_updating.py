@@ -175,13 +175,27 @@ def test_cancelled(board: Board, clock: SimClock) -> None:
     """What waits can be given up; what is installed cannot."""
     board.runtime.busy.hold("kiln", "firing", 3600)
     id = board.ask()
+    clock.advance(2)
     board.runtime.invoke("update.cancel")
+    with pytest.raises(UnavailableError, match="no update waits: cancelled"):
+        board.runtime.invoke("update.cancel")
     clock.advance(2)
     assert (board.shown["phase"], board.shown["id"]) == ("cancelled", id)
     board.write(UpdateState(id=id).moved("installing"))
     clock.advance(2)
     with pytest.raises(UnavailableError, match="no update waits: installing"):
         board.runtime.invoke("update.cancel")
+
+
+def test_anew_after_a_cancel(board: Board, clock: SimClock) -> None:
+    """Right after one was cancelled another one may be asked for."""
+    board.runtime.busy.hold("kiln", "firing", 3600)
+    board.ask()
+    clock.advance(2)
+    board.runtime.invoke("update.cancel")
+    id = board.ask("ignore")
+    clock.advance(2)
+    assert board.taken().id == id
 
 
 def test_nobody_takes_it(board: Board, clock: SimClock) -> None:
@@ -191,6 +205,18 @@ def test_nobody_takes_it(board: Board, clock: SimClock) -> None:
     assert "edgekernel-update.path" in board.shown["reason"]
     assert (board.shown["phase"], board.request_file.exists()) == ("failed", False)
     board.ask()
+
+
+def test_not_handed_over(board: Board, clock: SimClock) -> None:
+    """A request that cannot be written is a failure with its reason."""
+    board.request_file.mkdir()
+    board.ask()
+    clock.advance(2)
+    assert (board.shown["phase"], "cannot be handed over" in board.shown["reason"]) == (
+        "failed",
+        True,
+    )
+    assert [each.phase for each in board.failed] == ["failed"]
 
 
 def test_not_lost_with_the_agent(board: Board, clock: SimClock) -> None:
@@ -288,7 +314,7 @@ def test_a_damaged_state(tmp_path: Path, content: bytes) -> None:
 
 
 def test_requests_are_not_trusted(tmp_path: Path) -> None:
-    """Root takes a plain file of a few bytes, once; it follows no link, and checks what is in it."""
+    """Root takes a plain file of a few bytes, once, follows no link, and checks what is in it."""
     path = tmp_path / "request.json"
     good = {"action": "install", "id": "0" * 32, "bundle": "/data/x.raucb", "bad_before": ["a.b"]}
     path.write_text(json.dumps(good))
