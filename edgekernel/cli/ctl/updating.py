@@ -17,6 +17,9 @@ from edgekernel.cli.ctl.targets import on_each, selecting, split, tell
 from edgekernel.mqtt.fleet import Fleet, NodeUpdate
 from edgekernel.mqtt.fleet.updating import UPDATE_LIMIT_S, IfBusy
 
+_EVERY = 10
+"""Percent: so often there is a line where no bar can be shown."""
+
 
 def _while_busy(command: Callable[..., None]) -> Callable[..., None]:
     """Give a subcommand what it does while a node is busy."""
@@ -105,15 +108,15 @@ def _shown(
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:.0f} %"))
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         task = progress.add_task(node, total=100, visible=bool(wait_s))
-        said = ""
+        said: tuple[object, ...] = ()
 
         def told(found: NodeUpdate) -> None:
             nonlocal said
             progress.update(task, completed=found.percent, description=f"{node}: {found}")
-            line = f"{node}: {found}"
-            if not err.is_terminal and not as_json and found.under_way and line != said:
-                said = line
-                err.print(line, soft_wrap=True)
+            now = (found.phase, found.doing, found.reason, found.unmet, found.percent // _EVERY)
+            if not err.is_terminal and not as_json and found.under_way and now != said:
+                said = now
+                err.print(f"{node}: {found}", soft_wrap=True)
 
         return fleet.update(node, bundle, if_busy, wait_s, told)
 

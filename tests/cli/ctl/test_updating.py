@@ -84,11 +84,20 @@ class Bench:
             count += 1
 
 
+@pytest.fixture(scope="module")
+def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    """Give a broker that keeps nothing for other tests."""
+    broker = Mosquitto(tmp_path_factory.mktemp("broker"))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
 @pytest.fixture
-def bench(broker: Mosquitto, tmp_path: Path) -> Iterator[Bench]:
+def bench(own_broker: Mosquitto, tmp_path: Path) -> Iterator[Bench]:
     """Give a node on the broker."""
     with ExitStack() as stack:
-        yield Bench(broker.port, tmp_path, stack)
+        yield Bench(own_broker.port, tmp_path, stack)
 
 
 @pytest.mark.parametrize(
