@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekernel.cli import main
+from edgekernel.cli.image_update import note_boot
 from edgekernel.node import rauc
 from edgekernel.node.update_request import UpdateRequest, write_request
 from edgekernel.node.update_state import UpdateState, read_state, write_state
@@ -196,6 +197,18 @@ def test_never_over_a_trial(computer: Computer, phase: str) -> None:
     write_state(UpdateState(id="other", slot="B").moved(phase), computer.state, boot="boot")
     assert computer.install().id == "other"
     assert computer.asked() == []
+
+
+def test_after_a_start(computer: Computer) -> None:
+    """The start of the computer makes the file, by which an agent knows that it can be updated, and
+    ends what it has cut short."""
+    note_boot(computer.state)
+    assert read_state(computer.state) is not None
+    write_state(UpdateState(slot="A").moved("installing"), computer.state, boot="before")
+    note_boot(computer.state)
+    found = read_state(computer.state)
+    assert found is not None
+    assert (found.phase, "started anew" in found.reason) == ("failed", True)
 
 
 def test_no_request(computer: Computer) -> None:
