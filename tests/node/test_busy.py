@@ -152,7 +152,9 @@ def test_gone_with_its_part(clock: SimClock, tmp_path: Path) -> None:
 def test_bounds(clock: SimClock, tmp_path: Path) -> None:
     """What has no reason, or no end within a week, is refused."""
     with made(clock, tmp_path) as runtime:
-        for wrong in ({"reason": " "}, {"seconds": 0}, {"seconds": 604801}, {"seconds": "soon"}):
+        mistakes: list[dict[str, Any]]
+        mistakes = [{"reason": " "}, {"seconds": 0}, {"seconds": 604801}, {"seconds": "soon"}]
+        for wrong in mistakes:
             with pytest.raises(InvalidValueError):
                 hold(runtime, **wrong)
         assert not runtime.busy.held()

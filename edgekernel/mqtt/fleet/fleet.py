@@ -136,8 +136,7 @@ class Fleet:
 
     def info(self, node: str) -> NodeInfo:
         """Return what a node runs, and where; who holds it busy, and how its latest update went."""
-        found = read_info(node, self._retained(node, "info"))
-        update = self.updating(node)
+        found, update = read_info(node, self._retained(node, "info")), self.updating(node)
         known = None if update.phase == "none" else update
         return replace(found, busy=self.busy(node), update=known)
 
@@ -324,8 +323,8 @@ class Fleet:
 
     def hold_busy(self, node: str, reason: str, seconds: float, holder: str = "") -> str:
         """Hold a node busy for at most a week: what would interrupt it waits. Return the lock."""
-        asked = {"reason": reason, "seconds": seconds, "holder": holder}
-        return str(self.call(node, "busy.hold", asked))
+        how = {"reason": reason, "seconds": seconds, "holder": holder}
+        return str(self.call(node, "busy.hold", how))
 
     def release_busy(self, node: str, lock: str = "") -> list[str]:
         """Release a lock, or all that operators hold; return which."""
