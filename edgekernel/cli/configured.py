@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekernel.core.runtime import Runtime
+from edgekernel.node.busy import Busy, GuardedBusy
 from edgekernel.node.configuring import Configuration
 from edgekernel.node.plan import Plan
 from edgekernel.node.reconfigure import Reconfiguration
+from edgekernel.node.roles import authorizer_of
 from edgekernel.node.starting import Start
+from edgekernel.node.update_request import REQUEST_FILE
+from edgekernel.node.update_state import STATE_FILE
+from edgekernel.node.update_watch import UpdateWatch
+from edgekernel.node.updating import GuardedUpdate, Update
 
 if TYPE_CHECKING:
     from edgekernel.backends.backend import Backend
     from edgekernel.mqtt import MqttInterface
+    from edgekernel.node.service_manager import ServiceManager
     from edgekernel.node.standby_link import StandbyLink
     from edgekernel.sim.bench import Bench
 
@@ -61,6 +70,42 @@ def configure(
     runtime.register(configuration)
     if (interface := linked(plan)) is not None:
         runtime.register(interface)
+
+
+def keep_up(plan: Plan, runtime: Runtime, manager: ServiceManager | None) -> None:
+    """Register what lets others say "not now", and what updates the system the node runs from.
+
+    `manager` is who has started the agent; a simulated one has none.
+    """
+    guarded = authorizer_of(plan.document) is not None
+    runtime.register((GuardedBusy if guarded else Busy)(runtime))
+    terms = plan.document.update
+    remark = _unheard if manager is None else manager.remark
+    if terms.remote:
+        kind = GuardedUpdate if guarded else Update
+        runtime.register(
+            kind(
+                runtime,
+                STATE_FILE,
+                terms,
+                remark,
+                requests=_requests(),
+                comes_back=manager is not None,
+            )
+        )
+    elif STATE_FILE.exists():
+        runtime.register(UpdateWatch(runtime, STATE_FILE, terms, remark))
+
+
+def _unheard(text: str) -> None:
+    """Nobody is there who wants to know."""
+
+
+def _requests() -> Path | None:
+    """Return where root takes requests from: in the folder that systemd has made for the agent
+    (systemd.exec(5), RuntimeDirectory=)."""
+    folder = Path(os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0])
+    return REQUEST_FILE if folder == REQUEST_FILE.parent else None
 
 
 def _check(plan: Plan) -> None:

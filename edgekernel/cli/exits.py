@@ -23,6 +23,7 @@ class Exit(IntEnum):
     NO_ANSWER = 3, "no answer: no broker, a node that is offline or silent; nothing to replay"
     FAILED = 4, "the node failed"
     CHANGES = 5, "there is something to do, where that was asked for"
+    FELL_BACK = 6, "an update was given up, and the system before it runs again"
 
 
 def exit_codes(*codes: Exit) -> str:

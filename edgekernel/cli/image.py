@@ -14,28 +14,24 @@ import click
 
 from edgekernel.cli.console import fail, out
 from edgekernel.cli.exits import Exit
-from edgekernel.core.clock import SystemClock
+from edgekernel.cli.image_trial import confirm
+from edgekernel.cli.image_update import note_boot, update
 from edgekernel.node.plan import Plan
-from edgekernel.node.provisioning import NODE_FILE, Provisioned, provision, write_safely
-from edgekernel.node.slot_trial import (
-    HEALTHY_FOR_S,
-    LIMIT_S,
-    SHOWN,
-    Slot,
-    booted_slot,
-    shown,
-    watch,
-)
+from edgekernel.node.provisioning import NODE_FILE, Provisioned, provision
 from edgekernel.node.unit import Unit
+from edgekernel.node.update_state import STATE_FILE
 
 _LEDS = ("ACT", "led0", "default-on")
 _LED_CLASS = Path("/sys/class/leds")
-_PROGRAM_LIMIT_S = 60.0
 
 
 @click.group()
 def image() -> None:
     """Do what the flashable image needs: it calls these itself."""
+
+
+image.add_command(confirm)
+image.add_command(update)
 
 
 @image.command("provision")
@@ -44,11 +40,16 @@ def image() -> None:
 @click.option("--units", type=click.Path(path_type=Path), default="/run/systemd/system")
 @click.option("--owner", help="Give the configuration to the user NAME.", metavar="NAME")
 @click.option("--start", is_flag=True, help="Let systemd start the node.")
-def provision_(card: Path, config: Path, units: Path, owner: str | None, start: bool) -> None:
+@click.option("--updates", type=click.Path(path_type=Path), default=STATE_FILE)
+def provision_(
+    card: Path, config: Path, units: Path, owner: str | None, start: bool, updates: Path
+) -> None:
     """Take the configuration on the card into use, and make the unit of the node.
 
     Exits with 1 if the configuration on the card was refused; the one before it goes on then.
     """
+    if start:  # this is the start of the computer, and the agent is to know why it starts
+        note_boot(updates)
     try:
         done = provision(card, config)
         if owner is not None and done.plan is not None:
@@ -64,90 +65,6 @@ def provision_(card: Path, config: Path, units: Path, owner: str | None, start: 
     _show_led(good=not done.problems and done.plan is not None)
     if done.problems:
         raise click.exceptions.Exit(Exit.REFUSED)
-
-
-@image.command("confirm")
-@click.option("--config", type=click.Path(path_type=Path), default="/data/edgekernel/config")
-@click.option(
-    "--kept",
-    type=click.Path(path_type=Path),
-    default="/data/rauc/confirmed",
-    help="Which update was confirmed last.",
-)
-@click.option(
-    "--healthy-for",
-    "healthy_for_s",
-    type=click.FloatRange(0.1, 86400),
-    default=HEALTHY_FOR_S,
-    show_default=True,
-    envvar="EDGEKERNEL_HEALTHY_FOR_S",
-    metavar="SECONDS",
-)
-@click.option(
-    "--limit",
-    "limit_s",
-    type=click.FloatRange(0.1, 86400),
-    default=LIMIT_S,
-    show_default=True,
-    envvar="EDGEKERNEL_TRIAL_LIMIT_S",
-    help="An update whose node was not healthy for that long after SECONDS is given up.",
-    metavar="SECONDS",
-)
-def confirm(config: Path, kept: Path, healthy_for_s: float, limit_s: float) -> None:
-    """Keep the slot that runs: at once, or an update once its node is healthy.
-
-    Exits with 1 if the update on trial was given up: it is marked as bad, and a restart of the
-    computer starts the other slot.
-    """
-    try:
-        slot = booted_slot(_run("rauc", "status", "--detailed", "--output-format=json"))
-    except (OSError, ValueError) as error:  # without RAUC the tries of U-Boot decide
-        click.echo(f"edgekernel: the slots are not known: {error}", err=True)
-        return
-    confirmed = kept.read_text().strip() if kept.exists() else ""
-    if not slot.primary:
-        _tell(f"slot {slot.name} runs because the other one was given up")
-    if slot.installed and slot.installed != confirmed and (config / NODE_FILE).exists():
-        _try_out(slot, healthy_for_s, limit_s)
-    try:
-        _run("rauc", "status", "mark-good", "booted")
-        if slot.installed and slot.installed != confirmed:
-            write_safely(kept, slot.installed.encode())
-    except OSError as error:  # the node works: that it cannot be noted is no reason to restart
-        click.echo(
-            f"edgekernel: slot {slot.name} is good, but that is not noted: {error}", err=True
-        )
-        return
-    _tell(f"slot {slot.name} is good")
-
-
-def _try_out(slot: Slot, healthy_for_s: float, limit_s: float) -> None:
-    """Wait for the verdict on an update; end the command if it is bad."""
-    ask = ("systemctl", "show", "edgekernel.service", *(f"--property={name}" for name in SHOWN))
-    _tell(f"slot {slot.name} is on trial")
-    verdict = watch(lambda: shown(_run(*ask)), SystemClock(), healthy_for_s, limit_s)
-    _tell(f"slot {slot.name}: {verdict.reason}")
-    if not verdict.good:
-        _run("rauc", "status", "mark-bad", "booted")
-        fail(Exit.REFUSED, [f"edgekernel: the update in slot {slot.name} is given up"])
-
-
-def _tell(text: str) -> None:
-    out.print(f"edgekernel: {text}", soft_wrap=True)
-
-
-def _run(*command: str) -> str:
-    """Return what a program has written. Raises OSError if it fails."""
-    try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_PROGRAM_LIMIT_S, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise OSError(f"{' '.join(command)}: {error}") from error
-    if done.returncode:
-        said = (done.stderr or done.stdout).strip()
-        raise OSError(f"{' '.join(command)} has failed ({done.returncode}): {said}")
-    return done.stdout
 
 
 def _give(config: Path, owner: str) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgekernel.backends.disk import SystemDisk
-from edgekernel.cli.configured import Board, configure
+from edgekernel.cli.configured import Board, configure, keep_up
 from edgekernel.cli.console import fail, out, show
 from edgekernel.cli.ending import Ending
 from edgekernel.cli.exits import Exit
@@ -34,6 +34,7 @@ from edgekernel.node.restart import NOTHING_KEPT, RestartCause, note_run
 from edgekernel.node.service_manager import ServiceManager
 from edgekernel.node.standby_link import StandbyLink
 from edgekernel.node.starting import choose
+from edgekernel.node.update_state import read_state, running_slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,13 +118,15 @@ def run(
             with naming(drill):
                 runtime, board = _make(plan, simulated, clock, recording, drilled)
             cause = _note_run(plan, runtime, simulated)
+            manager = ServiceManager.of(os.environ)
+            keep_up(plan, runtime, None if simulated else manager)
             link = partial(_link, simulated=simulated, embedded=embedded, kept=kept, cause=cause)
             standby = None if simulated else StandbyLink.of(os.environ, runtime, plan)
             if drilled is None:  # its faults are for the devices that are there
                 configure(runtime, start, board, link, standby)
             elif (interface := link(plan)) is not None:
                 runtime.register(interface)
-            if (manager := ServiceManager.of(os.environ)) is not None:
+            if manager is not None:
                 manager.attend(runtime, _link_messages() if linked else None)
             wanted = _Wanted(simulated, live, as_json, seconds, drill)
             raise click.exceptions.Exit(_live(plan, runtime, embedded, wanted, standby))
@@ -205,7 +208,7 @@ def _assemble(
 def _note_run(plan: Plan, runtime: Runtime, simulated: bool) -> RestartCause:
     if simulated or plan.data is None:
         return NOTHING_KEPT
-    return note_run(runtime, plan.data, SystemDisk())
+    return note_run(runtime, plan.data, SystemDisk(), slot=running_slot(), update=read_state())
 
 
 def _link(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgekernel.core.busy import BusyLock, BusyLocks
 from edgekernel.core.call import Call
 from edgekernel.core.clock import Clock
 from edgekernel.core.invocation import Commands
@@ -36,6 +37,7 @@ class Host(Protocol):
     tasks: Tasks
     timers: Timers
     outputs: Outputs
+    busy: BusyLocks
 
     @property
     def phase(self) -> Phase:
@@ -148,6 +150,18 @@ class Context:
     def emit(self, message: Message) -> None:
         """Say that something has happened; see `Runtime.emit`."""
         self.runtime.emit(message, self.source)
+
+    def busy(self, reason: str, for_s: float) -> BusyLock:
+        """Say "not now": an update, a pushed configuration and a restart from afar wait.
+
+            with ctx.busy("firing the kiln", for_s=4 * 3600):
+                ...
+
+        It ends with its block, by `release`, when the part stops, and after `for_s` seconds at the
+        latest, a week at most; a restart of the agent ends it too. Raises InvalidValueError for
+        another time, and for a reason that is empty or longer than 200 characters.
+        """
+        return self.runtime.busy.hold(self.source, reason, for_s)
 
     def spawn(
         self, part: Any, name: str = "", properties: Mapping[str, object] | None = None

@@ -8,6 +8,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from edgekernel.core.busy import BusyLocks
 from edgekernel.core.call import Call, Request
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.commands import Authorizer, Binder, bind_by_name
@@ -98,11 +99,11 @@ class Runtime:
         self.tasks = Tasks(self.clock, f"{name}:loop", self.turns.failed)
         self.turns.use_tasks(self.tasks)
         self.timers = Timers(self.clock, f"{name}:timers", self.turns)
+        self.busy = BusyLocks(self.clock, self.timers)
         self.outputs = Outputs(self, memory)
         self.commands = Commands(
             self.clock, self.turns, self.tasks, self._tell, self.fault,
-            binder=binder, authorizer=authorizer, name=name,
-        )  # fmt: skip
+            binder=binder, authorizer=authorizer, name=name)  # fmt: skip
         self._lifecycle = Lifecycle(self, shutdown_limit_s)
         self._hot = HotChanges(self, self._lifecycle, change_limit_s)
         self.devices = Devices(self._lifecycle.parts, self.attach_device, self.hot_remove)

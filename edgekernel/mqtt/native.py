@@ -24,6 +24,7 @@ from edgekernel.mqtt.states import States
 from edgekernel.mqtt.status import Status
 from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Inbound, Outbound, Will
+from edgekernel.mqtt.upkeep import Upkeep
 
 
 class Native(Dialect):
@@ -59,6 +60,7 @@ class Native(Dialect):
         if (leases := ctx.runtime.outputs.leases) is not None:
             leases.how = lambda name: f"publish to {topics.lease(name)}"
         self._states = States(ctx, topics, self._outgoing.retain, self._outgoing.clear)
+        self._upkeep = Upkeep(ctx.state, topics, self._outgoing.retain)
         self._leftovers = Leftovers(topics, self._states, self._outgoing.clear)
         self._announcing = Announcing(
             ctx.clock,
@@ -102,6 +104,7 @@ class Native(Dialect):
         """
         self._events.start()
         self._states.watch()
+        self._upkeep.start()
         self._history.start()
 
     def begin(self) -> None:
@@ -181,6 +184,7 @@ class Native(Dialect):
         if not self._said_goodbye:
             self._events.close()
         self._requests.close()
+        self._upkeep.close()
         self._states.close()
 
     def status(self) -> dict[str, Any]:

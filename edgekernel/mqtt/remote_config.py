@@ -32,10 +32,10 @@ class RemoteConfig:
     """Takes the documents that are published to `desired`, and publishes `reported`.
 
     A document is handled once, also across restarts, though it comes again with each link. It is
-    an object with `config`, the tables of a node file, and `version`, a text or number that is
-    reported. A node that takes signatures takes no unsigned one; what is signed counts until one
-    that was signed later comes, since it waits on the broker for nodes that are away: its `ttl` is
-    not looked at.
+    an object with `config`, the tables of a node file, `version`, a text or number that is
+    reported, and `now`, true if it is not to wait while the node is busy. A node that takes
+    signatures takes no unsigned one; what is signed counts until one that was signed later comes,
+    since it waits on the broker for nodes that are away: its `ttl` is not looked at.
     """
 
     def __init__(self, configuration: Configuration) -> None:
@@ -95,10 +95,14 @@ class RemoteConfig:
                 raise PayloadError("unsigned: a node that takes signatures takes no other document")
             principal, issued_ns = request.stamp.principal, request.stamp.issued_ns
             self._check_role(principal)
-        version, document = request.content
+        version, document, now = request.content
         mine = self._configuration
         return Proposal(
-            lambda: plan_from_afar(document, mine.plan, mine.own), version, principal, issued_ns
+            lambda: plan_from_afar(document, mine.plan, mine.own),
+            version,
+            principal,
+            issued_ns,
+            now,
         )
 
     def _check_role(self, principal: str) -> None:
@@ -118,18 +122,21 @@ def parse_desired(payload: bytes) -> Request:
     document: Any = parse_json(payload)
     if not isinstance(document, dict):
         raise PayloadError('not an object: expected {"version": ..., "config": {...}}')
-    unknown = [key for key in document if key not in ("version", "config", *_STAMP)]
+    unknown = [key for key in document if key not in ("version", "config", "now", *_STAMP)]
     if unknown:
-        raise PayloadError(f"unknown key {unknown[0][:64]!r}; version and config are known")
+        raise PayloadError(f"unknown key {unknown[0][:64]!r}; version, config and now are known")
     config, version = document.get("config"), document.get("version", "")
+    now = document.get("now", False)
     if not isinstance(config, dict):
         raise PayloadError("'config' must be an object: the tables of a node file")
     if isinstance(version, bool) or not isinstance(version, str | int):
         raise PayloadError("'version' must be a text or an integer")
+    if not isinstance(now, bool):
+        raise PayloadError("'now' must be true or false")
     text = str(version)
     if len(text) > _MAX_VERSION or not text.isprintable():
         raise PayloadError(f"'version' has at most {_MAX_VERSION} characters that can be printed")
-    return Request((text, config), ReplyAddress())
+    return Request((text, config, now), ReplyAddress())
 
 
 def desired_payload(config: dict[str, Any], version: str) -> bytes:

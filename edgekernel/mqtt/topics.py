@@ -76,6 +76,8 @@ class Topics:
         self.health = f"{self.base}/health"
         self.desired = f"{self.base}/desired"
         self.reported = f"{self.base}/reported"
+        self.busy = f"{self.base}/busy"
+        self.update = f"{self.base}/update"
         self.states = (
             f"{self.base}/state/+",
             f"{self.base}/state/+/+",

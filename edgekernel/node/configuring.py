@@ -51,6 +51,8 @@ class Proposal:
     principal: str = ""
     issued_ns: int = 0
     """When it was signed; 0 if it was not."""
+    now: bool = False
+    """Whether it does not wait until the node is free."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ class Configuration(Process):
         self._stopping = runtime.clock.Event()
         self.record = _concluded(self.record)
         self._seen = "" if self.record.desired is None else self.record.desired.digest
+        self._held_up: Judged | None = None
         self.changed: Callable[[], object] = lambda: None
         """Is called when what `report` returns may be another, on any thread."""
         if self._is_fallback:
@@ -185,7 +188,7 @@ class Configuration(Process):
 
     def report(self) -> dict[str, Any]:
         """Return what the node runs, and what has come of the latest remote document."""
-        judged = self.record.desired
+        judged = self._held_up or self.record.desired
         return {
             "hash": self.hash,
             "version": self._version,
@@ -260,6 +263,8 @@ class Configuration(Process):
         try:
             self._refuse_unchanged(wanted)
             said = wanted.read()
+            if not self._wait_until_free(wanted, said):
+                return Verdict("", self.hash)
             self._refuse_old(said)
             plan = said.plan()
             found = difference(self.plan, plan)
@@ -279,6 +284,29 @@ class Configuration(Process):
         if wrong:
             return self._roll_back(wanted, said, old, tuple(wrong))
         return self._accept(wanted, said, plan, found)
+
+    def _wait_until_free(self, wanted: Wanted, said: Proposal) -> bool:
+        """Let a remote document wait while somebody says "not now", and report why; False if it is
+        not wanted any more.
+
+        It is not kept: after a restart it comes again from the broker.
+        """
+        if wanted.source != "remote" or said.now:
+            return True
+
+        def told(why: str) -> None:
+            text = (f"the node is busy: {why}",)
+            self._held_up = Judged(wanted.digest, "waiting", said.version, text, self._now())
+            self.changed()
+
+        try:
+            return self._runtime.busy.wait(self._stopping, told, lambda: self._is_outdated(wanted))
+        finally:
+            self._held_up = None
+
+    def _is_outdated(self, wanted: Wanted) -> bool:
+        with self._lock:
+            return any(each.source == wanted.source for each in self._waiting)
 
     def _judge(
         self,

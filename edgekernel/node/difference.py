@@ -33,6 +33,7 @@ _RESTART: Mapping[tuple[str, ...], str] = {
     ("mqtt", "prefix"): "all topics of the node are others",
     ("journal",): "the recording begins with the start of the node",
     ("leases",): "what needs a controller is settled at the start of the node",
+    ("update", "remote"): "what may be asked of the node is settled at its start",
     ("sim",): "the simulated surroundings are made at the start",
 }
 """What cannot be changed while the node runs, and why."""
@@ -90,7 +91,9 @@ class Difference:
     def _others(self) -> tuple[KeyChange, ...]:
         """The keys that are read when they are needed."""
         return tuple(
-            each for each in self.keys if each.below("node", "labels") or each.below("config")
+            each
+            for each in self.keys
+            if each.below("node", "labels") or each.below("config") or each.below("update")
         )
 
 

@@ -31,6 +31,7 @@ from edgekernel.node.outbox_table import OutboxTable, TopicRule
 from edgekernel.node.problems import did_you_mean, explain
 from edgekernel.node.signatures_table import SignaturesTable
 from edgekernel.node.tuning import ReadingTuning, Tuning
+from edgekernel.node.update_table import UpdateTable
 
 SEGMENT = r"^[a-z0-9-]{1,64}$"
 _MAX_LABEL = 64
@@ -314,9 +315,11 @@ class NodeDocument(_Table):
     leases: dict[LeaseName, LeaseTable] = Field(default_factory=dict)
     sim: SimTable = Field(default_factory=SimTable)
     config: ConfigTable = Field(default_factory=ConfigTable)
+    update: UpdateTable = Field(default_factory=UpdateTable)
 
 
 _TAKEN = {
+    "busy": "the locks that keep a node from being interrupted",
     "config": "the configuration",
     "journal": "the journal",
     "leases": "the leases",
@@ -328,6 +331,7 @@ _TAKEN = {
     "sim": "the simulated surroundings",
     "world": "the simulated world",
     "computer": "the watch over the computer",
+    "update": "the updates of the image",
 }
 """Names of parts that the node itself may add."""
 
@@ -340,6 +344,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "leases": LeaseTable,
     "sim": SimTable,
     "config": ConfigTable,
+    "update": UpdateTable,
 }
 
 

@@ -18,9 +18,12 @@ from edgekernel.core import message
 from edgekernel.core.memory import Memory
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.runtime import Runtime
+from edgekernel.core.version import VERSION
 from edgekernel.hal.disk import Disk
+from edgekernel.node.update_state import UpdateState
 
 _RUNNING, _REASON = "agent/boot", "agent/end"
+_SLOT, _VERSION, _TOLD = "agent/slot", "agent/version", "agent/update"
 _NOTE, _NEW_NOTE = "last-end.json", "last-end.new.json"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _BOOT_STATUS = Path("/sys/class/watchdog/watchdog0/bootstatus")
@@ -68,15 +71,29 @@ class AgentStarted(Message):
     detail: str
 
 
-def note_run(runtime: Runtime, folder: Path, disk: Disk, boot: str | None = None) -> RestartCause:
+def note_run(
+    runtime: Runtime,
+    folder: Path,
+    disk: Disk,
+    boot: str | None = None,
+    *,
+    slot: str = "",
+    update: UpdateState | None = None,
+) -> RestartCause:
     """Return why the runtime is started anew, and let it note how its own run ends.
 
     To be called before it boots; once it has, AgentStarted is emitted. `folder` is where `note_end`
-    writes, and `boot` the id of the computer's boot, which the kernel tells otherwise.
+    writes, and `boot` the id of the computer's boot, which the kernel tells otherwise. `slot` is
+    that which runs, of an image with two, and `update` how its latest update went.
     """
     memory = runtime.outputs.memory
     boot = boot_id() if boot is None else boot
     cause = _cause(memory, _take_note(folder, disk), boot)
+    if cause.kind != "first" and memory.get(_RUNNING) != boot:
+        cause = _of_update(memory, slot, update) or cause
+    memory.put(_SLOT, slot)
+    memory.put(_VERSION, VERSION)
+    memory.put(_TOLD, _mark(update))
     memory.put(_RUNNING, boot)
     memory.put(_REASON, "")
     runtime.subscribe(message.RuntimeShuttingDown, partial(_ended, memory))
@@ -129,6 +146,32 @@ def _cause(memory: Memory, note: Mapping[str, Any], boot: str) -> RestartCause:
     if _reset_by_watchdog():
         return RestartCause("watchdog", "the computer's own watchdog has reset it")
     return RestartCause("power-loss", "the computer has started anew without a shutdown")
+
+
+def _of_update(memory: Memory, slot: str, update: UpdateState | None) -> RestartCause | None:
+    """Return what the update says of the start of the computer; None if it is not the cause.
+
+    It is in the first start of the agent after it: into the new slot, or back out of it.
+    """
+    before = memory.get(_SLOT)
+    if update is not None and memory.get(_TOLD) != _mark(update):
+        if update.phase in ("trial", "confirmed") and update.slot == slot:
+            return RestartCause("update", f"{update.versions}, in slot {slot}")
+        if update.phase == "fell_back":
+            went = f"fell back from {update.after or 'the update'} in slot {update.slot}"
+            return RestartCause("update", f"{went}: {update.reason}")
+    if slot and before and before != slot:
+        versions = f"{memory.get(_VERSION) or 'unknown'} to {VERSION}"
+        return RestartCause("update", f"{versions}, from slot {before} to slot {slot}")
+    return None
+
+
+def _mark(update: UpdateState | None) -> str:
+    """Return what tells one update, and the way back from it, from another."""
+    if update is None:
+        return ""
+    way = {"trial": "new", "confirmed": "new", "fell_back": "back"}.get(update.phase, "")
+    return f"{update.id} {update.slot} {update.before} {way}" if way else ""
 
 
 def _clean(reason: str) -> RestartCause:

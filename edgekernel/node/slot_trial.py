@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekernel.core.clock import Clock
+from edgekernel.node.update_table import HEALTHY_FOR_S, LIMIT_S, MAX_STARTS
 
-HEALTHY_FOR_S = 300.0
-LIMIT_S = 1200.0
 LOOK_S = 5.0
 """How often it is looked whether the node is healthy."""
-SHOWN = ("LoadState", "ActiveState", "InvocationID", "StatusText")
+SHOWN = ("LoadState", "ActiveState", "InvocationID", "NRestarts", "StatusText")
 """What systemd is asked for of the node's unit (org.freedesktop.systemd1(5))."""
+WITHOUT_BROKER = "without its broker"
+BAD_READINGS = "bad readings: "
+"""How the agent begins to say, in its status, what these criteria look for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +35,22 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What a trial asks for: every criterion met for `healthy_for_s` on end within `limit_s`, by an
+    agent that was started at most `max_starts` times since the computer was."""
+
+    healthy_for_s: float = HEALTHY_FOR_S
+    limit_s: float = LIMIT_S
+    max_starts: int = MAX_STARTS
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether the slot stays, and why."""
+    """Whether the slot stays, and why; `unmet` are the criteria that were not met at the end."""
 
     good: bool
     reason: str
+    unmet: tuple[str, ...] = ()
 
 
 def booted_slot(status: str) -> Slot:
@@ -62,41 +75,71 @@ def shown(text: str) -> dict[str, str]:
     return {name: value for name, _, value in pairs if name}
 
 
-def trouble(unit: Mapping[str, str]) -> str:
-    """Say what keeps the node from being healthy, from properties of its unit; "" if nothing."""
-    status = unit.get("StatusText", "")
+def starts(unit: Mapping[str, str]) -> int:
+    """Return how often the agent was started since the computer was."""
+    restarts = unit.get("NRestarts", "")
+    return 1 + (int(restarts) if restarts.isdecimal() else 0)
+
+
+def unmet(unit: Mapping[str, str], max_starts: int = MAX_STARTS) -> tuple[str, ...]:
+    """Return the criteria that a node does not meet, from properties of its unit: each with its
+    name (agent, starts, services, broker, sensors) and what is wrong."""
     if unit.get("LoadState") != "loaded":
-        return "the node has no unit: its configuration was not taken"
+        return ("agent: the node has no unit: its configuration was not taken",)
+    found = []
+    if (count := starts(unit)) > max_starts:
+        found.append(f"starts: the agent was started {count} times, {max_starts} are allowed")
     if unit.get("ActiveState") != "active":
-        return f"the agent is {unit.get('ActiveState') or 'in no state that systemd knows'}"
-    return "" if status == "running" else f"the agent says: {status or 'nothing'}"
+        state = unit.get("ActiveState") or "in no state that systemd knows"
+        return (*found, f"agent: it is {state}")
+    return (*found, *_told(unit.get("StatusText", "")))
+
+
+def _told(status: str) -> tuple[str, ...]:
+    """Return what the agent's own status says of the criteria."""
+    if status == "running":
+        return ()
+    rest, _, readings = status.partition(BAD_READINGS)
+    found = []
+    if rest.startswith("degraded: "):
+        parts = rest.removeprefix("degraded: ").removesuffix(", ")
+        found.append(f"services: without {parts.removesuffix(f', {WITHOUT_BROKER}')}")
+    if WITHOUT_BROKER in rest:
+        found.append("broker: it is not reached")
+    if readings:
+        found.append(f"sensors: bad: {readings}")
+    return tuple(found) or (f"agent: it says: {status or 'nothing'}",)
 
 
 def watch(
     show: Callable[[], Mapping[str, str]],
     clock: Clock,
-    healthy_for_s: float = HEALTHY_FOR_S,
-    limit_s: float = LIMIT_S,
+    terms: Terms,
+    told: Callable[[float, tuple[str, ...]], object] = lambda passed, unmet: None,
 ) -> Verdict:
-    """Look at the node until it was healthy for `healthy_for_s` without a restart.
+    """Look at the node until it has met every criterion for long enough without a restart.
 
-    After `limit_s` without that the verdict is bad. `show` returns the properties `SHOWN`.
+    After the limit without that the verdict is bad, and at once when the agent was started too
+    often. `show` returns the properties `SHOWN`; `told` is given at each look how much of the time
+    has passed, from 0 to 1, and what is not met.
     """
-    end = clock.monotonic() + limit_s
-    run, since, restarts = "", clock.monotonic(), -1
+    end = clock.monotonic() + terms.limit_s
+    run, since = "", clock.monotonic()
     while True:
         unit = show()
-        now, wrong = clock.monotonic(), trouble(unit)
-        if unit.get("InvocationID", "") != run:
-            run, since, restarts = unit.get("InvocationID", ""), now, restarts + 1
-        if wrong:
-            since = now
-        elif now - since >= healthy_for_s:
+        now, wrong = clock.monotonic(), unmet(unit, terms.max_starts)
+        if wrong or unit.get("InvocationID", "") != run:
+            run, since = unit.get("InvocationID", ""), now
+        told(min(1.0, (now - since) / terms.healthy_for_s), wrong)
+        if not wrong and now - since >= terms.healthy_for_s:
             return Verdict(True, f"the node was healthy for {now - since:.0f} s")
+        if starts(unit) > terms.max_starts:
+            return Verdict(False, "; ".join(wrong), wrong)
         if now >= end:
-            return Verdict(False, f"{wrong or 'not healthy for long enough'}, {_times(restarts)}")
-        clock.sleep(min(LOOK_S, healthy_for_s))
+            why = "; ".join(wrong) or "not healthy for long enough"
+            return Verdict(False, f"{why}, after {terms.limit_s:g} s; {_times(unit)}", wrong)
+        clock.sleep(min(LOOK_S, terms.healthy_for_s))
 
 
-def _times(restarts: int) -> str:
-    return f"started anew {max(restarts, 0)} times in the meantime"
+def _times(unit: Mapping[str, str]) -> str:
+    return f"the agent was started {starts(unit)} times"

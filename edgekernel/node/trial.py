@@ -26,10 +26,22 @@ def complaints(runtime: Runtime) -> dict[str, str]:
     for id, device in runtime.devices.items():
         if not device.online:
             found.setdefault(f"device {id}", device.offline_error or "is not there")
-        else:
-            found |= _bad_readings(device)
+    found |= {f"reading {label}": why for label, why in bad_readings(runtime).items()}
     found |= {f"link {id}": "is down" for id, up in _links(runtime) if not up}
     return found
+
+
+def bad_readings(runtime: Runtime) -> dict[str, str]:
+    """Return the readings of devices that are online that are BAD, and why, by `device.reading`;
+    but not those that have no value yet."""
+    return {
+        f"{device.id}.{name}": sample.reason
+        for device in runtime.devices.values()
+        if device.online
+        for name, reading in device.readings.items()
+        if (sample := reading.peek_sample()).quality is Quality.BAD
+        and sample.reason != NO_VALUE_YET
+    }
 
 
 def stand_trial(
@@ -59,13 +71,6 @@ def stand_trial(
                 return []
         if clock.sleep(LOOK_S, cancel):
             return None
-
-
-def _bad_readings(device: Any) -> Iterator[tuple[str, str]]:
-    for name, reading in device.readings.items():
-        sample = reading.peek_sample()
-        if sample.quality is Quality.BAD and sample.reason != NO_VALUE_YET:
-            yield f"reading {device.id}.{name}", sample.reason
 
 
 def _links(runtime: Runtime) -> Iterator[tuple[str, bool]]:

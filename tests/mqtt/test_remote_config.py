@@ -275,7 +275,51 @@ def test_any_payload(payload: bytes) -> None:
 
 def test_only_what_is_known() -> None:
     """A document has a config and perhaps a version, and nothing else."""
-    assert parse_desired(b'{"config": {}, "version": 7}').content == ("7", {})
+    assert parse_desired(b'{"config": {}, "version": 7}').content == ("7", {}, False)
+    assert parse_desired(b'{"config": {}, "now": true}').content == ("", {}, True)
     for wrong in (b'{"config": []}', b'{"config": {}, "version": true}', b'{"config": {}, "x": 1}'):
         with pytest.raises(PayloadError):
             parse_desired(wrong)
+
+
+def test_waits_while_busy(make: Callable[[str], Node], sim_stage: SimStage) -> None:
+    """A document waits while somebody says "not now", and reports who, why and until when; then it
+    is applied."""
+    node = make(FAN + MQTT)
+    node.node.runtime.busy.hold("kiln", "firing", 300)
+    wanted = {"version": "a", "config": {"devices": FANS | {"lamp": LAMP}}}
+    node.admin.publish(f"{BASE}/desired", json.dumps(wanted).encode(), retain=True)
+    sim_stage.sim_clock.advance(200)
+    desired = node.reported["desired"]
+    assert desired["result"] == "waiting"
+    assert desired["problems"][0].startswith("the node is busy: kiln: firing (until ")
+    assert "lamp" not in node.node.runtime.devices
+    sim_stage.sim_clock.advance(200)
+    assert node.reported["desired"]["result"] == "applied"
+    assert "lamp" in node.node.runtime.devices
+
+
+def test_does_not_wait(make: Callable[[str], Node]) -> None:
+    """With `now` it is applied at once, and so is a file on the node itself."""
+    node = make(FAN + MQTT)
+    node.node.runtime.busy.hold("kiln", "firing", 3600)
+    wanted = {"version": "a", "config": {"devices": FANS | {"lamp": LAMP}}, "now": True}
+    assert node.desire(wanted)["result"] == "applied"
+    assert node.node.reload(FAN + VENT + MQTT).result == "applied"
+
+
+def test_a_newer_one_takes_its_place(make: Callable[[str], Node], sim_stage: SimStage) -> None:
+    """Of two that wait, the later one counts, and what waits is not lost with the agent: it comes
+    again from the broker."""
+    node = make(FAN + MQTT)
+    node.node.runtime.busy.hold("kiln", "firing", 100)
+    for version, more in (("a", {"lamp": LAMP}), ("b", {})):
+        wanted = {"version": version, "config": {"devices": FANS | more}}
+        node.admin.publish(f"{BASE}/desired", json.dumps(wanted).encode(), retain=True)
+        sim_stage.sim_clock.advance(5)
+    assert node.reported["desired"]["version"] == "b"
+    assert node.node.config.record.desired is None
+    sim_stage.sim_clock.advance(200)
+    assert node.reported["desired"]["result"] == "applied"
+    assert "lamp" not in node.node.runtime.devices
+    assert [told.version for told in node.node.told(ConfigApplied)] == ["b"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from edgekernel.core.memory import Memory
 from edgekernel.core.messages import Event
 from edgekernel.node import FileMemory
 from edgekernel.node.restart import AgentStarted, RestartCause, note_end, note_run
+from edgekernel.node.update_state import UpdateState
 from edgekernel.sim import SimClock
 
 
@@ -31,18 +33,28 @@ def clock() -> Iterator[SimClock]:
         yield clock
 
 
-def started(folder: Path, clock: SimClock, boot: str = "first") -> tuple[Runtime, RestartCause]:
+def started(
+    folder: Path, clock: SimClock, boot: str = "first", **image: Any
+) -> tuple[Runtime, RestartCause]:
     """Return a runtime that keeps its memory in a folder, and why it was started."""
     memory: Memory = FileMemory(folder, clock)
     runtime = Runtime(clock=clock, memory=memory)
-    return runtime, note_run(runtime, folder, SystemDisk(), boot)
+    return runtime, note_run(runtime, folder, SystemDisk(), boot, **image)
 
 
-def killed(folder: Path, clock: SimClock, boot: str = "first") -> None:
+def killed(folder: Path, clock: SimClock, boot: str = "first", **image: Any) -> None:
     """Run an agent that ends without a word."""
-    runtime, _ = started(folder, clock, boot)
+    runtime, _ = started(folder, clock, boot, **image)
     runtime.boot()
     clock.advance(1)  # nobody stops it; its memory is on the disk
+
+
+def stopped(folder: Path, clock: SimClock, boot: str, **image: Any) -> RestartCause:
+    """Run an agent that is stopped with the computer; return why it was started."""
+    runtime, cause = started(folder, clock, boot, **image)
+    with runtime:
+        runtime.shutdown("SIGTERM")
+    return cause
 
 
 @pytest.mark.parametrize(
@@ -148,3 +160,49 @@ def test_it_is_told(tmp_path: Path, clock: SimClock) -> None:
     with runtime:
         clock.advance(1)
     assert [each.payload for each in told] == [AgentStarted("crash", "it ended without a word")]
+
+
+UPDATE = UpdateState(id="1", before="1.2", after="1.3", slot="B")
+
+
+def test_an_update(tmp_path: Path, clock: SimClock) -> None:
+    """The first start in the new slot says so, from which version to which; those after it have
+    their own causes."""
+    stopped(tmp_path, clock, "first", slot="A", update=UpdateState())
+    on_trial = UPDATE.moved("trial")
+    cause = stopped(tmp_path, clock, "second", slot="B", update=on_trial)
+    assert cause == RestartCause("update", "1.2 to 1.3, in slot B")
+    again = stopped(tmp_path, clock, "second", slot="B", update=on_trial)
+    assert again == RestartCause("clean", "SIGTERM")
+    killed(tmp_path, clock, "second", slot="B", update=UPDATE.moved("confirmed"))
+    later = started(tmp_path, clock, "third", slot="B", update=UPDATE.moved("confirmed"))[1]
+    assert later.kind == "power-loss"
+
+
+def test_an_update_that_was_cut_short(tmp_path: Path, clock: SimClock) -> None:
+    """If the computer loses its power on the way into the new slot, that start too is an update."""
+    killed(tmp_path, clock, "first", slot="A", update=UPDATE.moved("installed"))
+    cause = started(tmp_path, clock, "second", slot="B", update=UPDATE.moved("trial"))[1]
+    assert cause.kind == "update"
+
+
+@pytest.mark.parametrize("ran", [True, False])
+def test_a_fall_back(tmp_path: Path, clock: SimClock, ran: bool) -> None:
+    """The start in the old slot after it says from what it fell back, and why, once; whether or
+    not the agent has run in the new one."""
+    stopped(tmp_path, clock, "first", slot="A", update=UPDATE.moved("installed"))
+    if ran:
+        stopped(tmp_path, clock, "second", slot="B", update=UPDATE.moved("trial"))
+    back = UPDATE.moved("fell_back", reason="broker: it is not reached")
+    cause = stopped(tmp_path, clock, "third", slot="A", update=back)
+    expected = "fell back from 1.3 in slot B: broker: it is not reached"
+    assert cause == RestartCause("update", expected)
+    assert stopped(tmp_path, clock, "fourth", slot="A", update=back).kind == "clean"
+
+
+def test_an_update_by_hand(tmp_path: Path, clock: SimClock) -> None:
+    """Another slot than before is an update, also when nobody has asked the agent for it."""
+    stopped(tmp_path, clock, "first", slot="A")
+    cause = stopped(tmp_path, clock, "second", slot="B")
+    assert (cause.kind, "from slot A to slot B" in cause.detail) == ("update", True)
+    assert stopped(tmp_path, clock, "third", slot="B").kind == "clean"

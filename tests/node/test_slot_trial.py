@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekernel.cli import main
-from edgekernel.node.slot_trial import Slot, Verdict, booted_slot, shown, trouble, watch
+from edgekernel.node.slot_trial import Slot, Terms, Verdict, booted_slot, shown, unmet, watch
+from edgekernel.node.update_state import read_state
 from edgekernel.sim import SimClock
 
 HEALTHY = {"LoadState": "loaded", "ActiveState": "active", "StatusText": "running"}
@@ -54,18 +55,31 @@ def test_no_slot(status: str) -> None:
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({}, ""),
-        ({"LoadState": "not-found"}, "no unit"),
-        ({"ActiveState": "activating"}, "activating"),
-        ({"StatusText": "degraded: bme280"}, "bme280"),
-        ({"StatusText": "running, without its broker"}, "broker"),
-        ({"StatusText": ""}, "nothing"),
+        ({}, ()),
+        ({"LoadState": "not-found"}, ("agent: the node has no unit",)),
+        ({"ActiveState": "activating"}, ("agent: it is activating",)),
+        ({"StatusText": "degraded: bme280"}, ("services: without bme280",)),
+        ({"StatusText": "running, without its broker"}, ("broker: it is not reached",)),
+        ({"StatusText": ""}, ("agent: it says: nothing",)),
+        ({"NRestarts": "4"}, ()),
+        ({"NRestarts": "5"}, ("starts: the agent was started 6 times, 5 are allowed",)),
+        ({"StatusText": "running, bad readings: a.b (x)"}, ("sensors: bad: a.b (x)",)),
+        (
+            {"StatusText": "degraded: a, b, without its broker, bad readings: c.d (stale)"},
+            ("services: without a, b", "broker: it is not reached", "sensors: bad: c.d (stale)"),
+        ),
+        (
+            {"NRestarts": "9", "ActiveState": "failed"},
+            ("starts: the agent was started 10 times", "agent: it is failed"),
+        ),
     ],
 )
-def test_trouble(changed: dict[str, str], told: str) -> None:
-    """A node is healthy if its agent runs, nothing of it is missing, and it has its broker."""
-    found = trouble({**HEALTHY, **changed})
-    assert (bool(told), told in found) == (bool(found), True)
+def test_criteria(changed: dict[str, str], told: tuple[str, ...]) -> None:
+    """Each criterion that is not met is named: the agent runs and was not started too often,
+    nothing of it is missing, it has its broker, and its readings are good."""
+    found = unmet({**HEALTHY, **changed})
+    assert len(found) == len(told)
+    assert all(each.startswith(begin) for each, begin in zip(found, told, strict=True))
 
 
 @given(st.text())
@@ -102,7 +116,9 @@ def told(clock: SimClock, story: dict[float, dict[str, str]]) -> Callable[[], di
         ({0: {"ActiveState": "activating"}, 40: {}}, Verdict(True, "the node was healthy"), 95),
         ({0: {}, 50: {"InvocationID": "2"}}, Verdict(True, "the node was healthy"), 110),
         ({0: {}, 50: {"StatusText": "degraded: x"}, 60: {}}, Verdict(True, "the node was"), 115),
-        ({0: {"ActiveState": "failed"}}, Verdict(False, "the agent is failed"), 200),
+        ({0: {"ActiveState": "failed"}}, Verdict(False, "agent: it is failed"), 200),
+        ({0: {}, 70: {"ActiveState": "failed"}}, Verdict(True, "the node was healthy"), 60),
+        ({0: {}, 30: {"NRestarts": "5"}}, Verdict(False, "starts: the agent was"), 30),
     ],
 )
 def test_the_verdict(
@@ -110,19 +126,29 @@ def test_the_verdict(
 ) -> None:
     """The node has to be healthy for the whole time without a break or a restart."""
     began = clock.monotonic()
-    found = watch(told(clock, story), clock, healthy_for_s=60, limit_s=200)
+    found = watch(told(clock, story), clock, Terms(60, 200))
     assert found.good is verdict.good
     assert verdict.reason in found.reason
     assert clock.monotonic() - began == pytest.approx(seconds, abs=5)
 
 
-def test_a_storm_of_restarts(clock: SimClock) -> None:
+def test_never_for_long(clock: SimClock) -> None:
     """An agent that is healthy again and again, but never for long, is no healthy one."""
-    story = {at: {"InvocationID": str(at)} for at in range(0, 1000, 20)}
-    found = watch(told(clock, dict(story.items())), clock, healthy_for_s=60, limit_s=200)
+    story = {at: {"InvocationID": str(at), "NRestarts": str(at // 50)} for at in range(0, 1000, 20)}
+    found = watch(told(clock, dict(story.items())), clock, Terms(60, 200))
     assert found == Verdict(
-        False, "not healthy for long enough, started anew 10 times in the meantime"
+        False, "not healthy for long enough, after 200 s; the agent was started 5 times"
     )
+
+
+def test_told_at_each_look(clock: SimClock) -> None:
+    """How much of the time has passed is told, and what keeps it from passing."""
+    seen: list[tuple[float, tuple[str, ...]]] = []
+    story: dict[float, dict[str, str]]
+    story = {0: {}, 10: {"StatusText": "running, without its broker"}, 15: {}}
+    watch(told(clock, story), clock, Terms(20, 200), lambda *each: seen.append(each))
+    assert [round(passed, 2) for passed, _ in seen] == [0, 0.25, 0, 0.25, 0.5, 0.75, 1]
+    assert [bool(missing) for _, missing in seen] == [False, False, True, *[False] * 4]
 
 
 class Computer:
@@ -136,6 +162,7 @@ class Computer:
         self.config.mkdir()
         (self.config / "node.toml").touch()
         self.kept = folder / "confirmed"
+        self.update = folder / "update/state.json"
         self.fails = folder / "fails"
         self.fails.touch()
         for name in ("rauc", "systemctl"):
@@ -153,6 +180,7 @@ class Computer:
         (self.folder / "systemctl.says").write_text(self.unit)
         (self.folder / "asked").write_text("")
         places = ["--config", str(self.config), "--kept", str(self.kept)]
+        places += ["--state", str(self.update)]
         return CliRunner().invoke(main, ["image", "confirm", *places, *options])
 
     def asked(self) -> list[str]:
@@ -173,6 +201,9 @@ def test_confirmed(computer: Computer) -> None:
     done = computer.confirm("--healthy-for", "0.1")
     assert (done.exit_code, computer.asked()) == (0, ["rauc status mark-good booted"])
     assert "slot B is on trial" in done.output
+    state = read_state(computer.update)
+    assert state is not None
+    assert (state.phase, state.slot, state.percent) == ("confirmed", "B", 100)
     computer.unit = "LoadState=loaded\nActiveState=failed\n"
     again = computer.confirm("--healthy-for", "0.1", "--limit", "0.1")
     assert (again.exit_code, computer.asked()) == (0, ["rauc status mark-good booted"])
@@ -187,8 +218,35 @@ def test_given_up(computer: Computer) -> None:
     computer.unit = "LoadState=loaded\nActiveState=activating\nInvocationID=1\n"
     done = computer.confirm("--healthy-for", "0.1", "--limit", "0.1")
     assert (done.exit_code, computer.asked()) == (1, ["rauc status mark-bad booted"])
-    assert "the agent is activating" in done.output
+    assert "not confirmed yet: agent: it is activating" in done.output
     assert not computer.kept.exists()
+    state = read_state(computer.update)
+    assert state is not None
+    assert (state.phase, state.unmet) == ("trial", ("agent: it is activating",))
+    assert state.reason.startswith("agent: it is activating, after 0.1 s")
+
+
+def test_times_of_the_node_file(computer: Computer) -> None:
+    """The node file says how long a trial lasts and how often the agent may start; one that cannot
+    be read says nothing, and options and the environment say it in its place."""
+    (computer.config / "node.toml").write_text(
+        '[node]\nname = "n"\nboard = "sim"\n[update]\nhealthy_for = 0.2\nmax_starts = 2\n'
+    )
+    computer.unit += "NRestarts=1\n"
+    assert "was healthy for 0 s" in computer.confirm().output
+    computer.kept.unlink()
+    computer.unit = computer.unit.replace("NRestarts=1", "NRestarts=2")
+    done = computer.confirm()
+    assert "starts: the agent was started 3 times, 2 are allowed" in done.output
+    assert done.exit_code == 1
+
+
+def test_a_state_that_cannot_be_kept(computer: Computer) -> None:
+    """That nobody can see how the trial goes is told once, and restarts no node that works."""
+    computer.update.parent.write_text("in the way")
+    done = computer.confirm("--healthy-for", "0.1")
+    assert (done.exit_code, computer.asked()) == (0, ["rauc status mark-good booted"])
+    assert done.output.count("cannot be kept") == 1
 
 
 def test_after_a_fall_back(computer: Computer) -> None:

@@ -92,6 +92,7 @@ def plan_(link: Link, node: str, file: Path, as_json: bool) -> None:
     help="Seconds to wait for the result.",
 )
 @click.option("--no-check", is_flag=True, help="Let only the nodes check it.")
+@click.option("--now", is_flag=True, help="Do not wait while a node is busy.")
 @click.pass_obj
 def push_(
     link: Link,
@@ -102,6 +103,7 @@ def push_(
     version: str,
     wait: float,
     no_check: bool,
+    now: bool,
 ) -> None:
     """Let NODE run the node file FILE, and wait for what comes of it.
 
@@ -120,7 +122,7 @@ def push_(
     sent = _sent(document, many=not targets.named)
 
     def action(node: str) -> NodeReport:
-        return fleet.push_config(node, sent, version, wait)
+        return fleet.push_config(node, sent, version, wait, now=now)
 
     with link.open(as_json=as_json) as fleet:
         if not targets.named:

@@ -22,7 +22,9 @@ from edgekernel.mqtt.fleet import Fleet, HeldLease, NodeSchema
 from edgekernel.node.duration import parse_duration
 
 
-class _Seconds(click.ParamType[float]):
+class Seconds(click.ParamType[float]):
+    """A duration, such as "30min"; a plain number is seconds."""
+
     name = "duration"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> float:
@@ -37,7 +39,7 @@ class _Seconds(click.ParamType[float]):
 @click.option(
     "--every",
     "every_s",
-    type=_Seconds(),
+    type=Seconds(),
     show_default="a third of its time",
     help="How often to renew it, such as 1s.",
 )
@@ -66,7 +68,7 @@ def lease(
     node, name = words
     with link.open(as_json=as_json) as fleet:
         held = fleet.lease(
-            node, name, holder=holder or _somebody(), every_s=every_s, release=not let_go
+            node, name, holder=holder or somebody(), every_s=every_s, release=not let_go
         )
         with _ended_by_signal():
             with held:
@@ -127,7 +129,7 @@ def _safe(schema: NodeSchema, label: str) -> str:
         return "unknown"
 
 
-def _somebody() -> str:
+def somebody() -> str:
     """Return who holds it, as others can understand it: each run is another one."""
     try:
         user = getpass.getuser()

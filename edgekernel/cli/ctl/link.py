@@ -39,6 +39,9 @@ OPTIONS = {
 }
 """The option of `ctl` for a key of a node file that a mistake or a reason may name."""
 
+_ENDS = {"fell_back": Exit.FELL_BACK, "not_installed": Exit.FAILED}
+"""How an update has ended that is not confirmed."""
+
 
 class Link:
     """Where the broker is, from the options of `ctl`."""
@@ -160,7 +163,9 @@ def as_option(problem: str, instead: Mapping[str, str] = {}) -> str:
 
 def exit_of(error: EdgekernelError) -> Exit:
     """Return the exit code that an error ends with."""
-    return Exit.NO_ANSWER if isinstance(error, NoAnswerError) else Exit.REFUSED
+    if isinstance(error, NoAnswerError):
+        return Exit.NO_ANSWER
+    return _ENDS.get(code_of(error), Exit.REFUSED)
 
 
 def code_of(error: EdgekernelError) -> str:

@@ -90,8 +90,13 @@ def info(
     targets, _ = split(words, where, all_nodes, least=0, most=0, form="info NODE")
     with link.open(as_json=as_json) as fleet:
         found = _ask(fleet, targets, fleet.info, "info", _one_line, as_json)
-    if found is not None:
-        _print_pairs(found, as_json)
+    if found is None:
+        return
+    if as_json:
+        print_json(plain(found))
+    else:
+        shown = plain(found) | {"busy": [str(each) for each in found.busy]}
+        out.print(_pairs(shown | {"update": str(found.update or "")}))
 
 
 @ctl.command()
@@ -215,7 +220,10 @@ def _cell(value: Any) -> str:
 
 def _one_line(found: NodeInfo) -> str:
     labels = " ".join(f"{name}={each}" for name, each in found.labels.items())
-    parts = (found.version, found.board, found.host, found.time_quality, labels)
+    parts = [found.version, found.board, found.host, found.time_quality, labels]
+    parts += [f"BUSY {each}" for each in found.busy]
+    if found.update is not None and found.update.under_way:
+        parts.append(f"update {found.update}")
     return "  ".join(each for each in parts if each)
 
 

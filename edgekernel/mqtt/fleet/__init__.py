@@ -13,6 +13,7 @@ from edgekernel.mqtt.fleet.node_schema import (
     Text,
 )
 from edgekernel.mqtt.fleet.results import (
+    BusyState,
     DeviceState,
     LeaseState,
     LinkState,
@@ -21,6 +22,7 @@ from edgekernel.mqtt.fleet.results import (
     NodeHealth,
     NodeInfo,
     NodeStatus,
+    NodeUpdate,
     Outcome,
     SignalState,
 )
@@ -29,6 +31,7 @@ from edgekernel.mqtt.fleet.stream import Stream
 from edgekernel.mqtt.signing import Signer
 
 __all__ = [
+    "BusyState",
     "CommandSchema",
     "DesiredResult",
     "DeviceState",
@@ -46,6 +49,7 @@ __all__ = [
     "NodeReport",
     "NodeSchema",
     "NodeStatus",
+    "NodeUpdate",
     "Outcome",
     "OutputSchema",
     "RequestRefusedError",

@@ -17,6 +17,7 @@ from edgekernel.mqtt.fleet.sealing import Seal, plain
 from edgekernel.mqtt.payloads import MAX_BYTES
 from edgekernel.node.config_record import digest_of
 
+UNDECIDED = ("waiting", "trying")
 PUSH_LIMIT_S = 90.0
 """How long a push waits for its result: a node takes half a minute if it is not well."""
 
@@ -36,7 +37,8 @@ class NodeConfig:
 
 @dataclass(frozen=True, slots=True)
 class DesiredResult:
-    """What has come of a document: "trying", "applied", "rejected" or "rolled_back", and why."""
+    """What has come of a document: "waiting" (the node is busy), "trying", "applied",
+    "rejected" or "rolled_back", and why."""
 
     result: str
     version: str = ""
@@ -111,6 +113,11 @@ def push(
         delivery = connection.retain(f"{node}/desired", payload)
         found = _wait(connection, listener, node, digest, limit_s)
         connection.withdraw(delivery)
+    if found is not None and found.desired is not None and found.desired.result in UNDECIDED:
+        waits = "; ".join(found.desired.problems) or "it is on trial"
+        raise NoAnswerError(
+            f"{node} has no result within {limit_s:g} s and goes on by itself: {waits}"
+        )
     if found is None:
         waits = "waits on the broker, and is applied when the node comes to it"
         left = "has not reached the broker, and was taken back"
@@ -139,8 +146,10 @@ def _sealed(topic: str, body: Mapping[str, Any], limit_s: float, seal: Seal) -> 
 def _wait(
     connection: Connection, listener: Listener, node: str, digest: str, limit_s: float
 ) -> NodeReport | None:
-    """Return the report in which the document of a digest has a result; None if none comes."""
+    """Return the report in which the document of a digest has a result, or the latest of it; None
+    if none comes."""
     end_s = connection.clock.monotonic() + limit_s
+    latest: NodeReport | None = None
     while (left_s := end_s - connection.clock.monotonic()) > 0:
         arrival = listener.get(left_s)
         document = read_document(arrival.payload) if isinstance(arrival, Arrival) else None
@@ -148,9 +157,12 @@ def _wait(
             continue
         report = read_report(node, document)
         desired = report.desired
-        if desired is not None and desired.digest == digest and desired.result != "trying":
+        if desired is None or desired.digest != digest:
+            continue
+        if desired.result not in UNDECIDED:
             return report
-    return None
+        latest = report
+    return latest
 
 
 def _read_desired(document: Mapping[str, Any]) -> DesiredResult:

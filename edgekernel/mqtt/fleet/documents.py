@@ -53,6 +53,7 @@ def read_info(node: str, document: Document) -> NodeInfo:
         config=_text(document, "config"),
         boot=_text(document, "boot"),
         restart_cause=_text(document, "restart_cause"),
+        restart_detail=_text(document, "restart_detail"),
         time_quality=_text(document, "time_quality"),
         layout=_text(document, "layout"),
         payloads=_text(document, "payloads"),

@@ -35,12 +35,14 @@ from edgekernel.mqtt.fleet.listening import Arrival
 from edgekernel.mqtt.fleet.many import each_of
 from edgekernel.mqtt.fleet.node_schema import NodeSchema, meant, request_topic
 from edgekernel.mqtt.fleet.results import (
+    BusyState,
     DeviceState,
     Node,
     NodeEvent,
     NodeHealth,
     NodeInfo,
     NodeStatus,
+    NodeUpdate,
     Outcome,
 )
 from edgekernel.mqtt.fleet.sealing import (
@@ -54,6 +56,15 @@ from edgekernel.mqtt.fleet.sealing import (
 from edgekernel.mqtt.fleet.selecting import select
 from edgekernel.mqtt.fleet.sharing import checked_share
 from edgekernel.mqtt.fleet.stream import Stream
+from edgekernel.mqtt.fleet.updating import (
+    INSTALL,
+    UPDATE_LIMIT_S,
+    IfBusy,
+    check_takes_updates,
+    follow,
+    read_busy,
+    read_update,
+)
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.signing import Signer
 from edgekernel.mqtt.topics import Topics, segment
@@ -125,8 +136,10 @@ class Fleet:
         return select(nodes, where) if where else nodes
 
     def info(self, node: str) -> NodeInfo:
-        """Return what a node runs, and where."""
-        return read_info(node, self._retained(node, "info"))
+        """Return what a node runs, and where; who holds it busy, and how its latest update went."""
+        found, update = read_info(node, self._retained(node, "info")), self.updating(node)
+        known = None if update.phase == "none" else update
+        return replace(found, busy=self.busy(node), update=known)
 
     def schema(self, node: str) -> NodeSchema:
         """Return what a node has and can be asked for."""
@@ -249,18 +262,74 @@ class Fleet:
         config: Mapping[str, Any],
         version: str = "",
         timeout_s: float = PUSH_LIMIT_S,
+        *,
+        now: bool = False,
     ) -> NodeReport:
         """Let a node run another configuration: the tables of a node file, without secrets.
 
         It checks and applies it, and goes back to the one before if it is not well with it: then
         RequestRefusedError says why, its code "rejected" or "rolled_back". `version` is what is
         reported, the time unless given. With a signer the document is signed. What a node does not
-        take up in time waits on the broker.
+        take up in time waits on the broker. While the node is busy it waits too, unless `now`.
         """
         version = version or self._connection.clock.now_utc().isoformat(timespec="milliseconds")
-        body = {"version": version, "config": config}
+        body = {"version": version, "config": config, **({"now": True} if now else {})}
         _, seal = self._prepare(node, check=False)
         return push(self._connection, self.reported(node), body, timeout_s, seal)
+
+    def update(
+        self,
+        node: str,
+        bundle: str,
+        if_busy: IfBusy = "wait",
+        wait_s: float = UPDATE_LIMIT_S,
+        told: Callable[[NodeUpdate], object] = lambda update: None,
+    ) -> NodeUpdate:
+        """Let a node update its system: install a signed bundle, and start into it on trial.
+
+        The bundle is an address (https) or a path on the node. Returns when it is confirmed; `told`
+        is given each change until then. Raises RequestRefusedError when the node refuses it, and
+        with the code "refused" (by RAUC), "not_installed", "fell_back" or "cancelled" for its end,
+        ForbiddenError for a node that takes none, and NoAnswerError when it has not ended after
+        `wait_s` seconds: it goes on.
+        With `wait_s=0` it is only asked for. While the node is busy it waits, is refused
+        (`if_busy="refuse"`), or goes on ("ignore").
+        """
+
+        def ask() -> str:
+            asked = self.call(node, INSTALL, {"bundle": bundle, "busy": if_busy})
+            return str(asked["id"])
+
+        check_takes_updates(node, self.schema(node))
+        if not wait_s:
+            return NodeUpdate(node, "asked", ask(), bundle=bundle)
+        return follow(self._connection, node, ask, wait_s, told)
+
+    def updating(self, node: str) -> NodeUpdate:
+        """Return how the latest update of a node goes or has ended, "none" if there was none."""
+        found = self._documents(f"{node}/update")
+        return read_update(node, found[0][2] if found else {})
+
+    def restart(self, node: str, reason: str, if_busy: IfBusy = "wait") -> None:
+        """Let a node's agent end, so that it is started again; while it is busy as in `update`."""
+        check_takes_updates(node, self.schema(node))
+        self.call(node, "update.restart", {"reason": reason, "busy": if_busy})
+
+    def busy(self, node: str) -> tuple[BusyState, ...]:
+        """Return who holds a node busy; what has ended by now is left out."""
+        found = self._documents(f"{node}/busy")
+        now = self._connection.clock.now_utc()
+        locks = read_busy(found[0][2]) if found else ()
+        return tuple(each for each in locks if each.until is None or each.until > now)
+
+    def hold_busy(self, node: str, reason: str, seconds: float, holder: str = "") -> str:
+        """Hold a node busy for at most a week: what would interrupt it waits. Return the lock."""
+        how = {"reason": reason, "seconds": seconds, "holder": holder}
+        return str(self.call(node, "busy.hold", how))
+
+    def release_busy(self, node: str, lock: str = "") -> list[str]:
+        """Release a lock, or all that operators hold; return which."""
+        return list(self.call(node, "busy.release", {"lock": lock}))
 
     def watch(self, *nodes: str) -> Stream[NodeStatus | DeviceState | NodeEvent]:
         """Return what there is and what happens, of some nodes or of all: statuses, states and

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from edgekernel.core.errors import EdgekernelError
 from edgekernel.core.messages import Severity
+from edgekernel.node.update_state import UNDER_WAY
 
 T = TypeVar("T")
 
@@ -35,10 +36,59 @@ class NodeStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class BusyState:
+    """A lock that says "not now": who holds it, why, and until when at the latest."""
+
+    id: str
+    holder: str
+    reason: str
+    until: datetime | None = None
+
+    def __str__(self) -> str:
+        until = f" (until {self.until:%Y-%m-%d %H:%M:%S} UTC)" if self.until else ""
+        return f"{self.holder}: {self.reason}{until}"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeUpdate:
+    """How the latest update of a node goes, or has ended.
+
+    `phase` is "none", "asked", "waiting", "installing", "installed", "rebooting", "trial",
+    "confirmed", "fell_back", "failed", "refused" or "cancelled"; `percent` is that of the phase,
+    `doing` what RAUC does, `unmet` what keeps the trial from its end, `slot` where the update is.
+    """
+
+    node: str
+    phase: str = "none"
+    id: str = ""
+    percent: int = 0
+    doing: str = ""
+    reason: str = ""
+    before: str = ""
+    after: str = ""
+    slot: str = ""
+    unmet: tuple[str, ...] = ()
+    bundle: str = ""
+    at: datetime | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it has not ended."""
+        return self.phase in UNDER_WAY
+
+    def __str__(self) -> str:
+        how = self.phase.replace("_", " ")
+        how += f" {self.percent} %" if self.phase in ("installing", "trial") else ""
+        said = self.doing or self.reason or ("; ".join(self.unmet) if self.under_way else "")
+        where = f" [slot {self.slot}]" if self.slot else ""
+        return f"{how}{where}{f': {said}' if said else ''}"
+
+
+@dataclass(frozen=True, slots=True)
 class NodeInfo:
     """What a node runs, and where. `config` is the fingerprint of its node file, `boot` the id of
     this run, `labels` are those of the node file; `layout` and `payloads` say in which form it
-    publishes its states."""
+    publishes its states. `busy` and `update` are there when a single node is asked for."""
 
     node: str
     version: str = ""
@@ -47,10 +97,13 @@ class NodeInfo:
     config: str = ""
     boot: str = ""
     restart_cause: str = ""
+    restart_detail: str = ""
     time_quality: str = ""
     layout: str = ""
     payloads: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    busy: tuple[BusyState, ...] = ()
+    update: NodeUpdate | None = None
 
 
 @dataclass(frozen=True, slots=True)

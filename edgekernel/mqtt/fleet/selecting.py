@@ -8,7 +8,8 @@ from dataclasses import fields
 from edgekernel.core.errors import InvalidValueError, UnknownTargetError, nearest
 from edgekernel.mqtt.fleet.results import Node, NodeInfo
 
-_FIELDS = [each.name for each in fields(NodeInfo) if each.name != "labels"]
+_NO_TEXT = ("labels", "busy", "update")
+_FIELDS = [each.name for each in fields(NodeInfo) if each.name not in _NO_TEXT]
 
 
 def parse_where(texts: Iterable[str]) -> dict[str, str]:

@@ -17,6 +17,7 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 _PUBLISHED = (
     "status", "info", "schema", "state/#", "quality/#", "event/#", "data/#", "health", "reported",
+    "busy", "update",
 )  # fmt: skip
 _OWN = ("desired", "state/#", "quality/#")
 """What a node reads of its own: of its states what an earlier run has left."""

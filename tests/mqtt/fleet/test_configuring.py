@@ -58,6 +58,18 @@ def test_refused(node: Node, sim_stage: SimStage) -> None:
             fleet.push_config("bench", {"devices": float("nan")})
 
 
+def test_busy(node: Node, sim_stage: SimStage) -> None:
+    """A push to a busy node says by whom it is kept, and goes on by itself; with `now` it does not
+    wait."""
+    node.node.runtime.busy.hold("kiln", "firing", 3600)
+    with ExitStack() as stack:
+        fleet = entered(sim_stage, stack)
+        with pytest.raises(NoAnswerError, match=r"goes on by itself: the node is busy: kiln: firi"):
+            fleet.push_config("bench", {"devices": FANS | {"lamp": LAMP}}, timeout_s=20)
+        report = fleet.push_config("bench", {"devices": FANS | {"lamp": LAMP}}, "v3", now=True)
+        assert report.version == "v3"
+
+
 def test_nobody(node: Node, sim_stage: SimStage) -> None:
     """A node that is away has no answer, and takes the document up when it is back."""
     node.node.runtime.shutdown()
