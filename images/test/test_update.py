@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from edgekernel.cli import main
-from edgekernel.cli.console import Exit
+from edgekernel.cli.exits import Exit
 from edgekernel.mqtt import Fleet, RequestRefusedError
 from edgekernel.mqtt.fleet import NodeUpdate
 from images.test.conftest import CACHE

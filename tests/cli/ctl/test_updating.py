@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from edgekernel import Runtime
 from edgekernel.cli import main
-from edgekernel.cli.console import Exit
+from edgekernel.cli.exits import Exit
 from edgekernel.mqtt import Fleet, MqttInterface
 from edgekernel.node import updating
 from edgekernel.node.busy import Busy
