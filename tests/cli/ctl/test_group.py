@@ -147,6 +147,7 @@ def test_whatever_ctl_does_python_does() -> None:
     """Each subcommand has its counterpart in `Fleet`, and none is missing from this list; keys are
     made by `edgekernel.mqtt.keys`."""
     counterparts: dict[str, list[Callable[..., object]]] = {
+        "busy": [Fleet.busy, Fleet.hold_busy, Fleet.release_busy],
         "call": [Fleet.call],
         "config": [Fleet.config, Fleet.push_config, Fleet.reported],
         "events": [Fleet.events],
@@ -157,8 +158,10 @@ def test_whatever_ctl_does_python_does() -> None:
         "lease": [Fleet.lease],
         "logs": [Fleet.events],
         "nodes": [Fleet.nodes],
+        "restart": [Fleet.restart],
         "schema": [Fleet.schema],
         "set": [Fleet.set],
+        "update": [Fleet.update, Fleet.updating],
         "watch": [Fleet.watch],
     }
     assert set(group.commands) == set(counterparts)
