@@ -14,8 +14,9 @@ import click
 
 from edgekernel.cli.console import Exit, fail, out
 from edgekernel.core.clock import SystemClock
-from edgekernel.node.plan import Plan
-from edgekernel.node.provisioning import NODE_FILE, Provisioned, provision, write_safely
+from edgekernel.core.errors import ConfigError
+from edgekernel.node.plan import Plan, make_plan
+from edgekernel.node.provisioning import NODE_FILE, Provisioned, provision
 from edgekernel.node.slot_trial import (
     HEALTHY_FOR_S,
     LIMIT_S,
@@ -26,6 +27,9 @@ from edgekernel.node.slot_trial import (
     watch,
 )
 from edgekernel.node.unit import Unit
+from edgekernel.platform.durable import write_safely
+from edgekernel.platform.network import NETWORK_FILE, load_network
+from edgekernel.platform.network_card import kept_network
 
 _LEDS = ("ACT", "led0", "default-on")
 _LED_CLASS = Path("/sys/class/leds")
@@ -37,16 +41,46 @@ def image() -> None:
     """Do what the flashable image needs: it calls these itself."""
 
 
+@image.command("check")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+def check(folder: Path) -> None:
+    """Check on any computer what is to go to the card: the files in FOLDER.
+
+    Looks at node.toml and network.toml as the image will; one of them is enough. Exits with 1 if
+    something is wrong.
+    """
+    there = [name for name in (NODE_FILE, NETWORK_FILE) if (folder / name).is_file()]
+    if not there:
+        fail(Exit.REFUSED, [f"{folder}: there is neither {NODE_FILE} nor {NETWORK_FILE}"])
+    problems: list[str] = []
+    for name in there:
+        try:
+            if name == NODE_FILE:
+                make_plan(folder / name)
+            else:
+                load_network(folder / name)
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        fail(Exit.REFUSED, problems)
+    out.print(f"{' and '.join(there)}: nothing is wrong")
+
+
 @image.command("provision")
 @click.option("--card", type=click.Path(path_type=Path), default="/boot/firmware/edgekernel")
 @click.option("--config", type=click.Path(path_type=Path), default="/data/edgekernel/config")
 @click.option("--units", type=click.Path(path_type=Path), default="/run/systemd/system")
+@click.option("--network", type=click.Path(path_type=Path), default="/data/network")
 @click.option("--owner", help="Give the configuration to the user NAME.", metavar="NAME")
 @click.option("--start", is_flag=True, help="Let systemd start the node.")
-def provision_(card: Path, config: Path, units: Path, owner: str | None, start: bool) -> None:
+def provision_(
+    card: Path, config: Path, units: Path, network: Path, owner: str | None, start: bool
+) -> None:
     """Take the configuration on the card into use, and make the unit of the node.
 
     Exits with 1 if the configuration on the card was refused; the one before it goes on then.
+    The network settings have been taken before, by `python -m edgekernel.platform network`; one
+    that is still on the card was refused.
     """
     try:
         done = provision(card, config)
@@ -59,8 +93,9 @@ def provision_(card: Path, config: Path, units: Path, owner: str | None, start: 
     if done.plan is not None:
         _make_unit(done.plan, config, units)
         if start:
-            _start(done.plan)
-    _show_led(good=not done.problems and done.plan is not None)
+            _start(done.plan, network)
+    refused = (card / NETWORK_FILE).exists()
+    _show_led(good=not done.problems and done.plan is not None and not refused)
     if done.problems:
         raise click.exceptions.Exit(Exit.REFUSED)
 
@@ -181,11 +216,20 @@ def _make_unit(plan: Plan, config: Path, units: Path) -> None:
     (units / "edgekernel.service").write_text(unit.service, encoding="utf-8")
 
 
-def _start(plan: Plan) -> None:
+def _start(plan: Plan, network: Path) -> None:
     with suppress(OSError):
-        socket.sethostname(plan.name)
+        socket.sethostname(_host_name(network) or plan.name)
     subprocess.run(["systemctl", "daemon-reload"], check=False)
     subprocess.run(["systemctl", "start", "--no-block", "edgekernel.service"], check=False)
+
+
+def _host_name(network: Path) -> str | None:
+    """Return the name that the network settings give this computer, if they do."""
+    try:
+        kept = kept_network(network)
+    except ConfigError:  # told when the network was set up
+        return None
+    return None if kept is None else kept.hostname
 
 
 def _show_led(*, good: bool) -> None:

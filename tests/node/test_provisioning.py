@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from edgekernel.cli import main
 from edgekernel.node import provisioning
 from edgekernel.node.provisioning import provision
+from edgekernel.platform import durable
 
 NODE = '[node]\nname = "{name}"\nboard = "sim"\n[devices.pump]\ndriver = "relay"\npin = "GPIO17"\n'
 SECRET = "s3cret"
@@ -117,8 +118,8 @@ def test_power_cut(card: Path, config: Path, call: int, monkeypatch: pytest.Monk
     with monkeypatch.context() as patched:
         for name in ("rename", "unlink", "mkdir", "rmdir"):
             patched.setattr(Path, name, cut(getattr(Path, name)))
-        patched.setattr(provisioning, "write_safely", cut(provisioning.write_safely))
-        patched.setattr(provisioning, "_sync", cut(provisioning._sync))
+        patched.setattr(provisioning, "write_safely", cut(durable.write_safely))
+        patched.setattr(provisioning, "sync_folder", cut(durable.sync_folder))
         try:
             provision(card, config)
         except PowerCut:

@@ -1,0 +1,220 @@
+"""The first start of a card that is larger than the image, with network settings on it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edgekernel.mqtt import Fleet
+from edgekernel.platform.data_partition import grow_partition
+from images.test.conftest import CACHE
+from images.test.crash_points import Disk, partition, read
+from images.test.machine import GUEST_BROKER, Machine, is_online, newest, until
+from tests.brokers import Mosquitto
+
+NODE = f"""
+[node]
+name = "first"
+board = "raspberrypi/4b"
+
+[mqtt]
+host = "{GUEST_BROKER}"
+"""
+# 10.0.2.0/24 is the network of QEMU's guest; DHCP would tell 10.0.2.15.
+FIXED = """
+hostname = "shed-1"
+[ethernet]
+address = "10.0.2.77/24"
+gateway = "10.0.2.2"
+dns = "10.0.2.3"
+[time]
+servers = ["ntp.example.org"]
+"""
+WIFI = """
+[wifi]
+ssid = "plänt"
+passphrase = "correct horse battery"
+country = "DE"
+address = "192.168.77.2/24"
+"""
+# The other radio of the two that the kernel simulates: an access point.
+ACCESS_POINT = """
+systemctl stop edgekernel-wifi@wlan1
+printf 'country=DE\\nnetwork={\\nssid="plänt"\\nmode=2\\nfrequency=2437\\nkey_mgmt=WPA-PSK\\n\
+proto=RSN\\npairwise=CCMP\\npsk="correct horse battery"\\n}\\n' >/run/point.conf
+systemd-run --unit=point wpa_supplicant -iwlan1 -Dnl80211 -c/run/point.conf
+"""
+CARD = 6 * 2**30
+SMALL = 3 * 2**30
+POINTS = 30
+DATA = 4
+MIB = 2**20
+
+
+@pytest.fixture
+def first(tmp_path: Path, broker: Mosquitto) -> Iterator[Machine]:
+    """Give a computer with a node on its card, which has never been started."""
+    image = newest(CACHE, "disk") / "sdcard.img"
+    made = Machine(tmp_path, newest(CACHE, "tools"), image, broker)
+    made.put("node.toml", NODE)
+    made.allow_shell()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def enlarge(machine: Machine, size: int) -> None:
+    """Put what is on the card onto a larger one."""
+    os.truncate(machine.card, size)
+
+
+def slots(card: Path) -> str:
+    """Return a hash of the first three partitions, but for what is written while it runs."""
+    digest = hashlib.sha256()
+    for number in (2, 3):
+        begin, size = partition(card, number)
+        with card.open("rb") as file:
+            file.seek(begin)
+            digest.update(file.read(size))
+    return digest.hexdigest()
+
+
+def grown(machine: Machine) -> int:
+    """Return the size of the file system of the data partition in MiB, as the guest sees it."""
+    return int(machine.shell("findmnt -bno SIZE /data").split()[-1]) // MIB
+
+
+def idle(machine: Machine) -> None:
+    """Wait until everything that a start does is done."""
+    machine.shell("systemctl is-active --wait edgekernel-grow edgekernel-network || true")
+    until(lambda: "active" in machine.shell("systemctl is-active edgekernel-grow || true").split(),
+          machine)  # fmt: skip
+
+
+def test_a_larger_card_and_a_fixed_address(first: Machine, fleet: Fleet) -> None:
+    """At the first start the data partition takes all of the card, and the computer
+    has the address and the name that the card says; the second start finds all of it done."""
+    enlarge(first, CARD)
+    first.put("network.toml", FIXED)
+    before = slots(first.card)
+    first.start()
+    until(lambda: is_online(fleet, "first"), first)
+    idle(first)
+    assert grown(first) > (CARD - partition(first.card, DATA)[0]) // MIB * 0.95
+    assert "takes the rest of it now" in first.said()
+    addresses = first.shell("ip -4 -o address show scope global").split()
+    assert "10.0.2.77/24" in addresses
+    assert not any(each.startswith("10.0.2.15") for each in addresses)
+    assert first.shell("uname -n").strip().endswith("shed-1")
+    assert "ntp.example.org" in first.shell("cat /run/systemd/netif/links/*")
+    assert first.read("network.toml") == ""
+    assert "600 root root" in first.shell("stat -c '%a %U %G' /data/network/network.toml")
+    assert "failed" not in first.shell("systemctl is-failed 'edgekernel-*' || true").split()
+    first.cut_power()
+    assert slots(first.card) == before
+    first.start()
+    until(lambda: is_online(fleet, "first"), first)
+    idle(first)
+    assert first.said().count("takes the rest of it now") == 1
+    assert "10.0.2.77/24" in first.shell("ip -4 -o address show scope global")
+
+
+def test_the_power_went_between_the_steps(first: Machine, fleet: Fleet) -> None:
+    """A card whose partition has grown and whose file system has not is finished at its next
+    start; beside it, wrong network settings are told, and the node is reached by DHCP."""
+    enlarge(first, CARD)
+    assert grow_partition(first.card, DATA)
+    first.put("network.toml", FIXED.replace("/24", ""))
+    first.start()
+    until(lambda: is_online(fleet, "first"), first)
+    idle(first)
+    assert grown(first) > (CARD - partition(first.card, DATA)[0]) // MIB * 0.95
+    assert "takes the rest of it now" not in first.said()
+    assert "10.0.2.15/24" in first.shell("ip -4 -o address show scope global")
+    assert 'ethernet.address: "10.0.2.77"' in first.read("NETWORK-PROBLEMS.txt")
+    assert 'ethernet.address: "10.0.2.77"' in first.said()
+
+
+def test_wifi(first: Machine, fleet: Fleet) -> None:
+    """A simulated radio joins a simulated network by the passphrase on the card, with the address
+    that was set, and nobody can talk to its daemon."""
+    first.put("network.toml", WIFI)
+    first.start()
+    until(lambda: is_online(fleet, "first"), first)
+    first.shell("modprobe mac80211_hwsim radios=2")
+    first.shell(ACCESS_POINT)
+    until(lambda: first.shell("cat /sys/class/net/wlan0/operstate").split()[-1] == "up", first, 120)
+    until(lambda: "192.168.77.2/24" in first.shell("ip -4 -o address show wlan0"), first, 60)
+    assert "correct horse" not in first.shell("grep -r horse /run/edgekernel-network || true")
+    assert first.shell("ls /run/wpa_supplicant 2>/dev/null || true").strip() == ""
+    assert "inactive" in first.shell("systemctl is-active wpa_supplicant || true")
+    print("\n" + first.shell("systemd-analyze --no-pager security edgekernel-wifi@wlan0 | tail -1"))
+
+
+def test_every_crash_point(first: Machine, fleet: Fleet) -> None:
+    """At every moment of the first start on a larger card the partition table is the old or the new
+    one, and the file system is whole in either, or repairs itself from its journal."""
+    enlarge(first, SMALL)
+    shutil.copy(first.card, first.folder / "before.img")
+    first.start(log_writes=True)
+    until(lambda: is_online(fleet, "first"), first)
+    idle(first)
+    time.sleep(6)  # the file system commits every 5 s
+    first.cut_power()
+    begin, _ = partition(first.card, DATA)
+    replay = Replay(first, begin)
+    sizes = replay.points(random.Random(4))
+    print(f"\n{POINTS} crash points: the partition has {sorted(set(sizes))} MiB")
+    assert len(set(sizes)) == 2
+
+
+class Replay:
+    """The first start once more, stopped at random moments."""
+
+    def __init__(self, machine: Machine, begin: int) -> None:
+        self._machine = machine
+        self._writes = list(read(machine.writes))
+        self._table = Disk(machine.folder / "table", 0, 512)
+        self._data = Disk(machine.folder / "data", begin, SMALL - begin)
+        for disk in (self._table, self._data):
+            copy = ("dd", f"if={machine.folder / 'before.img'}", f"of={disk.file}", "bs=512")
+            place = (f"skip={disk.begin // 512}", f"count={disk.size // 512}", "conv=sparse")
+            subprocess.run([*copy, *place], check=True, capture_output=True)
+
+    def points(self, chance: random.Random) -> list[int]:
+        """Return the size of the partition in MiB at so many moments, half of them about the
+        change of the table. Fails if something is wrong then."""
+        changed = next(at for at, write in enumerate(self._writes)
+                       if write.data and write.offset < 512)  # fmt: skip
+        around = range(changed, min(changed + 60, len(self._writes)))
+        moments = sorted(chance.sample(range(len(self._writes)), POINTS // 2)
+                         + chance.sample(around, POINTS // 2))  # fmt: skip
+        sizes, done = [], 0
+        for moment in moments:
+            for write in self._writes[done:moment]:
+                self._table.take(write)
+                self._data.take(write)
+            done = moment
+            sizes.append(self._look(chance))
+        return sizes
+
+    def _look(self, chance: random.Random) -> int:
+        for disk in (self._table, self._data):
+            copy = disk.file.with_suffix(".copy")
+            subprocess.run(["cp", "--sparse=always", disk.file, copy], check=True)
+            disk.crash(copy, chance)
+        begin, size = partition(self._machine.folder / "table.copy", DATA)
+        assert begin == self._data.begin
+        self._machine.in_tools(
+            f"truncate -s {size} data.copy\ne2fsck -fp data.copy >fsck.log || test $? = 1"
+        )
+        return size // MIB
