@@ -29,7 +29,7 @@ from edgekernel.node.slot_trial import (
 from edgekernel.node.unit import Unit
 from edgekernel.platform.durable import write_safely
 from edgekernel.platform.network import NETWORK_FILE, load_network
-from edgekernel.platform.network_card import kept_network
+from edgekernel.platform.network_card import kept_network, still_there
 
 _LEDS = ("ACT", "led0", "default-on")
 _LED_CLASS = Path("/sys/class/leds")
@@ -94,8 +94,7 @@ def provision_(
         _make_unit(done.plan, config, units)
         if start:
             _start(done.plan, network)
-    refused = (card / NETWORK_FILE).exists()
-    _show_led(good=not done.problems and done.plan is not None and not refused)
+    _show_led(good=not done.problems and done.plan is not None and not still_there(card))
     if done.problems:
         raise click.exceptions.Exit(Exit.REFUSED)
 

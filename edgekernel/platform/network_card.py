@@ -52,6 +52,11 @@ def take_network(card: Path, kept: Path) -> Taken:
     return Taken("applied", network)
 
 
+def still_there(card: Path) -> bool:
+    """Say whether network settings are on the card: after `take_network` these were refused."""
+    return (card / NETWORK_FILE).exists()
+
+
 def kept_network(kept: Path) -> Network | None:
     """Return the settings that are kept. Raises ConfigError if they are damaged, and OSError."""
     path = kept / NETWORK_FILE

@@ -83,6 +83,18 @@ def test_refused(card: Path, config: Path) -> None:
     assert files(card) == {"README.txt", "APPLIED.txt"}
 
 
+def test_network_settings_are_not_the_nodes(card: Path, config: Path) -> None:
+    """Network settings that were refused, in any spelling, stay on the card and do not come to the
+    node, which is not to read their secret; a file of that name in a folder is the node's."""
+    put(card, "first")
+    (card / "Network.TOML").write_text(SECRET)
+    (card / "NETWORK-PROBLEMS.txt").write_text("wrong")
+    (card / "tls" / "README.txt").write_text("of the node")
+    assert provision(card, config).outcome == "applied"
+    assert files(config) == {"node.toml", "tls/node.key", "tls/README.txt"}
+    assert files(card) == {"README.txt", "APPLIED.txt", "Network.TOML", "NETWORK-PROBLEMS.txt"}
+
+
 def test_refused_at_first(card: Path, config: Path) -> None:
     """If the very first one is wrong there is no node, and it is told why."""
     put(card, "first", "[node\n")

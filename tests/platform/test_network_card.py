@@ -10,7 +10,7 @@ import pytest
 
 from edgekernel.platform import durable, network_card
 from edgekernel.platform.__main__ import main
-from edgekernel.platform.network_card import kept_network, take_network
+from edgekernel.platform.network_card import kept_network, still_there, take_network
 from edgekernel.platform.network_files import ETHERNET, SUPPLICANT
 
 SECRET = "correct horse"
@@ -72,7 +72,9 @@ def test_refused(card: Path, kept: Path) -> None:
     assert 'network.toml: wifi.country: "Germany": two capital letters' in told
     assert SECRET not in told
     put(card, "other")
+    assert still_there(card)
     assert (take_network(card, kept).outcome, ssid_of(kept)) == ("applied", "other")
+    assert not still_there(card)
     assert names(card) == set()
 
 
