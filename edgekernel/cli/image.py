@@ -226,7 +226,7 @@ def _host_name(network: Path) -> str | None:
     """Return the name that the network settings give this computer, if they do."""
     try:
         kept = kept_network(network)
-    except ConfigError:  # told when the network was set up
+    except (ConfigError, OSError):  # told when the network was set up
         return None
     return None if kept is None else kept.hostname
 

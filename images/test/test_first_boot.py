@@ -79,7 +79,7 @@ def enlarge(machine: Machine, size: int) -> None:
 
 
 def slots(card: Path) -> str:
-    """Return a hash of the first three partitions, but for what is written while it runs."""
+    """Return a hash of both root slots."""
     digest = hashlib.sha256()
     for number in (2, 3):
         begin, size = partition(card, number)
@@ -126,6 +126,7 @@ def test_a_larger_card_and_a_fixed_address(first: Machine, fleet: Fleet) -> None
     assert "failed" not in first.shell("systemctl is-failed 'edgekernel-*' || true").split()
     first.cut_power()
     assert slots(first.card) == before
+    until(lambda: not is_online(fleet, "first"), first)
     first.start()
     until(lambda: is_online(fleet, "first"), first)
     idle(first)

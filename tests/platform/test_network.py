@@ -5,15 +5,18 @@ from __future__ import annotations
 from contextlib import suppress
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekernel import ConfigError
+from edgekernel.platform import network
 from edgekernel.platform.network import Network, Wifi, load_network, parse_network
 from edgekernel.platform.network_keys import Interface
 
+IMAGES = Path(__file__).parents[2] / "images"
 PASSPHRASE = "correct horse battery"
 WIFI = f'[wifi]\nssid = "plant"\ncountry = "DE"\npassphrase = "{PASSPHRASE}"\n'
 ALL = f"""
@@ -48,6 +51,21 @@ def test_everything(tmp_path: Path) -> None:
     wifi = Wifi("plant", "DE", Interface(), passphrase=PASSPHRASE, hidden=True)
     servers = ("ntp.example.org", "192.168.1.1")
     assert load_network(file) == Network("greenhouse-1", wired, wifi, servers)
+
+
+def test_what_is_shown_is_right() -> None:
+    """The examples in the guide, on the card and in the module are right, and all of them set what
+    they show."""
+    guide = (IMAGES / "README.md").read_text().partition("```toml\n")[2].partition("```")[0]
+    card = (IMAGES / "firmware/edgekernel/README.txt").read_text().partition("left out:")[2]
+    for text in (guide, card, (network.__doc__ or "").partition("its card.")[2]):
+        shown = parse_network(dedent(text.partition("\n\nEvery key")[0].strip("\n")).encode())
+        assert shown.hostname == "greenhouse-1"
+        assert shown.ethernet.addresses == (ip_interface("192.168.1.20/24"),)
+        assert shown.ethernet.gateways == (ip_address("192.168.1.1"),)
+        assert shown.wifi is not None
+        assert (shown.wifi.ssid, shown.wifi.passphrase) == ("plant", PASSPHRASE)
+        assert shown.time_servers == ("ntp.example.org",)
 
 
 def test_nothing() -> None:
