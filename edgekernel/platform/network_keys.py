@@ -140,8 +140,10 @@ class Keys:
             self.wrong("gateway", "it needs an address beside it; DHCP tells its own")
         elif gateway in {address.ip for address in addresses}:
             self.wrong("gateway", f'"{gateway}": it is the address of this computer')
-        elif not gateway.is_link_local and not any(gateway in each.network for each in addresses):
-            networks = ", ".join(str(each.network) for each in addresses) or "any address"
+        elif gateway.is_link_local or not addresses:
+            return
+        elif not any(gateway in each.network for each in addresses):
+            networks = ", ".join(str(each.network) for each in addresses)
             self.wrong("gateway", f'"{gateway}": it is not in the network of {networks}')
 
     def _hosts(self, key: str) -> tuple[IPv4Address | IPv6Address, ...]:

@@ -134,6 +134,12 @@ def test_not_utf8() -> None:
         parse_network("[wifi]\n# ü".encode("latin-1") + b"\xff")
 
 
+def test_one_mistake_is_told_once() -> None:
+    """A gateway is not blamed for an address that is wrong."""
+    wrong = '[ethernet]\naddress = "192.168.1.20"\ngateway = "192.168.1.1"\n'
+    assert len(problems(wrong).splitlines()) == 1
+
+
 def test_all_mistakes_at_once() -> None:
     """Every mistake is told, not the first one only."""
     told = problems('hostname = "Shed"\nfoo = 1\n[wifi]\nssid = ""\n[time]\nserver = "a"')
