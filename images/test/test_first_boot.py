@@ -168,9 +168,13 @@ def test_every_crash_point(first: Machine, fleet: Fleet) -> None:
     until(lambda: not is_online(fleet, "first"), first)
     assert slots(first.card) == slots(first.folder / "before.img")
     begin, _ = partition(first.card, DATA)
-    sizes = Replay(first, begin).points(random.Random(4))
+    replay = Replay(first, begin)
+    sizes = replay.points(random.Random(4))
     print(f"\n{POINTS} crash points: the partition has {sorted(set(sizes))} MiB")
     assert len(set(sizes)) == 2
+    replay.whole(max(sizes))
+    with pytest.raises(AssertionError, match="e2fsck"):  # as it would be in the other order
+        replay.whole(min(sizes))
 
 
 def test_the_power_went_between_the_steps(tmp_path: Path, broker: Mosquitto, fleet: Fleet) -> None:
@@ -241,7 +245,11 @@ class Replay:
             disk.crash(copy, chance)
         begin, size = partition(self._machine.folder / "table.copy", DATA)
         assert begin == self._data.begin
-        self._machine.in_tools(
-            f"truncate -s {size} data.copy\ne2fsck -fp data.copy >fsck.log || test $? = 1"
-        )
+        self.whole(size // MIB)
         return size // MIB
+
+    def whole(self, mib: int) -> None:
+        """Fail if the file system is not whole, and does not mend itself, in so many MiB."""
+        self._machine.in_tools(
+            f"truncate -s {mib}M data.copy\ne2fsck -fp data.copy >fsck.log || test $? = 1"
+        )
