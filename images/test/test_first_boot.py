@@ -48,7 +48,9 @@ address = "192.168.77.2/24"
 """
 # The other radio of the two that the kernel simulates: an access point.
 ACCESS_POINT = r"""
-systemctl stop edgekernel-wifi@wlan1
+systemctl mask --runtime edgekernel-wifi@wlan1
+modprobe mac80211_hwsim radios=2
+udevadm settle
 printf 'country=DE\nnetwork={\nssid="pl\303\244nt"\nmode=2\nfrequency=2437\n' >/run/point.conf
 printf 'key_mgmt=WPA-PSK\nproto=RSN\npairwise=CCMP\n' >>/run/point.conf
 printf 'psk="correct horse battery"\n}\n' >>/run/point.conf
@@ -147,10 +149,10 @@ def test_the_network(first: Machine) -> None:
     assert "failed" not in first.shell("systemctl is-failed 'edgekernel-*' || true").split()
 
 
-def test_wifi(first: Machine) -> None:
+def test_wifi(first: Machine, fleet: Fleet) -> None:
     """A simulated radio joins a simulated network by the passphrase on the card, with the address
     that was set, and nobody can talk to its daemon."""
-    first.shell("modprobe mac80211_hwsim radios=2")
+    ready(first, fleet)
     first.shell(ACCESS_POINT)
     until(lambda: first.shell("cat /sys/class/net/wlan0/operstate").split()[-1] == "up", first)
     until(lambda: "192.168.77.2/24" in addresses(first), first)
