@@ -16,10 +16,13 @@ from edgekernel.cli.console import fail, out
 from edgekernel.cli.exits import Exit
 from edgekernel.cli.image_trial import confirm
 from edgekernel.cli.image_update import note_boot, update
-from edgekernel.node.plan import Plan
+from edgekernel.core.errors import ConfigError
+from edgekernel.node.plan import Plan, make_plan
 from edgekernel.node.provisioning import NODE_FILE, Provisioned, provision
 from edgekernel.node.unit import Unit
 from edgekernel.node.update_state import STATE_FILE
+from edgekernel.platform.network import NETWORK_FILE, load_network
+from edgekernel.platform.network_card import kept_network, still_there
 
 _LEDS = ("ACT", "led0", "default-on")
 _LED_CLASS = Path("/sys/class/leds")
@@ -34,19 +37,53 @@ image.add_command(confirm)
 image.add_command(update)
 
 
+@image.command("check")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+def check(folder: Path) -> None:
+    """Check on any computer what is to go to the card: the files in FOLDER.
+
+    Looks at node.toml and network.toml as the image will; one of them is enough. Exits with 1 if
+    something is wrong.
+    """
+    there = [name for name in (NODE_FILE, NETWORK_FILE) if (folder / name).is_file()]
+    if not there:
+        fail(Exit.REFUSED, [f"{folder}: there is neither {NODE_FILE} nor {NETWORK_FILE}"])
+    problems: list[str] = []
+    for name in there:
+        try:
+            if name == NODE_FILE:
+                make_plan(folder / name)
+            else:
+                load_network(folder / name)
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        fail(Exit.REFUSED, problems)
+    out.print(f"{' and '.join(there)}: nothing is wrong")
+
+
 @image.command("provision")
 @click.option("--card", type=click.Path(path_type=Path), default="/boot/firmware/edgekernel")
 @click.option("--config", type=click.Path(path_type=Path), default="/data/edgekernel/config")
 @click.option("--units", type=click.Path(path_type=Path), default="/run/systemd/system")
+@click.option("--network", type=click.Path(path_type=Path), default="/data/network")
 @click.option("--owner", help="Give the configuration to the user NAME.", metavar="NAME")
 @click.option("--start", is_flag=True, help="Let systemd start the node.")
 @click.option("--updates", type=click.Path(path_type=Path), default=STATE_FILE)
 def provision_(
-    card: Path, config: Path, units: Path, owner: str | None, start: bool, updates: Path
+    card: Path,
+    config: Path,
+    units: Path,
+    network: Path,
+    owner: str | None,
+    start: bool,
+    updates: Path,
 ) -> None:
     """Take the configuration on the card into use, and make the unit of the node.
 
     Exits with 1 if the configuration on the card was refused; the one before it goes on then.
+    The network settings have been taken before, by `python -m edgekernel.platform network`; one
+    that is still on the card was refused.
     """
     if start:  # this is the start of the computer, and the agent is to know why it starts
         note_boot(updates)
@@ -61,8 +98,8 @@ def provision_(
     if done.plan is not None:
         _make_unit(done.plan, config, units)
         if start:
-            _start(done.plan)
-    _show_led(good=not done.problems and done.plan is not None)
+            _start(done.plan, network)
+    _show_led(good=not done.problems and done.plan is not None and not still_there(card))
     if done.problems:
         raise click.exceptions.Exit(Exit.REFUSED)
 
@@ -105,11 +142,20 @@ def _make_unit(plan: Plan, config: Path, units: Path) -> None:
         path.write_text(unit.standby_service, encoding="utf-8")
 
 
-def _start(plan: Plan) -> None:
+def _start(plan: Plan, network: Path) -> None:
     with suppress(OSError):
-        socket.sethostname(plan.name)
+        socket.sethostname(_host_name(network) or plan.name)
     subprocess.run(["systemctl", "daemon-reload"], check=False)
     subprocess.run(["systemctl", "start", "--no-block", "edgekernel.service"], check=False)
+
+
+def _host_name(network: Path) -> str | None:
+    """Return the name that the network settings give this computer, if they do."""
+    try:
+        kept = kept_network(network)
+    except (ConfigError, OSError):  # told when the network was set up
+        return None
+    return None if kept is None else kept.hostname
 
 
 def _show_led(*, good: bool) -> None:

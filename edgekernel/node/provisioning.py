@@ -7,7 +7,6 @@ left where it is, with a file that says why, and the one before it goes on.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,12 +15,18 @@ from pathlib import Path
 from edgekernel.core.errors import ConfigError
 from edgekernel.node.fingerprint import fingerprint
 from edgekernel.node.plan import Plan, make_plan
+from edgekernel.platform.durable import sync_folder, write_safely
+from edgekernel.platform.network import NETWORK_FILE
+from edgekernel.platform.network_card import NETWORK_PROBLEMS
 
 NODE_FILE = "node.toml"
 PROBLEMS = "PROBLEMS.txt"
 APPLIED = "APPLIED.txt"
 _README = "README.txt"
-_NOT_CONFIGURATION = (PROBLEMS, APPLIED, _README)
+_NOT_CONFIGURATION = tuple(
+    name.casefold() for name in (PROBLEMS, APPLIED, _README, NETWORK_FILE, NETWORK_PROBLEMS)
+)
+"""Names on the card that are not the node's; FAT knows no upper and lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,26 +108,18 @@ def _is_in(card: Path, config: Path) -> bool:
 
 def _files(card: Path) -> Iterator[Path]:
     for path in sorted(card.rglob("*")):
-        if path.is_file() and path.name not in _NOT_CONFIGURATION:
+        ours = path.parent == card and path.name.casefold() in _NOT_CONFIGURATION
+        if path.is_file() and not ours:
             yield path
 
 
-def write_safely(path: Path, data: bytes) -> None:
-    """Write a file that survives a loss of power from here on."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-
-
 def _exchange(new: Path, config: Path) -> None:
-    _sync(new)
+    sync_folder(new)
     old = _beside(config, "old")
     if config.exists():
         config.rename(old)
     new.rename(config)
-    _sync(config.parent)
+    sync_folder(config.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -135,15 +132,7 @@ def _clear(card: Path, plan: Plan) -> None:
     (card / PROBLEMS).unlink(missing_ok=True)
     text = f"{plan.name} runs with this configuration: {fingerprint(plan.document)}\n"
     write_safely(card / APPLIED, text.encode())
-    _sync(card)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(card)
 
 
 def _beside(config: Path, kind: str) -> Path:

@@ -74,7 +74,8 @@ mkdir -p data/edgekernel
 touch -h -d "@$SOURCE_DATE_EPOCH" data data/edgekernel
 truncate -s 256M data.ext4
 options=hash_seed=$uuid_seed,lazy_itable_init=0
-mke2fs -q -t ext4 -L data -U $uuid_data -E $options -d data data.ext4
+# Blocks as in a large file system, since it becomes one: it grows to the size of the card.
+mke2fs -q -t ext4 -b 4096 -i 16384 -I 256 -L data -U $uuid_data -E $options -d data data.ext4
 ln -sf /slot/root.ext4 root.ext4
 genimage --config /images/genimage.cfg --inputpath /out --outputpath /out/images \\
     --rootpath /out/data --tmppath /out/tmp >/dev/null

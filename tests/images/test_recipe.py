@@ -14,6 +14,7 @@ from images.build.run import BuildError
 
 IMAGES = Path(__file__).parents[2] / "images"
 UNITS = IMAGES / "rootfs/etc/systemd/system"
+RULES = IMAGES / "rootfs/etc/udev/rules.d"
 PINNED = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
 
 
@@ -35,10 +36,15 @@ def test_libraries_are_those_that_are_tested() -> None:
 
 
 def test_units_are_there() -> None:
-    """Our own units that are to be enabled are in the overlay, and the other way round."""
+    """Our own units that are to be enabled are in the overlay, and the other way round; those that
+    udev starts need not be."""
     enabled = {name for name in read_list(IMAGES / "units-enabled.txt") if "edgekernel" in name}
     units = [each for each in UNITS.glob("edgekernel-*.*") if each.is_file()]
     assert enabled == {each.name for each in units if "[Install]" in each.read_text()}
+    rules = "".join(each.read_text() for each in RULES.glob("*.rules"))
+    started = set(re.findall(r"edgekernel-\w+@(?=\$name\.service)", rules))
+    named = {each.name for each in units}
+    assert started == {name.removesuffix(".service") for name in named if "@" in name}
 
 
 @pytest.mark.parametrize("given", ["k", "c", "s", "kc", "ks", "cs"])

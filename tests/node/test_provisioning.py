@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from edgekernel.cli import main
 from edgekernel.node import provisioning
 from edgekernel.node.provisioning import provision
+from edgekernel.platform import durable
 
 NODE = '[node]\nname = "{name}"\nboard = "sim"\n[devices.pump]\ndriver = "relay"\npin = "GPIO17"\n'
 SECRET = "s3cret"
@@ -82,6 +83,18 @@ def test_refused(card: Path, config: Path) -> None:
     assert files(card) == {"README.txt", "APPLIED.txt"}
 
 
+def test_network_settings_are_not_the_nodes(card: Path, config: Path) -> None:
+    """Network settings that were refused, in any spelling, stay on the card and do not come to the
+    node, which is not to read their secret; a file of that name in a folder is the node's."""
+    put(card, "first")
+    (card / "Network.TOML").write_text(SECRET)
+    (card / "NETWORK-PROBLEMS.txt").write_text("wrong")
+    (card / "tls" / "README.txt").write_text("of the node")
+    assert provision(card, config).outcome == "applied"
+    assert files(config) == {"node.toml", "tls/node.key", "tls/README.txt"}
+    assert files(card) == {"README.txt", "APPLIED.txt", "Network.TOML", "NETWORK-PROBLEMS.txt"}
+
+
 def test_refused_at_first(card: Path, config: Path) -> None:
     """If the very first one is wrong there is no node, and it is told why."""
     put(card, "first", "[node\n")
@@ -117,8 +130,8 @@ def test_power_cut(card: Path, config: Path, call: int, monkeypatch: pytest.Monk
     with monkeypatch.context() as patched:
         for name in ("rename", "unlink", "mkdir", "rmdir"):
             patched.setattr(Path, name, cut(getattr(Path, name)))
-        patched.setattr(provisioning, "write_safely", cut(provisioning.write_safely))
-        patched.setattr(provisioning, "_sync", cut(provisioning._sync))
+        patched.setattr(provisioning, "write_safely", cut(durable.write_safely))
+        patched.setattr(provisioning, "sync_folder", cut(durable.sync_folder))
         try:
             provision(card, config)
         except PowerCut:
