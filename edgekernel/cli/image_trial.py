@@ -14,10 +14,11 @@ from edgekernel.core.clock import SystemClock
 from edgekernel.core.errors import ConfigError
 from edgekernel.node import rauc
 from edgekernel.node.document import load_document
-from edgekernel.node.provisioning import NODE_FILE, write_safely
+from edgekernel.node.provisioning import NODE_FILE
 from edgekernel.node.restart import boot_id
 from edgekernel.node.slot_trial import SHOWN, Slot, Terms, booted_slot, shown, watch
 from edgekernel.node.update_state import STATE_FILE, UpdateState, read_state, write_state
+from edgekernel.platform.durable import write_safely
 from edgekernel.node.update_table import HEALTHY_FOR_S, LIMIT_S, UpdateTable
 
 _STEPS = 20
