@@ -18,8 +18,8 @@ from edgekernel.node.provisioning import NODE_FILE
 from edgekernel.node.restart import boot_id
 from edgekernel.node.slot_trial import SHOWN, Slot, Terms, booted_slot, shown, watch
 from edgekernel.node.update_state import STATE_FILE, UpdateState, read_state, write_state
-from edgekernel.platform.durable import write_safely
 from edgekernel.node.update_table import HEALTHY_FOR_S, LIMIT_S, UpdateTable
+from edgekernel.platform.durable import write_safely
 
 _STEPS = 20
 """How often, at most, a trial that goes well is told of."""
