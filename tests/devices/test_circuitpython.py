@@ -212,7 +212,7 @@ def test_settings_in_a_node_file(tmp_path: Path) -> None:
         make_plan(path)
     keys = [problem.split(": ")[1] for problem in caught.value.problems]
     assert keys == [
-        "devices.air.readings.temperature.range.1",
+        "devices.air.readings.temperature.range.2",
         "devices.air.readings.temperature.type",
     ]
 
