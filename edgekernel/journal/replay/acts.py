@@ -17,8 +17,8 @@ from edgekernel.journal.records import (
 )
 
 SURROUNDINGS = frozenset(
-    {"computer", "config", "faults", "journal", "mcp", "mqtt", "node-file", "recorder"}
-    | {"sim", "web", "world"}
+    {"busy", "computer", "config", "faults", "journal", "mcp", "mqtt", "node-file", "recorder"}
+    | {"sim", "standby", "update", "web", "world"}
 )
 """Parts that stand between a node and its outside: they are no part of what is replayed."""
 
