@@ -33,9 +33,9 @@ LAMP = """
 driver = "led"
 pin = "GPIO22"
 """
-OF_NODE = {f"{BASE}/{each}" for each in ("status", "info", "schema", "health", "reported")} | {
-    DISCOVERY
-}
+OF_NODE = {
+    f"{BASE}/{each}" for each in ("status", "info", "schema", "health", "reported", "busy")
+} | {DISCOVERY}
 TOGETHER = {f"{BASE}/state/{each}" for each in ("fan", "door")}
 PLAIN = TOGETHER | {
     f"{BASE}/{kind}/{signal}"
