@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from edgekernel.sim.broker import matches
 from edgekernel.sim.broker.topics import filter_problem, topic_problem
 
-TOPICS = st.lists(st.text(st.characters(exclude_characters="/+#\0$")), min_size=1).map("/".join)
+TOPICS = st.lists(
+    st.text(st.characters(codec="utf-8", exclude_characters="/+#\0$")), min_size=1
+).map("/".join)
 
 
 @pytest.mark.parametrize(
