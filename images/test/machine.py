@@ -1,4 +1,5 @@
-"""A computer in QEMU that boots the image as it was built, fenced: it reaches one broker only."""
+"""A computer in QEMU that boots the image as it was built, fenced: it reaches one broker, and what
+a test lets it reach besides."""
 
 from __future__ import annotations
 
@@ -21,6 +22,7 @@ from tests.brokers import Mosquitto
 BOOT_LIMIT_S = 900.0
 """Emulated, on a busy machine; never a measure of anything."""
 GUEST_BROKER = "10.0.2.100"
+GUEST_DOWNLOADS = "10.0.2.101"
 OFFSET = 4 * 1024 * 1024
 """Of the first partition; genimage.cfg."""
 
@@ -32,7 +34,7 @@ class Machine:
         self.folder = folder
         self._tools = tools
         self.card = folder / "card.img"
-        self._broker = broker
+        self._reaches = {f"{GUEST_BROKER}:1883": broker.port}
         self._process: subprocess.Popen[bytes] | None = None
         self.writes = folder / "writes.log"
         self.console = folder / "console.log"
@@ -76,6 +78,10 @@ class Machine:
         """Plug in a copy of a whole disk, before it is switched on."""
         self._sticks.append(Path(shutil.copy(disk, self.folder)))
 
+    def let_download(self, port: int) -> None:
+        """Let it reach a web server here as GUEST_DOWNLOADS, before it is switched on."""
+        self._reaches[f"{GUEST_DOWNLOADS}:80"] = port
+
     def in_tools(self, script: str) -> None:
         """Run shell text in the tools root, in the folder."""
         self._in_tools("sh", "-euc", f"cd /test\n{script}")
@@ -110,9 +116,9 @@ class Machine:
     def _network(self) -> list[str]:
         forward = Path(__file__).with_name("forward.py")
         shutil.copy(forward, self.folder)
-        carry = f"python3 {self.inside(self.folder / forward.name)} {self._broker.port}"
-        guest = f"guestfwd=tcp:{GUEST_BROKER}:1883-cmd:{carry}"
-        return ["-netdev", f"user,id=net,restrict=on,{guest}"]
+        carry = f"python3 {self.inside(self.folder / forward.name)}"
+        guest = [f"guestfwd=tcp:{end}-cmd:{carry} {port}" for end, port in self._reaches.items()]
+        return ["-netdev", ",".join(["user,id=net,restrict=on", *guest])]
 
     def _hardware(self) -> list[str]:
         return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import shutil
 import time
+from collections.abc import Iterator
 
 import pytest
 from click.testing import CliRunner
@@ -14,7 +15,16 @@ from edgekernel.cli.exits import Exit
 from edgekernel.mqtt import Fleet, RequestRefusedError
 from edgekernel.mqtt.fleet import NodeUpdate
 from images.test.conftest import CACHE
-from images.test.machine import GUEST_BROKER, OFFSET, Machine, is_online, newest, until
+from images.test.downloads import giving_out
+from images.test.machine import (
+    GUEST_BROKER,
+    GUEST_DOWNLOADS,
+    OFFSET,
+    Machine,
+    is_online,
+    newest,
+    until,
+)
 from tests.brokers import HOST, Mosquitto
 
 NODE = f"""
@@ -50,23 +60,27 @@ rauc --cert=f.pem --key=f.key bundle foreign foreign.raucb
 """
 PARTS = {"A": "edce2026-02", "B": "edce2026-03"}
 BUNDLE = "/mnt/update.raucb"
+DOWNLOAD = f"http://{GUEST_DOWNLOADS}/update.raucb"
 UNHEALTHY = "[Service]\nExecStart=\nExecStart=/bin/false\nExecStopPost=\n"
 # What the unit of the agent allows is meant for a board: emulated, beside other work, it is slower.
 PATIENT = "[Service]\nTimeoutStartSec=900\nTimeoutStopSec=300\nWatchdogSec=300\n"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def booted(machine: Machine, fleet: Fleet) -> None:
-    """Boot the image with a node, a shell, and a stick with updates."""
+def booted(machine: Machine, fleet: Fleet) -> Iterator[None]:
+    """Boot the image with a node, a shell, a stick with updates, and one behind an address."""
     machine.put("node.toml", NODE)
     allow_shell(machine)
     bundle = machine.folder / "update.raucb"
     shutil.copy(newest(CACHE, "bundle") / "update.raucb", bundle)
     machine.in_tools(FOREIGN)
     machine.plug_in(bundle, machine.folder / "foreign.raucb")
-    machine.start()
-    until(lambda: is_online(fleet, "updated"), machine)
-    mount_stick(machine)
+    with giving_out(bundle.parent) as port:
+        machine.let_download(port)
+        machine.start()
+        until(lambda: is_online(fleet, "updated"), machine)
+        mount_stick(machine)
+        yield
 
 
 def allow_shell(machine: Machine) -> None:
@@ -111,13 +125,13 @@ def test_by_a_stranger(machine: Machine, fleet: Fleet) -> None:
 
 
 def test_kept(machine: Machine, fleet: Fleet, broker: Mosquitto) -> None:
-    """An update that is asked for over MQTT waits until the node is free, runs in the other slot
-    on trial, and is kept when its node was healthy: the command ends with 0 then. What the node
-    keeps is still there, its outputs are safe, and it knows why it was started."""
+    """An update behind an address, asked for over MQTT, waits until the node is free, runs in the
+    other slot on trial, and is kept when its node was healthy: the command ends with 0 then. What
+    the node keeps is still there, its outputs are safe, and it knows why it was started."""
     fleet.set("updated", "relays/pump", True)
     fleet.hold_busy("updated", "a pump runs", 15)
     began = time.monotonic()
-    update = ["update", "updated", "--bundle", BUNDLE, "--wait"]
+    update = ["update", "updated", "--bundle", DOWNLOAD, "--wait"]
     link = ["--host", HOST, "--port", str(broker.port), "--timeout", "30"]
     done = CliRunner().invoke(main, ["ctl", *link, *update], catch_exceptions=False)
     print(f"\nkept after {time.monotonic() - began:.0f} s\n{done.output}")
