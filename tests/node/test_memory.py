@@ -79,6 +79,48 @@ def test_writes_are_few(memory: FileMemory, clock: SimClock, tmp_path: Path) -> 
     assert (file.stat().st_mtime_ns, file.stat().st_ino) == written
 
 
+def test_several_at_once(memory: FileMemory, clock: SimClock) -> None:
+    """Several values as one change are on the disk at once, with all that was put before them;
+    what is put afterwards waits as ever."""
+    memory.put("a", 1)
+    clock.advance(0.1)
+    memory.put("b", 1)
+    clock.advance(0.1)
+    memory.put_all({"b": 1, "c": 1})
+    clock.advance(0.1)
+    file = memory.folder / "memory.json"
+    assert decode(file.read_bytes()) == {"a": 1, "b": 1, "c": 1}
+    memory.put("a", 2)
+    clock.advance(29)
+    assert decode(file.read_bytes())["a"] == 1
+    clock.advance(2)
+    assert decode(file.read_bytes())["a"] == 2
+
+
+def test_what_waits_is_written_with_what_does_not(memory: FileMemory, clock: SimClock) -> None:
+    """A value that was put already, and waits, is written at once as part of such a change."""
+    memory.put("a", 1)
+    clock.advance(0.1)
+    memory.put("a", 2)
+    memory.put_all({"a": 2})
+    clock.advance(0.1)
+    assert decode((memory.folder / "memory.json").read_bytes()) == {"a": 2}
+
+
+def test_a_day_of_changes_at_once(memory: FileMemory, clock: SimClock) -> None:
+    """However many there are, a day has the stated number of writes at most; then such a change
+    waits with the rest, and is still one."""
+    written: list[dict[str, Plain]] = []
+    memory._write = lambda data: written.append(decode(data))  # type: ignore[method-assign]
+    for n in range(24 * 3600 // 5):
+        memory.put_all({"a": n, "b": n})
+        clock.advance(2.5)
+        memory.put("c", n)
+        clock.advance(2.5)
+    assert 2900 < len(written) <= 3000
+    assert all(each["a"] == each["b"] for each in written)
+
+
 def test_an_hour_of_changes(memory: FileMemory, clock: SimClock) -> None:
     """An output that changes every second makes the stated number of writes, each of one block."""
     written: list[int] = []
@@ -107,9 +149,22 @@ def test_nothing_is_touched_before_it_is_used(memory: FileMemory, tmp_path: Path
 
 DYING = """
 import os, sys
+from collections.abc import Mapping
 from edgekernel.sim import SimClock
 from edgekernel.node.memory import FileMemory
 from pathlib import Path
+
+class Slow(Mapping):  # between two of its values time passes, as when another thread runs
+    def __len__(self):
+        return 2
+
+    def __iter__(self):
+        for key in "ac":
+            yield key
+            clock.advance(40)
+
+    def __getitem__(self, key):
+        return "new"
 
 def dying(operation):
     def call(*arguments, **options):
@@ -130,20 +185,21 @@ for folder in sorted(Path(sys.argv[1]).iterdir()):
     memory.get("a")
     for each in ("open", "write", "fdatasync", "fsync", "close", "replace"):
         setattr(os, each, dying(getattr(os, each)))
-    memory.put("a", "new")
+    memory.put("a", "new") if sys.argv[2] == "put" else memory.put_all(Slow())
     clock.advance(1)
     os._exit(0)
 """
 
 
-def test_a_crash_between_any_two_operations(tmp_path: Path, clock: SimClock) -> None:
-    """Wherever a write is cut off, the state before it or the new one is known, and the next write
-    works."""
+@pytest.mark.parametrize("way", ["put", "put_all"])
+def test_a_crash_between_any_two_operations(tmp_path: Path, clock: SimClock, way: str) -> None:
+    """Wherever a write is cut off, the state before it or the new one is known, of several values
+    that are one change for all of them, and the next write works."""
     folders = [tmp_path / f"{after:02}" for after in range(15)]
     for folder in folders:
-        keep(folder, clock, a="oldest")
-        keep(folder, clock, a="old")
-    command = [sys.executable, "-c", DYING, str(tmp_path)]
+        keep(folder, clock, a="oldest", c="oldest")
+        keep(folder, clock, a="old", c="old")
+    command = [sys.executable, "-c", DYING, str(tmp_path), way]
     done = subprocess.run(command, timeout=60, check=True, capture_output=True, text=True)
     died = [line.endswith(" 9") for line in done.stdout.splitlines()]
     assert died == [True] * 9 + [False] * 6  # one write has nine operations on files
@@ -152,6 +208,8 @@ def test_a_crash_between_any_two_operations(tmp_path: Path, clock: SimClock) -> 
         value, told = known(folder, clock)
         seen.append(value)
         assert told == []
+        if way == "put_all":
+            assert known(folder, clock, "c")[0] == value
         keep(folder, clock, b="later")
         assert known(folder, clock)[0] == value
         assert known(folder, clock, "b")[0] == "later"
