@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,11 @@ INTERVAL_S = 30.0
 """At most one write in so many seconds, and one at the end of the runtime."""
 AT_ONCE = RateLimit(20, 5 * 3600.0)
 """How many writes more there may be of changes that do not wait for that."""
+KEPT_CHANGES = 4
+"""For how many changes of what there is a value is kept that nothing owns any more."""
 _CLOSE_LIMIT_S = 1.0
 _FORMAT = 1
+_OWNERS, _GONE = "owners/", "gone/"
 
 
 class FileMemory:
@@ -75,7 +78,7 @@ class FileMemory:
 
     def put(self, key: str, value: Plain) -> None:
         """Keep a value; it is on the disk 30 s later, or sooner."""
-        self._put({key: value}, hurries=False)
+        self._put({key: value})
 
     def put_all(self, values: Mapping[str, Plain]) -> None:
         """Keep several values as one change, which the disk has together, and is given at once.
@@ -84,12 +87,41 @@ class FileMemory:
         """
         self._put(dict(values), hurries=True)
 
-    def _put(self, values: dict[str, Plain], *, hurries: bool) -> None:
+    def keep_owned(self, prefix: str, names: Collection[str]) -> None:
+        """Say which names there are below a prefix: values of others are forgotten in the end.
+
+        That is when the names that there are have changed four times since: whoever goes back to a
+        former configuration finds what belongs to it. Changes are counted since a board may not
+        know how late it is.
+        """
+        owners = _sum(_canonical(sorted(names)))[:16]
+        with self._lock:
+            known = dict(self._known())
+        kept = [key for key in known if key.startswith(prefix)]
+        if not kept or known.get(_OWNERS + prefix) == owners:
+            return
+        new: dict[str, Plain] = {_OWNERS + prefix: owners}
+        dropped: list[str] = []
+        for key in kept:
+            changes = known.get(_GONE + key, 0)
+            if key.removeprefix(prefix) in names:
+                dropped.append(_GONE + key)
+            elif isinstance(changes, int) and changes < KEPT_CHANGES:
+                new[_GONE + key] = changes + 1
+            else:
+                dropped += [key, _GONE + key]
+        self._put(new, dropped)
+
+    def _put(
+        self, values: dict[str, Plain], dropped: Collection[str] = (), *, hurries: bool = False
+    ) -> None:
         starts: ThreadLike | None = None
         with self._lock:
             known = self._known()
             new = {key: value for key, value in values.items() if _differs(known.get(key), value)}
             known.update(new)
+            for key in dropped:
+                known.pop(key, None)
             self._changed = self._changed or bool(new)
             if not self._changed or not (new or hurries):
                 return

@@ -141,6 +141,61 @@ def test_an_hour_of_changes(memory: FileMemory, clock: SimClock) -> None:
     assert max(written) <= 4096
 
 
+def renamed(memory: FileMemory, *names: str) -> None:
+    """Run with outputs of these names, each of which is driven."""
+    memory.keep_owned("output/", names)
+    for name in names:
+        memory.put(f"output/{name}", name)
+
+
+def test_what_nothing_owns_is_forgotten(memory: FileMemory, clock: SimClock) -> None:
+    """A value is kept for four changes after its owner has gone, and then forgotten; other values
+    stay. The same names again are no change, nor is a restart."""
+    memory.put("agent/boot", "x")
+    renamed(memory, "a")
+    for n in range(4):
+        renamed(memory, f"b{n}")
+        renamed(memory, f"b{n}")
+        memory.close()
+        memory = FileMemory(memory.folder, clock)
+        assert memory.get("output/a") == "a"
+    renamed(memory, "b4")
+    memory.close()
+    assert known(memory.folder, clock, "output/a") == (None, [])
+    assert known(memory.folder, clock, "output/b0")[0] == "b0"
+    assert known(memory.folder, clock, "agent/boot")[0] == "x"
+
+
+def test_what_is_owned_again_is_kept(memory: FileMemory) -> None:
+    """Who goes back to former names finds their values, and from then on they count as new."""
+    renamed(memory, "a")
+    for n in range(3):
+        renamed(memory, f"b{n}")
+    memory.keep_owned("output/", ["a"])
+    for n in range(4):
+        renamed(memory, f"c{n}")
+        assert memory.get("output/a") == "a"
+    renamed(memory, "c4")
+    assert memory.get("output/a") is None
+
+
+def test_renamed_for_ever(memory: FileMemory) -> None:
+    """However often outputs get other names, the file stays small."""
+    for n in range(1000):
+        renamed(memory, *(f"device-{n}-{output}.power" for output in range(10)))
+    memory.close()
+    values = decode((memory.folder / "memory.json").read_bytes())
+    assert len([key for key in values if key.startswith("output/")]) == 5 * 10
+    assert len(values) == 5 * 10 + 4 * 10 + 1
+
+
+def test_a_node_without_outputs_keeps_nothing_of_them(memory: FileMemory) -> None:
+    """Where there is no value there is nothing to be counted, and nothing is written."""
+    memory.keep_owned("output/", ["a"])
+    memory.close()
+    assert not memory.folder.exists()
+
+
 def test_nothing_is_touched_before_it_is_used(memory: FileMemory, tmp_path: Path) -> None:
     """Making one and closing it touches no disk and starts no thread."""
     memory.close()
