@@ -137,8 +137,8 @@ class Run:
                 lasted = "-" if each.ended_s is None else duration(each.ended_s - each.began_s)
                 made.add_row(each.kind, each.target, each.settings, duration(each.began_s), lasted)
             yield made
-        for index, fault in self.recorder.unplayed:
-            yield f"fault.{index + 1} did not begin: {self._why_unplayed(fault)}"
+        for place, fault in self.recorder.unplayed:
+            yield f"fault.{place} did not begin: {self._why_unplayed(fault)}"
 
     def _why_unplayed(self, fault: Fault) -> str:
         name = f"{fault.what.word} {fault.target}".strip()
@@ -186,8 +186,8 @@ class Run:
                 for each in recorder.faults
             ],
             "faults_unplayed": [
-                {"fault": index, "kind": each.what.word, "target": each.target, "at_s": each.at_s}
-                for index, each in recorder.unplayed
+                {"fault": place, "kind": each.what.word, "target": each.target, "at_s": each.at_s}
+                for place, each in recorder.unplayed
             ],
             "lateness_max_s": self.lateness[1],
             "lateness_max_of": self.lateness[0],

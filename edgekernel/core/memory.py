@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 Plain = bool | int | float | str
@@ -16,6 +17,14 @@ class Memory(Protocol):
 
     def put(self, key: str, value: Plain) -> None:
         """Keep a value from now on; how soon it outlives a crash is the implementation's."""
+        ...
+
+    def put_all(self, values: Mapping[str, Plain]) -> None:
+        """Keep several values as one change: after a crash all of them are known, or none.
+
+        For what belongs together, and for what is not to wait for others: it outlives a crash as
+        soon as the implementation can make it.
+        """
         ...
 
     def close(self) -> None:
@@ -37,6 +46,10 @@ class Transient:
     def put(self, key: str, value: Plain) -> None:
         """Keep a value as long as the object is there."""
         self._values[key] = value
+
+    def put_all(self, values: Mapping[str, Plain]) -> None:
+        """Keep several values as long as the object is there."""
+        self._values.update(values)
 
     def close(self) -> None:
         """Do nothing: there is no other place for it."""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound=bool | int | float | str)
 
+KEPT_AS = "output/"
+"""What the name of an output has before it in the memory of the runtime."""
+
 
 class Guard(Generic[T]):
     """Decides what of an output may be driven when. All of it under the output's lock.
@@ -242,7 +245,7 @@ class Guard(Generic[T]):
 
     @property
     def _key(self) -> str:
-        return f"output/{self._output.label}"
+        return f"{KEPT_AS}{self._output.label}"
 
     def _tell_not_driven(self, value: Plain | None, why: str) -> None:
         self._host.post(message.OutputNotDriven(self._output.label, value, why))

@@ -25,6 +25,7 @@ from edgekernel.node.config_messages import (
 from edgekernel.node.config_record import Judged, Kept, Record, digest_of
 from edgekernel.node.difference import Difference, difference, plain
 from edgekernel.node.fingerprint import fingerprint, shown
+from edgekernel.node.outputs import forget_gone
 from edgekernel.node.plan import Plan, make_plan
 from edgekernel.node.reconfigure import Reconfiguration
 from edgekernel.node.secrets import without_secrets
@@ -235,6 +236,7 @@ class Configuration(Process):
         good = self.record.good
         if good is None or (good.hash, self.record.file) != (self.hash, self._file_digest):
             self._keep(plan, "" if good is None else good.digest)
+        forget_gone(self._runtime)
         self._work()  # what has come meanwhile
 
     # One at a time, on a thread of its own
@@ -384,6 +386,7 @@ class Configuration(Process):
         if wanted.source == "file":
             self._own, self._file_digest = plan, wanted.digest
         self._keep(plan, wanted.digest if wanted.source == "remote" else "")
+        forget_gone(self._runtime)
         if NodeFile.name in self._runtime.processes:
             self._runtime.hot_remove(NodeFile.name)
         keys = tuple(map(str, found.keys))

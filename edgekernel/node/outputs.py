@@ -10,8 +10,11 @@ from edgekernel.core.errors import ConfigError
 from edgekernel.core.interlocks import wrong_names
 from edgekernel.core.output import Output
 from edgekernel.core.output_declaration import OutputDeclaration
+from edgekernel.core.output_guard import KEPT_AS
 from edgekernel.core.output_limits import Limits, mistakes
+from edgekernel.core.runtime import Runtime
 from edgekernel.node.document import NodeDocument, OutputTable
+from edgekernel.node.memory import FileMemory
 from edgekernel.node.packs import load_driver
 from edgekernel.node.problems import did_you_mean
 from edgekernel.node.signature import parameters_of
@@ -143,3 +146,19 @@ def check_interlocks(limits: Mapping[str, Limits], devices: Mapping[str, Device]
     for name, each in limits.items():
         for text in wrong_names(each.interlock, devices):
             yield f".outputs.{name}.interlock: {text}"
+
+
+def forget_gone(runtime: Runtime) -> None:
+    """Let a node forget in the end what outputs were driven with that it does not have any more.
+
+    To be called when it has proven itself with the outputs that it has: what stands trial, and may
+    be rolled back, makes nothing be forgotten.
+    """
+    memory = runtime.outputs.memory
+    if isinstance(memory, FileMemory):
+        outputs = (each for device in runtime.devices.values() for each in device.outputs.values())
+        memory.keep_owned(KEPT_AS, {each.label for each in outputs if _is_restored(each)})
+
+
+def _is_restored(output: Output[Any]) -> bool:
+    return output.limits is not None and output.limits.initial == "restore"

@@ -91,11 +91,8 @@ def note_run(
     cause = _cause(memory, _take_note(folder, disk), boot)
     if cause.kind != "first" and memory.get(_RUNNING) != boot:
         cause = _of_update(memory, slot, update) or cause
-    memory.put(_RUNNING, boot)  # first: the first change is on the disk at once, others may wait
-    memory.put(_REASON, "")
-    memory.put(_SLOT, slot)
-    memory.put(_VERSION, VERSION)
-    memory.put(_TOLD, _mark(update))
+    run = {_RUNNING: boot, _REASON: "", _SLOT: slot, _VERSION: VERSION, _TOLD: _mark(update)}
+    memory.put_all(run)
     runtime.subscribe(message.RuntimeShuttingDown, partial(_ended, memory))
     told = AgentStarted(cause.kind, cause.detail)
     runtime.subscribe(message.RuntimeBooted, lambda event: runtime.emit(told))

@@ -80,7 +80,7 @@ class Safety(Process):
         with self._lock:
             self._pending = set(self._labels)
             self._all_safe.clear()
-            self._host.outputs.memory.put(_KEY, text)
+            self._host.outputs.memory.put_all({_KEY: text})
             self._held.set(text)
             now_ns = self._host.clock.monotonic_ns()
             for timer in self._timers.values():

@@ -215,7 +215,7 @@ class Update(UpdateWatch):
 
     def _set_wanted(self, wanted: UpdateRequest | None) -> None:
         self._wanted = wanted
-        self._memory.put(_ASKED, "" if wanted is None else json.dumps(asdict(wanted)))
+        self._memory.put_all({_ASKED: "" if wanted is None else json.dumps(asdict(wanted))})
 
     def _restored(self) -> UpdateRequest | None:
         """Return what was asked of the agent before a restart, and waited."""

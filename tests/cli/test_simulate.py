@@ -179,10 +179,10 @@ def test_faults_that_do_not_last_or_begin(write: Write, tmp_path: Path) -> None:
     assert "fault.2 did not begin: nack device room is planned for 2 h after the start" in lines
     assert "fault.3 did not begin: nack device room has a probability of 1e-09" in lines
     run = told(*args)
-    assert [(each["fault"], each["ended_s"]) for each in run["faults"]] == [(0, None)]
+    assert [(each["fault"], each["ended_s"]) for each in run["faults"]] == [(1, None)]
     assert [(each["fault"], each["at_s"]) for each in run["faults_unplayed"]] == [
-        (1, 7200),
-        (2, 60),
+        (2, 7200),
+        (3, 60),
     ]
     widths = [
         float(each.get("width", 0))

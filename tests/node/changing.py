@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from edgekernel import Event, Message, Output, Runtime
 from edgekernel.backends.sim import SimBackend
+from edgekernel.backends.sim.disk import SimDisk
 from edgekernel.node.config_messages import (
     ConfigApplied,
     ConfigFallback,
@@ -36,7 +37,8 @@ class Changing:
     """A node that is made from a file; use it as a context manager."""
 
     def __init__(self, folder: Path, clock: SimClock, text: str, **how: Any) -> None:
-        """Write the file and assemble the node. `how` goes to the reconfiguration."""
+        """Write the file and assemble the node. On a `disk` it keeps what outputs are driven with;
+        all else of `how` goes to the reconfiguration."""
         self.path = folder / "node.toml"
         self.clock = clock
         self.write(text)
@@ -45,7 +47,10 @@ class Changing:
         start = choose(self.path)
         self.runtime: Runtime
         self.bench: Bench
-        self.runtime, self.bench = assemble_simulated(start.plan, clock, Runtime, self.backend)
+        disk: SimDisk | None = how.pop("disk", None)
+        self.runtime, self.bench = assemble_simulated(
+            start.plan, clock, Runtime, self.backend, disk=disk
+        )
         how.setdefault("plug", lambda plan, ids: plug_more(plan, self.bench, ids))
         self.reconfiguration = Reconfiguration(self.runtime, start.plan, self.backend, **how)
         self.config = Configuration(self.runtime, start, self.reconfiguration)

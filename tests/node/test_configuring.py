@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from edgekernel import Interface
+from edgekernel.backends.sim.disk import SimDisk
 from edgekernel.core import message
 from edgekernel.node.config_messages import (
     ConfigApplied,
@@ -248,6 +249,75 @@ def test_labels_only(make: Make) -> None:
     verdict = node.reload(HEAD + 'labels = { zone = "north" }\n' + FAN)
     assert verdict.result == "applied"
     assert node.config.show()["document"]["node"]["labels"] == {"zone": "north"}
+
+
+class TestKeptOutputs:
+    """What outputs are restored from goes with them, but not before nobody goes back to them."""
+
+    RESTORED = '[devices.{0}.outputs.power]\ninitial = "restore"\n'
+
+    @contextmanager
+    def run(self, folder: Path, *devices: str) -> Iterator[Changing]:
+        """Run a node with some of the two relays, on the disk of this machine."""
+        with SimClock() as clock:
+            disk = SimDisk(clock)
+            disk.mount(folder)
+            with Changing(folder, clock, self.text(*devices), disk=disk) as node:
+                yield node
+
+    def text(self, *devices: str) -> str:
+        """Return a node file with some of the relays."""
+        drivers = {"fan": FAN, "vent": VENT, "pump": FAN.replace("fan", "pump")}
+        return "".join(drivers[each] + self.RESTORED.format(each) for each in devices)
+
+    def is_on(self, node: Changing, device: str) -> bool:
+        """Say whether a relay is on."""
+        return bool(node.runtime.devices[device].outputs["power"].value)
+
+    def test_rolled_back(self, tmp_path: Path) -> None:
+        """A node file without an output that does not prove itself, and then one that does, forget
+        nothing: the file before finds what it had, live or after a restart."""
+        with self.run(tmp_path, "fan", "vent") as node:
+            node.clock.advance(30)
+            node.switch_on("fan")
+            node.reconfiguration._plug = lambda plan, ids: None  # nobody plugs in a chip
+            assert node.reload(self.text("vent") + ROOM).result == "rolled_back"
+            assert self.is_on(node, "fan")
+            assert node.reload(self.text("vent")).result == "applied"
+            assert node.reload(self.text("fan", "vent")).result == "applied"
+            assert self.is_on(node, "fan")
+            assert node.reload(self.text("vent")).result == "applied"
+        with self.run(tmp_path, "vent") as node:
+            node.clock.advance(60)
+        with self.run(tmp_path, "fan", "vent") as node:
+            assert self.is_on(node, "fan")
+
+    def test_gone(self, tmp_path: Path) -> None:
+        """Four changes of the outputs later nothing of it is there any more, whether they were
+        applied live or with a restart."""
+        with self.run(tmp_path, "fan", "vent") as node:
+            node.switch_on("fan")
+            node.switch_on("vent")
+            node.clock.advance(30)
+            assert node.reload(self.text("vent")).result == "applied"
+            assert node.reload(self.text("vent", "pump")).result == "applied"
+        for devices in (("pump",), ("vent", "pump"), ("pump",)):
+            assert '"output/fan.power"' in (tmp_path / "data/memory.json").read_text()
+            with self.run(tmp_path, *devices) as node:
+                node.clock.advance(30)
+        assert "fan" not in (tmp_path / "data/memory.json").read_text()
+        with self.run(tmp_path, "fan", "vent") as node:
+            assert [self.is_on(node, each) for each in ("fan", "vent")] == [False, True]
+
+    def test_a_start_that_proves_nothing(self, tmp_path: Path) -> None:
+        """An agent that ends soon after each start, with whatever file, forgets nothing."""
+        with self.run(tmp_path, "fan", "vent") as node:
+            node.switch_on("fan")
+        for n in range(8):
+            with self.run(tmp_path, "vent" if n % 2 else "pump") as node:
+                node.clock.advance(9)
+        with self.run(tmp_path, "fan", "vent") as node:
+            assert self.is_on(node, "fan")
 
 
 class TestLastGood:

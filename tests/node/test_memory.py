@@ -79,6 +79,48 @@ def test_writes_are_few(memory: FileMemory, clock: SimClock, tmp_path: Path) -> 
     assert (file.stat().st_mtime_ns, file.stat().st_ino) == written
 
 
+def test_several_at_once(memory: FileMemory, clock: SimClock) -> None:
+    """Several values as one change are on the disk at once, with all that was put before them;
+    what is put afterwards waits as ever."""
+    memory.put("a", 1)
+    clock.advance(0.1)
+    memory.put("b", 1)
+    clock.advance(0.1)
+    memory.put_all({"b": 1, "c": 1})
+    clock.advance(0.1)
+    file = memory.folder / "memory.json"
+    assert decode(file.read_bytes()) == {"a": 1, "b": 1, "c": 1}
+    memory.put("a", 2)
+    clock.advance(29)
+    assert decode(file.read_bytes())["a"] == 1
+    clock.advance(2)
+    assert decode(file.read_bytes())["a"] == 2
+
+
+def test_what_waits_is_written_with_what_does_not(memory: FileMemory, clock: SimClock) -> None:
+    """A value that was put already, and waits, is written at once as part of such a change."""
+    memory.put("a", 1)
+    clock.advance(0.1)
+    memory.put("a", 2)
+    memory.put_all({"a": 2})
+    clock.advance(0.1)
+    assert decode((memory.folder / "memory.json").read_bytes()) == {"a": 2}
+
+
+def test_a_day_of_changes_at_once(memory: FileMemory, clock: SimClock) -> None:
+    """However many there are, a day has the stated number of writes at most; then such a change
+    waits with the rest, and is still one."""
+    written: list[dict[str, Plain]] = []
+    memory._write = lambda data: written.append(decode(data))  # type: ignore[method-assign]
+    for n in range(24 * 3600 // 5):
+        memory.put_all({"a": n, "b": n})
+        clock.advance(2.5)
+        memory.put("c", n)
+        clock.advance(2.5)
+    assert 2900 < len(written) <= 3000
+    assert all(each["a"] == each["b"] for each in written)
+
+
 def test_an_hour_of_changes(memory: FileMemory, clock: SimClock) -> None:
     """An output that changes every second makes the stated number of writes, each of one block."""
     written: list[int] = []
@@ -99,6 +141,61 @@ def test_an_hour_of_changes(memory: FileMemory, clock: SimClock) -> None:
     assert max(written) <= 4096
 
 
+def renamed(memory: FileMemory, *names: str) -> None:
+    """Run with outputs of these names, each of which is driven."""
+    memory.keep_owned("output/", names)
+    for name in names:
+        memory.put(f"output/{name}", name)
+
+
+def test_what_nothing_owns_is_forgotten(memory: FileMemory, clock: SimClock) -> None:
+    """A value is kept for four changes after its owner has gone, and then forgotten; other values
+    stay. The same names again are no change, nor is a restart."""
+    memory.put("agent/boot", "x")
+    renamed(memory, "a")
+    for n in range(4):
+        renamed(memory, f"b{n}")
+        renamed(memory, f"b{n}")
+        memory.close()
+        memory = FileMemory(memory.folder, clock)
+        assert memory.get("output/a") == "a"
+    renamed(memory, "b4")
+    memory.close()
+    assert known(memory.folder, clock, "output/a") == (None, [])
+    assert known(memory.folder, clock, "output/b0")[0] == "b0"
+    assert known(memory.folder, clock, "agent/boot")[0] == "x"
+
+
+def test_what_is_owned_again_is_kept(memory: FileMemory) -> None:
+    """Who goes back to former names finds their values, and from then on they count as new."""
+    renamed(memory, "a")
+    for n in range(3):
+        renamed(memory, f"b{n}")
+    memory.keep_owned("output/", ["a"])
+    for n in range(4):
+        renamed(memory, f"c{n}")
+        assert memory.get("output/a") == "a"
+    renamed(memory, "c4")
+    assert memory.get("output/a") is None
+
+
+def test_renamed_for_ever(memory: FileMemory) -> None:
+    """However often outputs get other names, the file stays small."""
+    for n in range(1000):
+        renamed(memory, *(f"device-{n}-{output}.power" for output in range(10)))
+    memory.close()
+    values = decode((memory.folder / "memory.json").read_bytes())
+    assert len([key for key in values if key.startswith("output/")]) == 5 * 10
+    assert len(values) == 5 * 10 + 4 * 10 + 1
+
+
+def test_a_node_without_outputs_keeps_nothing_of_them(memory: FileMemory) -> None:
+    """Where there is no value there is nothing to be counted, and nothing is written."""
+    memory.keep_owned("output/", ["a"])
+    memory.close()
+    assert not memory.folder.exists()
+
+
 def test_nothing_is_touched_before_it_is_used(memory: FileMemory, tmp_path: Path) -> None:
     """Making one and closing it touches no disk and starts no thread."""
     memory.close()
@@ -107,9 +204,22 @@ def test_nothing_is_touched_before_it_is_used(memory: FileMemory, tmp_path: Path
 
 DYING = """
 import os, sys
+from collections.abc import Mapping
 from edgekernel.sim import SimClock
 from edgekernel.node.memory import FileMemory
 from pathlib import Path
+
+class Slow(Mapping):  # between two of its values time passes, as when another thread runs
+    def __len__(self):
+        return 2
+
+    def __iter__(self):
+        for key in "ac":
+            yield key
+            clock.advance(40)
+
+    def __getitem__(self, key):
+        return "new"
 
 def dying(operation):
     def call(*arguments, **options):
@@ -130,20 +240,21 @@ for folder in sorted(Path(sys.argv[1]).iterdir()):
     memory.get("a")
     for each in ("open", "write", "fdatasync", "fsync", "close", "replace"):
         setattr(os, each, dying(getattr(os, each)))
-    memory.put("a", "new")
+    memory.put("a", "new") if sys.argv[2] == "put" else memory.put_all(Slow())
     clock.advance(1)
     os._exit(0)
 """
 
 
-def test_a_crash_between_any_two_operations(tmp_path: Path, clock: SimClock) -> None:
-    """Wherever a write is cut off, the state before it or the new one is known, and the next write
-    works."""
+@pytest.mark.parametrize("way", ["put", "put_all"])
+def test_a_crash_between_any_two_operations(tmp_path: Path, clock: SimClock, way: str) -> None:
+    """Wherever a write is cut off, the state before it or the new one is known, of several values
+    that are one change for all of them, and the next write works."""
     folders = [tmp_path / f"{after:02}" for after in range(15)]
     for folder in folders:
-        keep(folder, clock, a="oldest")
-        keep(folder, clock, a="old")
-    command = [sys.executable, "-c", DYING, str(tmp_path)]
+        keep(folder, clock, a="oldest", c="oldest")
+        keep(folder, clock, a="old", c="old")
+    command = [sys.executable, "-c", DYING, str(tmp_path), way]
     done = subprocess.run(command, timeout=60, check=True, capture_output=True, text=True)
     died = [line.endswith(" 9") for line in done.stdout.splitlines()]
     assert died == [True] * 9 + [False] * 6  # one write has nine operations on files
@@ -152,6 +263,8 @@ def test_a_crash_between_any_two_operations(tmp_path: Path, clock: SimClock) -> 
         value, told = known(folder, clock)
         seen.append(value)
         assert told == []
+        if way == "put_all":
+            assert known(folder, clock, "c")[0] == value
         keep(folder, clock, b="later")
         assert known(folder, clock)[0] == value
         assert known(folder, clock, "b")[0] == "later"

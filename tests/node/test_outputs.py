@@ -16,7 +16,13 @@ from edgekernel.cli import main
 from edgekernel.core.errors import InterlockedError
 from edgekernel.node import assemble, make_plan
 from edgekernel.node.document import parse_document
-from edgekernel.node.outputs import check_interlocks, check_outputs, limit_outputs
+from edgekernel.node.memory import FileMemory
+from edgekernel.node.outputs import (
+    check_interlocks,
+    check_outputs,
+    forget_gone,
+    limit_outputs,
+)
 from edgekernel.sim import SimClock
 
 NODE = """
@@ -280,3 +286,39 @@ def test_both_begin_on(
     (problem,) = caught.value.problems
     assert problem.startswith("node.toml: devices.heater.outputs.power.initial: begins o")
     assert "while cooler.power, which its interlock excludes, begins on" in problem
+
+
+class Lamp(Device):
+    """Something that is as it was before the restart."""
+
+    power = output(bool, safe=False, limits=Limits(initial="restore"))
+
+    @power.drive
+    def _switch(self, on: bool) -> bool:
+        return on
+
+
+class Absent(Lamp):
+    """One that does not answer."""
+
+    def connect(self) -> None:
+        raise OSError("no such hardware")
+
+
+def test_what_does_not_come_is_not_gone(tmp_path: Path, clock: SimClock) -> None:
+    """A device that is out of use is one that the node has: it begins with what it had, however
+    late it is back; what the application adds while the node runs is one too."""
+    memory = FileMemory(tmp_path, clock)
+    runtime = Runtime(clock=clock, memory=memory)
+    runtime.attach_device(Absent("hall"), optional=True)
+    for label in ("hall.power", "added.power", "gone.power"):
+        memory.put(f"output/{label}", True)
+    with runtime:
+        runtime.hot_add(Lamp("added"))
+        for n in range(5):
+            forget_gone(runtime)
+            assert memory.get("output/gone.power") is (True if n < 4 else None)
+            runtime.hot_add(Lamp(f"lamp-{n}"))
+    assert not runtime.devices["hall"].attached
+    assert memory.get("output/hall.power") is memory.get("output/added.power") is True
+    assert memory.get("output/gone.power") is None

@@ -120,6 +120,26 @@ def test_what_the_service_manager_says(
     assert started(tmp_path, clock)[1] == cause
 
 
+@pytest.mark.parametrize(
+    ("boot", "slot", "kind"),
+    [("first", "A", "crash"), ("second", "A", "power-loss"), ("second", "B", "power-loss")],
+)
+def test_an_end_soon_after_the_start(
+    tmp_path: Path, clock: SimClock, boot: str, slot: str, kind: str
+) -> None:
+    """A run that ends without a word in its first second is known as such, also after one that
+    ended well, and when something else was kept just before it noted that it runs."""
+    stopped(tmp_path, clock, "first", slot="A")
+    runtime = Runtime(clock=clock, memory=FileMemory(tmp_path, clock))
+    runtime.outputs.memory.put("busy.locks", "[]")
+    clock.advance(0.1)
+    note_run(runtime, tmp_path, SystemDisk(), boot, slot=slot)
+    runtime.boot()
+    clock.advance(0.1)
+    again = boot if kind == "crash" else "third"
+    assert started(tmp_path, clock, again, slot=slot)[1].kind == kind
+
+
 def test_an_old_note(tmp_path: Path, clock: SimClock) -> None:
     """What was noted of an earlier end says nothing of one after it."""
     killed(tmp_path, clock)

@@ -154,6 +154,26 @@ def test_it_outlives_a_restart(node_file: Callable[..., Path], clock: SimClock) 
         power(third).set(True)
 
 
+def test_it_outlives_a_crash(node_file: Callable[..., Path], clock: SimClock) -> None:
+    """It is kept at once, also just after something else was: an agent that is killed in the same
+    second is held in its next start."""
+    file = node_file(NODE, board="raspberrypi/4b")
+
+    def run() -> Runtime:
+        return assemble(make_plan(file), SimBackend(clock), clock, Runtime, remember=True)
+
+    first = run()
+    first.boot()
+    power(first).set(True)
+    clock.advance(0.5)
+    first.invoke("safety.hold", {"reason": "maintenance"})
+    clock.advance(0.5)  # nobody stops it
+    second = run()
+    told = messages_of(second, SafetyHeld)
+    with second:
+        assert told == [SafetyHeld("maintenance")]
+
+
 def test_a_node_has_it_only_if_it_says_so(node_file: Callable[..., Path], clock: SimClock) -> None:
     """Without `hold` there are no such commands."""
     file = node_file(NODE.replace("hold = true", ""), board="raspberrypi/4b")

@@ -230,6 +230,18 @@ def test_not_lost_with_the_agent(board: Board, clock: SimClock) -> None:
     assert board.taken().id == id
 
 
+def test_not_lost_with_a_killed_agent(board: Board, clock: SimClock) -> None:
+    """What is asked for is kept at once, also just after something else was."""
+    board.runtime.busy.hold("kiln", "firing", 100)
+    board.runtime.outputs.memory.put("output/lamp.power", True)
+    clock.advance(0.5)
+    id = board.ask()
+    clock.advance(0.5)
+    board.start()  # the one before was not stopped
+    clock.advance(2)
+    assert board.taken().id == id
+
+
 def test_no_image(board: Board, clock: SimClock) -> None:
     """Where there are no slots it is refused, with what to do instead."""
     board.state_file.unlink()

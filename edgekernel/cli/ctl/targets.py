@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import click
-from rich.progress import Progress
 from rich.text import Text
 
-from edgekernel.cli.console import err, out, print_json, table
+from edgekernel.cli.console import out, print_json, table
 from edgekernel.cli.ctl.completing import complete
 from edgekernel.cli.ctl.link import code_of, exit_of, said
 from edgekernel.cli.ctl.plain import plain
+from edgekernel.cli.ctl.waiting import Waiting
 from edgekernel.cli.exits import Exit
 from edgekernel.core.errors import InvalidValueError, UnknownTargetError
 from edgekernel.mqtt.fleet import Fleet, Outcome, parse_where
@@ -94,15 +94,15 @@ def on_each(
 ) -> list[Outcome[T]]:
     """Do something with each node that is picked; return the outcomes in order of names.
 
-    On a terminal it shows how far it is.
+    What takes longer shows on a terminal how far it is.
     """
-    names = targets.pick(fleet)
     found = []
-    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
-        task = progress.add_task(what, total=len(names))
+    with Waiting(what) as waiting:
+        names = targets.pick(fleet)
+        waiting.begin(len(names))
         for outcome in fleet.each(names, action):
             found.append(outcome)
-            progress.advance(task)
+            waiting.step()
     return sorted(found, key=lambda outcome: outcome.node)
 
 

@@ -14,6 +14,7 @@ from edgekernel.cli.ctl.leasing import Seconds, somebody
 from edgekernel.cli.ctl.link import Link
 from edgekernel.cli.ctl.plain import plain
 from edgekernel.cli.ctl.targets import on_each, selecting, split, tell
+from edgekernel.cli.ctl.waiting import waiting
 from edgekernel.mqtt.fleet import Fleet, NodeUpdate
 from edgekernel.mqtt.fleet.updating import UPDATE_LIMIT_S, IfBusy
 
@@ -206,7 +207,8 @@ def _each(
     if not targets.named:
         tell(on_each(fleet, targets, action, what), _text, as_json=as_json)
         return
-    found = action(targets.named[0])
+    with waiting(what):
+        found = action(targets.named[0])
     if as_json:
         print_json(plain(found))
     else:

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgekernel.core.errors import ForbiddenError, InvalidValueError
 from edgekernel.mqtt.fleet.connection import Connection
-from edgekernel.mqtt.fleet.documents import Document, read_document, read_time
+from edgekernel.mqtt.fleet.documents import Document, read_document, read_text, read_time
 from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.fleet.listening import Arrival, Listener
 from edgekernel.mqtt.fleet.sealing import Seal, plain
@@ -67,9 +67,9 @@ def read_config(node: str, result: Any) -> NodeConfig:
     return NodeConfig(
         node,
         document if isinstance(document, Mapping) else {},
-        hash=_text(found, "hash"),
-        version=_text(found, "version"),
-        source=_text(found, "source"),
+        hash=read_text(found, "hash"),
+        version=read_text(found, "version"),
+        source=read_text(found, "source"),
         problems=_texts(found.get("problems")),
     )
 
@@ -79,9 +79,9 @@ def read_report(node: str, document: Document) -> NodeReport:
     desired = document.get("desired")
     return NodeReport(
         node,
-        hash=_text(document, "hash"),
-        version=_text(document, "version"),
-        source=_text(document, "source"),
+        hash=read_text(document, "hash"),
+        version=read_text(document, "version"),
+        source=read_text(document, "source"),
         remote=document.get("remote") is True,
         desired=_read_desired(desired) if isinstance(desired, Mapping) else None,
     )
@@ -167,17 +167,12 @@ def _wait(
 
 def _read_desired(document: Mapping[str, Any]) -> DesiredResult:
     return DesiredResult(
-        _text(document, "result"),
-        _text(document, "version"),
+        read_text(document, "result"),
+        read_text(document, "version"),
         _texts(document.get("problems")),
         read_time(document.get("at")),
-        _text(document, "digest"),
+        read_text(document, "digest"),
     )
-
-
-def _text(document: Mapping[str, Any], name: str) -> str:
-    found = document.get(name)
-    return found if isinstance(found, str) else ""
 
 
 def _texts(found: object) -> tuple[str, ...]:

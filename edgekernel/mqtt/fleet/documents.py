@@ -34,10 +34,10 @@ def read_status(node: str, document: Document) -> NodeStatus:
     """Read what is retained on `status`."""
     return NodeStatus(
         node,
-        _text(document, "state"),
+        read_text(document, "state"),
         read_time(document.get("since")),
-        _text(document, "cause"),
-        _text(document, "boot"),
+        read_text(document, "cause"),
+        read_text(document, "boot"),
         {name: why for name, why in _table(document, "parts").items() if _is_text(why)},
     )
 
@@ -47,16 +47,16 @@ def read_info(node: str, document: Document) -> NodeInfo:
     labels = {name: each for name, each in _table(document, "labels").items() if _is_text(each)}
     return NodeInfo(
         node,
-        version=_text(document, "version"),
-        board=_text(document, "board"),
-        host=_text(document, "host"),
-        config=_text(document, "config"),
-        boot=_text(document, "boot"),
-        restart_cause=_text(document, "restart_cause"),
-        restart_detail=_text(document, "restart_detail"),
-        time_quality=_text(document, "time_quality"),
-        layout=_text(document, "layout"),
-        payloads=_text(document, "payloads"),
+        version=read_text(document, "version"),
+        board=read_text(document, "board"),
+        host=read_text(document, "host"),
+        config=read_text(document, "config"),
+        boot=read_text(document, "boot"),
+        restart_cause=read_text(document, "restart_cause"),
+        restart_detail=read_text(document, "restart_detail"),
+        time_quality=read_text(document, "time_quality"),
+        layout=read_text(document, "layout"),
+        payloads=read_text(document, "payloads"),
         labels=labels,
     )
 
@@ -71,9 +71,9 @@ def read_signal(document: Document) -> SignalState:
     """Read what is retained of one signal."""
     return SignalState(
         value=document.get("value"),
-        unit=_text(document, "unit"),
-        quality=_text(document, "quality"),
-        reason=_text(document, "reason"),
+        unit=read_text(document, "unit"),
+        quality=read_text(document, "quality"),
+        reason=read_text(document, "reason"),
         time=read_time(document.get("time")),
         setpoint=document.get("setpoint"),
     )
@@ -81,15 +81,15 @@ def read_signal(document: Document) -> SignalState:
 
 def read_event(node: str, topic: str, document: Document) -> NodeEvent:
     """Read what comes on `event/<topic>`."""
-    severity = Severity.__members__.get(_text(document, "severity").upper(), Severity.INFO)
+    severity = Severity.__members__.get(read_text(document, "severity").upper(), Severity.INFO)
     return NodeEvent(
         node,
-        _text(document, "name") or topic,
+        read_text(document, "name") or topic,
         severity,
         read_time(document.get("time")),
-        _text(document, "source"),
+        read_text(document, "source"),
         _number(document, "seq", int) or 0,
-        _text(document, "boot"),
+        read_text(document, "boot"),
         _table(document, "fields"),
     )
 
@@ -99,7 +99,7 @@ def read_health(node: str, document: Document) -> NodeHealth:
     services = {name: str(each) for name, each in _table(document, "services").items()}
     return NodeHealth(
         node,
-        _text(document, "state"),
+        read_text(document, "state"),
         time=read_time(document.get("time")),
         uptime_s=_number(document, "uptime_s", float),
         degraded=_texts(document, "degraded"),
@@ -125,11 +125,6 @@ def read_health(node: str, document: Document) -> NodeHealth:
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
-
-
-def _text(document: Document, key: str) -> str:
-    value = document.get(key)
-    return value if isinstance(value, str) else ""
 
 
 def _flag(document: Document, key: str) -> bool | None:
@@ -160,6 +155,12 @@ def _number(document: Document, key: str, kind: type[N]) -> N | None:
         return kind(value)
     except (OverflowError, ValueError):  # infinite, or not a number
         return None
+
+
+def read_text(document: Document, key: str) -> str:
+    """Return a text of a document; "" for anything else."""
+    value = document.get(key)
+    return value if isinstance(value, str) else ""
 
 
 def read_time(text: object) -> datetime | None:

@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from edgekernel.core.clock import Clock
-from edgekernel.core.errors import UnknownTargetError, nearest
 from edgekernel.core.messages import Severity
+from edgekernel.mqtt.fleet.busy import still_held
 from edgekernel.mqtt.fleet.configuring import (
     PUSH_LIMIT_S,
     NodeConfig,
@@ -20,9 +20,8 @@ from edgekernel.mqtt.fleet.configuring import (
     read_report,
 )
 from edgekernel.mqtt.fleet.connection import Connection
-from edgekernel.mqtt.fleet.device_states import STATES, DeviceStates, has_signals, whole_states
+from edgekernel.mqtt.fleet.device_states import STATES, DeviceStates
 from edgekernel.mqtt.fleet.documents import (
-    Document,
     read_document,
     read_event,
     read_health,
@@ -45,6 +44,7 @@ from edgekernel.mqtt.fleet.results import (
     NodeUpdate,
     Outcome,
 )
+from edgekernel.mqtt.fleet.retained import Retained
 from edgekernel.mqtt.fleet.sealing import (
     LEAST_BEAT_S,
     LEAST_TTL_S,
@@ -57,25 +57,18 @@ from edgekernel.mqtt.fleet.selecting import select
 from edgekernel.mqtt.fleet.sharing import checked_share
 from edgekernel.mqtt.fleet.stream import Stream
 from edgekernel.mqtt.fleet.updating import (
-    INSTALL,
     UPDATE_LIMIT_S,
     IfBusy,
     check_takes_updates,
-    follow,
-    read_busy,
+    install,
     read_update,
 )
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.signing import Signer
-from edgekernel.mqtt.topics import Topics, segment
+from edgekernel.mqtt.topics import segment
 from edgekernel.mqtt.transport import Medium
 
 T = TypeVar("T")
-
-_FEW = 10
-_DEPTH = 2
-"""Levels of the topic of a device, behind the node; that of a signal has more."""
-_SEE = "`edgekernel ctl nodes` shows which there are"
 
 
 class Fleet:
@@ -115,6 +108,7 @@ class Fleet:
         self.at_once = at_once
         self._signer = signer
         self._connection = Connection(settings, timeout_s, clock, medium)
+        self._retained = Retained(self._connection)
         anyone = replace(settings, client_id="")  # the name is taken by the connection above
         self._connect = partial(Connection, anyone, timeout_s, clock, medium)
         self._shared: set[Connection] = set()
@@ -125,7 +119,7 @@ class Fleet:
         `where` names labels of the node file, fields of NodeInfo, `state` or `node`. Raises
         UnknownTargetError for a field that no node has.
         """
-        found = self._documents("+/status", "+/info")
+        found = self._retained.documents("+/status", "+/info")
         infos = {name: read_info(name, each) for name, kind, each in found if kind == "info"}
         nodes = [
             Node(read_status(name, each), infos.get(name))
@@ -137,48 +131,24 @@ class Fleet:
 
     def info(self, node: str) -> NodeInfo:
         """Return what a node runs, and where; who holds it busy, and how its latest update went."""
-        found, update = read_info(node, self._retained(node, "info")), self.updating(node)
+        found, update = read_info(node, self._retained.document(node, "info")), self.updating(node)
         known = None if update.phase == "none" else update
         return replace(found, busy=self.busy(node), update=known)
 
     def schema(self, node: str) -> NodeSchema:
         """Return what a node has and can be asked for."""
-        return NodeSchema(node, self._retained(node, "schema"))
+        return NodeSchema(node, self._retained.document(node, "schema"))
 
     def health(self, node: str) -> NodeHealth:
         """Return how a node is, as it has said at most half a minute ago while it is online."""
-        return read_health(node, self._retained(node, "health"))
+        return read_health(node, self._retained.document(node, "health"))
 
     def get(self, node: str, device: str = "") -> dict[str, DeviceState]:
         """Return the states of a node's devices, or of one of them, by device.
 
         They are the latest that the node has published: of one that is offline they are old.
         """
-        self._check_name(node)
-        if device and (found := self._states(node, segment(device))):
-            return found
-        states = self._states(node)
-        if not states or device:
-            self._status(node)
-            if not device:
-                raise NoAnswerError(f"the broker knows no device of {node}; {_SEE}")
-            hint = _hint(device, states) or f"; `edgekernel ctl get {node}` shows which there are"
-            raise UnknownTargetError(f"{node} has no device {device!r}{hint}")
-        return states
-
-    def _states(self, node: str, device: str = "") -> dict[str, DeviceState]:
-        """Return the states of a node, or of one device of it, in whichever form they are."""
-        if device:
-            found = self._connection.retained(f"{node}/state/{device}")
-            document = read_document(found.get(f"{node}/state/{device}", b"{}"))
-            if document is not None and (has_signals(document) or not found):
-                return whole_states(found)
-        filters = (f"{node}/{each.replace('+', device or '+', 1)}" for each in STATES)
-        found = self._connection.retained(*filters)
-        if not any(topic.count("/") > _DEPTH for topic in found):
-            return whole_states(found)
-        schema = {name: each for _, name, each in self._documents(f"{node}/schema")}
-        return whole_states(found, schema.get("schema"))
+        return self._retained.devices(node, device)
 
     def set(self, node: str, output: str, value: Any, *, check: bool = True) -> None:
         """Set an output, `device/output`, and wait until the node has done it.
@@ -254,7 +224,7 @@ class Fleet:
 
     def reported(self, node: str) -> NodeReport:
         """Return what a node has reported of its configuration, online or not."""
-        return read_report(node, self._retained(node, "reported"))
+        return read_report(node, self._retained.document(node, "reported"))
 
     def push_config(
         self,
@@ -295,20 +265,13 @@ class Fleet:
         With `wait_s=0` it is only asked for. While the node is busy it waits, is refused
         (`if_busy="refuse"`), or goes on ("ignore").
         """
-
-        def ask() -> str:
-            asked = self.call(node, INSTALL, {"bundle": bundle, "busy": if_busy})
-            return str(asked["id"])
-
         check_takes_updates(node, self.schema(node))
-        if not wait_s:
-            return NodeUpdate(node, "asked", ask(), bundle=bundle)
-        return follow(self._connection, node, ask, wait_s, told)
+        call = partial(self.call, node)
+        return install(self._connection, node, call, bundle, if_busy, wait_s, told)
 
     def updating(self, node: str) -> NodeUpdate:
         """Return how the latest update of a node goes or has ended, "none" if there was none."""
-        found = self._documents(f"{node}/update")
-        return read_update(node, found[0][2] if found else {})
+        return read_update(node, self._retained.maybe(node, "update") or {})
 
     def restart(self, node: str, reason: str, if_busy: IfBusy = "wait") -> None:
         """Let a node's agent end, so that it is started again; while it is busy as in `update`."""
@@ -317,10 +280,8 @@ class Fleet:
 
     def busy(self, node: str) -> tuple[BusyState, ...]:
         """Return who holds a node busy; what has ended by now is left out."""
-        found = self._documents(f"{node}/busy")
         now = self._connection.clock.now_utc()
-        locks = read_busy(found[0][2]) if found else ()
-        return tuple(each for each in locks if each.until is None or each.until > now)
+        return still_held(self._retained.maybe(node, "busy") or {}, now)
 
     def hold_busy(self, node: str, reason: str, seconds: float, holder: str = "") -> str:
         """Hold a node busy for at most a week: what would interrupt it waits. Return the lock."""
@@ -400,12 +361,12 @@ class Fleet:
 
     def _filters(self, nodes: tuple[str, ...], topics: tuple[str, ...]) -> tuple[str, ...]:
         for node in nodes:
-            self._check_name(node)
+            self._retained.check_name(node)
         return tuple(f"{node}/{topic}" for node in nodes or ("+",) for topic in topics)
 
     def _prepare(self, node: str, check: bool) -> tuple[NodeSchema | None, Seal]:
         """Return by what a request is checked, if it is to be and can be, and how it is sealed."""
-        self._check_name(node)
+        self._retained.check_name(node)
         if not check and self._signer is None:
             return None, plain
         schema, boot = self._look(node, check)
@@ -414,12 +375,12 @@ class Fleet:
     def _look(self, node: str, check: bool) -> tuple[NodeSchema | None, str]:
         """Return the schema of a node, None if it has published none, and the id of its start; to
         check it has to be online."""
-        self._check_name(node)
-        documents = self._documents(f"{node}/status", f"{node}/schema")
+        self._retained.check_name(node)
+        documents = self._retained.documents(f"{node}/status", f"{node}/schema")
         found = {kind: document for _, kind, document in documents}
         status = read_status(node, found["status"]) if "status" in found else None
         if check:
-            _check_online(status or self._status(node))
+            _check_online(status or self._retained.status(node))
         schema = NodeSchema(node, found["schema"]) if "schema" in found else None
         return schema, "" if status is None else status.boot
 
@@ -441,34 +402,6 @@ class Fleet:
         limit_s = self._connection.timeout_s if timeout_s is None else timeout_s
         return self._connection.ask(node, topic, body, limit_s, seal)
 
-    def _check_name(self, node: str) -> None:
-        Topics(self._connection.prefix, node)
-
-    def _retained(self, node: str, kind: str) -> Document:
-        """Return one retained document of a node; raise NoAnswerError if there is none."""
-        self._check_name(node)
-        for _, _, document in self._documents(f"{node}/{kind}"):
-            return document
-        self._status(node)
-        raise NoAnswerError(f"{node} has published no {kind}")
-
-    def _status(self, node: str) -> NodeStatus:
-        """Return the status of a node; raise UnknownTargetError with the nearest name."""
-        found = {name: each for name, _, each in self._documents("+/status")}
-        if node not in found:
-            hint = _hint(node, found) or f"; {_SEE}"
-            raise UnknownTargetError(f"the broker knows no node {node!r}{hint}")
-        return read_status(node, found[node])
-
-    def _documents(self, *filters: str) -> list[tuple[str, str, Document]]:
-        """Return node, last level and document of what is retained."""
-        found = []
-        for topic, payload in self._connection.retained(*filters).items():
-            document = read_document(payload)
-            if document is not None:
-                found.append((topic.partition("/")[0], topic.rpartition("/")[2], document))
-        return found
-
 
 def _read(states: DeviceStates, arrival: Arrival) -> NodeStatus | DeviceState | NodeEvent | None:
     node, _, rest = arrival.topic.partition("/")
@@ -488,14 +421,3 @@ def _check_online(status: NodeStatus) -> None:
         since = f" since {status.since:%Y-%m-%d %H:%M:%S} UTC" if status.since else ""
         cause = status.cause or "no reason given"
         raise NoAnswerError(f"{status.node} is offline{since}: {cause}")
-
-
-def _topic(found: tuple[str, str, Document]) -> tuple[str, str]:
-    return found[:2]
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
-    """Return the nearest name, or all of them if they are few."""
-    names = list(known)
-    hint = nearest(name, names)
-    return hint if len(names) <= _FEW or "did you mean" in hint else ""

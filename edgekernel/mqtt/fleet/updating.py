@@ -1,21 +1,24 @@
-"""Updates of nodes' systems, asked for and watched, and who holds nodes busy."""
+"""Updates of nodes' systems, asked for and watched."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
 
 from edgekernel.core.errors import ForbiddenError
 from edgekernel.mqtt.fleet.connection import Connection
-from edgekernel.mqtt.fleet.documents import Document, read_document, read_time
+from edgekernel.mqtt.fleet.documents import Document, read_document, read_text, read_time
 from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.fleet.listening import Arrival, Listener
 from edgekernel.mqtt.fleet.node_schema import NodeSchema
-from edgekernel.mqtt.fleet.results import BusyState, NodeUpdate
+from edgekernel.mqtt.fleet.results import NodeUpdate
 from edgekernel.node.update_state import ENDS
 
 UPDATE_LIMIT_S = 3600.0
 """How long an update is waited for: to write it, to start twice, and the trial."""
+
+Call = Callable[[str, Mapping[str, Any]], Any]
+"""Calls a command of a node with arguments, and returns its result."""
 
 IfBusy = Literal["wait", "refuse", "ignore"]
 """What a node does while somebody says "not now"."""
@@ -30,32 +33,17 @@ def read_update(node: str, document: Document) -> NodeUpdate:
     percent, unmet = document.get("percent"), document.get("unmet")
     return NodeUpdate(
         node,
-        _text(document, "phase") or "none",
-        id=_text(document, "id"),
+        read_text(document, "phase") or "none",
+        id=read_text(document, "id"),
         percent=percent if type(percent) is int else 0,
-        doing=_text(document, "doing"),
-        reason=_text(document, "reason"),
-        before=_text(document, "before"),
-        after=_text(document, "after"),
-        slot=_text(document, "slot"),
+        doing=read_text(document, "doing"),
+        reason=read_text(document, "reason"),
+        before=read_text(document, "before"),
+        after=read_text(document, "after"),
+        slot=read_text(document, "slot"),
         unmet=tuple(map(str, unmet)) if isinstance(unmet, list) else (),
-        bundle=_text(document, "bundle"),
+        bundle=read_text(document, "bundle"),
         at=read_time(document.get("at")),
-    )
-
-
-def read_busy(document: Document) -> tuple[BusyState, ...]:
-    """Read what is retained on `busy`."""
-    locks = document.get("locks")
-    return tuple(
-        BusyState(
-            _text(each, "id"),
-            _text(each, "holder"),
-            _text(each, "reason"),
-            read_time(each.get("until")),
-        )
-        for each in (locks if isinstance(locks, list) else ())
-        if isinstance(each, dict)
     )
 
 
@@ -69,7 +57,27 @@ def check_takes_updates(node: str, schema: NodeSchema) -> None:
         )
 
 
-def follow(
+def install(
+    connection: Connection,
+    node: str,
+    call: Call,
+    bundle: str,
+    if_busy: IfBusy,
+    limit_s: float,
+    told: Callable[[NodeUpdate], object],
+) -> NodeUpdate:
+    """Let a node install a bundle, and return the update when it is confirmed, or as it was asked
+    for without a limit of time. Raises what `call` raises, and as `Fleet.update` says."""
+
+    def ask() -> str:
+        return str(call(INSTALL, {"bundle": bundle, "busy": if_busy})["id"])
+
+    if not limit_s:
+        return NodeUpdate(node, "asked", ask(), bundle=bundle)
+    return _follow(connection, node, ask, limit_s, told)
+
+
+def _follow(
     connection: Connection,
     node: str,
     ask: Callable[[], str],
@@ -117,8 +125,3 @@ def _why(found: NodeUpdate) -> str:
         went = f"the update in slot {found.slot} was given up, and the slot before it runs again"
         return f"{went}: {why}"
     return why
-
-
-def _text(document: Document, name: str) -> str:
-    found = document.get(name)
-    return found if isinstance(found, str) else ""

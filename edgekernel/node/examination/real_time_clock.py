@@ -17,7 +17,9 @@ _OFF_S = 60
 _QUARTER_S, _FARTHEST_S = 900, 14 * 3600
 """A clock with local time is off by a zone (tz database: whole quarters, at most 14 h)."""
 _EMPTY_UV = 2_000_000
-"""The cell for a Raspberry Pi 5 has 3 V, and is empty at 2 V (Panasonic, ML2020, discharge)."""
+"""A Raspberry Pi 5 takes a rechargeable lithium manganese cell, which has 3 V (raspberrypi.com,
+"Add a backup battery"). Makers count the capacity of such cells down to 2.0 V (Sanyo, ML421,
+"Nominal capacity"). Which voltage the clock needs is not said there: below this it may stand."""
 _SAVED = ("/var/lib/systemd/timesync/clock", "/etc/fake-hwclock.data")
 """What systemd-timesyncd(8) and fake-hwclock(8) keep of the time."""
 _UNTIL = "until a server is reached readings and events are marked unsynchronised, and"
@@ -49,7 +51,8 @@ def _look_at(machine: Machine, clock: str) -> Finding:
     if battery_uv is not None and battery_uv < _EMPTY_UV:
         config = machine.boot_config or "config.txt"
         cell = f"connect an ML2020 to J5, and put dtparam=rtc_bbat_vchg=3000000 into {config}"
-        return _without(machine, f"{told} without a battery ({battery_uv / 1e6:.1f} V)", cell)
+        found = f"{told} without a charged battery ({battery_uv / 1e6:.1f} V)"
+        return _without(machine, found, cell)
     return Finding(Level.OK, _SUBJECT, f"{told}: keeps the time")
 
 

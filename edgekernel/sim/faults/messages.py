@@ -6,7 +6,10 @@ from edgekernel.core.messages import Message
 
 
 class FaultBegan(Message):
-    """A fault of the plan is there from now on; `settings` as the plan has them."""
+    """A fault of the plan is there from now on; `settings` as the plan has them.
+
+    `fault` is its place in the plan, counted from 1 as in what is said of mistakes there.
+    """
 
     fault: str
     kind: str
@@ -15,7 +18,7 @@ class FaultBegan(Message):
 
 
 class FaultEnded(Message):
-    """The fault is healed."""
+    """The fault is healed; `fault` as in FaultBegan."""
 
     fault: str
     kind: str

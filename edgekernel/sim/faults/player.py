@@ -101,7 +101,7 @@ class FaultPlayer(Process):
         if fault.probability < 1 and random.random() >= fault.probability:
             return
         kind = fault.what
-        began = FaultBegan(str(index), kind.word, fault.target, kind.settings())
+        began = FaultBegan(str(index + 1), kind.word, fault.target, kind.settings())
         if kind.ends_agent:
             self._tell(began)
         end = self._stage.begin(fault, random)
@@ -119,7 +119,7 @@ class FaultPlayer(Process):
             del self._running[index]
         end()
         fault = self.faults[index]
-        self._tell(FaultEnded(str(index), fault.what.word, fault.target))
+        self._tell(FaultEnded(str(index + 1), fault.what.word, fault.target))
 
     def _tell(self, told: FaultBegan | FaultEnded) -> None:
         for hear in self.told:

@@ -90,10 +90,10 @@ class Recorder(Process):
 
     @property
     def unplayed(self) -> list[tuple[int, Fault]]:
-        """The faults of the plan that have not begun, with their places in it."""
+        """The faults of the plan that have not begun, with their places in it, from 1 on."""
         begun = {int(each.fault) for each in self.faults}
         planned = () if self._player is None else self._player.faults
-        return [(index, each) for index, each in enumerate(planned) if index not in begun]
+        return [(place, each) for place, each in enumerate(planned, 1) if place not in begun]
 
     def lose(self) -> None:
         """Take note that the agent has died: its signals say nothing any more."""
@@ -183,7 +183,7 @@ class Recorder(Process):
         )
 
     def _fault_ended(self, told: FaultEnded) -> None:
-        if self._player is not None and self._player.faults[int(told.fault)].ends_by_itself:
+        if self._player is not None and self._player.faults[int(told.fault) - 1].ends_by_itself:
             return  # what ends here is the run
         for fault in self.faults:
             if fault.fault == told.fault and fault.ended_s is None:

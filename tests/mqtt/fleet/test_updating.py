@@ -19,7 +19,8 @@ from edgekernel import Runtime
 from edgekernel.core.errors import ForbiddenError
 from edgekernel.mqtt import Fleet, NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.fleet import NodeUpdate
-from edgekernel.mqtt.fleet.updating import read_busy, read_update
+from edgekernel.mqtt.fleet.busy import read_busy
+from edgekernel.mqtt.fleet.updating import read_update
 from edgekernel.node.busy import Busy, GuardedBusy
 from edgekernel.node.update_request import UpdateRequest, take_request
 from edgekernel.node.update_state import UpdateState, write_state

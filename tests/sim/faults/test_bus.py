@@ -21,9 +21,9 @@ def test_nack_for_a_time(play: Play) -> None:
     assert node.sample("air", "temperature").quality is Quality.GOOD
     node.clock.advance(60)
     assert node.sample("room", "temperature").quality is Quality.GOOD
-    began = {"fault": "0", "kind": "nack", "target": "device room", "settings": ""}
+    began = {"fault": "1", "kind": "nack", "target": "device room", "settings": ""}
     assert node.told("fault.began") == [(0, began)]
-    ended = {"fault": "0", "kind": "nack", "target": "device room"}
+    ended = {"fault": "1", "kind": "nack", "target": "device room"}
     assert node.told("fault.ended") == [(20, ended)]
     (offline,) = node.told("device.offline")
     assert 0 <= offline[0] < 1

@@ -70,7 +70,7 @@ def test_healed_in_any_state(play: Play) -> None:
     player = node.runtime.processes["faults"]
     assert len(player.running) == 3  # type: ignore[attr-defined]
     node.runtime.shutdown()
-    assert [said["fault"] for _, said in node.told("fault.ended")] == ["2", "1", "0"]
+    assert [said["fault"] for _, said in node.told("fault.ended")] == ["3", "2", "1"]
     assert not player.running  # type: ignore[attr-defined]
     assert node.bench.level("GPIO27") is True
     assert "temperature_c" not in vars(type(node.bench.chip("air")))

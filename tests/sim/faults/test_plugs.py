@@ -124,7 +124,7 @@ def test_healed_at_the_end(play: Play) -> None:
     node.clock.advance(60)
     assert not node.told("fault.ended")
     node.runtime.shutdown()
-    assert [fields["fault"] for _, fields in node.told("fault.ended")] == ["0"]
+    assert [fields["fault"] for _, fields in node.told("fault.ended")] == ["1"]
     chip = node.bench.chip("room")
     with pytest.raises(OSError, match="BME280Chip is plugged in"):
         node.bench.backend.bus("i2c1").plug(0x76, chip)
