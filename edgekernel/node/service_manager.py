@@ -22,6 +22,8 @@ _MAX_PROBLEM = 200
 """Characters of what is wrong with it, at most."""
 _FEEDS_PER_LIMIT = 4
 """How often the watchdog is fed in its time; sd_watchdog_enabled(3) asks for two at least."""
+_DEAF_S = 1.0
+"""How long a manager is waited for that does not read; whoever tells it may be the node's turn."""
 
 
 class ServiceManager:
@@ -59,9 +61,14 @@ class ServiceManager:
         return cls(address, _watchdog_s(environment))
 
     def tell(self, **facts: str) -> None:
-        """Send facts such as `STATUS="..."`. Raises OSError if the manager is not there."""
+        """Send facts such as `STATUS="..."`.
+
+        Raises OSError if the manager is not there, or has not read what it was told for so long
+        that it can be told no more.
+        """
         lines = "\n".join(f"{name}={value}" for name, value in facts.items())
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            channel.settimeout(_DEAF_S)
             channel.connect(self._address)
             channel.sendall(lines.encode())
 
