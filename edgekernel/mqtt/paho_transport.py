@@ -309,7 +309,10 @@ class PahoTransport:
                 return False
         answered = self._paho.numbers.give_back(found.number)
         if answered is not None:
-            answered(refusal)
+            try:
+                answered(refusal)
+            except Exception as error:
+                self._observer.failed("published", error)
         return True
 
     def _arrived(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:

@@ -198,6 +198,20 @@ def test_an_answer_to_nothing() -> None:
     assert observer.said == ["connected"]
 
 
+def test_who_hears_of_an_answer_and_raises() -> None:
+    """What it raises is told, and the link goes on."""
+
+    def oops() -> None:
+        raise ZeroDivisionError("oops")
+
+    with scripted(accept) as server, linked(settings(server.port)) as (client, observer):
+        observer.wait("connected")
+        client.publish(Outbound("a", b""), oops)
+        observer.wait("failed: published: oops")
+        assert client.publish(Outbound("a", b"")).wait(LIMIT_S)
+    assert not observer.all("disconnected")
+
+
 @pytest.mark.parametrize(
     "said",
     [
