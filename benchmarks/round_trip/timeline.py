@@ -22,16 +22,16 @@ from benchmarks.round_trip.peers import Asker, of_ours
 SETS, PAUSE_S = 1000, 0.003
 
 PARTS = {
-    "arrived": "paho reads and decodes the packet",
+    "arrived": "read and decode the packet",
     "serve": "parse, look for a repeat, queue the turn",
     "set": "check whether it may be done",
     "driven": "set the output: pin, readback, setpoint",
     "publish": "make the reply, through the window",
-    "write": "paho makes the packet",
-    "written": "write it to the socket, with its acknowledgement",
-    "retained": "the state: effect, JSON, publish, write",
-    "told": "the event of the audit: JSON, publish, write",
-    "idle": "the end of it",
+    "write": "make the packet",
+    "written": "write it to the socket, with the request's acknowledgement",
+    "retained": "the state: effect, JSON, publish",
+    "told": "the event of the audit: JSON, publish",
+    "idle": "write both to the socket",
 }
 """The looks at the clock, in their order, and what lies before each."""
 

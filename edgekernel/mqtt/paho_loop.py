@@ -1,4 +1,5 @@
-"""Who reads and writes the socket of a paho client, through what paho offers to foreign loops.
+"""Who reads and writes the socket of a paho client, through what paho offers to foreign loops, and
+past paho where there is a `wire`.
 
 paho's own loop has one thread that reads and writes; whoever publishes wakes it and waits for it.
 Here whoever publishes also writes, and the thread that reads a message runs its handler, outside of
@@ -22,6 +23,9 @@ from edgekernel.mqtt.relief import offer_relief
 if TYPE_CHECKING:
     from paho.mqtt import client as paho
 
+    from edgekernel.mqtt.publish_packets import Packet
+    from edgekernel.mqtt.wire import Wire
+
 RELIEF_S = 0.1
 """A handler that may take long and takes this long, or twice as long, has its thread relieved."""
 
@@ -37,16 +41,23 @@ class PahoLoop:
     """Serves the connection of one client until it ends. Every method is for any thread."""
 
     def __init__(
-        self, client: paho.Client, handle: Callable[[Any], object], lost: Callable[[str], object]
+        self,
+        client: paho.Client,
+        take: Callable[[Packet], bool],
+        handle: Callable[[Any], object],
+        lost: Callable[[str], object],
     ) -> None:
-        """Prepare; `handle` is given what `arrived` was given, one after the other. `lost` is told
-        if the loop itself fails."""
+        """Prepare; `take` is given the packets that arrive on a wire, and returns whether it takes
+        one. `handle` is given what `arrived` was given, one after the other. `lost` is told if the
+        loop itself fails."""
         self._client = client
+        self._wire: Wire | None = None
+        self._take = take
         self._handle = handle
         self._lost = lost
         self._io = threading.Lock()
         """Held by whoever is in paho's reading or writing; by nobody while a handler runs."""
-        self._inbox: deque[Any] = deque()
+        self._inbox: deque[tuple[Any, bytes]] = deque()
         self._several = False
         """Whether more than one packet waits to be written, so that they leave as one."""
         self._over = threading.Event()
@@ -64,11 +75,14 @@ class PahoLoop:
         self._watcher: threading.Thread | None = None
         self._watching = threading.Event()
         self._busy = False  # the leader, with what may take long
+        self._has_spoken = False  # the leader, in the handler that it is in
         self._handled = 0
         client.on_socket_register_write = _nothing  # or paho itself would write when it likes
 
-    def start(self) -> None:
-        """Serve the connection that the client has made, on a thread of its own."""
+    def start(self, wire: Wire | None = None) -> None:
+        """Serve the connection that the client has made, on a thread of its own; `wire` is its
+        socket, if that has a way past the client."""
+        self._wire = wire
         self._selector.register(self._wake_reader, selectors.EVENT_READ)
         sock: Any = self._client.socket()
         if sock is not None:  # else it has ended already
@@ -77,21 +91,29 @@ class PahoLoop:
         leader = self._leader = threading.Thread(target=self._lead, name="mqtt:net", daemon=True)
         leader.start()
 
-    def arrived(self, message: Any) -> None:
-        """Called by paho: let a message be handled when paho has been left."""
-        self._several = True  # its acknowledgement leaves with the first answer
-        self._inbox.append(message)
+    def arrived(self, message: Any, acknowledgement: bytes = b"") -> None:
+        """Called by who reads: let a message be handled when all that was read is known.
+
+        Its acknowledgement, if paho does not make it, is put on the wire when it is its turn.
+        """
+        self._several = True  # what acknowledges it leaves with the first answer
+        self._inbox.append((message, acknowledgement))
 
     def write(self) -> None:
         """Write what waits in the client; what cannot be written now the loop will.
 
-        While the loop is at work it writes itself, all there is in one piece.
+        While the loop is at work it writes itself, all there is in one piece. What a handler that
+        may take long says first goes out at once, and the rest when it ends or is relieved.
         """
         if not (self._idle or self._busy):
             self._several = True
             return
+        if self._wire is not None and threading.get_ident() == self._leading:
+            if self._has_spoken:
+                return
+            self._has_spoken = True
         self._write()
-        if self._client.want_write() or self._client.socket() is None:
+        if self._wants_write() or self._is_broken():
             self._wake()
 
     def join(self, timeout_s: float) -> bool:
@@ -107,22 +129,40 @@ class PahoLoop:
         self._give_back()
         return True
 
+    def _wants_write(self) -> bool:
+        wire = self._wire
+        return (wire is not None and wire.wants_write) or self._client.want_write()
+
+    def _is_broken(self) -> bool:
+        wire = self._wire
+        return self._client.socket() is None or (wire is not None and wire.is_broken)
+
     def _write(self) -> None:
         """Write unless somebody is at it: who is looks again afterwards."""
-        client, io = self._client, self._io
-        several, self._several = self._several, False
-        while client.want_write() and io.acquire(blocking=False):
-            sock = client.socket()
+        goes_on = True
+        while goes_on and self._wants_write() and self._io.acquire(blocking=False):
             try:
-                if several:
-                    _set(sock, _CORK, 1)
-                client.loop_write()
-                if several:
-                    _set(sock, _CORK, 0)
+                goes_on = self._write_on(self._wire) if self._wire else self._write_through()
             finally:
-                io.release()
-            if client.want_write():
-                return  # the socket is full, or somebody has just added more
+                self._io.release()
+
+    def _write_on(self, wire: Wire) -> bool:
+        """Write all there is in one piece; return whether more could be."""
+        if not self._client.want_write():
+            return wire.flush()
+        self._client.loop_write()
+        return not self._client.want_write()  # else the socket is full, or somebody has added more
+
+    def _write_through(self) -> bool:
+        """Let the client write; return whether more could be."""
+        sock = self._client.socket()
+        several, self._several = self._several, False
+        if several:
+            _set(sock, _CORK, 1)
+        self._client.loop_write()
+        if several:
+            _set(sock, _CORK, 0)
+        return not self._client.want_write()
 
     def _wake(self) -> None:
         with suppress(OSError):  # it is awake, or over
@@ -154,8 +194,7 @@ class PahoLoop:
         if readable is None:
             return
         if readable:
-            with self._io:
-                self._client.loop_read()
+            self._read()
             if not self._inbox:
                 # A broker with Nagle's algorithm would hold back what comes next until TCP has
                 # acknowledged this, which takes up to 40 ms.
@@ -168,11 +207,31 @@ class PahoLoop:
                 self._misc_s = now_s + _MISC_S
                 self._client.loop_misc()
 
+    def _read(self) -> None:
+        wire = self._wire
+        if wire is None:
+            self._read_through()
+            return
+        with self._io:
+            packets = wire.receive()
+        for packet in packets:
+            if not self._take(packet):
+                wire.leave(packet)
+                self._read_through()
+                if self._client.socket() is None:
+                    return  # what follows a goodbye is not for us
+        if wire.is_over:
+            self._read_through()
+
+    def _read_through(self) -> None:
+        with self._io:
+            self._client.loop_read()
+
     def _wait(self, sock: Any) -> bool | None:
         """Wait; return whether something is to be read, None if the socket was closed."""
         wanted = selectors.EVENT_READ
         self._idle = True  # first: who publishes from here on writes, or is seen in what follows
-        if self._client.want_write():
+        if self._wants_write():
             wanted |= selectors.EVENT_WRITE
         try:
             if wanted != self._events:
@@ -195,7 +254,10 @@ class PahoLoop:
         return readable
 
     def _has_more(self, sock: Any) -> bool:
-        """Say whether TLS has read something already, which nobody sees on the socket."""
+        """Say whether there is something to read that nobody sees on the socket: what TLS has read
+        already, or the end of a wire."""
+        if self._wire is not None and self._wire.is_broken:
+            return True
         pending = getattr(sock, "pending", None)
         if pending is None:
             return False
@@ -206,7 +268,10 @@ class PahoLoop:
         with self._roles:
             if self._leader is not me or not self._inbox:
                 return
-            message = self._inbox.popleft()
+            message, acknowledgement = self._inbox.popleft()
+        if acknowledgement and self._wire is not None:
+            self._wire.put(acknowledgement)
+        self._has_spoken = False
         try:
             self._handle(message)
         finally:

@@ -1,5 +1,8 @@
 """A connection through paho-mqtt, MQTT 5 or 3.1.1. Everything known of paho stays in this file, in
-`paho_loop` and in `packed_properties`.
+`paho_client`, `paho_loop` and `packed_properties`.
+
+Messages at QoS 1 and their acknowledgements go past paho, on its socket: see `wire`. All else is
+paho's.
 
 A client of paho is made for each connection and keeps nothing between two. It must neither come
 back by itself, nor end its thread for a callback that raises, which would go unnoticed.
@@ -8,7 +11,7 @@ back by itself, nor end its thread for a callback that raises, which would go un
 from __future__ import annotations
 
 import socket
-import ssl
+import struct
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,6 +19,15 @@ from typing import Any, TypeVar
 
 from edgekernel.mqtt.packed_properties import Packed
 from edgekernel.mqtt.paho_loop import PahoLoop
+from edgekernel.mqtt.publish_packets import (
+    PUBACK,
+    PUBLISH,
+    Packet,
+    puback_packet,
+    publish_packet,
+    read_puback,
+    read_publish,
+)
 from edgekernel.mqtt.send_window import SendWindow
 from edgekernel.mqtt.server_terms import NO_TERMS, Terms
 from edgekernel.mqtt.transport import (
@@ -31,13 +43,18 @@ from edgekernel.mqtt.transport import (
     Server,
     TransportObserver,
 )
+from edgekernel.mqtt.wire import Wire
 
 try:
     from paho.mqtt import client as paho
     from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+    from paho.mqtt.exception import MQTTException
     from paho.mqtt.packettypes import PacketTypes
     from paho.mqtt.properties import Properties as PahoProperties
+    from paho.mqtt.reasoncodes import ReasonCode
     from paho.mqtt.subscribeoptions import SubscribeOptions
+
+    from edgekernel.mqtt.paho_client import MOST_UNANSWERED, Client, PacketNumbers
 except ImportError as error:
     raise ImportError(
         "MQTT needs the package paho-mqtt: python -m pip install 'edgekernel[mqtt]'"
@@ -58,22 +75,13 @@ on 3.1.1."""
 _MAX_WORDS = 200
 """Characters of what a broker adds to a reason in its own words."""
 
+_TYPE = 0xF0
+"""Of a packet, in its first byte."""
+
+_WRONG = (IndexError, KeyError, ValueError, MQTTException, struct.error)
+"""What paho's classes raise for what cannot be read."""
+
 F = TypeVar("F", bound=Callable[..., Any])
-
-
-class _Client(paho.Client):
-    """A client that knows its socket: paho wraps that of a websocket, and loses it, open, if no
-    websocket comes about."""
-
-    raw: socket.socket | None = None
-
-    def _create_socket_connection(self) -> socket.socket:
-        self.raw = super()._create_socket_connection()
-        return self.raw
-
-    def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
-        self.raw = wrapped = super()._ssl_wrap_socket(tcp_sock)
-        return wrapped
 
 
 class PahoTransport:
@@ -84,11 +92,12 @@ class PahoTransport:
         self._lock = threading.Lock()
         self._asked: dict[int, Callable[[Any], object]] = {}
         self._early: dict[int, Any] = {}  # answered before its number was returned
-        self._paho: _Client | None = None
+        self._paho: Client | None = None
         self._mqtt5 = False
         self._keepalive_s = 0
         self._terms = NO_TERMS
         self._window: SendWindow | None = None
+        self._wire: Wire | None = None
 
     def connect(self, server: Server, login: Login) -> None:
         """Reach a server and introduce the client.
@@ -112,7 +121,8 @@ class PahoTransport:
             _cut(client)
             _release(client)
             return
-        self._loop.start()
+        self._wire = client.wire
+        self._loop.start(client.wire)
 
     def subscribe(
         self, filters: Sequence[str], done: Callable[[list[str]], object], qos: QoS = 1
@@ -149,12 +159,25 @@ class PahoTransport:
     def _send(self, message: Outbound, done: Published) -> None:
         if self._paho is None:
             return
+        if message.qos and self._wire is not None:
+            self._put(self._wire, self._paho.numbers, message, done)
+            return
         beside: Any = None
         if self._mqtt5 and message.properties is not NOTHING_BESIDE:
             beside = Packed(message.properties)
         topic, payload = message.topic, message.payload
         sent = self._paho.publish(topic, payload, message.qos, message.retain, beside)
         self._ask(sent.mid, done)
+        self._loop.write()
+
+    def _put(self, wire: Wire, numbers: PacketNumbers, message: Outbound, done: Published) -> None:
+        number = numbers.take(done)
+        try:
+            packet = publish_packet(message, number, mqtt5=self._mqtt5)
+        except ValueError:
+            numbers.give_back(number)
+            raise
+        wire.put(packet)
         self._loop.write()
 
     def probe(self, done: Done) -> None:
@@ -182,8 +205,8 @@ class PahoTransport:
         _release(client)
         return True
 
-    def _make(self, server: Server, login: Login) -> _Client:
-        client = _Client(
+    def _make(self, server: Server, login: Login) -> Client:
+        client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=login.client_id,
             clean_session=None if self._mqtt5 else login.clean,
@@ -205,7 +228,9 @@ class PahoTransport:
         client.on_unsubscribe = self._guarded(self._acknowledged)
         client.on_publish = self._guarded(self._published)
         client.on_message = self._guarded(self._arrived)
-        self._loop = PahoLoop(client, self._guarded(self._observer.arrived), self._observer.lost)
+        self._loop = PahoLoop(
+            client, self._take, self._guarded(self._observer.arrived), self._observer.lost
+        )
         return client
 
     def _guarded(self, callback: F) -> F:
@@ -235,8 +260,7 @@ class PahoTransport:
             if missing := self._terms.missing:
                 self._observer.refused(missing)
                 return
-            if self._terms.window:
-                self._window = SendWindow(self._terms.window, self._send)
+        self._window = SendWindow(self._terms.window or MOST_UNANSWERED, self._send)
         self._observer.accepted(bool(flags.session_present), self._terms.notes(self._keepalive_s))
 
     def _lost(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
@@ -258,6 +282,39 @@ class PahoTransport:
     ) -> None:
         self._answer(number, reason)
 
+    def _take(self, packet: Packet) -> bool:
+        """Take what goes past paho; False for what is left to it."""
+        kind = packet.first & _TYPE
+        if kind == PUBLISH:
+            return self._take_publish(packet)
+        return kind == PUBACK and self._take_puback(packet)
+
+    def _take_publish(self, packet: Packet) -> bool:
+        found = read_publish(packet, mqtt5=self._mqtt5)
+        if found is None:
+            return False
+        message, number = found
+        self._loop.arrived(message, puback_packet(number) if number else b"")
+        return True
+
+    def _take_puback(self, packet: Packet) -> bool:
+        found = read_puback(packet, mqtt5=self._mqtt5)
+        if found is None or self._paho is None:
+            return False
+        refusal = ""
+        if not found.is_plain:
+            try:
+                refusal = _refusal(found.reason, found.properties)
+            except _WRONG:
+                return False
+        answered = self._paho.numbers.give_back(found.number)
+        if answered is not None:
+            try:
+                answered(refusal)
+            except Exception as error:
+                self._observer.failed("published", error)
+        return True
+
     def _arrived(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
         beside = NOTHING_BESIDE if message.properties is None else _beside(message.properties)
         self._loop.arrived(Inbound(message.topic, bytes(message.payload), message.retain, beside))
@@ -274,6 +331,8 @@ class PahoTransport:
             answered(self._early.pop(number))
 
     def _answer(self, number: int, reason: Any) -> None:
+        if self._paho is not None:
+            self._paho.numbers.give_back(number)
         with self._lock:
             answered = self._asked.pop(number, None)
             if answered is None:
@@ -303,6 +362,15 @@ def _beside(found: PahoProperties) -> Properties:
     return Properties(expiry_s, topic, bytes(correlation), tuple(user))
 
 
+def _refusal(reason: int, properties: bytes) -> str:
+    """Return why a message is refused, empty if it is not. Raises one of `_WRONG`."""
+    code = ReasonCode(PacketTypes.PUBACK, identifier=reason)
+    said: Any = PahoProperties(PacketTypes.PUBACK)  # type: ignore[no-untyped-call]
+    if properties:
+        said.unpack(properties)
+    return _words(code, said) if code.is_failure else ""
+
+
 def _words(reason: Any, properties: Any) -> str:
     """Return a reason in small letters, with what the broker adds in its own words."""
     said = vars(properties) if properties is not None else {}
@@ -317,7 +385,7 @@ def _is_no_websocket(server: Server, error: Exception) -> bool:
     return isinstance(error, paho.WebsocketConnectionError) or not isinstance(error, OSError)
 
 
-def _cut(client: _Client) -> None:
+def _cut(client: Client) -> None:
     """End the connection without a word; its thread ends when it notices."""
     if client.raw is not None:
         with suppress(OSError):  # it has ended already

@@ -1,4 +1,4 @@
-"""A real mosquitto that is reached over websockets, with TLS and without."""
+"""A real mosquitto that is reached over websockets, with TLS and without, and over TLS alone."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ from tests.brokers import HOST, LIMIT_S, free_port, start_mosquitto
 
 
 class WebBroker:
-    """A mosquitto with a plain listener, which Debian's asks for, and two for websockets."""
+    """A mosquitto with a plain listener, which Debian's asks for, two for websockets, and one with
+    TLS."""
 
     def __init__(self, folder: Path) -> None:
         site = Site.make(folder / "site", [HOST])
         self.port, self._web, self._secure = free_port(), free_port(), free_port()
+        self._encrypted = free_port()
+        trusted = Tls(site.folder / "broker/ca.crt")
         self.web = Server(HOST, self._web, None, "/mqtt")
-        self.secure = Server(HOST, self._secure, Tls(site.folder / "broker/ca.crt"), "/mqtt")
+        self.secure = Server(HOST, self._secure, trusted, "/mqtt")
+        self.encrypted = Server(HOST, self._encrypted, trusted)
         self._conf, self._log = folder / "web.conf", folder / "web.log"
         place = site.folder / "broker"
+        certified = [f"certfile {place}/server.crt", f"keyfile {place}/server.key"]
         lines = [
             *(["user root"] if os.geteuid() == 0 else []),  # else it may not read pytest's folder
             "allow_anonymous true",
@@ -31,15 +36,16 @@ class WebBroker:
             f"listener {self.port} {HOST}",
             *_web_listener(self._web),
             *_web_listener(self._secure),
-            f"certfile {place}/server.crt",
-            f"keyfile {place}/server.key",
+            *certified,
+            f"listener {self._encrypted} {HOST}",
+            *certified,
         ]
         self._conf.write_text("\n".join(lines) + "\n")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until all ports accept connections."""
-        ports = (self.port, self._web, self._secure)
+        ports = (self.port, self._web, self._secure, self._encrypted)
         self._process = start_mosquitto(self._conf, self._log, *ports)
 
     def send(self, which: signal.Signals) -> None:
