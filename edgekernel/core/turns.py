@@ -107,6 +107,11 @@ class TurnQueue:
         """How many turns wait."""
         return len(self._waiting)
 
+    @property
+    def running(self) -> Turn | None:
+        """The turn that runs now, on whichever thread."""
+        return self._current
+
     def inside(self) -> bool:
         """Say whether the calling thread is running a turn of this queue."""
         return self._current is not None and self._runner == self._flow()
@@ -209,13 +214,16 @@ class TurnQueue:
             if mine:
                 self._hand_over()
 
-    def _send(self, turn: Turn) -> None:
+    def _send(self, turn: Turn, ahead: bool = False) -> None:
         """Do what `submit_elsewhere` does for who waits for the turn: there always is room."""
         if self._dispatcher_name is None or self._closed:
             self.submit(turn)
             return
         turn._submitter, turn._cause = self, None
-        self._waiting.append(turn)
+        if ahead:
+            self._waiting.appendleft(turn)
+        else:
+            self._waiting.append(turn)
         if self._take_seat(self):
             self._hand_over()
 
@@ -239,14 +247,20 @@ class TurnQueue:
         return self._context.copy().run(function, *args)
 
     def call(
-        self, function: Callable[[], object], label: str, timeout_s: float | None = None
+        self,
+        function: Callable[[], object],
+        label: str,
+        timeout_s: float | None = None,
+        *,
+        ahead: bool = False,
     ) -> Any:
         """Run `function` as a turn and return its result, waiting for its place.
 
         Inside a turn it runs at once, as part of that turn, without a limit. Raises what the
         function raises, and TurnTimeoutError when it was not done within `timeout_s` seconds:
         not begun, it never runs; begun, it goes on in the dispatcher thread and its result is
-        dropped.
+        dropped. With a limit it may be `ahead` of all that waits: then it follows the turn that
+        runs now.
         """
         if self.inside():
             return function()
@@ -255,7 +269,7 @@ class TurnQueue:
         if timeout_s is None:
             self.submit(turn)
         else:
-            self._send(turn)
+            self._send(turn, ahead)
         if not done.wait(timeout_s):
             turn.abandoned = True
             raise TurnTimeoutError(f"{label}: not done within {timeout_s} s")
