@@ -10,7 +10,8 @@ from edgekernel.core.call import Call, running
 from edgekernel.core.clock import Clock
 from edgekernel.core.errors import UnavailableError
 from edgekernel.core.tasks import Tasks
-from edgekernel.core.turns import Turn, TurnQueue
+from edgekernel.core.turn import Turn
+from edgekernel.core.turns import TurnQueue
 from edgekernel.core.workers import Workers
 
 

@@ -29,7 +29,8 @@ from edgekernel.core.graph import (
     world,
 )
 from edgekernel.core.tasks import Tasks
-from edgekernel.core.turns import Cause, Turn, TurnQueue, current_queue
+from edgekernel.core.turn import Cause, Turn
+from edgekernel.core.turns import TurnQueue, current_queue
 
 _standalone = TurnQueue()
 

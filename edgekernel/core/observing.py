@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from edgekernel.core.turns import Cause, Turn
+    from edgekernel.core.turn import Cause, Turn
 
 
 class TurnObserver(Protocol):

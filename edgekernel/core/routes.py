@@ -14,7 +14,7 @@ from edgekernel.core.clock import Clock
 from edgekernel.core.errors import of_user_code
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.record import dataclass
-from edgekernel.core.turns import Cause, Turn
+from edgekernel.core.turn import Cause, Turn
 
 
 class Rank(IntEnum):

@@ -37,10 +37,14 @@ class Stopping:
         self.tell(message.RuntimeShuttingDown(reason))
         groups = stopping_groups(standing)
         self._stop_services([unit for group in groups for unit in group if unit.supervised])
-        idle = self._runtime.turns.wait_idle(min(1.0, self._left(0.5)))
-        leave_s = min(LEAVE_LIMIT_S, self._left(0.25)) if idle else _LEAST_S
+        turns = self._runtime.turns
+        running = turns.running
+        idle = turns.wait_idle(min(1.0, self._left(0.5)))
+        hangs = not idle and running is not None and turns.running is running
+        leave_s = _LEAST_S if hangs else min(LEAVE_LIMIT_S, self._left(0.25))
         for group in groups:
-            self._end_units([unit for unit in group if not unit.supervised], leave_s)
+            units = [unit for unit in group if not unit.supervised]
+            self._end_units(units, leave_s, ahead=not idle)
 
     def retire(self, unit: Unit) -> None:
         """Take down one unit of a runtime that goes on; bounded like a shutdown."""
@@ -83,30 +87,30 @@ class Stopping:
                 text = f"still running after {limit_s:.1f} s"
                 self._passed_over(f"stop of service {unit.name}", text)
 
-    def _end_units(self, units: Sequence[Unit], leave_s: float) -> None:
-        """End units that do not need one another, the first one first."""
+    def _end_units(self, units: Sequence[Unit], leave_s: float, *, ahead: bool = False) -> None:
+        """End units that do not need one another, the first one first; see `Unit.leave`."""
         steps: list[Step] = []
         for unit in units:
             unit.state = UnitState.STOPPING
             step = "detach of service" if unit.is_service else "stop of"
             name = f"{'detach of' if unit.is_device else step} {unit.name}"
-            steps.append((name, partial(self._take_down, unit, leave_s)))
+            steps.append((name, partial(self._take_down, unit, leave_s, ahead)))
         limit_s = self._left(0.5)
         self._pass_over(self._beside(steps, limit_s).in_their_order(), limit_s)
         for unit in units:
             unit.state = UnitState.STOPPED
 
-    def _take_down(self, unit: Unit, leave_s: float) -> None:
+    def _take_down(self, unit: Unit, leave_s: float, ahead: bool) -> None:
         unit.withdraw()
         try:
-            self._let_go(unit, leave_s)
+            self._let_go(unit, leave_s, ahead)
         finally:
             unit.gone()
 
     @staticmethod
-    def _let_go(unit: Unit, leave_s: float) -> None:
+    def _let_go(unit: Unit, leave_s: float, ahead: bool = False) -> None:
         try:
-            unit.leave(leave_s)
+            unit.leave(leave_s, ahead=ahead)
         finally:
             unit.end()
 

@@ -9,7 +9,6 @@ Whoever submits while somebody runs turns returns at once. No lock is held while
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextvars import Context, ContextVar
@@ -19,6 +18,7 @@ from edgekernel.core.clock import Clock, SystemClock, ThreadLike
 from edgekernel.core.errors import TurnTimeoutError, of_user_code, unless_unwound
 from edgekernel.core.graph import here
 from edgekernel.core.observing import PrintingObserver, TurnObserver, members
+from edgekernel.core.turn import CallTurn, Cause, Turn
 
 if TYPE_CHECKING:
     from edgekernel.core.tasks import Tasks
@@ -40,53 +40,6 @@ current_component: ContextVar[str] = ContextVar("edgekernel_component", default=
 """The component to which a thread belongs; a turn says itself whose code it runs."""
 
 
-class Turn(ABC):
-    """Something to run. Subclasses say what; `label` names it in reports."""
-
-    if not TYPE_CHECKING:  # mypy takes these for all the slots there are
-        __slots__ = ()  # the slots are in the subclasses: two bases cannot both have some
-
-    _submitter: object
-    """The flow that has submitted it."""
-    _cause: Cause | None
-    """The turn during which it was submitted, what caused that, and so on; None while it does not
-    wait or run."""
-
-    @property
-    @abstractmethod
-    def label(self) -> str:
-        """What this turn is called in reports."""
-
-    @property
-    def running(self) -> str:
-        """Which part of this turn runs now, for reports."""
-        return ""
-
-    def slowest(self, begin_ns: int, end_ns: int) -> str:
-        """Return which part of this turn, which has just ended, took the longest, for reports.
-
-        Of an event with several handlers all are named at the first time; from then on each
-        handler of such messages is timed, and the one that was slow is named.
-        """
-        return self.label
-
-    @property
-    def component(self) -> str:
-        """The name of the component whose code runs now, "" where that is not known."""
-        return ""
-
-    @abstractmethod
-    def step(self) -> None:
-        """Do the work. What it raises is reported by the queue as a failure of the turn."""
-
-    def cut(self) -> None:
-        """Hear that it will not run: it was cut out of a feedback loop."""
-
-
-Cause = tuple[Turn, str, int, "Cause | None"]
-"""What has caused a turn: the turn during which it was submitted; the handler of that turn that
-did so, where it is known; how many turns have caused one another up to there; and what has caused
-that turn. A tuple, because one is made for each turn that another causes."""
 _REPORT = object()
 """Submits what has no cause."""
 
@@ -94,45 +47,6 @@ _REPORT = object()
 def _step(turn: Turn) -> None:
     """Step any turn. (The method `turn.step` itself would have to be made before it is called.)"""
     turn.step()
-
-
-class CallTurn(Turn):
-    """Runs a function as a turn and keeps what came of it for the one who waits."""
-
-    __slots__ = (
-        "_cause", "_function", "_label", "_on_done", "_submitter", "abandoned", "error", "result",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        function: Callable[[], object],
-        label: str,
-        on_done: Callable[[], object] | None = None,
-    ) -> None:
-        self._function = function
-        self._label = label
-        self._on_done = on_done
-        self.abandoned = False
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-    @property
-    def label(self) -> str:
-        return self._label
-
-    def step(self) -> None:
-        if self.abandoned:
-            return
-        try:
-            self.result = self._function()
-        except BaseException as error:
-            self.error = error
-            if self._on_done is None:
-                raise
-            of_user_code(error)
-        finally:
-            if self._on_done is not None:
-                self._on_done()
 
 
 class TurnQueue:
@@ -192,6 +106,11 @@ class TurnQueue:
     def depth(self) -> int:
         """How many turns wait."""
         return len(self._waiting)
+
+    @property
+    def running(self) -> Turn | None:
+        """The turn that runs now, on whichever thread."""
+        return self._current
 
     def inside(self) -> bool:
         """Say whether the calling thread is running a turn of this queue."""
@@ -295,13 +214,16 @@ class TurnQueue:
             if mine:
                 self._hand_over()
 
-    def _send(self, turn: Turn) -> None:
+    def _send(self, turn: Turn, ahead: bool = False) -> None:
         """Do what `submit_elsewhere` does for who waits for the turn: there always is room."""
         if self._dispatcher_name is None or self._closed:
             self.submit(turn)
             return
         turn._submitter, turn._cause = self, None
-        self._waiting.append(turn)
+        if ahead:
+            self._waiting.appendleft(turn)
+        else:
+            self._waiting.append(turn)
         if self._take_seat(self):
             self._hand_over()
 
@@ -325,14 +247,20 @@ class TurnQueue:
         return self._context.copy().run(function, *args)
 
     def call(
-        self, function: Callable[[], object], label: str, timeout_s: float | None = None
+        self,
+        function: Callable[[], object],
+        label: str,
+        timeout_s: float | None = None,
+        *,
+        ahead: bool = False,
     ) -> Any:
         """Run `function` as a turn and return its result, waiting for its place.
 
         Inside a turn it runs at once, as part of that turn, without a limit. Raises what the
         function raises, and TurnTimeoutError when it was not done within `timeout_s` seconds:
         not begun, it never runs; begun, it goes on in the dispatcher thread and its result is
-        dropped.
+        dropped. With a limit it may be `ahead` of all that waits: then it follows the turn that
+        runs now.
         """
         if self.inside():
             return function()
@@ -341,7 +269,7 @@ class TurnQueue:
         if timeout_s is None:
             self.submit(turn)
         else:
-            self._send(turn)
+            self._send(turn, ahead)
         if not done.wait(timeout_s):
             turn.abandoned = True
             raise TurnTimeoutError(f"{label}: not done within {timeout_s} s")
@@ -384,7 +312,7 @@ class TurnQueue:
         """Queue turns behind others' if there is room; say whether there was."""
         waiting = len(self._waiting)
         self._full = self._full and waiting > MAX_WAITING // 2
-        if waiting < MAX_WAITING:
+        if waiting < MAX_WAITING or turns[0].is_waited_for:
             self._waiting.extend(turns)
             return True
         self.dropped_turns += len(turns)

@@ -224,12 +224,21 @@ class Unit:
         """Let nobody be given it any more."""
         self._host.registry.withdraw(self.provider)
 
-    def leave(self, limit_s: float = LEAVE_LIMIT_S) -> None:
-        """Let nothing of it be called any more; wait for a handler that runs, but not for ever."""
-        try:
-            self._host.turns.call(self.leave_now, f"end of {self.name}", limit_s)
-        except TurnTimeoutError:
-            self.leave_now()
+    def leave(self, limit_s: float = LEAVE_LIMIT_S, *, ahead: bool = False) -> None:
+        """Let nothing of it be called any more; wait for a handler that runs, but not for ever.
+
+        What was emitted before comes first, unless it goes `ahead`, or that takes longer than half
+        of `limit_s` seconds: then it waits only for the turn that runs.
+        """
+        ways = (True,) if ahead else (False, True)
+        for each in ways:
+            share_s = limit_s / len(ways)
+            try:
+                self._host.turns.call(self.leave_now, f"end of {self.name}", share_s, ahead=each)
+            except TurnTimeoutError:
+                continue
+            return
+        self.leave_now()
 
     def leave_now(self) -> None:
         """Do what `leave` does, as part of a turn that runs already."""

@@ -16,7 +16,7 @@ from edgekernel.core.context import Context
 from edgekernel.core.device import Device
 from edgekernel.core.errors import ConfigError, nearest
 from edgekernel.core.messages import Event, Message
-from edgekernel.core.turns import Turn
+from edgekernel.core.turn import Turn
 from edgekernel.mqtt.about import About
 from edgekernel.mqtt.client import MqttClient
 from edgekernel.mqtt.outgoing import Outgoing

@@ -13,7 +13,7 @@ from edgekernel.core.clock import Clock
 from edgekernel.core.context import Context
 from edgekernel.core.errors import TurnTimeoutError, describe
 from edgekernel.core.messages import Event, Message
-from edgekernel.core.turns import CallTurn
+from edgekernel.core.turn import CallTurn
 from edgekernel.mqtt.about import NOTHING_KNOWN, About
 from edgekernel.mqtt.client import MqttClient
 from edgekernel.mqtt.dialect import read_own

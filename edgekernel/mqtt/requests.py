@@ -22,7 +22,7 @@ from edgekernel.core.errors import (
 )
 from edgekernel.core.output import Output
 from edgekernel.core.time_quality import is_simulated, system_quality
-from edgekernel.core.turns import CallTurn, Turn
+from edgekernel.core.turn import CallTurn, Turn
 from edgekernel.mqtt.asked_beside import with_properties
 from edgekernel.mqtt.encoding import NotEncodableError, to_plain
 from edgekernel.mqtt.freshness import Freshness

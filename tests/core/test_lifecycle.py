@@ -37,6 +37,7 @@ from tests.core.parts import (
     NotingInterface,
     NotingProcess,
     NotingService,
+    Simulation,
     Steps,
     Tick,
     Until,
@@ -380,6 +381,49 @@ class TestHandlersWithinTheirTime:
         runtime.shutdown()
         runtime.emit(Tick(3))
         assert steps.all == ["start slow", "tick 2", "stop slow"]
+
+    def test_behind_a_backlog(self, sim: Simulation) -> None:
+        """P5: with more events waiting than a shutdown has time for, no handler overlaps `stop`
+        or follows it."""
+        wrong: list[str] = []
+        handled: list[int] = []
+
+        class Strict:
+            name = ""
+            live = False
+            busy = False
+
+            def start(self, ctx: Context) -> None:
+                self.live = True
+
+            @on(Tick)
+            def handle(self, event: Event) -> None:
+                if not self.live:
+                    wrong.append(f"{self.name}: tick while not live")
+                self.busy = True
+                sim.clock.sleep(0.1)
+                self.busy = False
+                handled.append(event.payload.n)  # type: ignore[attr-defined]
+
+            def stop(self, ctx: Context) -> None:
+                if self.busy:
+                    wrong.append(f"{self.name}: stop during a handler")
+                self.live = False
+
+        runtime = sim.runtime(slow_turn_s=LONG_S)
+        for role in (Process, Interface, Service):
+            name = role.__name__.lower()
+            runtime.register(type(f"Strict{role.__name__}", (Strict, role), {"name": name})())
+        runtime.boot()
+        sim.advance(0.01)
+        for n in range(100):
+            runtime.post(Tick(n))
+        sim.advance(0.05)
+        runtime.shutdown()
+        sim.advance(100.0)
+        assert wrong == []
+        assert 0 < len(handled) < 100
+        assert runtime.phase == "stopped"
 
     def test_under_fire(
         self, make_runtime: MakeRuntime, until: Until, eager_switching: None

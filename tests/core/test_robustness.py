@@ -33,6 +33,7 @@ from edgekernel.core.errors import (
     TurnTimeoutError,
     UnavailableError,
 )
+from edgekernel.core.turn import CallTurn
 
 LONG_S = 10.0
 
@@ -88,7 +89,7 @@ def test_submit_elsewhere_keeps_nobody(make_runtime: MakeRuntime) -> None:
         done.set()
 
     runtime.boot()
-    runtime.turns.submit_elsewhere(turns.CallTurn(work, "work"))
+    runtime.turns.submit_elsewhere(CallTurn(work, "work"))
     assert done.wait(LONG_S)
     assert ran == ["edgekernel:dispatcher"]
 

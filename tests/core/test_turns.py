@@ -12,7 +12,8 @@ import pytest
 
 from edgekernel import SystemClock
 from edgekernel.core.errors import TurnTimeoutError
-from edgekernel.core.turns import MAX_DEPTH, MAX_WAITING, CallTurn, TurnQueue, current_queue
+from edgekernel.core.turn import CallTurn
+from edgekernel.core.turns import MAX_DEPTH, MAX_WAITING, TurnQueue, current_queue
 
 LONG_S = 10.0
 
@@ -392,6 +393,22 @@ class TestFull:
         assert turns.depth == MAX_WAITING + 1
         blocked.release()
         assert turns.wait_idle(LONG_S)
+        turns.close()
+
+    def test_who_waits_without_a_limit_has_room(self, until: Until) -> None:
+        """P3: a call that waits as long as it takes is not dropped by a full queue: it would wait
+        for ever."""
+        turns = TurnQueue(dispatcher="test:dispatcher", slow_turn_s=LONG_S)
+        blocked = Blocked(turns)
+        turns.submit_elsewhere(*(turn(int) for _ in range(MAX_WAITING)))
+        answers: list[int] = []
+        thread = threading.Thread(target=lambda: answers.append(turns.call(lambda: 7, "asked")))
+        thread.daemon = True
+        thread.start()
+        until(lambda: turns.depth > MAX_WAITING or turns.dropped_turns > 0)
+        blocked.release()
+        thread.join(LONG_S)
+        assert (answers, turns.dropped_turns) == ([7], 0)
         turns.close()
 
 

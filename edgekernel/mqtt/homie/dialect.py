@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgekernel.core.messages import Event, Severity
-from edgekernel.core.turns import CallTurn
+from edgekernel.core.turn import CallTurn
 from edgekernel.mqtt.describing import Describing
 from edgekernel.mqtt.dialect import Carrier, Dialect
 from edgekernel.mqtt.encoding import encode, to_plain_or_text

@@ -10,7 +10,7 @@ from typing import Any
 
 from edgekernel import Context, Event, Process, Quality, Runtime
 from edgekernel.core.message import RuntimeBooted
-from edgekernel.core.turns import CallTurn
+from edgekernel.core.turn import CallTurn
 from edgekernel.mqtt import MqttInterface
 from edgekernel.mqtt.homie import HomieBroadcast
 from tests.mqtt.homie.convention import description_problems, value_problem
