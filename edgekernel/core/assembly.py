@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from edgekernel.core import message
+from edgekernel.core.connector import Connector
 from edgekernel.core.context import Host
 from edgekernel.core.device import Device
 from edgekernel.core.errors import LifecycleError, describe, of_user_code
@@ -14,6 +16,9 @@ from edgekernel.core.parts import Parts
 from edgekernel.core.poller import Poller
 from edgekernel.core.stopping import Stopping
 from edgekernel.core.unit import Unit, UnitState
+
+if TYPE_CHECKING:
+    from edgekernel.core.attempt import Attempt
 
 
 class Assembly:
@@ -25,8 +30,11 @@ class Assembly:
         self._parts = parts
         self._gate = gate
         self._limit_s = limit_s
+        self.connector = Connector(runtime, gate)
         self.when_struck: Callable[[Unit], object] = lambda unit: None
         """Is told of each unit that has gone for good."""
+        self.when_late: Callable[[Unit], object] = lambda unit: None
+        """Is told of each device whose start had been left alone and goes on, or has failed."""
 
     def start(self, unit: Unit) -> None:
         """Start a unit; raises what kept it from starting: then `undo` takes down what stands."""
@@ -40,7 +48,7 @@ class Assembly:
 
     def _start(self, unit: Unit) -> None:
         try:
-            unit.attach()
+            self.attach(unit)
         except BaseException:
             unit.unbind()
             raise
@@ -55,6 +63,24 @@ class Assembly:
         unit.present()
         if unit.is_device and self._parts.poller_of(unit.part) is None:
             self.poll(unit.part)
+
+    def attach(self, unit: Unit) -> None:
+        """Bring a unit into the runtime, and do no more for it."""
+        unit.attach(self._reach(unit))
+
+    def connect_again(self, unit: Unit) -> None:
+        """Let a device that is in the runtime reach its hardware again."""
+        unit.part.attach(unit.context, self._reach(unit))
+
+    def _reach(self, unit: Unit) -> Callable[[Attempt], object]:
+        when_late = partial(self.when_late, unit)
+        return partial(self.connector.carry_out, when_late=when_late, optional=unit.optional)
+
+    def leave_alone(self, unit: Unit) -> None:
+        """Let a device whose start was left alone let go, as soon as it can."""
+        attempt = unit.part.attempt if unit.is_device else None
+        if attempt is not None:
+            self.stopping().leave(*self.connector.give_back(attempt))
 
     def _must_go_on(self, unit: Unit) -> None:
         if self._runtime.phase.ending:
@@ -127,6 +153,7 @@ class Assembly:
             self.drop_idle_pollers()
 
     def _strike(self, unit: Unit) -> None:
+        self.leave_alone(unit)
         self._parts.strike(unit)
         self.when_struck(unit)
 

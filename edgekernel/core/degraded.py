@@ -11,7 +11,7 @@ from edgekernel.core.backoff import Backoff
 from edgekernel.core.clock import NANOSECONDS, EventLike
 from edgekernel.core.context import Host
 from edgekernel.core.effect import Effect
-from edgekernel.core.errors import ConfigError, LifecycleError, describe
+from edgekernel.core.errors import ConfigError, LifecycleError, StillConnectingError, describe
 from edgekernel.core.gate import Gate
 from edgekernel.core.order import dependency_order
 from edgekernel.core.parts import Parts
@@ -29,7 +29,8 @@ class Caretaker:
     """Looks after the parts that should be active and are not.
 
     One that fails is tried again, one that lacks something starts when it is there: after the
-    change that has brought it, or when it arrives in the registry by hand or by its properties.
+    change that has brought it, or when it arrives in the registry by hand or by its properties. A
+    device whose connect hangs is started when that has returned, and not tried before.
     """
 
     def __init__(self, runtime: Host, parts: Parts, assembly: Assembly, gate: Gate) -> None:
@@ -38,8 +39,11 @@ class Caretaker:
         self._assembly = assembly
         self._gate = gate
         self._care: EventLike = runtime.clock.Event()
-        self._lock = threading.Lock()  # around `_at_work`
+        self._lock = threading.Lock()  # around `_at_work` and `_late`
         self._at_work = False
+        self._late: set[Unit] = set()
+        """Devices whose connect has returned after nobody waited for it any more."""
+        assembly.when_late = self._take_up
         self._arrivals: Effect | None = None
         self._ready: frozenset[Unit] = frozenset()
         """Those that wait and lack nothing any more, when that was last looked at."""
@@ -107,11 +111,21 @@ class Caretaker:
         delay_s = backoff.failed()
         unit.state, unit.attempts = UnitState.FAILED, backoff.failures
         unit.error, trace = describe(error)
-        unit.retry_ns = self._runtime.clock.monotonic_ns() + int(delay_s * NANOSECONDS)
+        hangs = isinstance(error, StillConnectingError)
+        due_ns = self._runtime.clock.monotonic_ns() + int(delay_s * NANOSECONDS)
+        unit.retry_ns = None if hangs else due_ns
         news = unit.failures.news(unit.error, now_ns)
         if news or had_run or unit.attempts <= _GROWING:
             self._runtime.emit(message.ComponentFailed(unit.name, unit.error, trace))
-            self._runtime.emit(message.PartRetry(unit.name, unit.attempts, delay_s))
+            if not hangs:
+                self._runtime.emit(message.PartRetry(unit.name, unit.attempts, delay_s))
+        if not hangs:
+            self._wake()
+
+    def _take_up(self, unit: Unit) -> None:
+        """Go on with the start of a device whose connect has returned late."""
+        with self._lock:
+            self._late.add(unit)
         self._wake()
 
     def _wake(self) -> None:
@@ -192,8 +206,13 @@ class Caretaker:
 
     def _due(self) -> list[Unit]:
         now_ns = self._runtime.clock.monotonic_ns()
-        failed = self._parts.in_state(UnitState.FAILED)
-        return [unit for unit in failed if unit.retry_ns is not None and unit.retry_ns <= now_ns]
+        with self._lock:
+            late, self._late = self._late, set()
+        return [
+            unit
+            for unit in self._parts.in_state(UnitState.FAILED)
+            if unit in late or (unit.retry_ns is not None and unit.retry_ns <= now_ns)
+        ]
 
 
 def _lacks_nothing(unit: Unit) -> bool:

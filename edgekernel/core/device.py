@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from edgekernel.core import message
+from edgekernel.core.attempt import CONNECT, Attempt, Step, run_here
 from edgekernel.core.carrying import Carried
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.context import Context
 from edgekernel.core.errors import (
     ConfigError,
     LifecycleError,
+    StillConnectingError,
     UnavailableError,
     describe,
     unless_unwound,
@@ -49,6 +52,8 @@ class Device:
     """Whether those that depend on it cannot work while it is offline, such as those on a bus."""
     every: float = 1.0
     """Seconds between two polls."""
+    connect_limit_s: float = 10.0
+    """Seconds for which a start waits for `connect`; what takes longer goes on beside the rest."""
     depends: tuple[str, ...] = ()
     """Names of parts that start before it."""
 
@@ -57,6 +62,8 @@ class Device:
         self.poll_group = id
         """Devices of one group (one bus) are polled by one thread, one after the other."""
         self._context: Context | None = None
+        self._attempt: Attempt | None = None  # while a runtime has it and it is not attached
+        self._leaves = False  # it is being detached
         self._online = False
         self._was_offline = False
         self._failures = Failures()
@@ -72,7 +79,7 @@ class Device:
         self._added_outputs: dict[str, Output[Any]] = {}
 
     def connect(self) -> None:
-        """Open the boundaries and make the hardware ready."""
+        """Open the boundaries and make the hardware ready, within `connect_limit_s`."""
 
     def disconnect(self) -> None:
         """Let go of the hardware; also called after a `connect` that failed."""
@@ -97,8 +104,19 @@ class Device:
 
     @property
     def attached(self) -> bool:
-        """Whether a runtime has it."""
-        return self._context is not None
+        """Whether a runtime has it, and does not go on without its `connect`, which hangs."""
+        hangs = self._attempt is not None and self._attempt.hangs_connecting
+        return self._context is not None and not hangs
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """How it reaches its hardware, while it has yet to do that."""
+        return self._attempt
+
+    @property
+    def absence(self) -> str:
+        """Which step of its start hangs, while the runtime goes on without it; else ""."""
+        return "" if self._attempt is None else self._attempt.reason
 
     @property
     def online(self) -> bool:
@@ -201,37 +219,78 @@ class Device:
         """Return the monotonic time of the device's clock in nanoseconds."""
         return self.clock.monotonic_ns()
 
-    def attach(self, ctx: Context) -> None:
+    def attach(self, ctx: Context, reach: Callable[[Attempt], object] = run_here) -> None:
         """Connect, with every output at what it begins with; raises what `connect` raises.
+
+        `reach` carries that out. If it does not wait for the end of it, and raises
+        StillConnectingError, the next `attach` goes on from there.
 
         Raises LifecycleError if a runtime has it already, ConfigError for limits of an output
         that are wrong here.
         """
-        if self._context is not None:
+        attempt = self._attempt
+        if attempt is not None and attempt.is_over and attempt.is_dropped:
+            attempt = None  # nobody is to hear of it any more
+        runtime = None if self._context is None else self._context.runtime
+        if runtime is not None and (attempt is None or runtime is not ctx.runtime):
             raise LifecycleError(
-                f"{self.id}: attached to {self._context.runtime.name!r} already: a device belongs "
-                "to one runtime at a time"
+                f"{self.id}: attached to {runtime.name!r} already: a device belongs to one "
+                "runtime at a time"
             )
+        if attempt is None:
+            attempt = self._begin(ctx)
+        try:
+            reach(attempt)
+        except StillConnectingError as error:
+            self._miss(ctx, error)
+            raise
+        except BaseException:
+            if attempt.is_over:
+                self._attempt = None
+            elif not (attempt.is_running or attempt.has_begun):
+                attempt.give_up()
+            raise
+        self._attempt = None
+        self._failures.over()
+        ctx.emit(message.DeviceAttached(self.id))
+        self.set_online()
+
+    def _begin(self, ctx: Context) -> Attempt:
+        """Note who has it; return what is to be done to reach its hardware."""
         self._context = ctx
         self._was_offline = self.carried.taken_along = False
         for reading in self.readings.values():
             reading.follow_time(ctx.runtime.timers, self.watch_freshness)
         self.watch_freshness()
-        try:
-            for output in self.outputs.values():
-                output.prepare(ctx.runtime)
-            self.connect()
-            for output in self.outputs.values():
-                output.release()
-        except BaseException as error:
-            self._tell_failure(unless_unwound(error))
+        outputs = self.outputs.values()
+        steps: list[Step] = [(CONNECT, partial(each.prepare, ctx.runtime)) for each in outputs]
+        if type(self).connect is not Device.connect:
+            steps.append((CONNECT, self.connect))
+        steps += [(f"first write of {each.label}", each.release) for each in outputs]
+        limit_s = self.connect_limit_s
+        self._attempt = attempt = Attempt(self.id, limit_s, ctx.clock, steps, self._undo)
+        return attempt
+
+    def _undo(self, error: BaseException | None) -> None:
+        """Let go of what an attempt to attach it has reached."""
+        if error is not None:
+            self._tell_failure(error)
+        if self._attempt is not None and self._attempt.has_begun:
             self._make_safe("the device was not attached", self._begins_safe)
             self._let_go()
-            self._context = None
-            raise
-        self._failures.over()
-        ctx.emit(message.DeviceAttached(self.id))
-        self.set_online()
+        else:
+            self._forget_runtime()
+        self._context = None
+        if error is None:
+            self._attempt = None  # else whoever attaches it is to hear of it first
+
+    def _miss(self, ctx: Context, error: Exception) -> None:
+        """Say that it is not there, while its driver goes on trying."""
+        self.offline_error, trace = describe(error)
+        for reading in self.readings.values():
+            reading.fail(f"offline: {self.offline_error}")
+        if self._failures.news(self.offline_error, ctx.clock.monotonic_ns()):
+            ctx.emit(message.DeviceFailed(self.id, self.offline_error, trace))
 
     def check_outputs(self, devices: Mapping[str, Device]) -> list[Exception]:
         """Return what is wrong with the limits of its outputs among these devices."""
@@ -261,15 +320,16 @@ class Device:
     def detach(self) -> None:
         """Make safe, disconnect and leave the runtime. Never raises: failures are reported."""
         ctx = self._context
-        if ctx is None:
+        if ctx is None or self._leaves:
             return
+        self._leaves = True
         self._make_safe("the device is detached")
         self._let_go()
         self._online = False  # told by DeviceDetached: nothing has gone wrong
         for reading in self.readings.values():
             reading.fail("detached")
         ctx.emit(message.DeviceDetached(self.id))
-        self._context = None
+        self._context, self._leaves = None, False
 
     def set_online(self) -> None:
         """Say that the hardware answers; a change is told as DeviceOnline.
@@ -336,6 +396,13 @@ class Device:
             raise ConfigError(f"{key}.{name}: this name is taken by something else of the device")
 
     def _let_go(self) -> None:
+        self._forget_runtime()
+        try:
+            self.disconnect()
+        except BaseException as error:
+            self._tell_failure(unless_unwound(error))
+
+    def _forget_runtime(self) -> None:
         freshness, self._freshness = self._freshness, None
         if freshness is not None:
             freshness.end()
@@ -343,10 +410,6 @@ class Device:
             reading.follow_time(None, lambda: None)
         for output in self.outputs.values():
             output.let_go()
-        try:
-            self.disconnect()
-        except BaseException as error:
-            self._tell_failure(unless_unwound(error))
 
     def _declared(self, kind: type) -> tuple[str, ...]:
         names = self._names.get(kind)

@@ -24,6 +24,7 @@
         │   ├── HeldSafeError                  the output is held at its safe value
         │   │   ├── LeaseNotHeldError          it needs a lease, and nobody holds it
         │   │   └── HeldByOperatorError        an operator holds the outputs safe
+        │   ├── StillConnectingError           a driver goes on trying to reach its hardware
         │   ├── InterlockedError               an output that excludes it is on
         │   └── RateLimitedError               more often than a rate limit allows
         └── TurnTimeoutError (TimeoutError)    not done within its time limit
@@ -216,6 +217,10 @@ class HeldByOperatorError(HeldSafeError):
 
     code = "held"
     expected = True
+
+
+class StillConnectingError(UnavailableError):
+    """A driver has not reached its hardware in time, and goes on trying in the background."""
 
 
 class InterlockedError(UnavailableError):

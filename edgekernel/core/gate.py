@@ -39,6 +39,7 @@ class Gate:
         self.limit_ns: int | None = None
         self._moved = clock.Condition()  # told whenever somebody leaves, or should look again
         self._inside: list[object] = []  # the flows of the one change that goes on
+        self._nested: list[object] = []  # those of them that make a further change in it
         self._closed = False
 
     def begin(self, change: str) -> None:
@@ -90,7 +91,12 @@ class Gate:
         `limit_s` seconds.
         """
         if self.held():
-            yield True
+            flow = self._clock.flow()
+            self._nested.append(flow)
+            try:
+                yield True
+            finally:
+                self._nested.remove(flow)
             return
         entered = self._enter(unwanted, change, limit_s)
         try:
@@ -139,6 +145,18 @@ class Gate:
             with self._moved:
                 if joined and flow in self._inside:
                     self._inside.remove(flow)
+
+    def dismiss(self, flow: object) -> bool:
+        """Let a thread that was let in by `shared` take part no more.
+
+        False, with nothing done, while it makes a further change of its own.
+        """
+        with self._moved:
+            if flow in self._nested:
+                return False
+            if flow in self._inside:
+                self._inside.remove(flow)
+            return True
 
     def look_again(self) -> None:
         """Let all who wait ask again whether they are still wanted."""

@@ -108,7 +108,12 @@ class Lifecycle:
             self.parts.poll(device)
         order = self.resolve()
         emit(message.RuntimeBooting(VERSION))
-        self._start_in(order)
+        connector = self.assembly.connector
+        connector.begin_boot()
+        try:
+            self._start_in(order)
+        finally:
+            connector.end_boot()
         with self._lock:
             if self.phase is not Phase.BOOTING:
                 raise LifecycleError("the runtime was shut down while it was booting")
@@ -213,11 +218,13 @@ class Lifecycle:
         return self._limit_s + 2 * SAFE_LIMIT_S
 
     def _stop(self, reason: str) -> None:
-        stopping = self.assembly.stopping()
+        stopping, connector = self.assembly.stopping(), self.assembly.connector
+        connector.close()
         self.caretaker.look_again()
         self.children.close()
         try:
             stopping.stop(self.parts.standing, reason)
+            stopping.leave(*connector.give_back())
         finally:
             self._close(partial(stopping.tell, message.RuntimeShutdown(reason)))
 

@@ -172,7 +172,7 @@ class Output(Generic[T]):
         return {
             "setpoint": self.last,
             "safe": self.safe,
-            "held": self._held,
+            "held": self._device.absence or self._held,
             **(guard.figures() if guard is not None else {}),
         }
 
@@ -399,7 +399,7 @@ class Output(Generic[T]):
         with batch():  # what depends on it runs after the lock is released
             with self._writing() as lock:
                 if self._held and not urgent:
-                    raise self._held_safe(wanted, self._held)
+                    raise self._held_safe(wanted, self._device.absence or self._held)
                 value, retry = decide(), self._retry
                 if value is not None:
                     self.claim(value)

@@ -122,8 +122,10 @@ class Replacement:
                 self._assembly.start(new)
         except BaseException:
             self._assembly.undo(new)
+            self._assembly.leave_alone(new)
             lifecycle.parts.replace(new, old)
             raise
+        self._assembly.leave_alone(old)
         self._assembly.set_ticking(new)
         lifecycle.children.forget(old)
         lifecycle.children.adopt(new)
@@ -168,7 +170,7 @@ class Replacement:
         if self.old.is_device:
             self._disconnect()
         self._must_go_on()
-        new.attach()
+        self._assembly.attach(new)
         self._attached = True
         self._must_go_on()
         if new.is_service:
@@ -201,7 +203,8 @@ class Replacement:
         self._let_go = True
         self._lifecycle.parts.held_back.append(old)
         self._in_turn(old.fall_silent)
-        old.part.detach()
+        if not self._assembly.stopping().is_done(f"detach of {old.name}", old.part.detach):
+            raise LifecycleError(f"{old.name}: not updated: its disconnect does not return")
 
     def _begin_to_tick(self) -> None:
         new = self.new
@@ -270,6 +273,7 @@ class Replacement:
             self._first.give_back()
         if self._attached:
             self._assembly.stopping().finish(new)
+        self._assembly.leave_alone(new)
         new.unbind()
         if self._runtime.phase.ending:
             return  # the shutdown has the old one among those that it stops
@@ -284,7 +288,7 @@ class Replacement:
     def _connect_again(self) -> None:
         old = self.old
         try:
-            old.part.attach(old.context)
+            self._assembly.connect_again(old)
         except BaseException as error:  # neither version can drive it: then it is missing
             for unit in reversed(self._lifecycle.parts.needing([old])):
                 self._assembly.suspend(unit, f"{old.name} is gone")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from edgekernel.core import message
 from edgekernel.core.beside import Beside, Step
@@ -13,6 +14,9 @@ from edgekernel.core.gate import Gate
 from edgekernel.core.messages import Message
 from edgekernel.core.order import stopping_groups
 from edgekernel.core.unit import LEAVE_LIMIT_S, Unit, UnitState
+
+if TYPE_CHECKING:
+    from edgekernel.core.attempt import Attempt
 
 SAFE_LIMIT_S = 2.0
 _LEAST_S = 0.05
@@ -64,6 +68,22 @@ class Stopping:
         self._all_at_once([(f"end of {unit.name}", step)], self._left(0.5))
         unit.unbind()
         unit.state = UnitState.STOPPED
+
+    def is_done(self, name: str, step: Callable[[], object]) -> bool:
+        """Take one step; False, with a report, if it takes too long."""
+        limit_s = self._left(0.5)
+        unfinished = self._beside([(name, step)], limit_s).all_at_once()
+        self._pass_over(unfinished, limit_s)
+        return not unfinished
+
+    def leave(self, hanging: Sequence[Attempt], ended: Sequence[Attempt]) -> None:
+        """Let devices whose start was left alone let go, if that has ended; report the others."""
+        steps = [(f"detach of {each.device}", each.give_up) for each in ended]
+        self._all_at_once(steps, self._left(0.5))
+        for attempt in hanging:
+            attempt.stays_away()
+            text = f"{attempt.reason}; the thread {attempt.thread!r} is left to itself"
+            self._passed_over(f"connect of {attempt.device}", text)
 
     def tell(self, what: Message) -> None:
         """Emit in a thread of its own: a handler that hangs is passed over like any step."""

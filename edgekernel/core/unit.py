@@ -28,6 +28,7 @@ from edgekernel.core.telling import Failures
 from edgekernel.core.turns import current_component
 
 if TYPE_CHECKING:
+    from edgekernel.core.attempt import Attempt
     from edgekernel.core.backoff import Backoff
     from edgekernel.core.supervised import Supervised
 
@@ -166,8 +167,8 @@ class Unit:
                 return True
         return False
 
-    def attach(self) -> None:
-        """Bring it into the runtime: what it requires is there; a device is connected.
+    def attach(self, reach: Callable[[Attempt], object]) -> None:
+        """Bring it into the runtime: what it requires is there; a device is connected by `reach`.
 
         Raises LifecycleError, with nothing changed, if another runtime has the part.
         """
@@ -176,7 +177,9 @@ class Unit:
         consumer = Consumer(self.name, self.meta.qualified_name)
         self._injections = inject(self.part, self._host.registry, consumer)
         self._host.registry.uses(self.name, self._injections)
-        if isinstance(self.part, Device | Role):
+        if isinstance(self.part, Device):
+            self.part.attach(self.context, reach)
+        elif isinstance(self.part, Role):
             self.part.attach(self.context)
         else:
             object.__setattr__(self.part, "ctx", self.context)  # so in a frozen dataclass too

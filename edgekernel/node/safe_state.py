@@ -29,6 +29,8 @@ LIMIT_S = 5.0
 
 _LOOK_EVERY_S = 0.01
 _STOP_LIMIT_S = 1.0
+_CONNECT_LIMIT_S = 1.0
+"""How long the others wait for a driver that hangs; if it returns later, that counts as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,8 @@ class _Group:
         self._providers = {device.id: device.providers for device in devices}
         kind = partial(Runtime, shutdown_limit_s=_STOP_LIMIT_S)
         self._runtime = assemble(_alone(plan, devices), backend, clock, kind)
+        for device in self._runtime.devices.values():
+            device.connect_limit_s = _CONNECT_LIMIT_S
         self.outputs = [
             output
             for device in self._runtime.devices.values()
@@ -196,7 +200,8 @@ class _Group:
         self._runtime.shutdown("safe state")
 
     def _problem(self, output: Output[Any]) -> str:
-        if not self._runtime.devices[_device(output.label)].attached:
+        device = self._runtime.devices[_device(output.label)]
+        if not device.attached or device.attempt is not None:
             return "its driver did not come back"
         return "" if output.is_safe or output.safe is None else "not driven"
 

@@ -361,27 +361,29 @@ def test_a_retry_that_hangs_is_told(sim: Simulation, steps: Steps) -> None:
     """P5, P7: while a retry hangs the runtime is still degraded, and after 30 s a message says
     what keeps other changes waiting; another one says that it is over."""
 
-    class Hanging(Sensor):
-        def connect(self) -> None:
-            super().connect() if len(self.tried_at) < 1 else self.clock.sleep(100.0)
+    class Hanging(NotingProcess):
+        def start(self, ctx: Context) -> None:
+            super().start(ctx)
+            if len(self.steps.all) < 2:
+                raise OSError("no answer")
+            ctx.clock.sleep(100.0)
 
     runtime = sim.runtime()
-    runtime.register(Hanging("sensor", there_from_s=1e6), optional=True)
+    runtime.register(Hanging("radio", Steps()), optional=True)
     told = said_by(runtime, message.ChangeHung, message.ChangeRecovered, *HEALTH)
     runtime.boot()
-    retry_s = runtime.clock.monotonic() + 2.0
-    sim.advance(retry_s)
-    assert runtime.status()["components"]["sensor"]["state"] == "starting"
-    assert (runtime.status()["state"], runtime.status()["degraded"]) == ("degraded", ["sensor"])
+    sim.advance(2.0)
+    assert runtime.status()["components"]["radio"]["state"] == "starting"
+    assert (runtime.status()["state"], runtime.status()["degraded"]) == ("degraded", ["radio"])
     assert not runtime.health()["healthy"]
     sim.advance(90.0)
-    degraded = message.RuntimeDegraded(("sensor",))
-    assert told == [degraded, message.ChangeHung("start of sensor", 30.0)]
+    degraded = message.RuntimeDegraded(("radio",))
+    assert told == [degraded, message.ChangeHung("start of radio", 30.0)]
     runtime.hot_add(NotingProcess("other", steps))
     recovered, over = told[2:]
     assert recovered == message.RuntimeRecovered()
     assert isinstance(over, message.ChangeRecovered)
-    assert over.change == "start of sensor"
+    assert over.change == "start of radio"
     assert over.seconds == pytest.approx(100.0)
     assert steps.all == ["start other"]
 

@@ -190,3 +190,29 @@ def test_waiting_has_a_limit() -> None:
         assert log == [*told, "mine 20.0"]
         with gate.passing(change="mine", limit_s=0.0) as alone:
             assert alone
+
+
+def test_who_was_let_in_is_sent_out() -> None:
+    """P12: a thread that takes part in a change is dismissed, except in the middle of its own."""
+    with SimClock() as clock:
+        gate = Gate(clock)
+        log: list[object] = []
+        flows: list[object] = []
+
+        def helper(caller: object) -> None:
+            with gate.shared(caller):
+                flows.append(clock.flow())
+                with gate.passing():
+                    clock.sleep(1.0)
+                clock.sleep(1.0)
+                log.append(gate.held())
+
+        with gate.passing():
+            clock.Thread(partial(helper, clock.flow()), "helper").start()
+            clock.sleep(0.5)
+            log.append(gate.dismiss(flows[0]))
+            clock.sleep(1.0)
+            log.append(gate.dismiss(flows[0]))
+            clock.sleep(1.0)
+            assert gate.held()
+        assert log == [False, True, False]

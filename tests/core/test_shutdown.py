@@ -311,7 +311,7 @@ class TestShutdown:
         gate.set()
         booting.join(LONG_S)
         assert len(failures) == 1
-        assert "disconnect hanging" in steps.all
+        until(lambda: "disconnect hanging" in steps.all)
         assert not runtime.devices["hanging"].attached
 
     def test_a_service_is_not_started_after_it(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from edgekernel_devices.relay import Relay
 
 from edgekernel import Runtime
 from edgekernel.core.output import Output
@@ -121,6 +123,28 @@ def test_a_stuck_bus_keeps_nobody_waiting(node_file: NodeFile, clock: SimClock) 
     assert not found["pump.power"].problem
     assert "sda is held low" in found["valve.power"].problem
     assert clock.monotonic() - before < 3 + 5
+
+
+class Hanging(Relay):
+    """Never comes back from its hardware."""
+
+    def connect(self) -> None:
+        self.clock.sleep(1e9)
+
+
+def test_a_driver_that_hangs(node_file: NodeFile, clock: SimClock) -> None:
+    """It is told as not safe, with its reason; the others of the board are safe a second later."""
+    plan = make_plan(node_file(RELAYS))
+    node = killed(plan, clock, {"pump.power": True, "door.power": False})
+    pump, door = plan.devices
+    hanging = replace(plan, devices=(replace(pump, driver=Hanging), door))
+    when: list[float] = []
+    before = clock.monotonic()
+    node.board.line("GPIO27").watch(lambda level: when.append(clock.monotonic() - before))
+    first, second = make_safe(hanging, node.board, clock, limit_s=3)
+    assert "pump: its connect has not returned for 1 s" in first.problem
+    assert second == SafeOutput("door.power", True)
+    assert when == [pytest.approx(1.0, abs=0.1)]
 
 
 def test_a_bus_that_comes_back(node_file: NodeFile, clock: SimClock) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekernel import Runtime
+from edgekernel import Device, Runtime
 from edgekernel.core.errors import ConfigError
 from edgekernel.core.messages import Message
 from edgekernel.node.config_messages import ConfigApplied, ConfigRejected, ConfigRolledBack
@@ -178,3 +178,24 @@ def test_what_has_come_of_a_change(manager: Manager, clock: SimClock) -> None:
     assert told[1].startswith("running; the configuration sent from afar was rolled back: device")
     assert len(told[1]) < 300
     assert told[2] == "running"
+
+
+class Blocked(Device):
+    """Its driver never comes back from its hardware."""
+
+    def connect(self) -> None:
+        self.clock.sleep(1e9)
+
+
+def test_ready_without_a_driver_that_hangs(manager: Manager, clock: SimClock) -> None:
+    """A node is ready within systemd's time although a driver hangs, and says what is missing."""
+    runtime = Runtime(clock=clock)
+    ServiceManager(manager.address).attend(runtime)
+    for number in range(20):
+        runtime.attach_device(Blocked(f"blocked{number}"), optional=True)
+    runtime.boot()
+    clock.advance(0)
+    assert clock.monotonic() < 60
+    (ready,) = [each for each in manager.told() if "READY" in each]
+    assert ready["STATUS"].startswith("degraded: blocked0, ")
+    runtime.shutdown("end of the test")

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from edgekernel import Context, Service, message
+from edgekernel import Context, Device, Service, message, output
+from edgekernel.core.errors import HeldSafeError
 from edgekernel.sim import SimClock
 from tests.pains.conftest import MakeNode, Node
 
@@ -43,6 +44,26 @@ class Slow(Service):
     def start(self, ctx: Context) -> None:
         """Wait."""
         ctx.clock.sleep(3604)
+
+
+class Vendor(Device):
+    """Comes with a library that waits for its hardware for an hour."""
+
+    power = output(bool, safe=False)
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.driven: list[bool] = []
+
+    def connect(self) -> None:
+        """Wait."""
+        self.clock.sleep(3604)
+
+    @power.drive
+    def drive(self, value: bool) -> bool:
+        """Switch."""
+        self.driven.append(value)
+        return value
 
 
 def started_in_s(node: Node, clock: SimClock) -> float:
@@ -88,3 +109,27 @@ def test_service_that_blocks(make_node: MakeNode, clock: SimClock) -> None:
     assert hung.to_dict()["service"] == "slow"
     node.runtime.shutdown("end of the test")
     assert not node.bench.is_on("lamp")
+
+
+def test_driver_that_blocks(make_node: MakeNode, clock: SimClock) -> None:
+    """A driver waits an hour in its `connect`: the node is up within seconds, switches and
+    measures, and says which one is missing; its output is refused, and begins safe an hour later,
+    when the driver is in order by itself."""
+    node = make_node(NODE)
+    node.runtime.attach_device(gateway := Vendor("gateway"), optional=True)
+    assert started_in_s(node, clock) < START_S
+    node.output("lamp.power").set(True)
+    assert node.bench.is_on("lamp")
+    clock.advance(15)
+    assert node.reading("room.temperature").value == pytest.approx(
+        node.bench.chip("room").temperature_c, abs=0.1
+    )
+    assert node.runtime.status()["degraded"] == ["gateway"]
+    reason = node.runtime.health()["parts"]["gateway"]["reason"]
+    assert "gateway: its connect has not returned for 10 s" in reason
+    with pytest.raises(HeldSafeError, match="its connect has not returned"):
+        gateway.power.set(True)
+    clock.advance(3600)
+    assert node.runtime.status()["degraded"] == []
+    assert (gateway.online, gateway.driven) == (True, [False])
+    node.runtime.shutdown("end of the test")
