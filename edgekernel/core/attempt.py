@@ -44,6 +44,8 @@ class Attempt:
         """What identifies the thread on which it runs."""
         self.thread = ""
         """The name of that thread."""
+        self.moved = clock.Event()
+        """Is set when it does not run any more, or when who waits for it is to look again."""
         self.is_running = False
         self.is_waited_for = False
         self.is_dropped = False

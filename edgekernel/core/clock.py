@@ -118,6 +118,14 @@ class Clock(Protocol):
         """Wait until `wake` is set, at most to a monotonic time; return whether it is set."""
         ...
 
+    def hand_over(self, thread: ThreadLike, done: EventLike, limit_s: float) -> bool:
+        """Start a thread of this clock, and wait for `done`; return whether it is set in time.
+
+        The thread is to set it as the last it does. In simulated time it is as if the caller did
+        what the thread does: nobody else has a turn because of it.
+        """
+        ...
+
     def flow(self) -> object:
         """Return what identifies the running thread (or fiber) among those alive."""
         ...
@@ -164,6 +172,11 @@ class SystemClock:
             if wake.wait(left_ns / NANOSECONDS):
                 return True
         return wake.is_set()
+
+    def hand_over(self, thread: ThreadLike, done: EventLike, limit_s: float) -> bool:
+        """Start a thread, and wait for `done`; return whether it is set within `limit_s`."""
+        thread.start()
+        return done.wait(limit_s)
 
     def Event(self) -> EventLike:
         """Make a `threading.Event`."""

@@ -11,49 +11,33 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgekernel.core.attempt import Attempt
-from edgekernel.core.clock import NANOSECONDS, ThreadLike
+from edgekernel.core.clock import NANOSECONDS
 from edgekernel.core.context import Host
 from edgekernel.core.errors import LifecycleError
 from edgekernel.core.gate import Gate
+from edgekernel.core.phase import Phase
 
 BOOT_PATIENCE_S = 30.0
 """Seconds that a boot waits altogether for optional devices that hang; then a second for each."""
 _LEAST_S = 1.0
 _ADVICE = "if the device is optional, the rest starts without it"
-_MOMENT_NS = NANOSECONDS // 10
+_MOMENT_S = 0.1
 """After which time it is looked again at an attempt that is in the middle of a further change."""
-
-_Job = tuple[Attempt, object]
-"""An attempt, and the flow that waits for it."""
 
 
 class Connector:
-    """Carries out attempts, one after the other, and waits for each.
-
-    During a boot one thread serves all devices that do not hang; at other times each has its own.
-    """
+    """Carries out attempts, each on a thread of its own, and waits for them."""
 
     def __init__(self, runtime: Host, gate: Gate) -> None:
         """Let what an attempt asks for belong to the change that waits for it, in `gate`."""
         self._runtime = runtime
         self._clock = runtime.clock
         self._gate = gate
-        self._moved = self._clock.Condition()  # around all below and the attempts' flags
+        self._lock = self._clock.Lock()  # around all below and the attempts' flags
+        self._waited: list[Attempt] = []  # those that somebody waits for
         self._left: list[Attempt] = []  # those nobody waits for, which have yet to be taken up
-        self._next: _Job | None = None
-        self._idle: ThreadLike | None = None  # waits for the next one
-        self._is_booting = self._is_closed = False
-        self._lost_ns = 0
-
-    def begin_boot(self) -> None:
-        """Keep a thread from one device to the next, and count what those that hang cost."""
-        self._is_booting, self._lost_ns = True, 0
-
-    def end_boot(self) -> None:
-        """Keep no thread."""
-        with self._moved:
-            self._is_booting, self._idle = False, None
-            self._moved.notify_all()
+        self._is_closed = False
+        self._lost_ns = 0  # what those that hang have cost the boot
 
     def carry_out(
         self, attempt: Attempt, when_late: Callable[[], object], *, optional: bool = False
@@ -64,7 +48,7 @@ class Connector:
         earlier time: then `when_late` is called once it has ended; and LifecycleError if the
         runtime is stopping. An attempt that fails, or is dropped, has let go of the hardware.
         """
-        with self._moved:
+        with self._lock:
             if self._is_closed:
                 raise self._is_stopping(attempt)
             attempt.when_late, attempt.is_dropped = when_late, False
@@ -72,27 +56,30 @@ class Connector:
                 raise attempt.stays_away()
             if attempt in self._left:
                 self._left.remove(attempt)
-            thread = None if attempt.has_ended else self._hand_over(attempt)
-        if thread is not None:
-            self._begin(thread, attempt)
-        self._wait(attempt, optional or not self._is_booting)
+            if begins := not attempt.has_ended:
+                attempt.reason, attempt.flow = "", None
+                attempt.is_running = attempt.is_waited_for = True
+                attempt.moved.clear()
+                self._waited.append(attempt)
+        if begins:
+            self._run(attempt, optional)
         attempt.raise_error()
 
     def close(self) -> None:
         """Begin no more; who waits is sent away, and what hangs lets go when it has ended."""
-        with self._moved:
+        with self._lock:
             self._is_closed = True
-            self._is_booting, self._idle = False, None
             for attempt in self._left:
                 attempt.is_dropped = True
-            self._moved.notify_all()
+            for attempt in self._waited:
+                attempt.moved.set()
 
     def give_back(self, only: Attempt | None = None) -> tuple[list[Attempt], list[Attempt]]:
         """Return what was left alone, of one device or of all: what hangs, and what has ended.
 
         What hangs lets go when it has ended; what has ended is the caller's, to be given up.
         """
-        with self._moved:
+        with self._lock:
             concerned = [each for each in self._left if only is None or each is only]
             for attempt in concerned:
                 attempt.is_dropped = True
@@ -101,9 +88,13 @@ class Connector:
             self._left = [attempt for attempt in self._left if attempt not in ended]
         return hanging, ended
 
-    def _patience_ns(self, attempt: Attempt, dispensable: bool) -> int:
+    @property
+    def _is_booting(self) -> bool:
+        return self._runtime.phase is Phase.BOOTING
+
+    def _patience_ns(self, attempt: Attempt, optional: bool) -> int:
         limit_ns = int(attempt.limit_s * NANOSECONDS)
-        if not (dispensable and self._is_booting):
+        if not (optional and self._is_booting):
             return limit_ns
         left_ns = int(BOOT_PATIENCE_S * NANOSECONDS) - self._lost_ns
         return min(limit_ns, max(int(_LEAST_S * NANOSECONDS), left_ns))
@@ -112,24 +103,41 @@ class Connector:
         phase = self._runtime.phase
         return LifecycleError(f"{attempt.device}: not started: the runtime is {phase}")
 
-    def _wait(self, attempt: Attempt, dispensable: bool) -> None:
-        """Wait for an attempt; one that is not `dispensable` ends the boot if it hangs."""
-        now_ns = self._clock.monotonic_ns
-        limit_ns = self._patience_ns(attempt, dispensable)
-        end_ns = now_ns() + limit_ns
-        with self._moved:
-            try:
-                while attempt.is_running and not self._is_closed:
-                    left_ns = end_ns - now_ns()
-                    if left_ns <= 0 and self._gate.dismiss(attempt.flow):
-                        self._lost_ns += limit_ns
-                        raise attempt.stays_away() if dispensable else attempt.stays_away(_ADVICE)
-                    self._moved.wait((left_ns if left_ns > 0 else _MOMENT_NS) / NANOSECONDS)
-                if attempt.is_running:
-                    raise self._is_stopping(attempt)
-            finally:
-                if attempt.is_running:  # also when Ctrl-C has ended the wait
-                    self._leave(attempt)
+    def _run(self, attempt: Attempt, optional: bool) -> None:
+        """Let an attempt run on a thread of its own, and wait for it."""
+        caller, limit_ns = self._clock.flow(), self._patience_ns(attempt, optional)
+        end_ns = self._clock.monotonic_ns() + limit_ns
+        attempt.thread = f"{self._runtime.name}:connect {attempt.device}"
+        thread = self._clock.Thread(lambda: self._live(attempt, caller), attempt.thread)
+        try:
+            self._clock.hand_over(thread, attempt.moved, limit_ns / NANOSECONDS)
+            while self._goes_on(attempt, end_ns, optional):
+                left_ns = end_ns - self._clock.monotonic_ns()
+                attempt.moved.wait(left_ns / NANOSECONDS if left_ns > 0 else _MOMENT_S)
+        finally:
+            with self._lock:
+                self._waited.remove(attempt)
+                if attempt.is_running and attempt.is_waited_for:  # Ctrl-C, or no more threads
+                    if thread.is_alive():
+                        self._leave(attempt)
+                    else:
+                        attempt.is_running = attempt.is_waited_for = False
+
+    def _goes_on(self, attempt: Attempt, end_ns: int, optional: bool) -> bool:
+        """Say whether it is still to be waited for; raises, and leaves it, if it takes too long."""
+        with self._lock:
+            if not attempt.is_running:
+                return False
+            left_ns = end_ns - self._clock.monotonic_ns()
+            if not self._is_closed and (left_ns > 0 or not self._gate.dismiss(attempt.flow)):
+                return True
+            self._leave(attempt)
+            if self._is_closed:
+                raise self._is_stopping(attempt)
+            if optional or not self._is_booting:
+                self._lost_ns += self._patience_ns(attempt, optional)
+                raise attempt.stays_away()
+            raise attempt.stays_away(_ADVICE)
 
     def _leave(self, attempt: Attempt) -> None:
         self._gate.dismiss(attempt.flow)
@@ -137,63 +145,23 @@ class Connector:
         attempt.is_dropped = self._is_closed
         self._left.append(attempt)
 
-    # The threads
+    # On the thread of an attempt
 
-    def _hand_over(self, attempt: Attempt) -> ThreadLike | None:
-        """Let an attempt run on the thread that waits for one; return a new one if none does."""
-        attempt.reason, attempt.flow = "", None
-        attempt.is_running = attempt.is_waited_for = True
-        attempt.thread = f"{self._runtime.name}:connect {attempt.device}"
-        job = attempt, self._clock.flow()
-        thread, self._idle = self._idle, None
-        if thread is None:
-            made = self._clock.Thread(lambda: self._live(made, job), attempt.thread)
-            return made
-        thread.name, self._next = attempt.thread, job
-        self._moved.notify_all()
-        return None
-
-    def _begin(self, thread: ThreadLike, attempt: Attempt) -> None:
-        try:
-            thread.start()
-        except BaseException:  # such as no more threads: it has not begun
-            attempt.is_running = attempt.is_waited_for = False
-            raise
-
-    def _live(self, thread: ThreadLike, job: _Job | None) -> None:
-        while job is not None:
-            attempt, caller = job
-            with self._gate.shared(caller):
-                self._note_flow(attempt)
-                self._runtime.turns.within(attempt.run)
-            job = self._next_after(attempt, thread)
-
-    def _note_flow(self, attempt: Attempt) -> None:
-        with self._moved:
-            attempt.flow = self._clock.flow()
-            if not attempt.is_waited_for:  # not any more
-                self._gate.dismiss(attempt.flow)
-
-    def _next_after(self, attempt: Attempt, thread: ThreadLike) -> _Job | None:
-        """Note that an attempt has ended; return the next one, None if this thread is to end."""
-        with self._moved:
+    def _live(self, attempt: Attempt, caller: object) -> None:
+        with self._gate.shared(caller):
+            with self._lock:
+                attempt.flow = self._clock.flow()
+                if not attempt.is_waited_for:  # not any more
+                    self._gate.dismiss(attempt.flow)
+            self._runtime.turns.within(attempt.run)
+        with self._lock:
             attempt.is_running, attempt.reason = False, ""
             if attempt.is_waited_for:
-                self._moved.notify_all()
-                return self._wait_for_next(thread)
+                attempt.moved.set()
+                return
             if attempt.is_dropped:
                 self._left.remove(attempt)
         if attempt.is_dropped:
             attempt.give_up()
         else:
             attempt.when_late()
-        return None
-
-    def _wait_for_next(self, thread: ThreadLike) -> _Job | None:
-        if self._idle is not None or not self._is_booting:
-            return None
-        self._idle = thread
-        while self._idle is thread:
-            self._moved.wait()
-        job, self._next = self._next, None
-        return job

@@ -90,9 +90,12 @@ class Gate:
         asked again after each `look_again`. Raises LifecycleError when it has waited for
         `limit_s` seconds.
         """
-        if self.held():
-            flow = self._clock.flow()
-            self._nested.append(flow)
+        flow = self._clock.flow()
+        with self._moved:
+            is_further = flow in self._inside
+            if is_further:
+                self._nested.append(flow)
+        if is_further:
             try:
                 yield True
             finally:

@@ -108,12 +108,7 @@ class Lifecycle:
             self.parts.poll(device)
         order = self.resolve()
         emit(message.RuntimeBooting(VERSION))
-        connector = self.assembly.connector
-        connector.begin_boot()
-        try:
-            self._start_in(order)
-        finally:
-            connector.end_boot()
+        self._start_in(order)
         with self._lock:
             if self.phase is not Phase.BOOTING:
                 raise LifecycleError("the runtime was shut down while it was booting")

@@ -71,10 +71,17 @@ class Stopping:
 
     def is_done(self, name: str, step: Callable[[], object]) -> bool:
         """Take one step; False, with a report, if it takes too long."""
-        limit_s = self._left(0.5)
-        unfinished = self._beside([(name, step)], limit_s).all_at_once()
-        self._pass_over(unfinished, limit_s)
-        return not unfinished
+        clock, limit_s = self._runtime.clock, self._left(0.5)
+        caller, done = clock.flow(), clock.Event()
+
+        def take() -> None:
+            self._reported(name, step, caller)
+            done.set()
+
+        if clock.hand_over(clock.Thread(take, f"stop:{name}"), done, limit_s):
+            return True
+        self._pass_over([name], limit_s)
+        return False
 
     def leave(self, hanging: Sequence[Attempt], ended: Sequence[Attempt]) -> None:
         """Let devices whose start was left alone let go, if that has ended; report the others."""

@@ -27,6 +27,7 @@ class AgentClock:
         self.uptime = clock.uptime
         self.sleep = clock.sleep
         self.wait_until = clock.wait_until
+        self.hand_over = clock.hand_over
         self.flow = clock.flow
         self.Event = clock.Event
         self.Lock = clock.Lock

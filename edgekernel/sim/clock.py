@@ -19,7 +19,7 @@ from threading import get_ident
 from types import TracebackType
 from typing import Any, Self
 
-from edgekernel.core.clock import NANOSECONDS, EventLike, utc
+from edgekernel.core.clock import NANOSECONDS, EventLike, ThreadLike, utc
 from edgekernel.core.turns import current_queue
 
 try:
@@ -82,6 +82,7 @@ class SimClock:
         self._number = 0  # of the latest wait
         self._timers: list[tuple[int, int, Flow]] = []
         self._ready: deque[Flow] = deque()
+        self._first: Flow | None = None  # before all that are ready
         self._flows: dict[Flow, None] = {}
         self._thread = get_ident()
         self._main = self._current = Flow(getcurrent(), "main")
@@ -345,6 +346,22 @@ class SimClock:
             wait_ns = 1 if timeout_s > 0 else 0
         return self._wait(place, self._now_ns + wait_ns, what)
 
+    def hand_over(self, thread: ThreadLike, done: EventLike, limit_s: float) -> bool:
+        """Start a fiber, and wait for `done`, an event that it sets as the last it does.
+
+        It runs in the place of the caller: at once, and then it is the caller's turn again, so
+        that everybody else runs when they would if the caller did the same.
+        """
+        assert isinstance(thread, SimThread)
+        assert isinstance(done, SimEvent)
+        thread.start()
+        self._first = self._ready.pop()
+        thread.caller = self._current
+        try:
+            return self._wait(done.place, self._now_ns + round(limit_s * NANOSECONDS), "event")
+        finally:
+            thread.caller = None
+
     def _wait(self, place: deque[Flow] | None, due_ns: int | None, what: str) -> bool:
         if get_ident() != self._thread:
             self._refuse_thread(what)
@@ -354,13 +371,14 @@ class SimClock:
         flow.what = what
         flow.notified = False
         self._number = number = self._number + 1
-        if self._random is not None and due_ns is not None:  # a lot decides who comes first
+        if self._random is not None and due_ns is not None and self._first is None:
+            # a lot decides who comes first
             number += self._random.getrandbits(32) << 64
         flow.number = number
         if place is not None:
             place.append(flow)
         try:
-            if self._direct and flow is not self._main:
+            if self._direct and flow is not self._main and self._first is None:
                 following = self._next_flow(flow, due_ns)
                 if following is not flow:
                     self._current = following
@@ -422,7 +440,12 @@ class SimClock:
 
     def ended(self, error: BaseException | None) -> None:
         """Forget the running fiber; an error it died of is raised in the main one."""
-        self._flows.pop(self._current, None)
+        flow = self._current
+        self._flows.pop(flow, None)
+        caller = None if flow.thread is None else flow.thread.caller
+        if caller is not None and caller in self._ready:  # it is the caller's turn again
+            self._ready.remove(caller)
+            self._first = caller
         if error is not None and not self._ending:
             self._throw_to_main(error)
 
@@ -473,7 +496,7 @@ class SimClock:
         raise GreenletExit
 
     def _next_ns(self) -> int | None:
-        if self._ready:
+        if self._ready or self._first is not None:
             return self._now_ns
         while self._timers and self._timers[0][2].number != self._timers[0][1]:
             heappop(self._timers)
@@ -488,10 +511,12 @@ class SimClock:
             if due_ns is None:
                 self._throw_to_main(SimulationError(self._deadlock()))
                 continue
-            if self._rate is not None and not self._ready and not self._paced(due_ns):
-                continue  # who waited has been interrupted, and others may be due sooner
-            ready = self._ready
-            flow = self._take_from(ready) if ready else self._come_to(heappop(self._timers))
+            ready, flow = self._ready, self._first
+            self._first = None
+            if flow is None:
+                if self._rate is not None and not ready and not self._paced(due_ns):
+                    continue  # who waited has been interrupted, and others may be due sooner
+                flow = self._take_from(ready) if ready else self._come_to(heappop(self._timers))
             self._current = flow
             flow.fiber.switch()
 

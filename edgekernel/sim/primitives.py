@@ -40,6 +40,8 @@ class SimThread:
         self.name = name
         self.owner = owner
         """Whose it is, if it is to end with others."""
+        self.caller: Flow | None = None
+        """Whose turn it is when it ends, if that one waits for it: see `SimClock.hand_over`."""
         self._clock = clock
         self._target = target
         self._started = self._alive = False

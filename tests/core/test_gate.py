@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from functools import partial
 
+import pytest
+
 from edgekernel import SystemClock
 from edgekernel.core.errors import LifecycleError
 from edgekernel.core.gate import Gate
@@ -216,3 +218,39 @@ def test_who_was_let_in_is_sent_out() -> None:
             clock.sleep(1.0)
             assert gate.held()
         assert log == [False, True, False]
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3])
+def test_who_is_sent_out_at_that_moment_makes_no_further_change(moment: int) -> None:
+    """P12: who is dismissed while it begins a change of its own waits for its turn like others."""
+
+    class Watched(SystemClock):
+        asked = 0
+
+        def asks(self) -> object:
+            """Dismiss who asks who it is, at a moment of its way in."""
+            flow = threading.get_ident()
+            if flow == helper.ident:
+                self.asked += 1
+                if self.asked == 1 + moment:  # the first time is in `shared`
+                    dismissed.append(gate.dismiss(flow))
+            return flow
+
+    clock = Watched()
+    clock.flow = clock.asks  # type: ignore[assignment]
+    gate, dismissed, inside = Gate(clock), list[bool](), list[bool]()
+
+    def help_(caller: object) -> None:
+        with gate.shared(caller):
+            try:
+                with gate.passing(limit_s=0.0):
+                    inside.append(True)
+            except LifecycleError:
+                inside.append(False)
+
+    helper = threading.Thread(target=lambda: help_(caller))
+    caller = clock.flow()
+    with gate.passing():
+        helper.start()
+        helper.join(LONG_S)
+    assert (dismissed, inside) in [([True], [False]), ([False], [True]), ([], [True])]
