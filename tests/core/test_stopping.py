@@ -173,7 +173,7 @@ class TestFailingShutdown:
                 super().stop(ctx)
                 raise ValueError("a step that fails")
 
-        runtime = make_runtime(shutdown_limit_s=SHORT_S, slow_turn_s=LONG_S)
+        runtime = make_runtime(shutdown_limit_s=4 * SHORT_S, slow_turn_s=LONG_S)
         runtime.subscribe(cls, lambda _: gate.wait(LONG_S))
         runtime.register(Lamp("lamp", steps))
         runtime.register(Bad("bad", steps))
