@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from edgekernel.mqtt.transport import NOTHING_BESIDE, Properties
 
-_EXPIRY, _RESPONSE_TOPIC, _CORRELATION, _USER = b"\x02", b"\x08", b"\x09", b"\x26"
+_FORMAT, _EXPIRY, _CONTENT_TYPE = b"\x01", b"\x02", b"\x03"
+_RESPONSE_TOPIC, _CORRELATION, _USER = b"\x08", b"\x09", b"\x26"
 _NEVER_IN_TEXT = "\0\ufeff"  # section 1.5.4, as paho-mqtt reads it
 LONGEST_EXPIRY_S = 0xFFFF_FFFF
 _LONGEST = 0xFFFF
@@ -45,7 +46,8 @@ def packed(properties: Properties) -> bytes:
 def unpacked(data: bytes, begin: int) -> tuple[Properties, int] | None:
     """Return the properties that begin there, with their length before them, and where they end.
 
-    None if there are others than ours, or if they are not plainly right.
+    What the payload is (format, content type) is read over. None if there are others than ours, or
+    if they are not plainly right.
     """
     found: dict[bytes, bytes] = {}
     user: list[tuple[str, str]] = []
@@ -56,9 +58,11 @@ def unpacked(data: bytes, begin: int) -> tuple[Properties, int] | None:
             kind = data[at : at + 1]
             if kind in found:
                 return None
-            if kind == _EXPIRY:
+            if kind == _FORMAT and data[at + 1 : at + 2] in (b"\0", b"\1"):
+                found[kind], at = b"", at + 2
+            elif kind == _EXPIRY:
                 found[kind], at = data[at + 1 : at + 5], at + 5
-            elif kind in (_RESPONSE_TOPIC, _CORRELATION):
+            elif kind in (_CONTENT_TYPE, _RESPONSE_TOPIC, _CORRELATION):
                 found[kind], at = _counted_at(data, at + 1)
             elif kind == _USER:
                 name, at = _counted_at(data, at + 1)
@@ -67,6 +71,7 @@ def unpacked(data: bytes, begin: int) -> tuple[Properties, int] | None:
             else:
                 return None
         topic = _text(found.get(_RESPONSE_TOPIC, b""))
+        _text(found.get(_CONTENT_TYPE, b""))
     except ValueError:
         return None
     if at != end:

@@ -35,13 +35,14 @@ class PacketNumbers:
         self._in_use: dict[int, Answered | None] = {}
 
     def take(self, answered: Answered | None = None) -> int:
-        """Return one that is free until it is given back."""
+        """Return one that is free until it is given back. Raises OSError if there is none."""
         with self._lock:
-            while True:
+            for _ in range(_HIGHEST):
                 self._last = self._last % _HIGHEST + 1
                 if self._last not in self._in_use:
                     self._in_use[self._last] = answered
                     return self._last
+        raise OSError(f"all {_HIGHEST} packet identifiers wait for an answer of the broker")
 
     def give_back(self, number: int) -> Answered | None:
         """Let a number be used again; return what it was taken with, None if it was not in use."""

@@ -18,12 +18,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from edgekernel.mqtt.publish_packets import Packet
 from edgekernel.mqtt.relief import offer_relief
 
 if TYPE_CHECKING:
     from paho.mqtt import client as paho
 
-    from edgekernel.mqtt.publish_packets import Packet
     from edgekernel.mqtt.wire import Wire
 
 RELIEF_S = 0.1
@@ -36,6 +36,9 @@ _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _CORK: int | None = getattr(socket, "TCP_CORK", None)
 """Both are Linux's only; without them all takes a little longer."""
 
+_MOST_READ = 1000
+"""Packets that are read and wait for their turn; with more, the broker keeps the rest."""
+
 
 class PahoLoop:
     """Serves the connection of one client until it ends. Every method is for any thread."""
@@ -43,21 +46,24 @@ class PahoLoop:
     def __init__(
         self,
         client: paho.Client,
-        take: Callable[[Packet], bool],
+        hear: Callable[[Packet], bool],
+        read: Callable[[Packet], tuple[Any, bytes] | None],
         handle: Callable[[Any], object],
         lost: Callable[[str], object],
     ) -> None:
-        """Prepare; `take` is given the packets that arrive on a wire, and returns whether it takes
-        one. `handle` is given what `arrived` was given, one after the other. `lost` is told if the
-        loop itself fails."""
+        """Prepare. `hear` is given each packet that arrives on a wire, as soon as it is there, and
+        returns whether it is an answer. `read` is given each other one in its turn, and returns the
+        message and what acknowledges it; None for a packet that is the client's. `handle` is given
+        the messages, one after the other. `lost` is told if the loop itself fails."""
         self._client = client
         self._wire: Wire | None = None
-        self._take = take
+        self._hear = hear
+        self._read_message = read
         self._handle = handle
         self._lost = lost
         self._io = threading.Lock()
         """Held by whoever is in paho's reading or writing; by nobody while a handler runs."""
-        self._inbox: deque[tuple[Any, bytes]] = deque()
+        self._inbox: deque[Any] = deque()  # packets, and messages that the client has read
         self._several = False
         """Whether more than one packet waits to be written, so that they leave as one."""
         self._over = threading.Event()
@@ -91,13 +97,10 @@ class PahoLoop:
         leader = self._leader = threading.Thread(target=self._lead, name="mqtt:net", daemon=True)
         leader.start()
 
-    def arrived(self, message: Any, acknowledgement: bytes = b"") -> None:
-        """Called by who reads: let a message be handled when all that was read is known.
-
-        Its acknowledgement, if paho does not make it, is put on the wire when it is its turn.
-        """
-        self._several = True  # what acknowledges it leaves with the first answer
-        self._inbox.append((message, acknowledgement))
+    def arrived(self, message: Any) -> None:
+        """Called by the client: let a message be handled when the client has been left."""
+        self._several = True  # its acknowledgement leaves with the first answer
+        self._inbox.append(message)
 
     def write(self) -> None:
         """Write what waits in the client; what cannot be written now the loop will.
@@ -173,6 +176,7 @@ class PahoLoop:
         self._leading = threading.get_ident()
         offer_relief(self._take_long)
         try:
+            self._write()  # what was said by who is relieved
             while self._leader is me and (sock := self._client.socket()) is not None:
                 self._serve(sock, me)
         except Exception as error:
@@ -193,14 +197,15 @@ class PahoLoop:
         readable = self._wait(sock)
         if readable is None:
             return
-        if readable:
+        if readable and len(self._inbox) < _MOST_READ:
             self._read()
             if not self._inbox:
                 # A broker with Nagle's algorithm would hold back what comes next until TCP has
                 # acknowledged this, which takes up to 40 ms.
                 _set(sock, _QUICKACK, 1)
         while self._inbox and self._leader is me:
-            self._take_next(me)
+            if self._take_next(me):
+                break  # before the next, what it has said leaves, and the answers to that are read
         if self._leader is me:
             self._write()
             if (now_s := time.monotonic()) >= self._misc_s:
@@ -214,14 +219,18 @@ class PahoLoop:
             return
         with self._io:
             packets = wire.receive()
-        for packet in packets:
-            if not self._take(packet):
-                wire.leave(packet)
-                self._read_through()
-                if self._client.socket() is None:
-                    return  # what follows a goodbye is not for us
-        if wire.is_over:
+        self._inbox.extend(each for each in packets if not self._hear(each))
+        if wire.is_over and not self._inbox:
             self._read_through()
+
+    def _leave(self, packet: Packet, wire: Wire) -> None:
+        """Leave a packet to the client; the messages that it makes of it are the next."""
+        behind = len(self._inbox)
+        wire.leave(packet)
+        self._read_through()
+        self._inbox.rotate(len(self._inbox) - behind)
+        if self._client.socket() is None:
+            self._inbox.clear()  # what follows a goodbye is not for us
 
     def _read_through(self) -> None:
         with self._io:
@@ -256,7 +265,7 @@ class PahoLoop:
     def _has_more(self, sock: Any) -> bool:
         """Say whether there is something to read that nobody sees on the socket: what TLS has read
         already, or the end of a wire."""
-        if self._wire is not None and self._wire.is_broken:
+        if self._wire is not None and (self._wire.is_broken or self._wire.is_over):
             return True
         pending = getattr(sock, "pending", None)
         if pending is None:
@@ -264,20 +273,30 @@ class PahoLoop:
         with self._io:
             return bool(pending())
 
-    def _take_next(self, me: threading.Thread) -> None:
+    def _take_next(self, me: threading.Thread) -> bool:
+        """Take what is next; return whether it was what may take long."""
         with self._roles:
             if self._leader is not me or not self._inbox:
-                return
-            message, acknowledgement = self._inbox.popleft()
-        if acknowledgement and self._wire is not None:
-            self._wire.put(acknowledgement)
-        self._has_spoken = False
+                return False
+            message = self._inbox.popleft()
+        wire = self._wire
+        if wire is not None and isinstance(message, Packet):
+            found = self._read_message(message)
+            if found is None:
+                self._write()  # a goodbye may come, and what was handled is to be acknowledged
+                self._leave(message, wire)
+                return False
+            message, acknowledgement = found
+            if acknowledgement:
+                wire.put(acknowledgement)
+        self._has_spoken = took_long = False
         try:
             self._handle(message)
         finally:
             with self._roles:
                 if self._leader is me:
-                    self._busy = False
+                    took_long, self._busy = self._busy, False
+        return took_long
 
     def _take_long(self) -> None:
         """Called by the handler of a message, in its thread: let this be relieved from now on."""

@@ -229,8 +229,9 @@ class PahoTransport:
         client.on_publish = self._guarded(self._published)
         client.on_message = self._guarded(self._arrived)
         self._loop = PahoLoop(
-            client, self._take, self._guarded(self._observer.arrived), self._observer.lost
-        )
+            client, self._hear, self._read, self._guarded(self._observer.arrived),
+            self._observer.lost,
+        )  # fmt: skip
         return client
 
     def _guarded(self, callback: F) -> F:
@@ -260,7 +261,8 @@ class PahoTransport:
             if missing := self._terms.missing:
                 self._observer.refused(missing)
                 return
-        self._window = SendWindow(self._terms.window or MOST_UNANSWERED, self._send)
+        window = min(self._terms.window or MOST_UNANSWERED, MOST_UNANSWERED)
+        self._window = SendWindow(window, self._send)
         self._observer.accepted(bool(flags.session_present), self._terms.notes(self._keepalive_s))
 
     def _lost(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
@@ -282,23 +284,19 @@ class PahoTransport:
     ) -> None:
         self._answer(number, reason)
 
-    def _take(self, packet: Packet) -> bool:
-        """Take what goes past paho; False for what is left to it."""
-        kind = packet.first & _TYPE
-        if kind == PUBLISH:
-            return self._take_publish(packet)
-        return kind == PUBACK and self._take_puback(packet)
-
-    def _take_publish(self, packet: Packet) -> bool:
-        found = read_publish(packet, mqtt5=self._mqtt5)
+    def _read(self, packet: Packet) -> tuple[Inbound, bytes] | None:
+        """Return a message that has arrived and what acknowledges it; None for what is paho's."""
+        found = read_publish(packet, mqtt5=self._mqtt5) if packet.first & _TYPE == PUBLISH else None
         if found is None:
-            return False
+            return None
         message, number = found
-        self._loop.arrived(message, puback_packet(number) if number else b"")
-        return True
+        return message, puback_packet(number) if number else b""
 
-    def _take_puback(self, packet: Packet) -> bool:
-        found = read_puback(packet, mqtt5=self._mqtt5)
+    def _hear(self, packet: Packet) -> bool:
+        """Take what acknowledges a message; False for anything else, and for what is paho's."""
+        found = None
+        if packet.first & _TYPE == PUBACK:
+            found = read_puback(packet, mqtt5=self._mqtt5)
         if found is None or self._paho is None:
             return False
         refusal = ""
@@ -389,7 +387,8 @@ def _cut(client: Client) -> None:
     """End the connection without a word; its thread ends when it notices."""
     if client.raw is not None:
         with suppress(OSError):  # it has ended already
-            client.raw.shutdown(socket.SHUT_RDWR)
+            # Not the method of an SSLSocket: that gives up encryption first, and somebody may send.
+            socket.socket.shutdown(client.raw, socket.SHUT_RDWR)
 
 
 def _release(client: paho.Client) -> None:

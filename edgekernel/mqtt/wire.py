@@ -59,6 +59,10 @@ class Wire:
     def flush(self) -> bool:
         """Send what there is; False if the socket is full before that is done."""
         while self.wants_write:
+            if self._broken is not None:  # what is missing of a packet cannot be made up for
+                self._sending.clear()
+                self._queued.clear()
+                break
             while self._queued:
                 self._sending += self._queued.popleft()
             try:
@@ -67,14 +71,14 @@ class Wire:
                 return False
             except OSError as error:
                 self._broken = error
-                self._sending.clear()
-                self._queued.clear()
-                break
+                continue
             del self._sending[:sent]
         return True
 
     def receive(self) -> list[Packet]:
         """Read what has arrived; return the packets that are whole by now."""
+        if self.is_over:
+            return []
         try:
             data = self._sock.recv(_PIECE)
         except _NOT_NOW:

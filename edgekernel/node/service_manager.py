@@ -64,11 +64,12 @@ class ServiceManager:
         """Send facts such as `STATUS="..."`.
 
         Raises OSError if the manager is not there, or has not read what it was told for so long
-        that it can be told no more.
+        that it can be told no more. `READY` waits for that: it would end an agent that has not
+        told it.
         """
         lines = "\n".join(f"{name}={value}" for name, value in facts.items())
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-            channel.settimeout(_DEAF_S)
+            channel.settimeout(None if "READY" in facts else _DEAF_S)
             channel.connect(self._address)
             channel.sendall(lines.encode())
 

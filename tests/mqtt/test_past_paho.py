@@ -4,14 +4,17 @@ TLS."""
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from edgekernel.mqtt.packed_properties import packed, variable_byte_integer
+from edgekernel.mqtt.paho_transport import PahoTransport
 from edgekernel.mqtt.relief import may_take_long
-from edgekernel.mqtt.transport import Inbound, Outbound, Properties
-from tests.brokers import LIMIT_S, watching
+from edgekernel.mqtt.transport import Inbound, Login, Outbound, Properties, Server
+from tests.brokers import HOST, LIMIT_S, watching
 from tests.mqtt.parts import settings
 from tests.mqtt.scripted_server import (
     CONNECT,
@@ -65,6 +68,123 @@ def test_messages_that_come_in_one_piece() -> None:
         assert client.publish(Outbound("out", b"")).wait(LIMIT_S)  # it is behind the last of them
     assert came == [*map(str, range(1, 400)), "torn", "A" * 20_000, "last"]
     assert answered(server) == list(range(1, 403))
+
+
+def test_what_comes_before_a_goodbye() -> None:
+    """Messages that come in one piece with the broker's goodbye are handled and acknowledged before
+    it is heard; what follows it is not for us."""
+    with scripted(accept) as server, linked(settings(server.port)) as (_, observer):
+        observer.wait("connected")
+        messages = b"".join(publish(b"%d" % number, number) for number in range(1, 6))
+        server.say(messages + b"\xe0\x01\x8b" + publish(b"late", 6))
+        observer.wait("disconnected")
+        said = observer.said[1:]
+    assert said[:5] == [f"message: in {number} False" for number in range(1, 6)]
+    assert said[5].startswith("disconnected")
+    assert answered(server)[:5] == [1, 2, 3, 4, 5]
+    assert not [each for each in said if "late" in each]
+
+
+class Hearing:
+    """Notes what a transport tells."""
+
+    def __init__(self) -> None:
+        self.accepting = threading.Event()
+        self.heard: list[str] = []
+
+    def accepted(self, session_present: bool, notes: Sequence[str] = ()) -> None:
+        self.accepting.set()
+
+    def arrived(self, message: Inbound) -> None:
+        self.heard.append(message.payload.decode())
+
+    def refused(self, reason: str) -> None:
+        self.heard.append(reason)
+
+    def lost(self, reason: str) -> None:
+        pass
+
+    def failed(self, where: str, error: Exception) -> None:
+        self.heard.append(repr(error))
+
+
+def test_what_comes_before_an_answer_of_paho() -> None:
+    """Who hears that it gets no more messages has had all that were sent before."""
+
+    def respond(packet: Packet) -> bytes:
+        if packet.kind != UNSUBSCRIBE:
+            return accept(packet)
+        return b"".join(publish(b"%d" % number, number) for number in (1, 2, 3)) + accept(packet)
+
+    hearing, done = Hearing(), threading.Event()
+    with scripted(respond) as server:
+        transport = PahoTransport(hearing)
+        transport.connect(Server(HOST, server.port), Login("one"))
+        assert hearing.accepting.wait(LIMIT_S)
+
+        def unsubscribed() -> None:
+            hearing.heard.append("unsubscribed")
+            done.set()
+
+        transport.unsubscribe(["in"], unsubscribed)
+        assert done.wait(LIMIT_S)
+        assert transport.close(LIMIT_S, goodbye=True)
+    assert hearing.heard == ["1", "2", "3", "unsubscribed"]
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [b"\x02\x01\x01", b"\x07\x03\0\x04text", b"\x02\x0b\x07"],
+    ids=["format", "content type", "subscription identifier"],
+)
+def test_what_others_say_beside(beside: bytes) -> None:
+    """A message with properties that mean nothing to us keeps its place, and so does what
+    acknowledges it, whoever reads them."""
+    rest = b"\0\x02in\0\x03" + beside + b"3"
+    other = b"\x32" + variable_byte_integer(len(rest)) + rest
+    with scripted(accept) as server, linked(settings(server.port)) as (client, observer):
+        observer.wait("connected")
+        server.say(publish(b"1", 1) + publish(b"2", 2) + other + publish(b"4", 4))
+        observer.wait("message", 4)
+        assert client.publish(Outbound("out", b"")).wait(LIMIT_S)
+        came = [each.split()[2] for each in observer.all("message")]
+    assert came == ["1", "2", "3", "4"]
+    assert answered(server) == [1, 2, 3, 4]
+
+
+def test_what_is_said_leaves_before_the_next_is_handled() -> None:
+    """Many requests come in one piece, and each may take long: all that the first one says is
+    answered before the second has come to its end, and so it is if the first one waits for that."""
+    with scripted(accept) as server, linked(settings(server.port)) as (client, observer):
+        observer.wait("connected")
+        order: list[str] = []
+
+        def handle(message: Inbound) -> None:
+            may_take_long()
+            order.append(message.payload.decode())
+            if message.payload == b"1":
+                client.publish(Outbound("out", b"first"))
+                client.publish(Outbound("out", b"second"), lambda: order.append("answered"))
+            if message.payload == b"2":
+                client.publish(Outbound("out", b"third"))
+                fourth = client.publish(Outbound("out", b"fourth"))
+                order.append(f"waited: {fourth.wait(LIMIT_S)}")
+            if message.payload == b"3":
+                until(lambda: "waited: True" in order)
+
+        observer.on_message = handle
+        server.say(b"".join(publish(b"%d" % number, number) for number in range(1, 9)))
+        observer.wait("message", 8)
+    assert order.index("waited: True") < order.index("4")
+    assert order.index("answered") < order.index("4")
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + LIMIT_S
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 def test_what_a_request_says_beside() -> None:
