@@ -10,7 +10,8 @@ from edgekernel.core.clock import Clock
 from edgekernel.mqtt.transport import NOTHING_BESIDE, Properties
 
 WINDOW = 20
-"""Messages on their way without an acknowledgement; more makes paho slower (it walks them)."""
+"""Messages on their way without an acknowledgement. What waits behind them can still be overtaken
+by a reply, replaced by a newer state or, as one event too many, dropped."""
 
 MAX_REPLIES = 1000
 MAX_CLEARED = 1000

@@ -1,4 +1,5 @@
-"""PUBLISH at QoS 1 and PUBACK, byte by byte, as MQTT 5 and 3.1.1 write them (sections 3.3, 3.4).
+"""PUBLISH and PUBACK, byte by byte, as MQTT 5 and 3.1.1 write them (sections 3.3, 3.4): sent at
+QoS 1, read at QoS 0 and 1.
 
 What is not plainly right is not read here: it is for paho to say what becomes of it.
 """

@@ -1,8 +1,8 @@
 """The socket of a client of paho, with a way past paho for what is sent and received most.
 
 paho sees a socket (`recv`, `send`, ...) on which the packets arrive that are left to it. All that
-is to be sent, by paho and past it, goes out in one order, as much at once as there is; all that
-has arrived is read at once.
+is to be sent, by paho and past it, goes out in one order, as much at once as there is; of what has
+arrived at most 4,096 bytes are read at once.
 """
 
 from __future__ import annotations

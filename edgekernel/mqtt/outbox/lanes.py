@@ -9,7 +9,8 @@ from itertools import islice
 from edgekernel.mqtt.outbox.item import Item, Stage
 
 WINDOW = 20
-"""Messages with the link at once; more makes paho slower (it walks them)."""
+"""Messages with the link at once, which sends them in their order: what is live goes ahead of what
+is not there yet."""
 RESERVED = 5
 """How many of them only live messages may be."""
 FIRST = -(1 << 62)
