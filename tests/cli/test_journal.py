@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -172,16 +174,23 @@ def test_recorded_run(write: Write, tmp_path: Path) -> None:
         assert {"bus", "output"} <= {each["type"] for each in records}
 
 
+def shown(folder: Path) -> list[dict[str, Any]]:
+    """Return the records of a folder, none while it has none."""
+    return [json.loads(line) for line in show(folder, "--json").stdout.splitlines()]
+
+
 def test_killed_agent(write: Write, tmp_path: Path, start: Start) -> None:
     """Of an agent that was killed the boot is there, and the next run goes on in the folder."""
     folder = tmp_path / "journal"
     agent = start("run", write(), "--sim", "--json", "--journal", folder)
     agent.until("runtime.booted")
-    while not (folder.exists() and segment_files(folder)):
-        agent.until("service.started")
+    end = time.monotonic() + 30.0
+    while "boot" not in (each["type"] for each in shown(folder)):
+        assert time.monotonic() < end, "nothing is written"
+        time.sleep(0.01)
     agent.end(signal.SIGKILL)
     run(tmp_path / "node.toml", "--sim", "--for", "0.2", "--journal", folder)
-    records = [json.loads(line) for line in show(folder, "--json").stdout.splitlines()]
+    records = shown(folder)
     assert [each["number"] for each in records] == list(range(len(records)))
     assert [each["type"] for each in records].count("boot") == 2
 

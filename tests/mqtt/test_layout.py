@@ -82,12 +82,20 @@ def looked_through(stage: Stage, node: Node) -> None:
     stage.until(lambda: f"{BASE}/state/+" not in client.subscriptions, "all looked through")
 
 
-def kept(stage: Stage, name: str) -> set[str]:
-    """Return which topics of states are retained."""
+def retained(seer: Seer) -> set[str]:
+    """Return the topics that have a payload, to all that somebody has seen."""
+    last = {each.topic: each.payload for each in seer.peer.received}
+    return {topic for topic, payload in last.items() if payload}
+
+
+def keeps(stage: Stage, name: str, count: int) -> None:
+    """Wait until as many topics of states are retained."""
     late = Seer(stage, name)
-    late.sees(f"{BASE}/status")
-    topics = {each.topic for each in late.peer.received if each.payload}
-    return {each for each in topics if "/state/" in each or "/quality/" in each}
+
+    def of_states() -> set[str]:
+        return {each for each in retained(late) if "/state/" in each or "/quality/" in each}
+
+    stage.until(lambda: len(of_states()) == count, f"{count} topics of states")
 
 
 @pytest.mark.parametrize("before", FORMS)
@@ -97,10 +105,10 @@ def test_another_form_leaves_nothing_of_the_one_before(stage: Stage, before: For
     for number, after in enumerate(FORMS):
         with staged_node(stage, form=before):
             pass
-        assert len(kept(stage, f"before {number}")) == topics[before]
+        keeps(stage, f"before {number}", topics[before])
         with staged_node(stage, form=after) as n1:
             looked_through(stage, n1)
-            assert len(kept(stage, f"after {number}")) == topics[after]
+            keeps(stage, f"after {number}", topics[after])
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -113,7 +121,7 @@ def test_a_device_that_goes_takes_all_its_topics_along(stage: Stage, form: Form)
         stage.until(lambda: on(seer, LAMP)[-1:] == [b""], "an empty state")
         late = Seer(stage, "late")
         late.sees(f"{BASE}/status")
-        assert not [each for each in late.peer.received if "/lamp" in each.topic]
+        stage.until(lambda: not [each for each in retained(late) if "/lamp" in each], "no lamp")
 
 
 def of_file(folder: Path, keys: str) -> Form:
