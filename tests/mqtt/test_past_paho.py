@@ -79,6 +79,7 @@ def test_what_comes_before_a_goodbye() -> None:
         server.say(messages + b"\xe0\x01\x8b" + publish(b"late", 6))
         observer.wait("disconnected")
         said = observer.said[1:]
+        until(lambda: len(answered(server)) >= 5)
     assert said[:5] == [f"message: in {number} False" for number in range(1, 6)]
     assert said[5].startswith("disconnected")
     assert answered(server)[:5] == [1, 2, 3, 4, 5]
@@ -362,6 +363,7 @@ def test_a_message_at_qos_2_is_for_paho() -> None:
         observer.wait("connected")
         server.say(publish(b"twice", 5, 0x34) + b"\x62\x02\0\x05")
         observer.wait("message: in twice")
+        until(lambda: bool(server.of(PUBCOMP)))
     assert [(each.kind, each.body) for each in server.packets if 4 <= each.kind <= 7] == [
         (PUBREC, b"\0\x05"),
         (PUBCOMP, b"\0\x05"),
