@@ -12,7 +12,7 @@ from edgekernel.cli.ctl.group import ctl
 from edgekernel.cli.ctl.link import Link
 from edgekernel.cli.ctl.seeing import result_text
 from edgekernel.cli.ctl.targets import Targets, on_each, selecting, split, tell
-from edgekernel.cli.ctl.waiting import waiting
+from edgekernel.cli.ctl.waiting import Waiting
 from edgekernel.core.errors import ConfigError, InvalidValueError
 from edgekernel.mqtt.fleet import Fleet, Text
 from edgekernel.mqtt.fleet.node_schema import request_topic
@@ -70,7 +70,7 @@ def _act(
             outcomes = on_each(fleet, targets, lambda node: action(fleet, node), what)
             tell(outcomes, result_text, as_json=as_json)
             return
-        with waiting(what):
+        with Waiting(what):
             result = action(fleet, targets.named[0])
     if as_json:
         print_json(result)

@@ -13,7 +13,7 @@ from edgekernel.cli.ctl.group import ctl
 from edgekernel.cli.ctl.link import Link
 from edgekernel.cli.ctl.plain import plain
 from edgekernel.cli.ctl.targets import on_each, selecting, split, tell
-from edgekernel.cli.ctl.waiting import waiting
+from edgekernel.cli.ctl.waiting import Waiting
 from edgekernel.cli.exits import Exit
 from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt.fleet import NodeConfig, NodeReport
@@ -50,7 +50,7 @@ def show_(
         if not targets.named:
             tell(on_each(fleet, targets, fleet.config, "config"), _config_line, as_json=as_json)
             return
-        with waiting("config"):
+        with Waiting("config"):
             found = fleet.config(targets.named[0])
     if as_json:
         print_json(plain(found))
@@ -72,7 +72,7 @@ def plan_(link: Link, node: str, file: Path, as_json: bool) -> None:
     with link.open(as_json=as_json) as fleet:
         document = read_toml(file)
         wanted = plan_document(_parsed(document, file), file)
-        with waiting("config"):
+        with Waiting("config"):
             known = fleet.config(node)
         shown = with_hidden(known.document, document)
         name = Path(f"{node}.toml")
@@ -132,7 +132,7 @@ def push_(
         if not targets.named:
             tell(on_each(fleet, targets, action, "push"), _report_line, as_json=as_json)
             return
-        with waiting("push"):
+        with Waiting("push"):
             report = action(targets.named[0])
     if as_json:
         print_json(plain(report))

@@ -15,7 +15,7 @@ from edgekernel.cli.ctl.group import ctl
 from edgekernel.cli.ctl.link import Link
 from edgekernel.cli.ctl.plain import plain
 from edgekernel.cli.ctl.targets import Targets, end, failed, on_each, selecting, split, tell
-from edgekernel.cli.ctl.waiting import waiting
+from edgekernel.cli.ctl.waiting import Waiting
 from edgekernel.cli.schema import show_schema
 from edgekernel.core.errors import InvalidValueError
 from edgekernel.mqtt.encoding import timestamp
@@ -48,7 +48,7 @@ def nodes(link: Link, where: tuple[str, ...], as_json: bool) -> None:
         wanted = parse_where(where)
     except InvalidValueError as error:
         raise click.UsageError(f"--where: {error}") from None
-    with link.open(as_json=as_json) as fleet, waiting("nodes"):
+    with link.open(as_json=as_json) as fleet, Waiting("nodes"):
         found = fleet.nodes(wanted)
     if as_json:
         print_json([_node_row(node) for node in found])
@@ -142,7 +142,7 @@ def _ask(
 ) -> T | None:
     """Return the answer of the node that was named; of several tell all answers, a line each."""
     if targets.named:
-        with waiting(what):
+        with Waiting(what):
             return ask(targets.named[0])
     tell(on_each(fleet, targets, ask, what), line, as_json=as_json)
     return None
@@ -166,7 +166,7 @@ def get(
     device = rest[0] if rest else ""
     with link.open(as_json=as_json) as fleet:
         if targets.named:
-            with waiting("get"):
+            with Waiting("get"):
                 found = fleet.get(targets.named[0], device)
             if as_json:
                 print_json(plain(found))

@@ -14,7 +14,7 @@ from edgekernel.cli.ctl.leasing import Seconds, somebody
 from edgekernel.cli.ctl.link import Link
 from edgekernel.cli.ctl.plain import plain
 from edgekernel.cli.ctl.targets import on_each, selecting, split, tell
-from edgekernel.cli.ctl.waiting import waiting
+from edgekernel.cli.ctl.waiting import Waiting
 from edgekernel.mqtt.fleet import Fleet, NodeUpdate
 from edgekernel.mqtt.fleet.updating import UPDATE_LIMIT_S, IfBusy
 
@@ -207,7 +207,7 @@ def _each(
     if not targets.named:
         tell(on_each(fleet, targets, action, what), _text, as_json=as_json)
         return
-    with waiting(what):
+    with Waiting(what):
         found = action(targets.named[0])
     if as_json:
         print_json(plain(found))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 
 from rich.console import Console, RenderableType
 from rich.progress import Progress
@@ -41,10 +40,3 @@ class Waiting(Progress):
         """Return what is drawn: nothing at first."""
         if any((each.elapsed or 0.0) >= SHOWN_AFTER_S for each in self.tasks):
             yield from super().get_renderables()
-
-
-@contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """Show that something is waited for of which nobody knows how far it is."""
-    with Waiting(what):
-        yield
