@@ -24,7 +24,7 @@ class Thermostat(Process):
     def start(self, ctx: Context) -> None:
         """Make an effect that makes another one, which drives."""
         drive = lambda: self.plant.valve.set(float(self.wanted.get()))  # noqa: E731
-        Effect(lambda: Effect(drive) and None)
+        Effect(lambda: Effect(drive))
 
     @effect
     def drive(self) -> None:
