@@ -41,6 +41,8 @@ class Ending:
         """Return, after the end, what keeps the outputs from being known to be safe."""
         self._runtime.turns.wait_idle(_SETTLE_S)  # messages may still be on their way to us
         problems = [f"{what}: {error}" for what, error in self._failed.items()]
+        left = sorted(self._runtime.outputs.left_unsafe)
+        problems += [f"{label}: its device is gone, and it was not made safe" for label in left]
         if not self._shut_down:
             problems.append("a handler hangs: what failed during the shutdown was not told")
         return problems

@@ -81,8 +81,12 @@ class Assembly:
             enter=enter or unit.enter,
             leave=partial(self._rest, unit),
             watchdog=self._runtime.services.watchdog,
-            gave_up=partial(self._runtime.fault, unit.name),
+            gave_up=partial(self._given_up, unit),
         )
+
+    def _given_up(self, unit: Unit, error: BaseException) -> None:
+        unit.fall_back()
+        self._runtime.fault(unit.name, error)
 
     def _rest(self, unit: Unit) -> None:
         """End one run of a service."""

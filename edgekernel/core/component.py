@@ -229,6 +229,10 @@ class Activation:
             )
         )
 
+    def fallbacks(self) -> list[Callable[[], object]]:
+        """Return what is called if its effects fail."""
+        return [each for effect in self._effects for each in effect.fallbacks()]
+
     def close(self) -> None:
         """Dispose what was made; the methods are plain methods again."""
         for effect in reversed(self._effects):

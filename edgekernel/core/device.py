@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from edgekernel.core import message
@@ -217,15 +218,17 @@ class Device:
         for reading in self.readings.values():
             reading.follow_time(ctx.runtime.timers, self.watch_freshness)
         self.watch_freshness()
+        begun: list[Output[Any]] = []
         try:
             for output in self.outputs.values():
                 output.prepare(ctx.runtime)
             self.connect()
             for output in self.outputs.values():
                 output.release()
+                begun.append(output)
         except BaseException as error:
             self._tell_failure(unless_unwound(error))
-            self._make_safe("the device was not attached", self._begins_safe)
+            self._make_safe("the device was not attached", partial(self._is_as_safe, begun))
             self._let_go()
             self._context = None
             raise
@@ -243,13 +246,15 @@ class Device:
     def hold_safe(self, reason: str) -> None:
         """Drive every output to its safe value and refuse to change it, with the reason.
 
-        Every output is tried; what fails is raised together at the end.
+        What is pending is forgotten. Every output is tried; what fails is raised together at the
+        end.
         """
         errors: list[Exception] = []
         with batch():  # every output first, then what depends on them
-            for output in self.outputs.values():
+            # All are held before one is driven, which may hang.
+            for output in [each for each in self.outputs.values() if each.hold(reason)]:
                 try:
-                    output.hold_safe(reason)
+                    output.make_safe()
                 except Exception as error:
                     errors.append(error)
                 except BaseException as error:  # the other outputs are tried all the same
@@ -317,8 +322,11 @@ class Device:
         if self._freshness is not None:
             self._freshness.look()
 
-    def _begins_safe(self) -> bool:
-        return all(each.initial == each.safe for each in self.outputs.values())
+    def _is_as_safe(self, begun: Sequence[Output[Any]]) -> bool:
+        """Say whether nothing is gained by driving the safe values: all were to begin with them,
+        and nobody has set those that have begun."""
+        as_safe = all(each.initial == each.safe for each in self.outputs.values())
+        return as_safe and all(each.is_safe for each in begun)
 
     def _make_safe(self, reason: str, is_safe: Callable[[], bool] = lambda: False) -> None:
         try:

@@ -151,6 +151,11 @@ class Effect(Turn, Consumer):
         self._fallbacks = self._fallbacks or {}
         self._fallbacks[fallback] = None
 
+    def fallbacks(self) -> list[Callable[[], object]]:
+        """Return what is called if this effect fails, or one that it owns."""
+        owned = [each for effect in self._owned or () for each in effect.fallbacks()]
+        return [*(self._fallbacks or ()), *owned]
+
     def dispose(self) -> None:
         """Never run it again; clean up. What it owns goes with it."""
         guard.take()

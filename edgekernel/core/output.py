@@ -217,6 +217,7 @@ class Output(Generic[T]):
         """Let `set` drive the output, beginning with its initial value."""
         self._lock = self._device.clock.Lock()
         self._held = ""
+        self._device.ctx.runtime.outputs.left_unsafe.discard(self.label)
         self.readback.begin()
         guard = self._guard
         if guard is not None and guard.takes_over:
@@ -227,19 +228,24 @@ class Output(Generic[T]):
             with self._writing():
                 guard.begun()
 
-    def hold_safe(self, reason: str) -> None:
-        """Drive the safe value and refuse every later `set`, with the reason.
+    def hold(self, reason: str) -> bool:
+        """Refuse every later `set`, with the reason; say whether the safe value is to be driven.
 
-        What was pending is forgotten. Called again it tries again if the safe value could not be
-        driven before.
+        It is at first, and later if that did not work before.
         """
         first = not self._held
         self._held = self._held or reason
-        if first or not self._safe_now:
+        return first or not self._safe_now
+
+    def hold_safe(self, reason: str) -> None:
+        """Drive the safe value and refuse every later `set`; what was pending is forgotten."""
+        if self.hold(reason):
             self.make_safe()
 
     def let_go(self) -> None:
         """Refuse every later `set` without driving anything: the device is not there."""
+        if self.safe is not None and not self._safe_now:
+            self._device.ctx.runtime.outputs.left_unsafe.add(self.label)
         self._held, self._safe_now, self._away = _NOT_ATTACHED, True, False
         self.readback.leave()
         self._end_retry()
@@ -267,6 +273,13 @@ class Output(Generic[T]):
         guard, pending = self._guard, self.pending
         if guard is not None and pending is not None and not self._held:
             self._write(guard.advance, pending)
+
+    def give_up(self, value: T) -> None:
+        """Its driver failed with a value that was pending: fall back; to safe if that was it."""
+        if value == self.safe:
+            self.make_safe()
+        else:
+            self._fall_back()
 
     def expire(self, why: Callable[[], str]) -> str:
         """Make it safe if `why`, asked when no other write goes on, has a reason; return that."""

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from edgekernel.core import message
 from edgekernel.core.approach import Approach
 from edgekernel.core.clock import NANOSECONDS
-from edgekernel.core.errors import InvalidValueError, RefusedError, UnavailableError
+from edgekernel.core.errors import (
+    HeldSafeError,
+    InterlockedError,
+    InvalidValueError,
+    RefusedError,
+    UnavailableError,
+)
 from edgekernel.core.expiry import Expiry
 from edgekernel.core.limits import RateLimit, Rates
 from edgekernel.core.memory import Plain
@@ -197,8 +204,12 @@ class Guard(Generic[T]):
         try:
             self._output.advance()
         except RefusedError as error:
-            if value is not None:
-                self._tell_not_driven(value, str(error))
+            if value is None:
+                return
+            self._tell_not_driven(value, str(error))
+            if not isinstance(error, HeldSafeError | InterlockedError):  # nobody asks for it again
+                with suppress(RefusedError):  # it is tried until that works
+                    self._output.give_up(value)
 
     def _over(self) -> None:
         try:

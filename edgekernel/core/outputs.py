@@ -27,6 +27,8 @@ class Outputs:
         """Who excludes whom; None while nobody excludes anybody."""
         self.leases: Leases | None = None
         """Which controllers have to be alive; None if none has."""
+        self.left_unsafe: set[str] = set()
+        """Outputs whose device has gone while they were not known to be at their safe value."""
         self._workers = Workers(runtime.clock, f"{runtime.name}:outputs", runtime.turns.failed)
 
     def timer(self, call: Callable[[], object]) -> Timer:

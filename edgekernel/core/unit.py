@@ -124,6 +124,7 @@ class Unit:
         self._commands: list[Command] = []
         self._activation: Activation | None = None
         self._made: list[Effect] = []
+        self._fallbacks: list[Callable[[], object]] = []  # of effects that are gone
         self._ending = False
         self.provider = Provider(
             name, part, meta.contracts,
@@ -199,6 +200,7 @@ class Unit:
     def enter_now(self) -> None:
         """Do what `enter` does, as part of a turn that runs already."""
         part, context = self.part, self.context
+        self._fallbacks = []  # they are driven again
         self._activation = Activation(part, self.name, self._effect_failed)
         if isinstance(part, Role) and type(part).handle_event is not Role.handle_event:
             self._route(Message, "handle_event", partial(part.handle_event, context))
@@ -245,6 +247,7 @@ class Unit:
         self.fall_silent()
         made, self._made = self._made, []
         for effect in reversed(made):
+            self._fallbacks += effect.fallbacks()
             effect.dispose()
 
     def fall_silent(self) -> None:
@@ -253,8 +256,18 @@ class Unit:
         self._host.commands.remove(self._commands)
         self._routes, self._commands = [], []
         if self._activation is not None:
+            self._fallbacks += self._activation.fallbacks()
             self._activation.close()
             self._activation = None
+
+    def fall_back(self) -> None:
+        """Let the outputs that its effects have set fall back: nobody goes on in its place."""
+        fallbacks, self._fallbacks = dict.fromkeys(self._fallbacks), []
+        for each in fallbacks:
+            try:
+                each()
+            except BaseException as error:
+                self._host.turns.failed(f"fallback of {self.name}", of_user_code(error))
 
     def end(self) -> None:
         """Stop the part, detach it and take back what it was given; every step is tried."""

@@ -222,6 +222,24 @@ def setup(runtime):
     runtime.register(Valve("valve"))
 """
 
+LEFT_UNSAFE = (
+    UNSAFE
+    + """
+    from edgekernel import message
+    runtime.subscribe(message.RuntimeBooted, lambda event: runtime.hot_remove("valve"))
+"""
+)
+
+
+def test_output_that_was_left_unsafe(write: Write, tmp_path: Path) -> None:
+    """So is one whose device was taken out before the end without being made safe."""
+    node = write()
+    (tmp_path / "bench_app.py").write_text(LEFT_UNSAFE)
+    done = run(node, "--sim", "--for", "0.5")
+    assert done.returncode == 4
+    assert "  valve.power: its device is gone, and it was not made safe" in done.stderr
+
+
 HANGING = """
 import threading
 from edgekernel import message

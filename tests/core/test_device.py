@@ -486,3 +486,75 @@ def test_an_output_does_not_count_up() -> None:
         Heater().add_output(
             "speed", float, ReadingSettings(counts_up=True), safe=0.0, drive=lambda value: value
         )
+
+
+class TwoRelays(Device):
+    """Two outputs, of which each driver does what the test says."""
+
+    one = output(bool, safe=False)
+    two = output(bool, safe=False)
+
+    def __init__(self) -> None:
+        super().__init__("relays")
+        self.levels: dict[str, bool] = {}
+        self.at_one: Callable[[bool], object] = bool
+        self.at_two: Callable[[bool], object] = bool
+
+    @one.drive
+    def drive_one(self, value: bool) -> bool:
+        self.at_one(value)
+        self.levels["one"] = value
+        return value
+
+    @two.drive
+    def drive_two(self, value: bool) -> bool:
+        self.at_two(value)
+        self.levels["two"] = value
+        return value
+
+
+def test_what_was_set_during_an_attach_that_fails_is_made_safe(make_runtime: MakeRuntime) -> None:
+    """P8: an output that somebody has set before the next one failed does not stay on."""
+    relays, runtime = TwoRelays(), make_runtime()
+
+    def fail(value: bool) -> None:
+        if relays.one.last is not True and not relays.one.status()["held"]:
+            relays.one.set(True)
+        raise OSError("NACK")
+
+    relays.at_two = fail
+    with pytest.raises(UnavailableError, match="NACK"):
+        relays.attach(Context(runtime, relays.id))
+    assert relays.levels == {"one": False}
+    assert relays.one.is_safe
+
+
+def test_all_are_held_before_one_is_driven(make_runtime: MakeRuntime) -> None:
+    """P6: while the driver of one output hangs, no other one of its device can be set any more."""
+    relays, runtime = TwoRelays(), make_runtime()
+    relays.attach(Context(runtime, relays.id))
+    relays.one.set(True)
+    held: list[str] = []
+    relays.at_one = lambda value: held.append(relays.two.status()["held"])
+    relays.hold_safe("the node is stopping")
+    assert held == ["the node is stopping"]
+    assert relays.levels == {"one": False, "two": False}
+
+
+def test_what_is_left_unsafe_is_known_after_its_device(make_runtime: MakeRuntime) -> None:
+    """P8: an output whose device has gone without being made safe counts as unsafe until it is."""
+    relays, runtime = TwoRelays(), make_runtime()
+    relays.attach(Context(runtime, relays.id))
+    relays.one.set(True)
+
+    def fail(value: bool) -> None:
+        raise OSError("no ACK")
+
+    relays.at_one = fail
+    relays.detach()
+    assert runtime.outputs.left_unsafe == {"relays.one"}
+    relays.at_one = bool
+    relays.attach(Context(runtime, relays.id))
+    assert not runtime.outputs.left_unsafe
+    relays.detach()
+    assert not runtime.outputs.left_unsafe

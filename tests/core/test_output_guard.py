@@ -119,7 +119,8 @@ def test_a_hold_ends_what_is_pending(sim: Any) -> None:
 
 
 def test_a_pending_value_that_the_driver_refuses_is_told(sim: Any) -> None:
-    """Nobody waits for a pending set: what becomes of it is told, and it is not tried again."""
+    """Nobody waits for a pending set: what becomes of it is told, and it is not tried again; the
+    safe value is driven."""
     run = Running(sim, pump=Limits(min_off_s=30))
     run.plant.pump.set(True)
     run.plant.failures = [OSError("stuck")]
@@ -129,7 +130,41 @@ def test_a_pending_value_that_the_driver_refuses_is_told(sim: Any) -> None:
         "plant.pump", True, "plant.pump: not set to True: OSError: stuck"
     )
     assert run.plant.pump.pending is None
-    assert run.plant.pump.readback.quality is Quality.BAD
+    assert run.plant.driven == [(30.0, False)]
+    assert run.plant.pump.readback.quality is Quality.GOOD
+
+
+@pytest.mark.parametrize("target", [False, True])
+def test_a_pending_value_that_the_driver_refuses_ends_safe(sim: Any, target: bool) -> None:
+    """P8: what was to be driven later and could not be is made safe, and that is tried again:
+    whoever has set it may have no reason to set it once more."""
+    run = Running(sim, pump=Limits(min_on_s=30) if not target else Limits(min_off_s=30))
+    run.plant.pump.set(True)
+    if not target:
+        run.plant.pump.set(False)
+    run.plant.failures = [OSError("NACK")] * 4  # the safe value too, three times
+    run.advance(31)
+    assert isinstance(run.told[0], message.OutputNotDriven)
+    assert not run.plant.failures
+    run.advance(60)
+    assert run.plant.hardware["pump"] is False
+    assert run.plant.pump.is_safe
+    assert run.plant.pump.value is False
+
+
+@pytest.mark.parametrize(("fallback", "left_at"), [("safe", 0.0), ("hold", 0.8), (0.3, 0.3)])
+def test_a_ramp_whose_driver_fails_falls_back(sim: Any, fallback: Any, left_at: float) -> None:
+    """P8: one failure on the way, and it is as if what drives it had failed."""
+    run = Running(sim, valve=Limits(rate=0.1, fallback=fallback))
+    run.plant.valve.set(1.0)
+    run.advance(20)
+    run.plant.valve.set(0.5)
+    run.advance(2)
+    assert run.plant.hardware["valve"] == pytest.approx(0.8, abs=0.05)
+    run.plant.failures = [OSError("NACK")]
+    run.advance(20)
+    assert run.plant.hardware["valve"] == pytest.approx(left_at, abs=0.05)
+    assert isinstance(run.told[0], message.OutputNotDriven)
 
 
 # Slew rate
