@@ -23,7 +23,7 @@ from edgekernel.cli.live import EventLines, LiveView, View, describe, for_journa
 from edgekernel.cli.recording import as_it_is, open_recording
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
-from edgekernel.core.errors import BootError, ConfigError, EdgekernelError
+from edgekernel.core.errors import BootError, BusyError, ConfigError, EdgekernelError
 from edgekernel.core.messages import Message
 from edgekernel.core.output_declaration import OutputDeclaration
 from edgekernel.core.runtime import Runtime
@@ -114,6 +114,8 @@ def run(
         with ExitStack() as stack:
             embedded = _start_broker(plan, stack) if broker else None
             clock = SystemClock()
+            if not simulated:
+                _take_data(plan, stack)
             recording = open_recording(plan, clock, journal, stack)
             with naming(drill):
                 runtime, board = _make(plan, simulated, clock, recording, drilled)
@@ -136,6 +138,21 @@ def run(
         fail(Exit.REFUSED, [str(error)])
     except BootError as error:
         fail(Exit.FAILED, tree(error))
+
+
+def _take_data(plan: Plan, stack: ExitStack) -> None:
+    """Have the folder of what the node keeps for oneself: a second agent of the same node would
+    drive against the first one. A disk that fails is told when it is written to."""
+    if plan.data is None:
+        return
+    disk = SystemDisk()
+    try:
+        disk.make_folder(plan.data)
+        stack.callback(disk.take_folder(plan.data).close)
+    except BusyError:
+        fail(Exit.REFUSED, [f"{plan.name}: runs already: another agent uses {plan.data}"])
+    except OSError:
+        return
 
 
 def _start_broker(plan: Plan, stack: ExitStack) -> EmbeddedBroker:

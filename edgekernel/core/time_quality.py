@@ -15,6 +15,11 @@ def is_simulated(clock: Clock) -> bool:
     return not isinstance(clock, SystemClock)
 
 
+def is_reliable(clock: Clock) -> bool:
+    """Say whether a clock's wall time can be relied on: it is synchronised, or simulated."""
+    return is_simulated(clock) or system_quality() == "synchronised"
+
+
 def system_quality() -> str:
     """Return "synchronised" or "unsynchronised", as the kernel knows; else "unknown"."""
     import ctypes  # 10 ms on a small board: only where the time is judged

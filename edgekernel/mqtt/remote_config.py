@@ -6,8 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from edgekernel.core.clock import NANOSECONDS
 from edgekernel.core.errors import ConfigError
+from edgekernel.core.time_quality import is_reliable
 from edgekernel.mqtt.encoding import encode
+from edgekernel.mqtt.freshness import MAX_AHEAD_S
 from edgekernel.mqtt.payloads import (
     PRINCIPAL,
     PayloadError,
@@ -95,6 +98,7 @@ class RemoteConfig:
                 raise PayloadError("unsigned: a node that takes signatures takes no other document")
             principal, issued_ns = request.stamp.principal, request.stamp.issued_ns
             self._check_role(principal)
+            self._refuse_future(issued_ns)
         version, document, now = request.content
         mine = self._configuration
         return Proposal(
@@ -104,6 +108,17 @@ class RemoteConfig:
             issued_ns,
             now,
         )
+
+    def _refuse_future(self, issued_ns: int) -> None:
+        """Refuse what was signed with a clock that is ahead: until its time has come, all that is
+        signed with a right one would count as older."""
+        clock = self._configuration.clock
+        ahead_s = (issued_ns - clock.time_ns()) / NANOSECONDS
+        if ahead_s > MAX_AHEAD_S and is_reliable(clock):
+            raise PayloadError(
+                f"issued_at is {ahead_s:.1f} s in the future here: set the clock of the computer "
+                "that signs, and sign it anew"
+            )
 
     def _check_role(self, principal: str) -> None:
         """Where the node file grants roles, it takes that of an administrator."""

@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any
 
 from edgekernel.core import message
+from edgekernel.core.clock import Clock
 from edgekernel.core.context import Context
-from edgekernel.core.errors import ConfigError, describe
+from edgekernel.core.errors import ConfigError, describe, of_user_code
 from edgekernel.core.markers import command, on
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.process import Process
@@ -239,6 +240,11 @@ class Configuration(Process):
         forget_gone(self._runtime)
         self._work()  # what has come meanwhile
 
+    @property
+    def clock(self) -> Clock:
+        """The clock of the node."""
+        return self._runtime.clock
+
     # One at a time, on a thread of its own
 
     def _work(self) -> None:
@@ -250,11 +256,17 @@ class Configuration(Process):
                 wanted = self._waiting.popleft()
             try:
                 verdict = self._apply(wanted)
-            except Exception as error:  # a mistake here must not end what comes after it
-                what, trace = describe(error)
-                self._tell(message.BackgroundError(f"{self.name}: {wanted.source}", what, trace))
-                verdict = Verdict("rejected", self.hash, (what,))
-            wanted.done(verdict)
+            except BaseException as error:  # a mistake here must not end what comes after it
+                verdict = self._failed(wanted, error)
+            try:
+                wanted.done(verdict)
+            except BaseException as error:
+                self._failed(wanted, error)
+
+    def _failed(self, wanted: Wanted, error: BaseException) -> Verdict:
+        what, trace = describe(of_user_code(error))
+        self._tell(message.BackgroundError(f"{self.name}: {wanted.source}", what, trace))
+        return Verdict("rejected", self.hash, (what,))
 
     def _apply(self, wanted: Wanted) -> Verdict:
         from edgekernel.node.verifying import verify  # loads a simulated board: not at the start
@@ -273,8 +285,8 @@ class Configuration(Process):
             _refuse_restart(plan, found)
             verify(plan)
             self._check(plan)
-        except Exception as error:  # of a driver too, or an extra that is not installed
-            problems = _problems_of(error)
+        except BaseException as caught:  # of a driver too, or an extra that is not installed
+            problems = _problems_of(of_user_code(caught))
             self._judge(wanted, said, "rejected", problems)
             self._tell(ConfigRejected(wanted.source, said.version, said.principal, problems))
             return Verdict("rejected", self.hash, problems)
@@ -359,7 +371,8 @@ class Configuration(Process):
         """
         try:
             self._reconfiguration.carry_out(plan)
-        except Exception as error:
+        except BaseException as caught:
+            error = of_user_code(caught)
             notes = getattr(error, "__notes__", ())
             wrong: list[str] | None = [": ".join([*notes, describe(error)[0]])]
         else:
@@ -375,8 +388,8 @@ class Configuration(Process):
     ) -> Verdict:
         try:
             self._reconfiguration.carry_out(old, back=True)
-        except Exception as error:
-            problems += (f"and the way back: {describe(error)[0]}",)
+        except BaseException as error:
+            problems += (f"and the way back: {describe(of_user_code(error))[0]}",)
         self._judge(wanted, said, "rolled_back", problems)
         self._tell(ConfigRolledBack(wanted.source, said.version, said.principal, problems))
         return Verdict("rolled_back", self.hash, problems)
@@ -428,7 +441,7 @@ class Configuration(Process):
         self._runtime.post(told, self.name)
 
 
-def _problems_of(error: Exception) -> tuple[str, ...]:
+def _problems_of(error: BaseException) -> tuple[str, ...]:
     return error.problems if isinstance(error, ConfigError) else (describe(error)[0],)
 
 

@@ -130,7 +130,11 @@ class FileMemory:
                 starts = self._thread = self._clock.Thread(self._run, "memory")
         self._tell_problem()
         if starts is not None:
-            starts.start()
+            try:
+                starts.start()
+            except RuntimeError as error:  # no more threads: the next change tries again
+                self._thread = None
+                self.tell(message.MemoryFailed(f"{self.folder}: not written: {error}"))
         self._wake.set()
 
     def close(self) -> None:
@@ -180,9 +184,10 @@ class FileMemory:
                 self._wake.wait(left_s)
                 self._wake.clear()
                 continue
+            closed = self._closed  # what is put while it is written is to be written, too
             if self._changed:
                 self._try_to_write()
-            if self._closed:
+            if closed:
                 self._done.set()
                 return
 

@@ -22,13 +22,14 @@ from edgekernel.node.assemble import assemble
 from edgekernel.node.devices_alone import devices_alone
 from edgekernel.node.difference import claims
 from edgekernel.node.plan import Plan
-from edgekernel.node.planned import PlannedDevice
+from edgekernel.node.planned import Address, PlannedDevice
 
 LIMIT_S = 5.0
 """How long, in seconds, what cannot be driven is tried again unless told otherwise."""
 
 _LOOK_EVERY_S = 0.01
 _STOP_LIMIT_S = 1.0
+_BOARD = "lines of the board"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,9 @@ class SafeState:
         """Drive every output to its safe value, plan by plan; return what came of each.
 
         Each bus and port has a thread, and the lines of the board have one: none waits for another
-        one that is stuck. What cannot be driven is tried again for `limit_s` seconds for each plan,
-        and a driver that hangs longer is left to itself. Limits, such as how long an output stays
-        on at least, do not count. To be called once.
+        one that is stuck. What has no outputs is not touched. What cannot be driven is tried again
+        for `limit_s` seconds for each plan, and a driver that hangs longer is left to itself.
+        Limits, such as how long an output stays on at least, do not count. To be called once.
         """
         since, outcomes = self._clock.monotonic(), []
         for stage in self._stages:
@@ -112,7 +113,10 @@ class _Stage:
                 devices = self._without_refused(plan, devices, backend, clock)
                 group = _Group(plan, devices, backend, clock)
             self.made += devices
-            self._groups += [group] if group.outputs else []
+            needed = [each for each in devices if each.id in group.needed(devices)]
+            if needed:  # a sensor that hangs keeps no output waiting
+                whole = len(needed) == len(devices)
+                self._groups.append(group if whole else _Group(plan, needed, backend, clock))
 
     @property
     def has_outputs(self) -> bool:
@@ -168,6 +172,16 @@ class _Group:
         ]
         for output in self.outputs:
             output.limits = None
+
+    def needed(self, devices: Sequence[PlannedDevice]) -> set[str]:
+        """Return which of its devices have outputs, or lines that such a one uses."""
+        having = {_device(output.label) for output in self.outputs}
+        return {
+            each.id
+            for device in devices
+            if device.id in having
+            for each in _with_providers(device, devices)
+        }
 
     def start(self) -> None:
         self._clock.Thread(self._boot, f"{self._runtime.name}:safe-state").start()
@@ -243,15 +257,20 @@ def _groups(plan: Plan) -> list[list[PlannedDevice]]:
     return list(groups.values())
 
 
-def _places(device: PlannedDevice) -> Iterator[str]:
-    for address in device.addresses.values():
-        match address:
-            case LineAddress() | PwmAddress():
-                yield "lines of the board"
-            case ProvidedLine():
-                yield address.provider
-            case _:
-                yield f"bus {address.name}"
+def _places(device: PlannedDevice) -> set[str]:
+    """Return where it may have to wait: a line of the board beside a bus counts for nothing."""
+    places = {_place(address) for address in device.addresses.values()}
+    return places - {_BOARD} or places
+
+
+def _place(address: Address) -> str:
+    match address:
+        case LineAddress() | PwmAddress():
+            return _BOARD
+        case ProvidedLine():
+            return address.provider
+        case _:
+            return f"bus {address.name}"
 
 
 def _alone(plan: Plan, devices: Sequence[PlannedDevice]) -> Plan:

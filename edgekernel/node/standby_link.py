@@ -25,6 +25,8 @@ VARIABLE = "EDGEKERNEL_STANDBY"
 MISSING_AFTER_S = 60.0
 """How long a node may be without its standby before it is degraded: a small board takes seconds to
 start one."""
+ANSWER_LIMIT_S = 60.0
+"""How long a standby may take to make everything ready, in seconds, before it counts as hung."""
 _RETRY_S, _RETRY_LIMIT_S = 0.1, 5.0
 
 
@@ -63,9 +65,15 @@ class StandbyLink:
     """
 
     def __init__(
-        self, runtime: Runtime, path: Path, plan: Plan, missing_after_s: float = MISSING_AFTER_S
+        self,
+        runtime: Runtime,
+        path: Path,
+        plan: Plan,
+        missing_after_s: float = MISSING_AFTER_S,
+        answer_limit_s: float = ANSWER_LIMIT_S,
     ) -> None:
         """Speak to the standby at a socket, of an agent that begins to drive what a plan says."""
+        self._answer_limit_s = answer_limit_s
         self._runtime = runtime
         self._path = path
         self._missing_after_s = missing_after_s
@@ -128,6 +136,7 @@ class StandbyLink:
     def _attend(self) -> None:
         """Speak to the standby until it is gone. Raises OSError, or what its answers are not."""
         with socket.socket(socket.AF_UNIX) as channel:
+            channel.settimeout(self._answer_limit_s)  # of its first answer
             channel.connect(str(self._path))
             self._hand_over_pidfd(channel)
             with self._lock:
@@ -135,6 +144,7 @@ class StandbyLink:
                 self._tell()
             try:
                 for line in channel.makefile("rb"):
+                    channel.settimeout(None)
                     self._hear(json.loads(line)["problems"])
             finally:
                 with self._lock:

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from edgekernel.backends.disk import SystemDisk
 from edgekernel.cli import main
 from tests.brokers import HOST, free_port
-from tests.cli.conftest import LIMIT_S, Agent, Write, command
+from tests.cli.conftest import LIMIT_S, NODE, Agent, Write, command
 from tests.greenhouse import greenhouse_on
 
 Start = Callable[..., Agent]
@@ -202,6 +203,18 @@ def test_broker_that_does_not_start(write: Write, monkeypatch: pytest.MonkeyPatc
         result = CliRunner().invoke(main, args, catch_exceptions=False)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == f"port {port} of {HOST} is in use; is a broker running already?\n"
+
+
+def test_a_second_agent(write: Write, tmp_path: Path) -> None:
+    """Whoever starts an agent whose node runs already is told so, and drives nothing."""
+    data = tmp_path / "data"
+    node = write(text=NODE.replace("[node]\n", f'[node]\ndata = "{data}"\n'))
+    SystemDisk().make_folder(data)
+    taken = SystemDisk().take_folder(data)
+    done = run(node, "--for", "0.1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"bench-1: runs already: another agent uses {data}\n"
+    taken.close()
 
 
 UNSAFE = """

@@ -200,13 +200,18 @@ def test_the_link_can_be_made_anew(make: Callable[[str], Node]) -> None:
     assert judged["result"] == "applied"
 
 
+def now_of(node: Node) -> datetime:
+    """Return the time of a node's clock."""
+    return datetime.fromtimestamp(node.node.clock.time_ns() / 1e9, UTC)
+
+
 def test_only_what_is_signed(make: Callable[[str], Node], tmp_path: Path) -> None:
     """A node that takes signatures takes no unsigned document, none for another topic, and none
     that was signed before the latest one; one that is new counts, however long it has waited."""
     (tmp_path / "anna.pem").write_bytes(ANNA.public)
     node = make(FAN + MQTT + 'signatures = { keys = { anna = "anna.pem" } }\n')
     config = {"devices": FANS | {"lamp": LAMP}}
-    topic, then = f"{BASE}/desired", datetime.now(UTC) - timedelta(days=3)
+    topic, then = f"{BASE}/desired", now_of(node) - timedelta(days=3)
 
     def signed(minutes: int, to: str = topic, **others: Any) -> bytes:
         at = then + timedelta(minutes=minutes)
@@ -224,6 +229,10 @@ def test_only_what_is_signed(make: Callable[[str], Node], tmp_path: Path) -> Non
     forged = Signer("anna").sign(request(topic, version=9, config=config))
     assert "signature" in node.desire(forged)["problems"][0]
     assert node.desire(signed(6, config={"devices": FANS}))["result"] == "applied"
+    year = 365 * 24 * 60
+    ahead = node.desire(signed(year))
+    assert "in the future here" in ahead["problems"][0]
+    assert node.desire(signed(7))["result"] == "applied"
 
 
 def test_roles(make: Callable[[str], Node], tmp_path: Path) -> None:
@@ -235,9 +244,9 @@ def test_roles(make: Callable[[str], Node], tmp_path: Path) -> None:
     roles = 'roles = { anna = ["admin"], boris = ["operator"] }'
     node = make(FAN + MQTT + f"signatures = {{ {keys}, {roles} }}\n")
     config = {"devices": FANS | {"lamp": LAMP}}
-    sent = boris.sign(request(f"{BASE}/desired", version=1, config=config))
+    sent = boris.sign(request(f"{BASE}/desired", now_of(node), version=1, config=config))
     assert "boris has not been granted 'admin'" in node.desire(sent)["problems"][0]
-    sent = ANNA.sign(request(f"{BASE}/desired", version=2, config=config))
+    sent = ANNA.sign(request(f"{BASE}/desired", now_of(node), version=2, config=config))
     assert node.desire(sent)["result"] == "applied"
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import wraps
 from pathlib import Path
 
 import pytest
@@ -198,14 +200,47 @@ def test_a_driver_that_raises_anything(make: Make, monkeypatch: pytest.MonkeyPat
     """A mistake in a driver that shows only when it is made rejects the configuration."""
     from edgekernel_devices.led import Led
 
+    @wraps(Led.__init__)
     def broken(self: Led, *args: object, **more: object) -> None:
         raise ZeroDivisionError("in a driver")
 
     node = make(FAN)
     monkeypatch.setattr(Led, "__init__", broken)
-    verdict = node.reload(FAN + '[devices.lamp]\ndriver = "led"\n')
+    verdict = node.reload(FAN + '[devices.lamp]\ndriver = "led"\npin = "GPIO22"\n')
     assert verdict.result == "rejected"
+    assert "in a driver" in verdict.problems[0]
     assert list(node.runtime.devices) == ["fan"]
+
+
+def test_a_driver_that_ends_its_thread(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that calls sys.exit rejects the configuration as well; the next one is taken."""
+    from edgekernel_devices.led import Led
+
+    @wraps(Led.__init__)
+    def leaving(self: Led, *args: object, **more: object) -> None:
+        sys.exit("no licence")
+
+    node = make(FAN)
+    monkeypatch.setattr(Led, "__init__", leaving)
+    verdict = node.reload(FAN + '[devices.lamp]\ndriver = "led"\npin = "GPIO22"\n')
+    assert verdict.result == "rejected"
+    assert "no licence" in verdict.problems[0]
+    assert node.reload(FAN + VENT).result == "applied"
+
+
+def test_who_asks_and_fails(make: Make) -> None:
+    """What fails where the verdict is told does not end the next change."""
+
+    def fail(verdict: Verdict) -> None:
+        raise ZeroDivisionError("at the verdict")
+
+    node = make(FAN)
+    node.write(FAN + VENT)
+    node.config.reload(fail)
+    node.clock.advance(60)
+    (told,) = node.told(message.BackgroundError)
+    assert told.error == "ZeroDivisionError: at the verdict"
+    assert node.reload(FAN).result == "applied"
 
 
 def test_a_shutdown_during_the_change_says_nothing(make: Make) -> None:

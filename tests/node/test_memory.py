@@ -362,6 +362,39 @@ def test_the_end_of_the_runtime_writes(tmp_path: Path, clock: SimClock) -> None:
     assert known(tmp_path, clock)[0] == 2
 
 
+def test_what_is_put_while_the_last_write_goes_on(
+    tmp_path: Path, clock: SimClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow card does not make the end forget what came while it wrote."""
+    memory = FileMemory(tmp_path, clock)
+    monkeypatch.setattr(os, "fdatasync", lambda file: clock.sleep(0.4))
+    memory.put("a", True)
+    clock.advance(0.1)
+    memory.put_all({"a": False, "end": "clean"})
+    memory.close()
+    assert known(tmp_path, clock)[0] is False
+    assert known(tmp_path, clock, "end")[0] == "clean"
+
+
+def test_a_thread_that_cannot_be_started(
+    memory: FileMemory, clock: SimClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system has no thread left it is told, and the next change is written."""
+    told: list[Message] = []
+    memory.tell = told.append
+
+    def refuse(self: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(clock.Thread(lambda: None, "x")), "start", refuse)
+        memory.put("a", 1)
+    assert "can't start new thread" in str(told)
+    memory.put("b", 2)
+    memory.close()
+    assert known(memory.folder, clock)[0] == 1
+
+
 def test_a_disk_that_hangs_does_not_keep_the_shutdown(
     tmp_path: Path, clock: SimClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

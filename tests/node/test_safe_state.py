@@ -134,6 +134,26 @@ def test_a_bus_that_comes_back(node_file: NodeFile, clock: SimClock) -> None:
     assert not any(each.problem for each in found)
 
 
+@pytest.mark.parametrize("kind", ["pulse_counter", "mcp23017"])
+def test_a_sensor_that_hangs_keeps_nobody_waiting(
+    node_file: NodeFile, clock: SimClock, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """What has no outputs is not touched, and a chip that has a line of the board beside its bus
+    keeps only its bus waiting."""
+    from edgekernel_devices.mcp23017 import MCP23017
+    from edgekernel_devices.pulse_counter import PulseCounter
+
+    sensor = '[devices.meter]\ndriver = "pulse_counter"\npin = "GPIO22"\n'
+    chip = EXPANDER.replace('bus = "i2c1"', 'bus = "i2c1"\ninterrupt = "GPIO22"', 1)
+    plan = make_plan(node_file((sensor if kind == "pulse_counter" else chip) + RELAYS))
+    node = killed(plan, clock, {"pump.power": True})
+    for each in (MCP23017, PulseCounter):
+        monkeypatch.setattr(each, "connect", lambda self: clock.sleep(3600))
+    found = {each.output: each for each in make_safe(plan, node.board, clock, limit_s=3)}
+    assert not found["pump.power"].problem
+    assert node.board.line("GPIO17").level is True  # active low
+
+
 def test_without_outputs(node_file: NodeFile, clock: SimClock) -> None:
     """Of a node without outputs nothing is touched."""
     plan = make_plan(node_file('[devices.room]\ndriver = "bme280"\nbus = "i2c1"\n'))

@@ -195,6 +195,15 @@ def test_missing(runtime: Runtime, tmp_path: Path, told: list[Message]) -> None:
     listener.close()
 
 
+def test_silent(runtime: Runtime, plan: Plan, listener: Listener) -> None:
+    """One that is there and says nothing is missing as well, and is spoken to anew."""
+    link = StandbyLink(runtime, listener.path, plan, missing_after_s=0.3, answer_limit_s=0.1)
+    link.start()
+    wait_until(lambda: runtime.status()["degraded"] == ["standby"])
+    assert "timed out" in runtime.status()["components"]["standby"]["error"]
+    link.stand_down()
+
+
 def test_only_where_one_is_named(runtime: Runtime, plan: Plan) -> None:
     """Without the variable in its environment an agent looks for no standby."""
     assert StandbyLink.of({}, runtime, plan) is None
