@@ -26,7 +26,10 @@ WATCHDOG_S = 30
 RESTART_S = 5
 STOP_LIMIT_S = 30
 """More than the shutdown of a runtime takes: 14 s, whatever hangs."""
-MEMORY_PERCENT = 60
+MEMORY_PERCENT, STANDBY_MEMORY_PERCENT = 60, 20
+"""At most, of what the computer has: the standby's is no agent's, and both leave some."""
+LOG_LINES, STANDBY_LOG_LINES = 2000, 200
+"""At most, in 30 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ class Unit:
             restart_s=RESTART_S,
             watchdog_s=WATCHDOG_S,
             stop_limit_s=STOP_LIMIT_S,
-            memory=MEMORY_PERCENT,
+            bounds=_BOUNDS.format(memory=MEMORY_PERCENT, lines=LOG_LINES),
         )
 
     @property
@@ -120,7 +123,10 @@ class Unit:
     def standby_service(self) -> str:
         """The text of the unit of its standby, which may do no more than the agent; it needs no
         secret and writes nothing."""
-        return _STANDBY.format(**self._shared(self._devices()), standby=self.standby_name)
+        bounds = _BOUNDS.format(memory=STANDBY_MEMORY_PERCENT, lines=STANDBY_LOG_LINES)
+        return _STANDBY.format(
+            **self._shared(self._devices()), standby=self.standby_name, bounds=bounds
+        )
 
     @property
     def users(self) -> str:
@@ -241,6 +247,17 @@ def _quoted(path: Path) -> str:
     return text
 
 
+_BOUNDS = """\
+# Bounded, so that a mistake in an application or a driver leaves the board reachable.
+MemoryMax={memory}%
+TasksMax=512
+LimitNOFILE=4096
+LimitCORE=0
+OOMPolicy=stop
+LogRateLimitIntervalSec=30s
+LogRateLimitBurst={lines}
+"""
+
 _SANDBOX = """\
 # It can reach its devices, its broker and its own folders, and nothing else.
 NoNewPrivileges=yes
@@ -311,15 +328,7 @@ WorkingDirectory=/var/lib/{name}
 Environment=LG_WD=/run/{name} PYTHONUNBUFFERED=1{variable}
 UMask=0027
 
-# Bounded, so that a mistake in an application leaves the board reachable.
-MemoryMax={memory}%
-TasksMax=512
-LimitNOFILE=4096
-LimitCORE=0
-OOMPolicy=stop
-LogRateLimitIntervalSec=30s
-LogRateLimitBurst=2000
-
+{bounds}
 {sandbox}{own}
 [Install]
 WantedBy=multi-user.target
@@ -351,8 +360,6 @@ RestartSec=1
 # In a cgroup of its own: what ends all processes of the agent leaves it alone, and its memory is
 # not the agent's.
 OOMScoreAdjust=-900
-TasksMax=512
-LimitCORE=0
 
 User={user}
 Group={user}
@@ -364,4 +371,5 @@ WorkingDirectory=/var/lib/{name}
 Environment=LG_WD=/run/{standby} PYTHONUNBUFFERED=1{variable}
 UMask=0077
 
+{bounds}
 {sandbox}{own}"""

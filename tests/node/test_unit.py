@@ -83,6 +83,17 @@ def test_only_what_it_needs(unit: MakeUnit) -> None:
         assert f"DeviceAllow={name} rw\n" in all_of_them.service
 
 
+def test_lgpio(unit: MakeUnit) -> None:
+    """lgpio finds a folder for its pipe that its process may write, each a folder of its own."""
+    made = unit(RELAY)
+    for text, name in (
+        (made.service, "edgekernel"),
+        (made.standby_service, "edgekernel-standby"),
+    ):
+        assert f"\nRuntimeDirectory={name}\n" in text
+        assert f"\nEnvironment=LG_WD=/run/{name} " in text
+
+
 def test_safe_after_every_end(unit: MakeUnit) -> None:
     """P8: the outputs are made safe after every end, and nothing limits how often it starts."""
     text = unit(RELAY).service

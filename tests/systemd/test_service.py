@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -134,6 +135,23 @@ def test_ready(machine: SystemdMachine) -> None:
     assert machine.show(SERVICE, "ActiveState") == "active"
     assert machine.show(SERVICE, "StatusText") == "running, without its broker"
     assert machine.show(SERVICE, "User") == "edgekernel"
+
+
+@pytest.mark.usefixtures("node")
+@pytest.mark.parametrize(("unit", "percent", "lines"), [(SERVICE, 60, 2000), (STANDBY, 20, 200)])
+def test_bounded(machine: SystemdMachine, unit: str, percent: int, lines: int) -> None:
+    """What the agent and its standby use of the computer is bounded, and what they log."""
+    expected = {
+        "TasksMax": "512",
+        "LimitNOFILE": "4096",
+        "LimitCORE": "0",
+        "OOMPolicy": "stop",
+        "LogRateLimitIntervalUSec": "30s",
+        "LogRateLimitBurst": str(lines),
+    }
+    assert {name: machine.show(unit, name) for name in expected} == expected
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert 0 < int(machine.show(unit, "MemoryMax")) <= memory * percent / 100
 
 
 @pytest.mark.usefixtures("node")
