@@ -57,6 +57,7 @@ _SERIAL = {
 _ANY_SERIAL = _Access(
     "dialout", ("char-ttyUSB", "char-ttyACM", "char-ttyAMA", "char-ttyS"), ("usbserial", "cdc-acm")
 )
+_EVERY = (_GPIO, _I2C, _SPI, _ANY_SERIAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ class Unit:
 
     `program` is the `edgekernel` command, `python` the interpreter that it runs on, and `node` the
     node file, all absolute; `name` is that of the service, without ".service", and `user` who it
-    runs as. With `has_standby` a second service stands by to make the outputs safe.
+    runs as. With `has_standby` a second service stands by to make the outputs safe. A node that
+    takes a configuration from afar may use the devices of every class: nobody writes its unit anew.
     """
 
     plan: Plan
@@ -166,7 +168,8 @@ class Unit:
 
     @property
     def _has_pwm(self) -> bool:
-        return any(isinstance(each, PwmAddress) and each.controller for each in self._addresses())
+        found = (isinstance(each, PwmAddress) and each.controller for each in self._addresses())
+        return takes_devices(self.plan) or any(found)
 
     def _shared(self, own: Iterable[str]) -> dict[str, str]:
         """Return what the units of the agent and of its standby have in common, each with lines of
@@ -212,12 +215,21 @@ class Unit:
             yield from device.addresses.values()
 
     def _accesses(self) -> Iterable[_Access]:
+        if takes_devices(self.plan):
+            return _EVERY
         return [access for each in self._addresses() if (access := _access(each)) is not None]
 
 
 def standby_of(name: str) -> str:
     """Return the name of the unit that stands by for a service."""
     return f"{name}-standby"
+
+
+def takes_devices(plan: Plan) -> bool:
+    """Say whether a node may get devices that its file does not say: by a configuration from afar,
+    which no installation goes before."""
+    table = plan.document.mqtt
+    return table is not None and table.remote_config
 
 
 def _access(address: Address) -> _Access | None:

@@ -112,6 +112,19 @@ def test_less_of_it(node: Path) -> None:
     assert "restart" in all_of_it[-1]["what"]
 
 
+def test_from_afar(node: Path) -> None:
+    """A node without devices that takes a configuration from afar gets a standby, and all that its
+    devices may need."""
+    table = '[node]\nname = "n"\nboard = "raspberrypi/4b"\ndata = "/srv/n"\n[mqtt]\nhost = "b"\n'
+    node.write_text(table)
+    assert list(written(steps(node))) == [FILES[0], FILES[3]]
+    node.write_text(f"{table}remote_config = true\n")
+    texts = written(steps(node))
+    assert list(texts) == FILES
+    assert texts[FILES[1]].split() == ["cdc-acm", "i2c-dev", "spidev", "usbserial"]
+    assert FILES[-1] not in written(steps(node, "--no-standby"))
+
+
 def test_removal_shown(node: Path) -> None:
     """What a removal takes away is shown too, after the service is stopped."""
     found = steps(node, "--remove")
