@@ -54,9 +54,8 @@ _SERIAL = {
     "ttyAMA": _Access("dialout", ("char-ttyAMA",)),
     "ttyS": _Access("dialout", ("char-ttyS",)),
 }
-_ANY_SERIAL = _Access(
-    "dialout", ("char-ttyUSB", "char-ttyACM", "char-ttyAMA", "char-ttyS"), ("usbserial", "cdc-acm")
-)
+_ANY_SERIAL = _Access("dialout", ("char-tty?*",), ("usbserial", "cdc-acm"))
+"""Of a link such as /dev/serial0, or of a maker's own, such as ttyAML; "tty" are the consoles."""
 _EVERY = (_GPIO, _I2C, _SPI, _ANY_SERIAL)
 
 

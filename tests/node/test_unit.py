@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,17 @@ def test_only_what_it_needs(unit: MakeUnit) -> None:
     assert all_of_them.modules == ("cdc-acm", "i2c-dev", "spidev")
     for name in ("char-gpiochip", "char-i2c", "char-spi", "char-ttyACM"):
         assert f"DeviceAllow={name} rw\n" in all_of_them.service
+
+
+@pytest.mark.parametrize("port", ["/dev/ttyAML1", "/dev/serial0", "/dev/serial/by-id/usb-x"])
+def test_other_ports(unit: MakeUnit, port: str) -> None:
+    """A port whose class its name does not tell, or that only one maker has, is let in; virtual
+    consoles are not meant by that."""
+    lines = unit(LINE.format(port=port)).service.splitlines()
+    allowed = [line.split("=")[1].split()[0] for line in lines if line.startswith("DeviceAllow=")]
+    for kind in ("ttyS", "ttyAMA", "ttyUSB", "ttyACM", "ttyAML", "ttymxc"):
+        assert any(fnmatch(f"char-{kind}", each) for each in allowed), kind
+    assert not any(fnmatch("char-tty", each) for each in allowed)
 
 
 def test_from_afar(unit: MakeUnit) -> None:
