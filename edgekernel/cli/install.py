@@ -78,7 +78,9 @@ def install(
     except ConfigError as error:
         fail(Exit.REFUSED, error.problems)
     if applied:
-        if problems := [] if remove else unreadable(unit):
+        problems = list(filter(None, [can_install()]))
+        problems += [] if remove else unreadable(unit)
+        if problems:
             fail(Exit.REFUSED, problems)
         _take(steps)
     elif as_json:
@@ -100,8 +102,6 @@ def _program() -> Path:
 
 
 def _take(steps: Iterable[Step]) -> None:
-    if problem := can_install():
-        fail(Exit.REFUSED, [problem])
     try:
         for step in steps:
             out.print(str(step), soft_wrap=True)

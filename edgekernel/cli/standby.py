@@ -20,6 +20,7 @@ from edgekernel.node.safe_state import LIMIT_S, SafeOutput, SafeState
 from edgekernel.node.standby import Documents, Standby
 from edgekernel.node.standby_link import VARIABLE
 from edgekernel.node.starting import read_document
+from edgekernel.node.unit import takes_devices
 
 
 @click.command()
@@ -83,7 +84,10 @@ def make_ready(node: Path, clock: Clock, documents: Documents) -> SafeState:
 def has_outputs(plan: Plan) -> bool:
     """Say whether a node has outputs, or may have: only then somebody has to stand by."""
     clock = SystemClock()
-    return SafeState([plan], lambda plan: LinuxBackend(clock), clock).has_outputs
+    return (
+        takes_devices(plan)
+        or SafeState([plan], lambda plan: LinuxBackend(clock), clock).has_outputs
+    )
 
 
 def _listen(path: Path) -> socket.socket:

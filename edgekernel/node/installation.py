@@ -13,6 +13,8 @@ from typing import Protocol
 from edgekernel.core.errors import EdgekernelError
 from edgekernel.node.unit import Unit, standby_of
 
+SYSTEMD = Path("/run/systemd/system")
+"""Is there where systemd runs the computer: sd_booted(3)."""
 _TIME_LIMIT_S = 180
 
 
@@ -146,7 +148,7 @@ def to_remove(name: str) -> Iterator[Step]:
 
 def can_install() -> str:
     """Return why this user cannot install on this computer, or ""."""
-    if not Path("/run/systemd/system").is_dir():
+    if not SYSTEMD.is_dir():
         return (
             "this computer is not run by systemd; copy the unit from the dry run into your own "
             "service manager: what counts is that safe-state is run after every end"

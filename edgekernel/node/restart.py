@@ -41,6 +41,10 @@ _OF_RESULT = {
 }
 """Causes by $SERVICE_RESULT of systemd.exec(5)."""
 
+_OF_A_FAULT = frozenset({"ABRT", "BUS", "FPE", "ILL", "SEGV", "SYS", "TRAP"})
+"""Signals that say of a process that it has crashed. Where no core is kept (LimitCORE=0) systemd
+tells them as it tells `kill -9`: as "signal"."""
+
 
 @dataclass(frozen=True, slots=True)
 class RestartCause:
@@ -108,6 +112,8 @@ def note_end(folder: Path, disk: Disk, environment: Mapping[str, str], boot: str
     kind = _OF_RESULT.get(result)
     if kind is None:
         return
+    if result == "signal" and environment.get("EXIT_STATUS") in _OF_A_FAULT:
+        kind = "crash"
     status = " ".join(filter(None, (environment.get(n, "") for n in ("EXIT_CODE", "EXIT_STATUS"))))
     cause = RestartCause(kind, f"{result} ({status})" if status else result)
     data = json.dumps({"boot": boot, **asdict(cause)}).encode() + b"\n"

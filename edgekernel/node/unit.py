@@ -26,7 +26,10 @@ WATCHDOG_S = 30
 RESTART_S = 5
 STOP_LIMIT_S = 30
 """More than the shutdown of a runtime takes: 14 s, whatever hangs."""
-MEMORY_PERCENT = 60
+MEMORY_PERCENT, STANDBY_MEMORY_PERCENT = 60, 20
+"""At most, of what the computer has: the standby's is no agent's, and both leave some."""
+LOG_LINES, STANDBY_LOG_LINES = 2000, 200
+"""At most, in 30 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,9 @@ _SERIAL = {
     "ttyAMA": _Access("dialout", ("char-ttyAMA",)),
     "ttyS": _Access("dialout", ("char-ttyS",)),
 }
-_ANY_SERIAL = _Access(
-    "dialout", ("char-ttyUSB", "char-ttyACM", "char-ttyAMA", "char-ttyS"), ("usbserial", "cdc-acm")
-)
+_ANY_SERIAL = _Access("dialout", ("char-tty?*",), ("usbserial", "cdc-acm"))
+"""Of a link such as /dev/serial0, or of a maker's own, such as ttyAML; "tty" are the consoles."""
+_EVERY = (_GPIO, _I2C, _SPI, _ANY_SERIAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,8 @@ class Unit:
 
     `program` is the `edgekernel` command, `python` the interpreter that it runs on, and `node` the
     node file, all absolute; `name` is that of the service, without ".service", and `user` who it
-    runs as. With `has_standby` a second service stands by to make the outputs safe.
+    runs as. With `has_standby` a second service stands by to make the outputs safe. A node that
+    takes a configuration from afar may use the devices of every class: nobody writes its unit anew.
     """
 
     plan: Plan
@@ -108,7 +112,7 @@ class Unit:
             restart_s=RESTART_S,
             watchdog_s=WATCHDOG_S,
             stop_limit_s=STOP_LIMIT_S,
-            memory=MEMORY_PERCENT,
+            bounds=_BOUNDS.format(memory=MEMORY_PERCENT, lines=LOG_LINES),
         )
 
     @property
@@ -120,7 +124,10 @@ class Unit:
     def standby_service(self) -> str:
         """The text of the unit of its standby, which may do no more than the agent; it needs no
         secret and writes nothing."""
-        return _STANDBY.format(**self._shared(self._devices()), standby=self.standby_name)
+        bounds = _BOUNDS.format(memory=STANDBY_MEMORY_PERCENT, lines=STANDBY_LOG_LINES)
+        return _STANDBY.format(
+            **self._shared(self._devices()), standby=self.standby_name, bounds=bounds
+        )
 
     @property
     def users(self) -> str:
@@ -160,7 +167,8 @@ class Unit:
 
     @property
     def _has_pwm(self) -> bool:
-        return any(isinstance(each, PwmAddress) and each.controller for each in self._addresses())
+        found = (isinstance(each, PwmAddress) and each.controller for each in self._addresses())
+        return takes_devices(self.plan) or any(found)
 
     def _shared(self, own: Iterable[str]) -> dict[str, str]:
         """Return what the units of the agent and of its standby have in common, each with lines of
@@ -206,12 +214,21 @@ class Unit:
             yield from device.addresses.values()
 
     def _accesses(self) -> Iterable[_Access]:
+        if takes_devices(self.plan):
+            return _EVERY
         return [access for each in self._addresses() if (access := _access(each)) is not None]
 
 
 def standby_of(name: str) -> str:
     """Return the name of the unit that stands by for a service."""
     return f"{name}-standby"
+
+
+def takes_devices(plan: Plan) -> bool:
+    """Say whether a node may get devices that its file does not say: by a configuration from afar,
+    which no installation goes before."""
+    table = plan.document.mqtt
+    return table is not None and table.remote_config
 
 
 def _access(address: Address) -> _Access | None:
@@ -240,6 +257,17 @@ def _quoted(path: Path) -> str:
         text = '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return text
 
+
+_BOUNDS = """\
+# Bounded, so that a mistake in an application or a driver leaves the board reachable.
+MemoryMax={memory}%
+TasksMax=512
+LimitNOFILE=4096
+LimitCORE=0
+OOMPolicy=stop
+LogRateLimitIntervalSec=30s
+LogRateLimitBurst={lines}
+"""
 
 _SANDBOX = """\
 # It can reach its devices, its broker and its own folders, and nothing else.
@@ -311,15 +339,7 @@ WorkingDirectory=/var/lib/{name}
 Environment=LG_WD=/run/{name} PYTHONUNBUFFERED=1{variable}
 UMask=0027
 
-# Bounded, so that a mistake in an application leaves the board reachable.
-MemoryMax={memory}%
-TasksMax=512
-LimitNOFILE=4096
-LimitCORE=0
-OOMPolicy=stop
-LogRateLimitIntervalSec=30s
-LogRateLimitBurst=2000
-
+{bounds}
 {sandbox}{own}
 [Install]
 WantedBy=multi-user.target
@@ -351,8 +371,6 @@ RestartSec=1
 # In a cgroup of its own: what ends all processes of the agent leaves it alone, and its memory is
 # not the agent's.
 OOMScoreAdjust=-900
-TasksMax=512
-LimitCORE=0
 
 User={user}
 Group={user}
@@ -364,4 +382,5 @@ WorkingDirectory=/var/lib/{name}
 Environment=LG_WD=/run/{standby} PYTHONUNBUFFERED=1{variable}
 UMask=0077
 
+{bounds}
 {sandbox}{own}"""

@@ -43,9 +43,10 @@ class Pumping(Service):
     interval = 0.02
 
     def tick(self, ctx):
-        for output in ctx.devices["relays"].outputs.values():
-            if output.last is not True:
-                output.set(True)
+        for device in ctx.devices.values():
+            for output in device.outputs.values():
+                if output.last is not True:
+                    output.set(True)
 
 
 def setup(runtime):
@@ -134,6 +135,20 @@ def test_another_configuration(pair: tuple[Agent, Agent], node: Path, relays: Re
     assert standby.process.wait(LIMIT_S) == 0
 
 
+def test_the_first_output(node: Path, start: Start, relays: Relays) -> None:
+    """A node that begins without a device has a standby for the first one that it gets."""
+    text = node.read_text()
+    node.write_text(text.partition("[devices")[0])
+    standby, agent = start("standby", node), start("run", node)
+    agent.until("standby.ready")
+    node.write_text(text)
+    agent.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: relays.pump)
+    agent.end(signal.SIGKILL)
+    wait_until(lambda: not relays.pump)
+    assert standby.process.wait(LIMIT_S) == 0
+
+
 ALL_LOADED = """
 import sys
 from pathlib import Path
@@ -199,3 +214,12 @@ def test_who_needs_one(tmp_path: Path, device: str, found: bool) -> None:
     path = tmp_path / "node.toml"
     path.write_text(f'[node]\nname = "n"\nboard = "raspberrypi/4b"\n[devices.it]\n{device}')
     assert has_outputs(make_plan(path)) is found
+
+
+@pytest.mark.parametrize("remote", [True, False])
+def test_outputs_from_afar(tmp_path: Path, remote: bool) -> None:
+    """A node that takes a configuration from afar may get outputs by it, and needs a standby."""
+    path = tmp_path / "node.toml"
+    text = '[node]\nname = "n"\nboard = "raspberrypi/4b"\ndata = "d"\n[mqtt]\nhost = "b"\n'
+    path.write_text(f"{text}remote_config = {str(remote).lower()}\n")
+    assert has_outputs(make_plan(path)) is remote

@@ -120,6 +120,16 @@ def test_what_the_service_manager_says(
     assert started(tmp_path, clock)[1] == cause
 
 
+@pytest.mark.parametrize("name", ["ABRT", "BUS", "FPE", "ILL", "SEGV", "SYS", "TRAP"])
+def test_a_fault_without_a_core(tmp_path: Path, clock: SimClock, name: str) -> None:
+    """A signal that a fault raises is a crash, though systemd tells it as a kill where no core is
+    kept."""
+    killed(tmp_path, clock)
+    said = {"SERVICE_RESULT": "signal", "EXIT_CODE": "killed", "EXIT_STATUS": name}
+    note_end(tmp_path, SystemDisk(), said, "first")
+    assert started(tmp_path, clock)[1] == RestartCause("crash", f"signal (killed {name})")
+
+
 @pytest.mark.parametrize(
     ("boot", "slot", "kind"),
     [("first", "A", "crash"), ("second", "A", "power-loss"), ("second", "B", "power-loss")],

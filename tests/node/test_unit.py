@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ ROOM = '[devices.room]\ndriver = "bme280"\nbus = "i2c1"\n'
 METER = '[devices.meter]\ndriver = "mcp3008"\nselect = "spi0.0"\n'
 LINE = '[devices.line]\ndriver = "modbus_rtu"\nport = "{port}"\n'
 PWM = '[devices.fan]\ndriver = "pwm_output"\npin = "GPIO18"\n'
+REMOTE = 'data = "/srv/data"\n[mqtt]\nhost = "b"\nremote_config = {}\n'
 PROGRAM, PYTHON = Path("/usr/bin/env"), Path("/usr/bin/python3")
 NODE = Path("/etc/edgekernel/node.toml")
 
@@ -53,8 +55,9 @@ def written(unit: Unit, folder: Path) -> list[Path]:
         LINE.format(port="/dev/ttyUSB0"),
         LINE.format(port="/dev/serial/by-id/usb-x"),
         PWM,
+        REMOTE.format("true"),
     ],
-    ids=["gpio", "three-buses", "usb", "by-id", "pwm"],
+    ids=["gpio", "three-buses", "usb", "by-id", "pwm", "from-afar"],
 )
 def test_systemd_judges(unit: MakeUnit, tmp_path: Path, text: str) -> None:
     """systemd finds no mistake in the units of agent and standby, and an exposure of 2.0 at most
@@ -81,6 +84,42 @@ def test_only_what_it_needs(unit: MakeUnit) -> None:
     assert all_of_them.modules == ("cdc-acm", "i2c-dev", "spidev")
     for name in ("char-gpiochip", "char-i2c", "char-spi", "char-ttyACM"):
         assert f"DeviceAllow={name} rw\n" in all_of_them.service
+
+
+@pytest.mark.parametrize("port", ["/dev/ttyAML1", "/dev/serial0", "/dev/serial/by-id/usb-x"])
+def test_other_ports(unit: MakeUnit, port: str) -> None:
+    """A port whose class its name does not tell, or that only one maker has, is let in; virtual
+    consoles are not meant by that."""
+    lines = unit(LINE.format(port=port)).service.splitlines()
+    allowed = [line.split("=")[1].split()[0] for line in lines if line.startswith("DeviceAllow=")]
+    for kind in ("ttyS", "ttyAMA", "ttyUSB", "ttyACM", "ttyAML", "ttymxc"):
+        assert any(fnmatch(f"char-{kind}", each) for each in allowed), kind
+    assert not any(fnmatch("char-tty", each) for each in allowed)
+
+
+def test_from_afar(unit: MakeUnit) -> None:
+    """A node that takes a configuration from afar gets at whatever that may say, as does its
+    standby: the same as one that has a device of each class, though its file has none."""
+    made = unit(REMOTE.format("true"))
+    devices = RELAY + ROOM + METER + PWM + LINE.format(port="/dev/serial/by-id/usb-x")
+    every = unit(REMOTE.format("false") + devices)
+    assert made.groups == ("dialout", "gpio", "i2c", "spi")
+    for what in ("groups", "modules", "rules", "users", "service", "standby_service"):
+        assert getattr(made, what) == getattr(every, what), what
+    closed = unit(REMOTE.format("false"))
+    assert (closed.groups, closed.modules) == ((), ())
+    assert "DeviceAllow" not in closed.service
+
+
+def test_lgpio(unit: MakeUnit) -> None:
+    """lgpio finds a folder for its pipe that its process may write, each a folder of its own."""
+    made = unit(RELAY)
+    for text, name in (
+        (made.service, "edgekernel"),
+        (made.standby_service, "edgekernel-standby"),
+    ):
+        assert f"\nRuntimeDirectory={name}\n" in text
+        assert f"\nEnvironment=LG_WD=/run/{name} " in text
 
 
 def test_safe_after_every_end(unit: MakeUnit) -> None:

@@ -10,9 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.relays import Relays
 
 LIMIT_S = 60.0
 START = Path(__file__).with_name("start-machine")
@@ -87,6 +90,24 @@ class SystemdMachine:
         """Return what a unit has logged."""
         return self.run("journalctl", "--no-pager", "-o", "short-monotonic", "-u", unit)
 
+    def said(self, process: str) -> list[str]:
+        """Return the lines that a process has logged."""
+        lines = self.run("journalctl", "--no-pager", "-o", "cat", "-q", f"_PID={process}")
+        return lines.splitlines()
+
+    @contextmanager
+    def changed(self, unit: str, settings: str) -> Iterator[None]:
+        """Have other settings for a unit meanwhile, over all that it has."""
+        folder = f"/run/systemd/system/{unit}.d"
+        self.run("mkdir", "-p", folder)
+        self.run("sh", "-c", f"printf '%s' '{settings}' >{folder}/zz-meanwhile.conf")
+        self.run("systemctl", "daemon-reload")
+        try:
+            yield
+        finally:
+            self.run("rm", "-r", folder)
+            self.run("systemctl", "daemon-reload")
+
     def wait_for(self, holds: object, what: str) -> None:
         """Wait until something holds."""
         assert callable(holds)
@@ -125,3 +146,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SystemdMachine
         yield machine
     finally:
         machine.close()
+
+
+@pytest.fixture(scope="module")
+def relays() -> Iterator[Relays]:
+    """Give a relay board at a serial port of that computer."""
+    made = Relays()
+    yield made
+    made.close()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,15 +37,16 @@ username = "pump-house"
 password_file = "password"
 """
 APP = '''
+import os
 import time
 from pathlib import Path
 from edgekernel import Service
 
-HANG = Path("/etc/edgekernel/hang")
+FOLDER = Path("/etc/edgekernel")
 
 
 class Pumping(Service):
-    """Keeps the pump on; a file named hang makes it hang."""
+    """Keeps the pump on; a file named hang makes it hang, one named exit ends the process."""
 
     name = "pumping"
     interval = 0.05
@@ -54,21 +57,15 @@ class Pumping(Service):
         relays = ctx.devices["relays"]
         if relays.outputs["pump"].last is not True:
             relays.outputs["pump"].set(True)
-        if HANG.exists():
+        if (FOLDER / "hang").exists():
             time.sleep(3600)
+        if (FOLDER / "exit").exists():
+            os._exit(7)
 
 
 def setup(runtime):
     runtime.register_service(Pumping())
 '''
-
-
-@pytest.fixture(scope="module")
-def relays() -> Iterator[Relays]:
-    """Give the relay board."""
-    made = Relays()
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +86,24 @@ def node(machine: SystemdMachine, relays: Relays) -> Path:
     return node
 
 
+@contextmanager
+def no_next(machine: SystemdMachine, settings: str = "") -> Iterator[Callable[[], None]]:
+    """Let an agent end, and the next one begin only after that: its start makes all safe too.
+
+    Gives a function that waits until systemd has done all that it does after an end.
+    """
+
+    def wait() -> None:
+        machine.wait_for(lambda: machine.show(SERVICE, "SubState") == "auto-restart", "an end")
+        assert machine.show(SERVICE, "MainPID") == "0"
+
+    try:
+        with machine.changed(SERVICE, f"[Service]\nRestartSec=1h\n{settings}"):
+            yield wait
+    finally:
+        machine.run("systemctl", "restart", SERVICE)
+
+
 def restarted(machine: SystemdMachine, relays: Relays, before: str) -> dict[str, str]:
     """Wait until the agent runs again after its process `before`; return why it says it does."""
     machine.wait_for(lambda: machine.show(SERVICE, "MainPID") not in ("0", before), "a new agent")
@@ -105,8 +120,7 @@ def restarted(machine: SystemdMachine, relays: Relays, before: str) -> dict[str,
 
 def standby_said(machine: SystemdMachine, agent: str) -> str:
     """Return what the agent with this process has said of its standby last: ready, or lost."""
-    lines = machine.run("journalctl", "--no-pager", "-o", "cat", f"_PID={agent}").splitlines()
-    said = [line.split()[0] for line in lines if line.startswith("standby.")]
+    said = [line.split()[0] for line in machine.said(agent) if line.startswith("standby.")]
     return said[-1].removeprefix("standby.") if said else ""
 
 
@@ -124,6 +138,23 @@ def test_ready(machine: SystemdMachine) -> None:
 
 
 @pytest.mark.usefixtures("node")
+@pytest.mark.parametrize(("unit", "percent", "lines"), [(SERVICE, 60, 2000), (STANDBY, 20, 200)])
+def test_bounded(machine: SystemdMachine, unit: str, percent: int, lines: int) -> None:
+    """What the agent and its standby use of the computer is bounded, and what they log."""
+    expected = {
+        "TasksMax": "512",
+        "LimitNOFILE": "4096",
+        "LimitCORE": "0",
+        "OOMPolicy": "stop",
+        "LogRateLimitIntervalUSec": "30s",
+        "LogRateLimitBurst": str(lines),
+    }
+    assert {name: machine.show(unit, name) for name in expected} == expected
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert 0 < int(machine.show(unit, "MemoryMax")) <= memory * percent / 100
+
+
+@pytest.mark.usefixtures("node")
 def test_log(machine: SystemdMachine) -> None:
     """journald knows the priority of each event and writes the time itself."""
     lines = machine.run(
@@ -135,33 +166,62 @@ def test_log(machine: SystemdMachine) -> None:
 
 @pytest.mark.usefixtures("node")
 def test_killed(machine: SystemdMachine, relays: Relays, record_property: Record) -> None:
-    """P8: `kill -9` of the agent leaves the pump off within seconds; then a new agent runs, and
-    knows why."""
+    """P8: `kill -9` of the agent leaves the pump off, before a new agent runs, which knows why."""
     before = machine.show(SERVICE, "MainPID")
-    since = time.monotonic()
-    machine.run("kill", "-KILL", before)
-    machine.wait_for(lambda: not relays.pump, "the pump to stop")
-    record_property("safe_after_s", off_after(relays, since))
+    with no_next(machine) as wait:
+        since = time.monotonic()
+        machine.run("kill", "-KILL", before)
+        wait()
+        assert not relays.pump
+        record_property("safe_after_s", off_after(relays, since))
     assert restarted(machine, relays, before) == {
         "cause": "killed",
         "detail": "signal (killed KILL)",
     }
 
 
-def test_standby(machine: SystemdMachine, node: Path, relays: Relays) -> None:
+@pytest.mark.usefixtures("node")
+def test_fault(machine: SystemdMachine, relays: Relays) -> None:
+    """P8: an agent that ends of a fault in native code has crashed, though no core is kept of it;
+    the pump is off before the next one runs."""
+    before = machine.show(SERVICE, "MainPID")
+    with no_next(machine) as wait:
+        machine.run("kill", "-SEGV", before)
+        wait()
+        assert not relays.pump
+    assert restarted(machine, relays, before) == {
+        "cause": "crash",
+        "detail": "signal (killed SEGV)",
+    }
+
+
+@pytest.mark.usefixtures("node")
+def test_exit(machine: SystemdMachine, relays: Relays) -> None:
+    """P8: so has one whose process an application ends; the pump is off before the next one."""
+    before, marker = machine.show(SERVICE, "MainPID"), machine.shared / "exit"
+    with no_next(machine) as wait:
+        marker.touch()
+        wait()
+        marker.unlink()
+        assert not relays.pump
+    assert restarted(machine, relays, before) == {
+        "cause": "crash",
+        "detail": "exit-code (exited 7)",
+    }
+
+
+@pytest.mark.usefixtures("node")
+def test_standby(machine: SystemdMachine, relays: Relays) -> None:
     """P8: the standby alone leaves the pump off, without what systemd runs after the end. The next
     agent has another one, in a cgroup of its own, which memory runs out for last."""
-    folder = "/run/systemd/system/edgekernel.service.d"
-    machine.run("mkdir", "-p", folder)
-    machine.run("sh", "-c", f"printf '[Service]\\nExecStopPost=\\n' >{folder}/nothing.conf")
-    machine.run("systemctl", "daemon-reload")
-    before = machine.show(SERVICE, "MainPID")
+    before, standby = machine.show(SERVICE, "MainPID"), machine.show(STANDBY, "MainPID")
     machine.wait_for(lambda: standby_said(machine, before) == "ready", "the standby")
-    machine.run("kill", "-KILL", before)
-    machine.wait_for(lambda: not relays.pump, "the pump to stop")
-    assert "relays.pump: off" in machine.log(STANDBY)
-    machine.run("rm", "-r", folder)
-    machine.run("systemctl", "daemon-reload")
+    with no_next(machine, "ExecStopPost=\n") as wait:
+        machine.run("kill", "-KILL", before)
+        wait()
+        machine.wait_for(lambda: machine.show(STANDBY, "ActiveState") == "inactive", "its end")
+        assert not relays.pump
+        machine.wait_for(lambda: "  relays.pump: off" in machine.said(standby), "what it did")
     restarted(machine, relays, before)
     machine.wait_for(lambda: machine.show(STANDBY, "ActiveState") == "active", "another standby")
     assert machine.show(STANDBY, "ControlGroup") != machine.show(SERVICE, "ControlGroup")
@@ -183,12 +243,14 @@ def test_standby_killed(machine: SystemdMachine) -> None:
 @pytest.mark.usefixtures("node")
 def test_frozen(machine: SystemdMachine, relays: Relays, record_property: Record) -> None:
     """P7: an agent of which nothing moves any more does not feed systemd's watchdog: it is ended,
-    the pump is off, and a new agent runs."""
+    and the pump is off before a new agent runs."""
     before = machine.show(SERVICE, "MainPID")
-    since = time.monotonic()
-    machine.run("kill", "-STOP", before)
-    machine.wait_for(lambda: not relays.pump, "the pump to stop")
-    record_property("safe_after_s", off_after(relays, since))
+    with no_next(machine) as wait:
+        since = time.monotonic()
+        machine.run("kill", "-STOP", before)
+        wait()
+        assert not relays.pump
+        record_property("safe_after_s", off_after(relays, since))
     assert restarted(machine, relays, before) == {
         "cause": "watchdog",
         "detail": "watchdog (killed ABRT)",
@@ -198,11 +260,12 @@ def test_frozen(machine: SystemdMachine, relays: Relays, record_property: Record
 @pytest.mark.usefixtures("node")
 def test_hung(machine: SystemdMachine, relays: Relays) -> None:
     """P7: an agent with a critical service that hangs ends by itself, safe; a new one runs."""
-    before = machine.show(SERVICE, "MainPID")
-    hang = machine.shared / "hang"
-    hang.touch()
-    machine.wait_for(lambda: not relays.pump, "the pump to stop")
-    hang.unlink()
+    before, marker = machine.show(SERVICE, "MainPID"), machine.shared / "hang"
+    with no_next(machine) as wait:
+        marker.touch()
+        wait()
+        marker.unlink()
+        assert not relays.pump
     assert restarted(machine, relays, before)["cause"] == "critical"
 
 
