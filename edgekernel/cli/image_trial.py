@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from edgekernel.node.restart import boot_id
 from edgekernel.node.slot_trial import SHOWN, Slot, Terms, booted_slot, shown, watch
 from edgekernel.node.update_state import STATE_FILE, UpdateState, read_state, write_state
 from edgekernel.node.update_table import HEALTHY_FOR_S, LIMIT_S, UpdateTable
+from edgekernel.node.witness import WITNESS_FILE, Witness, hear_witness
 from edgekernel.platform.durable import write_safely
 
 _STEPS = 20
@@ -34,6 +36,12 @@ _STEPS = 20
     help="Which update was confirmed last.",
 )
 @click.option("--state", type=click.Path(path_type=Path), default=STATE_FILE)
+@click.option(
+    "--witness",
+    type=click.Path(path_type=Path),
+    default=WITNESS_FILE,
+    help="What the agent says of itself.",
+)
 @click.option(
     "--healthy-for",
     "healthy_for_s",
@@ -52,7 +60,12 @@ _STEPS = 20
     metavar="SECONDS",
 )
 def confirm(
-    config: Path, kept: Path, state: Path, healthy_for_s: float | None, limit_s: float | None
+    config: Path,
+    kept: Path,
+    state: Path,
+    witness: Path,
+    healthy_for_s: float | None,
+    limit_s: float | None,
 ) -> None:
     """Keep the slot that runs: at once, or an update once its node is healthy.
 
@@ -70,7 +83,7 @@ def confirm(
     reason = ""
     if slot.installed and slot.installed != confirmed and (config / NODE_FILE).exists():
         terms = _terms(config / NODE_FILE, healthy_for_s, limit_s)
-        reason = _try_out(slot, terms, _Kept(state, slot))
+        reason = _try_out(slot, terms, _Kept(state, slot), witness)
     try:
         rauc.run("rauc", "status", "mark-good", "booted")
         if slot.installed and slot.installed != confirmed:
@@ -93,17 +106,30 @@ def _terms(node: Path, healthy_for_s: float | None, limit_s: float | None) -> Te
     return Terms(healthy_for_s or table.healthy_for, limit_s or table.limit, table.max_starts)
 
 
-def _try_out(slot: Slot, terms: Terms, kept: _Kept) -> str:
+def _try_out(slot: Slot, terms: Terms, kept: _Kept, witness: Path) -> str:
     """Wait for the verdict on an update and return its reason; end the command if it is bad."""
-    ask = ("systemctl", "show", "edgekernel.service", *(f"--property={name}" for name in SHOWN))
     tell(f"slot {slot.name} is on trial")
-    verdict = watch(lambda: shown(rauc.run(*ask)), SystemClock(), terms, kept.on_trial)
+    verdict = watch(_unit, lambda: _said(witness), SystemClock(), terms, kept.on_trial)
     tell(f"slot {slot.name}: {verdict.reason}")
     if not verdict.good:
         kept.given_up(verdict.reason, verdict.unmet)
         rauc.run("rauc", "status", "mark-bad", "booted")
         fail(Exit.REFUSED, [f"edgekernel: the update in slot {slot.name} is given up"])
     return verdict.reason
+
+
+def _unit() -> Mapping[str, str]:
+    """Return what systemd says of the agent's unit. Raises OSError."""
+    ask = ("systemctl", "show", "edgekernel.service", *(f"--property={name}" for name in SHOWN))
+    return shown(rauc.run(*ask))
+
+
+def _said(witness: Path) -> Witness | None:
+    """Return what the agent has said last; None if there is nothing that can be understood."""
+    try:
+        return hear_witness(witness)
+    except (OSError, ValueError):
+        return None
 
 
 class _Kept:
