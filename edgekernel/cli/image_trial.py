@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +27,8 @@ from edgekernel.platform.durable import write_safely
 
 _STEPS = 20
 """How often, at most, a trial that goes well is told of."""
+_LEAST_S, _MOST_S = 0.1, 86400.0
+_SECONDS = click.FloatRange(_LEAST_S, _MOST_S)
 
 
 @click.command()
@@ -45,17 +49,15 @@ _STEPS = 20
 @click.option(
     "--healthy-for",
     "healthy_for_s",
-    type=click.FloatRange(0.1, 86400),
+    type=_SECONDS,
     show_default=f"{HEALTHY_FOR_S:g}, or update.healthy_for of the node file",
-    envvar="EDGEKERNEL_HEALTHY_FOR_S",
     metavar="SECONDS",
 )
 @click.option(
     "--limit",
     "limit_s",
-    type=click.FloatRange(0.1, 86400),
+    type=_SECONDS,
     show_default=f"{LIMIT_S:g}, or update.limit of the node file",
-    envvar="EDGEKERNEL_TRIAL_LIMIT_S",
     help="An update whose node was not healthy for that long after SECONDS is given up.",
     metavar="SECONDS",
 )
@@ -69,6 +71,9 @@ def confirm(
 ) -> None:
     """Keep the slot that runs: at once, or an update once its node is healthy.
 
+    Without --healthy-for and --limit, EDGEKERNEL_HEALTHY_FOR_S and EDGEKERNEL_TRIAL_LIMIT_S come
+    before the node file.
+
     Exits with 1 if the update on trial was given up: it is marked as bad, and a restart of the
     computer starts the other slot.
     """
@@ -77,11 +82,13 @@ def confirm(
     except (OSError, ValueError) as error:  # without RAUC the tries of U-Boot decide
         click.echo(f"edgekernel: the slots are not known: {error}", err=True)
         return
-    confirmed = kept.read_text().strip() if kept.exists() else ""
+    confirmed = _confirmed(kept)
     if not slot.primary:
         tell(f"slot {slot.name} runs because the other one was given up")
     reason = ""
-    if slot.installed and slot.installed != confirmed and (config / NODE_FILE).exists():
+    if slot.installed and slot.installed != confirmed and os.path.exists(config / NODE_FILE):
+        healthy_for_s = healthy_for_s or _seconds("EDGEKERNEL_HEALTHY_FOR_S")
+        limit_s = limit_s or _seconds("EDGEKERNEL_TRIAL_LIMIT_S")
         terms = _terms(config / NODE_FILE, healthy_for_s, limit_s)
         reason = _try_out(slot, terms, _Kept(state, slot), witness)
     try:
@@ -95,6 +102,35 @@ def confirm(
         return
     tell(f"slot {slot.name} is good")
     _Kept(state, slot).confirmed(reason)
+
+
+def _confirmed(kept: Path) -> str:
+    """Return which update was confirmed last; "" if there was none, or it cannot be known."""
+    try:
+        return kept.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError) as error:  # one that has been confirmed is tried out once more
+        click.echo(f"edgekernel: which update was confirmed is not known: {error}", err=True)
+        return ""
+
+
+def _seconds(name: str) -> float | None:
+    """Return what a variable of the environment says; a mistake in it is told, and says nothing:
+    in a file of the data partition it would restart both slots, again and again."""
+    text = os.environ.get(name, "")
+    try:
+        seconds = float(text or "nan")
+    except ValueError:
+        seconds = math.nan
+    if _LEAST_S <= seconds <= _MOST_S:
+        return seconds
+    if text:
+        click.echo(
+            f"edgekernel: {name}={text!r} does not count: it takes {_LEAST_S:g} to {_MOST_S:g} s",
+            err=True,
+        )
+    return None
 
 
 def _terms(node: Path, healthy_for_s: float | None, limit_s: float | None) -> Terms:
@@ -119,9 +155,13 @@ def _try_out(slot: Slot, terms: Terms, kept: _Kept, witness: Path) -> str:
 
 
 def _unit() -> Mapping[str, str]:
-    """Return what systemd says of the agent's unit. Raises OSError."""
+    """Return what systemd says of the agent's unit; nothing if it does not answer."""
     ask = ("systemctl", "show", "edgekernel.service", *(f"--property={name}" for name in SHOWN))
-    return shown(rauc.run(*ask))
+    try:
+        return shown(rauc.run(*ask))
+    except OSError as error:
+        click.echo(f"edgekernel: {error}", err=True)
+        return {}
 
 
 def _said(witness: Path) -> Witness | None:

@@ -85,9 +85,11 @@ def unmet(
     """Return the criteria that a node does not meet: each with its name (agent, starts, services,
     broker, sensors) and what is wrong.
 
-    `unit` has properties of the agent's unit, `said` is what the agent has said last, and `now_s`
-    the time on the clock of that.
+    `unit` has properties of the agent's unit, and is empty if systemd does not tell them; `said` is
+    what the agent has said last, `now_s` the time on the clock of that.
     """
+    if not unit:
+        return ("agent: systemd does not say how it is",)
     if unit.get("LoadState") != "loaded":
         return ("agent: the node has no unit: its configuration was not taken",)
     found = []

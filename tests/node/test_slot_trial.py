@@ -88,6 +88,7 @@ def test_what_the_agent_says() -> None:
     )
     assert unmet(HEALTHY, Witness("1", float("nan")), 50.0) != ()
     assert unmet(HEALTHY, None, 50.0) == ("agent: it has not said how it is",)
+    assert unmet({}, said, 50.0) == ("agent: systemd does not say how it is",)
 
 
 @given(st.text())
@@ -309,3 +310,55 @@ def test_not_noted(computer: Computer) -> None:
     done = computer.confirm("--healthy-for", "0.1")
     assert (done.exit_code, computer.kept.exists()) == (0, False)
     assert "is good, but that is not noted" in done.output
+
+
+@pytest.mark.parametrize("damage", [b"\xff\xfe", None])
+def test_what_was_confirmed_is_not_known(computer: Computer, damage: bytes | None) -> None:
+    """A file that cannot be read is no reason to restart a node that works: the update is tried
+    out once more, and the file is right then, if it can be."""
+    if damage is None:
+        computer.kept.mkdir()
+    else:
+        computer.kept.write_bytes(damage)
+    done = computer.confirm("--healthy-for", "0.1")
+    assert (done.exit_code, computer.asked()) == (0, ["rauc status mark-good booted"])
+    assert "which update was confirmed is not known" in done.output
+    assert "slot B is on trial" in done.output
+    assert damage is None or computer.kept.read_text() == "2 2026-11-29T00:00:00Z"
+
+
+@pytest.mark.parametrize("text", ["5min", "0", "nan", "-1", "1e9", "\N{SNOWMAN}"])
+def test_a_mistake_in_the_environment(
+    computer: Computer, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """It is told, and the node file says it in its place: it must not restart both slots."""
+    (computer.config / "node.toml").write_text(
+        '[node]\nname = "n"\nboard = "sim"\n[update]\nhealthy_for = 0.2\nlimit = 60\n'
+    )
+    monkeypatch.setenv("EDGEKERNEL_HEALTHY_FOR_S", text)
+    monkeypatch.setenv("EDGEKERNEL_TRIAL_LIMIT_S", text)
+    done = computer.confirm()
+    assert (done.exit_code, computer.asked()) == (0, ["rauc status mark-good booted"])
+    assert f"EDGEKERNEL_HEALTHY_FOR_S='{text}' does not count" in done.output
+
+
+def test_the_environment(computer: Computer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the environment says comes before the node file, and an option before both."""
+    computer.unit = "LoadState=loaded\nActiveState=activating\nInvocationID=1\n"
+    monkeypatch.setenv("EDGEKERNEL_TRIAL_LIMIT_S", "0.2")
+    assert "activating, after 0.2 s" in computer.confirm().output
+    assert "activating, after 0.1 s" in computer.confirm("--limit", "0.1").output
+
+
+def test_programs_that_fail(computer: Computer) -> None:
+    """That systemd does not answer is not healthy, and no crash; what a program says in no UTF-8
+    is read."""
+    rauc = computer.folder / "rauc"
+    rauc.write_text(rauc.read_text().replace("exit 0", "printf '\\377'; exit 0"))
+    done = computer.confirm("--healthy-for", "0.1")
+    assert (done.exit_code, computer.asked()) == (0, ["rauc status mark-good booted"])
+    (computer.folder / "systemctl").write_text("#!/bin/sh\necho no bus; exit 1\n")
+    computer.kept.unlink(missing_ok=True)
+    done = computer.confirm("--healthy-for", "0.1", "--limit", "0.2")
+    assert "agent: systemd does not say how it is" in done.output
+    assert computer.asked() == ["rauc status mark-bad booted"]
