@@ -19,6 +19,7 @@ from edgekernel.node.update_request import REQUEST_FILE
 from edgekernel.node.update_state import STATE_FILE
 from edgekernel.node.update_watch import UpdateWatch
 from edgekernel.node.updating import GuardedUpdate, Update
+from edgekernel.node.witness import WITNESS_FILE
 
 if TYPE_CHECKING:
     from edgekernel.backends.backend import Backend
@@ -80,7 +81,8 @@ def keep_up(plan: Plan, runtime: Runtime, manager: ServiceManager | None) -> Non
     guarded = authorizer_of(plan.document) is not None
     runtime.register((GuardedBusy if guarded else Busy)(runtime))
     terms = plan.document.update
-    remark = _unheard if manager is None else manager.remark
+    witness = None if manager is None else _in_own_folder(WITNESS_FILE)
+    run = os.environ.get("INVOCATION_ID", "")  # systemd.exec(5)
     if terms.remote:
         kind = GuardedUpdate if guarded else Update
         runtime.register(
@@ -88,24 +90,21 @@ def keep_up(plan: Plan, runtime: Runtime, manager: ServiceManager | None) -> Non
                 runtime,
                 STATE_FILE,
                 terms,
-                remark,
-                requests=_requests(),
+                witness,
+                run,
+                requests=_in_own_folder(REQUEST_FILE),
                 comes_back=manager is not None,
             )
         )
     elif STATE_FILE.exists():
-        runtime.register(UpdateWatch(runtime, STATE_FILE, terms, remark))
+        runtime.register(UpdateWatch(runtime, STATE_FILE, terms, witness, run))
 
 
-def _unheard(text: str) -> None:
-    """Nobody is there who wants to know."""
-
-
-def _requests() -> Path | None:
-    """Return where root takes requests from: in the folder that systemd has made for the agent
+def _in_own_folder(file: Path) -> Path | None:
+    """Return a file in which root looks, if systemd has made its folder for this agent
     (systemd.exec(5), RuntimeDirectory=)."""
     folder = Path(os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0])
-    return REQUEST_FILE if folder == REQUEST_FILE.parent else None
+    return file if folder == file.parent else None
 
 
 def _check(plan: Plan) -> None:

@@ -32,7 +32,9 @@ class RaucError(OSError):
 def run(*command: str, limit_s: float = PROGRAM_LIMIT_S) -> str:
     """Return what a program has written. Raises OSError if it fails."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=limit_s, check=False
+        )
     except subprocess.TimeoutExpired as error:
         raise OSError(f"{' '.join(command)}: {error}") from error
     if done.returncode:

@@ -40,8 +40,6 @@ class ServiceManager:
         """
         self._without_link = False
         self._refused = ""  # what has come of the latest change of the configuration
-        self._remark = ""
-        self._runtime: Runtime | None = None
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self.watchdog_s = watchdog_s
 
@@ -81,7 +79,6 @@ class ServiceManager:
         `link` are the messages of a link that the node is to have: that it is up, and that it is
         gone. Until it is up, and while it is gone, that is told too.
         """
-        self._runtime = runtime
         subscribe = runtime.subscribe
         subscribe(message.RuntimeBooted, partial(self._booted, runtime))
         subscribe(message.RuntimeDegraded, partial(self._changed, runtime))
@@ -95,14 +92,6 @@ class ServiceManager:
             up, down = link
             subscribe(up, partial(self._linked, runtime, True))
             subscribe(down, partial(self._linked, runtime, False))
-
-    def remark(self, text: str) -> None:
-        """Tell this too with how the node is; "" for nothing. Raises OSError as `tell` does."""
-        text = _one_line(text)
-        if text != self._remark:
-            self._remark = text
-            if self._runtime is not None:
-                self.tell(STATUS=self._status(self._runtime))
 
     def _booted(self, runtime: Runtime, event: Event) -> None:
         self.tell(READY="1", STATUS=self._status(runtime))
@@ -131,7 +120,6 @@ class ServiceManager:
         missing = runtime.status()["degraded"]
         parts = [f"degraded: {_one_line(', '.join(missing))}" if missing else "running"]
         parts += ["without its broker"] if self._without_link else []
-        parts += [self._remark] if self._remark else []
         return ", ".join(parts) + self._refused
 
     def _stopping(self, event: Event) -> None:

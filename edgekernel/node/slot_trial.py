@@ -14,14 +14,12 @@ from typing import Any
 
 from edgekernel.core.clock import Clock
 from edgekernel.node.update_table import HEALTHY_FOR_S, LIMIT_S, MAX_STARTS
+from edgekernel.node.witness import STALE_S, Witness
 
 LOOK_S = 5.0
 """How often it is looked whether the node is healthy."""
-SHOWN = ("LoadState", "ActiveState", "InvocationID", "NRestarts", "StatusText")
+SHOWN = ("LoadState", "ActiveState", "InvocationID", "NRestarts")
 """What systemd is asked for of the node's unit (org.freedesktop.systemd1(5))."""
-WITHOUT_BROKER = "without its broker"
-BAD_READINGS = "bad readings: "
-"""How the agent begins to say, in its status, what these criteria look for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +79,17 @@ def starts(unit: Mapping[str, str]) -> int:
     return 1 + (int(restarts) if restarts.isdecimal() else 0)
 
 
-def unmet(unit: Mapping[str, str], max_starts: int = MAX_STARTS) -> tuple[str, ...]:
-    """Return the criteria that a node does not meet, from properties of its unit: each with its
-    name (agent, starts, services, broker, sensors) and what is wrong."""
+def unmet(
+    unit: Mapping[str, str], said: Witness | None, now_s: float, max_starts: int = MAX_STARTS
+) -> tuple[str, ...]:
+    """Return the criteria that a node does not meet: each with its name (agent, starts, services,
+    broker, sensors) and what is wrong.
+
+    `unit` has properties of the agent's unit, and is empty if systemd does not tell them; `said` is
+    what the agent has said last, `now_s` the time on the clock of that.
+    """
+    if not unit:
+        return ("agent: systemd does not say how it is",)
     if unit.get("LoadState") != "loaded":
         return ("agent: the node has no unit: its configuration was not taken",)
     found = []
@@ -92,44 +98,36 @@ def unmet(unit: Mapping[str, str], max_starts: int = MAX_STARTS) -> tuple[str, .
     if unit.get("ActiveState") != "active":
         state = unit.get("ActiveState") or "in no state that systemd knows"
         return (*found, f"agent: it is {state}")
-    return (*found, *_told(unit.get("StatusText", "")))
-
-
-def _told(status: str) -> tuple[str, ...]:
-    """Return what the agent's own status says of the criteria."""
-    if status == "running":
-        return ()
-    rest, _, readings = status.partition(BAD_READINGS)
-    found = []
-    if rest.startswith("degraded: "):
-        parts = rest.removeprefix("degraded: ").removesuffix(", ")
-        found.append(f"services: without {parts.removesuffix(f', {WITHOUT_BROKER}')}")
-    if WITHOUT_BROKER in rest:
-        found.append("broker: it is not reached")
-    if readings:
-        found.append(f"sensors: bad: {readings}")
-    return tuple(found) or (f"agent: it says: {status or 'nothing'}",)
+    if said is None or said.run != unit.get("InvocationID"):
+        return (*found, "agent: it has not said how it is")
+    if not now_s - said.at_s <= STALE_S:
+        return (*found, f"agent: it has not said how it is for more than {STALE_S:g} s")
+    return (*found, *said.unmet)
 
 
 def watch(
     show: Callable[[], Mapping[str, str]],
+    hear: Callable[[], Witness | None],
     clock: Clock,
     terms: Terms,
     told: Callable[[float, tuple[str, ...]], object] = lambda passed, unmet: None,
 ) -> Verdict:
-    """Look at the node until it has met every criterion for long enough without a restart.
+    """Look at the node until it has met every criterion for long enough without a restart, of the
+    agent or of a service in it.
 
     After the limit without that the verdict is bad, and at once when the agent was started too
-    often. `show` returns the properties `SHOWN`; `told` is given at each look how much of the time
-    has passed, from 0 to 1, and what is not met.
+    often. `show` returns the properties `SHOWN`, `hear` what the agent has said last; `told` is
+    given at each look how much of the time has passed, from 0 to 1, and what is not met.
     """
     end = clock.monotonic() + terms.limit_s
-    run, since = "", clock.monotonic()
+    run, since = ("", 0), clock.monotonic()
     while True:
-        unit = show()
-        now, wrong = clock.monotonic(), unmet(unit, terms.max_starts)
-        if wrong or unit.get("InvocationID", "") != run:
-            run, since = unit.get("InvocationID", ""), now
+        unit, said = show(), hear()
+        now = clock.monotonic()
+        wrong = unmet(unit, said, now, terms.max_starts)
+        this = (unit.get("InvocationID", ""), 0 if said is None else said.restarts)
+        if wrong or this != run:
+            run, since = this, now
         told(min(1.0, (now - since) / terms.healthy_for_s), wrong)
         if not wrong and now - since >= terms.healthy_for_s:
             return Verdict(True, f"the node was healthy for {now - since:.0f} s")

@@ -18,11 +18,17 @@ LOOK_S = 0.5
 def complaints(runtime: Runtime) -> dict[str, str]:
     """Return what is not well with a node, by what it is: a part, a device, a reading, the link.
 
-    A part that is missing or says that it is not healthy, a device that is offline, a reading that
-    is BAD for another reason than that there was no value yet, and a link that is down.
+    A part that is missing or says that it is not healthy, a service that hangs, waits for its
+    restart or is not started again, a device that is offline, a reading that is BAD for another
+    reason than that there was no value yet, and a link that is down.
     """
     health = runtime.health()["parts"]
     found = {f"part {id}": each["reason"] for id, each in health.items() if not each["healthy"]}
+    for id, service in runtime.services.statuses().items():
+        if service["state"] == "hung":  # without how long: it is the same complaint all the time
+            found[f"part {id}"] = "it hangs"
+        elif service["restart_in_s"] is not None:
+            found[f"part {id}"] = f"it waits for its restart: {service['last_error']}"
     for id, device in runtime.devices.items():
         if not device.online:
             found.setdefault(f"device {id}", device.offline_error or "is not there")

@@ -6,20 +6,19 @@ update` as root when the file appears, which trusts nothing in it.
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from edgekernel.node.agent_file import read_agent_file, write_agent_file
+
 REQUEST_FILE = Path("/run/edgekernel/update-request.json")
 """In the agent's own folder in memory: what is asked for does not outlive a boot."""
 MAX_BUNDLE = 1000
-MAX_READINGS = 500
-_MAX_BYTES = 262_144
+MAX_BAD = 500
+"""What was bad before the update and is named, at most."""
 _MAX_NAME = 200
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -58,27 +57,16 @@ def wrong_bundle(bundle: str) -> str:
 
 def write_request(request: UpdateRequest, path: Path) -> None:
     """Hand a request over, all or nothing. Raises OSError."""
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(json.dumps(asdict(request)), encoding="utf-8")
-    new.replace(path)
+    write_agent_file(asdict(request), path)
 
 
 def take_request(path: Path = REQUEST_FILE) -> UpdateRequest:
-    """Take what was asked for: it is gone then. Raises ValueError for what is no request, OSError.
-
-    Nothing is followed: not a link, and no pipe is waited for.
-    """
+    """Take what was asked for: it is gone then. Raises OSError, and ValueError for what is no
+    request."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ValueError(f"{path} is no plain file")
-            data = file.read(_MAX_BYTES + 1)
+        return _checked(read_agent_file(path))
     finally:
         path.unlink(missing_ok=True)
-    if len(data) > _MAX_BYTES:
-        raise ValueError(f"{path} has more than {_MAX_BYTES} bytes")
-    return _checked(json.loads(data))
 
 
 def _checked(found: Any) -> UpdateRequest:
@@ -93,8 +81,8 @@ def _checked(found: Any) -> UpdateRequest:
         raise ValueError("the id of a request is 32 of the characters 0-9 and a-f")
     if not isinstance(bundle, str) or (action == "install" and wrong_bundle(bundle)):
         raise ValueError(wrong_bundle(str(bundle)) or "a bundle is a text")
-    if not isinstance(bad, list) or len(bad) > MAX_READINGS or not isinstance(now, bool):
-        raise ValueError(f"bad_before is a list of at most {MAX_READINGS} names, now is a switch")
+    if not isinstance(bad, list) or len(bad) > MAX_BAD or not isinstance(now, bool):
+        raise ValueError(f"bad_before is a list of at most {MAX_BAD} names, now is a switch")
     if not all(isinstance(each, str) and 0 < len(each) <= _MAX_NAME for each in bad):
-        raise ValueError(f"the name of a reading has 1 to {_MAX_NAME} characters")
+        raise ValueError(f"a name in bad_before has 1 to {_MAX_NAME} characters")
     return UpdateRequest(action, id, bundle, tuple(bad), now)

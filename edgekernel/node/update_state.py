@@ -47,7 +47,8 @@ class UpdateState:
     unmet: tuple[str, ...] = ()
     """The criteria of the trial that are not met, each beginning with its name."""
     bad_before: tuple[str, ...] = ()
-    """The readings that were bad before the update, which the trial does not ask for."""
+    """What was not well before the update, which the trial does not ask for (see
+    `edgekernel.node.witness`)."""
     now: bool = False
     """Whether it does not wait for busy locks."""
     at: str = ""

@@ -33,11 +33,14 @@ class UpdateTable(BaseModel):
     max_starts: Annotated[int, Field(ge=1, le=1000)] = MAX_STARTS
     """Starts of the agent since the update was booted; with more it is given up at once."""
     readings: Annotated[Literal["all", "none"] | list[str], AfterValidator(_named)] = "all"
-    """Which readings have to be good, beside those that were bad before the update: of all devices
-    that are online, of none, or these devices and readings."""
+    """Which readings have to be good, and their devices online, but for what was bad before the
+    update: of all devices, of none, or these devices and readings."""
 
-    def requires(self, device: str, reading: str) -> bool:
-        """Say whether a reading has to be good."""
-        if isinstance(self.readings, list):
-            return device in self.readings or f"{device}.{reading}" in self.readings
-        return self.readings == "all"
+    def requires(self, device: str, reading: str = "") -> bool:
+        """Say whether a reading has to be good; without one, whether any of the device has."""
+        if not isinstance(self.readings, list):
+            return self.readings == "all"
+        if device in self.readings:
+            return True
+        names = (each for each in self.readings if each.startswith(f"{device}."))
+        return any(not reading or each == f"{device}.{reading}" for each in names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,21 +10,21 @@ from edgekernel.core.clock import ThreadLike
 from edgekernel.core.context import Context
 from edgekernel.core.errors import describe
 from edgekernel.core.markers import on
-from edgekernel.core.message import BackgroundError, RuntimeBooted
+from edgekernel.core.message import BackgroundError, RuntimeBooted, ServiceRestart
 from edgekernel.core.messages import Event, Message, Severity
 from edgekernel.core.process import Process
 from edgekernel.core.runtime import Runtime
-from edgekernel.node.slot_trial import BAD_READINGS
-from edgekernel.node.trial import bad_readings
+from edgekernel.node.trial import complaints
 from edgekernel.node.update_state import UpdateState, read_state
 from edgekernel.node.update_table import UpdateTable
+from edgekernel.node.witness import Witness, bear_witness, counts, unmet_by
 
 STATE = "node.update"
 """Where the update is in the state of the runtime."""
 LOOK_S = 1.0
 """How often it is looked how an update goes."""
-MAX_NAMED = 5
-"""Bad readings that are named; of more their number is told."""
+_ON_TRIAL = ("rebooting", "trial")
+"""The phases in which a trial may go on: "rebooting" where root cannot keep that it does."""
 _END_S = 1.0
 _KEPT_BACK = ("boot", "bad_before")
 
@@ -55,8 +54,8 @@ class UpdateFailed(Message):
 class UpdateWatch(Process):
     """Follows the file of the update, and puts it into the runtime's state.
 
-    While an update is on trial it says, with how the node is, which readings are bad: root reads
-    that before it confirms the update.
+    While an update is on trial it says what is not well with the node: root reads that before it
+    confirms the update.
     """
 
     name = "update"
@@ -66,14 +65,17 @@ class UpdateWatch(Process):
         runtime: Runtime,
         path: Path,
         terms: UpdateTable,
-        remark: Callable[[str], object] = lambda text: None,
+        witness: Path | None = None,
+        run: str = "",
     ) -> None:
-        """Follow the file at `path`; `remark` tells whoever started the agent what it should know
-        beside how the node is."""
+        """Follow the file at `path`, and write into the file `witness` how the node is; `run` says
+        which start of the agent this is."""
         self._runtime = runtime
         self._path = path
         self._terms = terms
-        self._remark = remark
+        self._witness = witness
+        self._run_id = run
+        self._restarts: dict[str, tuple[int, float]] = {}  # of services: how many, and the last
         self._shown: UpdateState | None = None
         self._stopping = runtime.clock.Event()
         self._thread: ThreadLike | None = None
@@ -96,14 +98,29 @@ class UpdateWatch(Process):
         if self._thread is not None:
             self._thread.join(_END_S)
 
-    def bad_readings(self) -> dict[str, str]:
-        """Return which readings of devices that are online are bad, of those that have to be good,
-        and why."""
+    @on(ServiceRestart)
+    def restarted(self, event: Event) -> None:
+        """Note that a service is started anew."""
+        assert isinstance(event.payload, ServiceRestart)
+        count, _ = self._restarts.get(event.payload.service, (0, 0.0))
+        self._restarts[event.payload.service] = (count + 1, event.monotonic)
+
+    def complaints(self) -> dict[str, str]:
+        """Return what is not well with the node, but for readings that need not be good."""
         return {
-            label: why
-            for label, why in bad_readings(self._runtime).items()
-            if self._terms.requires(*label.split(".", 1))
+            what: why
+            for what, why in complaints(self._runtime).items()
+            if self._has_to_be_well(what)
         }
+
+    def bad_before(self) -> tuple[str, ...]:
+        """Return what an update is not to blame for that begins now: what is not well, and services
+        that have been started anew in the time for which a trial asks."""
+        since_s = self._runtime.clock.monotonic() - self._terms.healthy_for
+        restarts = list(self._restarts.items())
+        restless = [f"part {name}" for name, (_, last_s) in restarts if last_s >= since_s]
+        unwell = [what for what in self.complaints() if not what.startswith("link ")]
+        return tuple(dict.fromkeys([*unwell, *restless]))
 
     def goes_on(self, found: UpdateState) -> UpdateState:
         """Do what is next and return how it goes then; `found` is what root says."""
@@ -128,17 +145,25 @@ class UpdateWatch(Process):
         kind = UpdateFailed if found.phase in ("failed", "refused", "fell_back") else UpdateChanged
         self._runtime.post(kind(found.phase, found.id, found.versions, found.reason), self.name)
 
+    def _has_to_be_well(self, what: str) -> bool:
+        kind, _, name = what.partition(" ")
+        if kind not in ("device", "reading"):
+            return True
+        device, _, reading = name.partition(".")
+        return self._terms.requires(device, reading)
+
     def _bear_witness(self, found: UpdateState) -> None:
-        if found.phase != "trial":
-            self._remark("")
+        if self._witness is None or found.phase not in _ON_TRIAL:
             return
-        bad = [
-            f"{label} ({why})"
-            for label, why in self.bad_readings().items()
-            if label not in found.bad_before
-        ]
-        more = f" and {len(bad) - MAX_NAMED} more" if len(bad) > MAX_NAMED else ""
-        self._remark(f"{BAD_READINGS}{', '.join(bad[:MAX_NAMED])}{more}" if bad else "")
+        before = found.bad_before
+        worse = {what: why for what, why in self.complaints().items() if counts(what, before)}
+        restarts = sum(
+            count
+            for name, (count, _) in list(self._restarts.items())
+            if counts(f"part {name}", before)
+        )
+        now_s = self._runtime.clock.monotonic()
+        bear_witness(Witness(self._run_id, now_s, restarts, unmet_by(worse)), self._witness)
 
 
 def _document(state: UpdateState) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +15,7 @@ from edgekernel.core.markers import command
 from edgekernel.core.runtime import Runtime
 from edgekernel.core.version import VERSION
 from edgekernel.node.update_request import (
-    MAX_READINGS,
+    MAX_BAD,
     UpdateRequest,
     write_request,
     wrong_bundle,
@@ -52,14 +51,16 @@ class Update(UpdateWatch):
         runtime: Runtime,
         path: Path,
         terms: UpdateTable,
-        remark: Callable[[str], object] = lambda text: None,
+        witness: Path | None = None,
+        run: str = "",
         *,
         requests: Path | None = None,
         comes_back: bool = False,
     ) -> None:
         """Follow the file at `path`, and hand requests over in the file `requests`; `comes_back`
-        says whether somebody starts the agent again when it ends."""
-        super().__init__(runtime, path, terms, remark)
+        says whether somebody starts the agent again when it ends. `witness` and `run` as in
+        `UpdateWatch`."""
+        super().__init__(runtime, path, terms, witness, run)
         self._requests = requests
         self._comes_back = comes_back
         self._lock = runtime.clock.Lock()  # around what is asked for
@@ -117,7 +118,7 @@ class Update(UpdateWatch):
 
     def goes_on(self, found: UpdateState) -> UpdateState:
         """Hand over what is asked for as soon as it may be; so with the start into it."""
-        bad = tuple(self.bad_readings())[:MAX_READINGS] if self._wanted is not None else ()
+        bad = self.bad_before()[:MAX_BAD] if self._wanted is not None else ()
         with self._lock:
             self._restart_if_free()
             if self._handed is not None:

@@ -121,26 +121,6 @@ def test_with_a_link(manager: Manager, clock: SimClock) -> None:
         assert manager.told() == [{"STATUS": "running, without its broker"}]
 
 
-def test_what_else_is_wrong(manager: Manager, clock: SimClock) -> None:
-    """A part's remark stands beside how the node is, until it is taken back; the same one again is
-    not told again."""
-    runtime = Runtime(clock=clock)
-    made = ServiceManager(manager.address)
-    made.remark("early")
-    made.attend(runtime, (Up, Down))
-    with runtime:
-        clock.advance(0)
-        expected = "running, without its broker, early"
-        assert manager.told()[-1] == {"READY": "1", "STATUS": expected}
-        runtime.emit(Up())
-        made.remark("bad readings:\na.b (stale)")
-        made.remark("bad readings:\na.b (stale)")
-        made.remark("")
-        clock.advance(1)
-        texts = [each["STATUS"] for each in manager.told()]
-        assert texts == ["running, early", "running, bad readings: a.b (stale)", "running"]
-
-
 def test_of_the_environment(manager: Manager) -> None:
     """It is found where systemd says so; the watchdog only if it is meant for this process."""
     own, other = str(os.getpid()), str(os.getpid() + 1)

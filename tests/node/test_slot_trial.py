@@ -14,11 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekernel.cli import main
+from edgekernel.core.clock import SystemClock
 from edgekernel.node.slot_trial import Slot, Terms, Verdict, booted_slot, shown, unmet, watch
 from edgekernel.node.update_state import read_state
+from edgekernel.node.witness import STALE_S, Witness, bear_witness
 from edgekernel.sim import SimClock
 
-HEALTHY = {"LoadState": "loaded", "ActiveState": "active", "StatusText": "running"}
+HEALTHY = {"LoadState": "loaded", "ActiveState": "active", "InvocationID": "1"}
 
 
 def slots(booted: str = "B", primary: str = "root.1", count: int = 2) -> str:
@@ -58,16 +60,9 @@ def test_no_slot(status: str) -> None:
         ({}, ()),
         ({"LoadState": "not-found"}, ("agent: the node has no unit",)),
         ({"ActiveState": "activating"}, ("agent: it is activating",)),
-        ({"StatusText": "degraded: bme280"}, ("services: without bme280",)),
-        ({"StatusText": "running, without its broker"}, ("broker: it is not reached",)),
-        ({"StatusText": ""}, ("agent: it says: nothing",)),
+        ({"InvocationID": "2"}, ("agent: it has not said how it is",)),
         ({"NRestarts": "4"}, ()),
         ({"NRestarts": "5"}, ("starts: the agent was started 6 times, 5 are allowed",)),
-        ({"StatusText": "running, bad readings: a.b (x)"}, ("sensors: bad: a.b (x)",)),
-        (
-            {"StatusText": "degraded: a, b, without its broker, bad readings: c.d (stale)"},
-            ("services: without a, b", "broker: it is not reached", "sensors: bad: c.d (stale)"),
-        ),
         (
             {"NRestarts": "9", "ActiveState": "failed"},
             ("starts: the agent was started 10 times", "agent: it is failed"),
@@ -75,11 +70,25 @@ def test_no_slot(status: str) -> None:
     ],
 )
 def test_criteria(changed: dict[str, str], told: tuple[str, ...]) -> None:
-    """Each criterion that is not met is named: the agent runs and was not started too often,
-    nothing of it is missing, it has its broker, and its readings are good."""
-    found = unmet({**HEALTHY, **changed})
+    """Each criterion that is not met is named: the agent runs, was not started too often, and has
+    said how it is."""
+    found = unmet({**HEALTHY, **changed}, Witness("1", 50.0), 50.0)
     assert len(found) == len(told)
     assert all(each.startswith(begin) for each, begin in zip(found, told, strict=True))
+
+
+def test_what_the_agent_says() -> None:
+    """What it says of the other criteria counts for as long as it is fresh; if nothing is known of
+    it, that is not healthy."""
+    broker = ("broker: it is not reached",)
+    said = Witness("1", 50.0, unmet=broker)
+    assert unmet(HEALTHY, said, 50.0 + STALE_S) == broker
+    assert unmet(HEALTHY, Witness("1", 50.0), 50.1 + STALE_S) == (
+        "agent: it has not said how it is for more than 30 s",
+    )
+    assert unmet(HEALTHY, Witness("1", float("nan")), 50.0) != ()
+    assert unmet(HEALTHY, None, 50.0) == ("agent: it has not said how it is",)
+    assert unmet({}, said, 50.0) == ("agent: systemd does not say how it is",)
 
 
 @given(st.text())
@@ -88,7 +97,7 @@ def test_what_systemd_shows(text: str) -> None:
     assert "" not in shown(text)
     line = text.replace("\n", "").replace("\r", "")
     if line == "".join(line.splitlines()):
-        assert shown(f"A=1\nStatusText={line}\n") == {"A": "1", "StatusText": line}
+        assert shown(f"A=1\nB={line}\n") == {"A": "1", "B": line}
 
 
 @pytest.fixture
@@ -104,9 +113,28 @@ def told(clock: SimClock, story: dict[float, dict[str, str]]) -> Callable[[], di
 
     def show() -> dict[str, str]:
         now = clock.monotonic() - began
-        return {**HEALTHY, "InvocationID": "1", **story[max(at for at in story if at <= now)]}
+        return {**HEALTHY, **story[max(at for at in story if at <= now)]}
 
     return show
+
+
+def watched(
+    clock: SimClock,
+    story: dict[float, dict[str, str]],
+    terms: Terms,
+    tell: Callable[[float, tuple[str, ...]], object] = lambda passed, unmet: None,
+) -> Verdict:
+    """Watch a node of which systemd says this; in the story, `unmet` and `restarts` are what the
+    agent itself says."""
+    show = told(clock, story)
+
+    def hear() -> Witness:
+        now = show()
+        unmet = (now["unmet"],) if "unmet" in now else ()
+        restarts = int(now.get("restarts", 0))
+        return Witness(now["InvocationID"], clock.monotonic(), restarts, unmet)
+
+    return watch(show, hear, clock, terms, tell)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +143,8 @@ def told(clock: SimClock, story: dict[float, dict[str, str]]) -> Callable[[], di
         ({0: {}}, Verdict(True, "the node was healthy for 60 s"), 60),
         ({0: {"ActiveState": "activating"}, 40: {}}, Verdict(True, "the node was healthy"), 95),
         ({0: {}, 50: {"InvocationID": "2"}}, Verdict(True, "the node was healthy"), 110),
-        ({0: {}, 50: {"StatusText": "degraded: x"}, 60: {}}, Verdict(True, "the node was"), 115),
+        ({0: {}, 50: {"unmet": "services: x"}, 60: {}}, Verdict(True, "the node was"), 115),
+        ({0: {}, 50: {"restarts": "1"}}, Verdict(True, "the node was"), 110),
         ({0: {"ActiveState": "failed"}}, Verdict(False, "agent: it is failed"), 200),
         ({0: {}, 70: {"ActiveState": "failed"}}, Verdict(True, "the node was healthy"), 60),
         ({0: {}, 30: {"NRestarts": "5"}}, Verdict(False, "starts: the agent was"), 30),
@@ -124,9 +153,10 @@ def told(clock: SimClock, story: dict[float, dict[str, str]]) -> Callable[[], di
 def test_the_verdict(
     clock: SimClock, story: dict[float, dict[str, str]], verdict: Verdict, seconds: float
 ) -> None:
-    """The node has to be healthy for the whole time without a break or a restart."""
+    """The node has to be healthy for the whole time without a break or a restart, of the agent or
+    of a service."""
     began = clock.monotonic()
-    found = watch(told(clock, story), clock, Terms(60, 200))
+    found = watched(clock, story, Terms(60, 200))
     assert found.good is verdict.good
     assert verdict.reason in found.reason
     assert clock.monotonic() - began == pytest.approx(seconds, abs=5)
@@ -135,7 +165,7 @@ def test_the_verdict(
 def test_never_for_long(clock: SimClock) -> None:
     """An agent that is healthy again and again, but never for long, is no healthy one."""
     story = {at: {"InvocationID": str(at), "NRestarts": str(at // 50)} for at in range(0, 1000, 20)}
-    found = watch(told(clock, dict(story.items())), clock, Terms(60, 200))
+    found = watched(clock, dict(story.items()), Terms(60, 200))
     assert found == Verdict(
         False, "not healthy for long enough, after 200 s; the agent was started 5 times"
     )
@@ -145,8 +175,8 @@ def test_told_at_each_look(clock: SimClock) -> None:
     """How much of the time has passed is told, and what keeps it from passing."""
     seen: list[tuple[float, tuple[str, ...]]] = []
     story: dict[float, dict[str, str]]
-    story = {0: {}, 10: {"StatusText": "running, without its broker"}, 15: {}}
-    watch(told(clock, story), clock, Terms(20, 200), lambda *each: seen.append(each))
+    story = {0: {}, 10: {"unmet": "broker: it is not reached"}, 15: {}}
+    watched(clock, story, Terms(20, 200), lambda *each: seen.append(each))
     assert [round(passed, 2) for passed, _ in seen] == [0, 0.25, 0, 0.25, 0.5, 0.75, 1]
     assert [bool(missing) for _, missing in seen] == [False, False, True, *[False] * 4]
 
@@ -157,7 +187,8 @@ class Computer:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.status = slots()
-        self.unit = "LoadState=loaded\nActiveState=active\nStatusText=running\nInvocationID=1\n"
+        self.unit = "LoadState=loaded\nActiveState=active\nInvocationID=1\n"
+        self.witness = folder / "witness.json"
         self.config = folder / "config"
         self.config.mkdir()
         (self.config / "node.toml").touch()
@@ -179,8 +210,9 @@ class Computer:
         (self.folder / "rauc.says").write_text(self.status)
         (self.folder / "systemctl.says").write_text(self.unit)
         (self.folder / "asked").write_text("")
+        bear_witness(Witness("1", SystemClock().monotonic()), self.witness)
         places = ["--config", str(self.config), "--kept", str(self.kept)]
-        places += ["--state", str(self.update)]
+        places += ["--state", str(self.update), "--witness", str(self.witness)]
         return CliRunner().invoke(main, ["image", "confirm", *places, *options])
 
     def asked(self) -> list[str]:
@@ -278,3 +310,55 @@ def test_not_noted(computer: Computer) -> None:
     done = computer.confirm("--healthy-for", "0.1")
     assert (done.exit_code, computer.kept.exists()) == (0, False)
     assert "is good, but that is not noted" in done.output
+
+
+@pytest.mark.parametrize("damage", [b"\xff\xfe", None])
+def test_what_was_confirmed_is_not_known(computer: Computer, damage: bytes | None) -> None:
+    """A file that cannot be read is no reason to restart a node that works: the update is tried
+    out once more, and the file is right then, if it can be."""
+    if damage is None:
+        computer.kept.mkdir()
+    else:
+        computer.kept.write_bytes(damage)
+    done = computer.confirm("--healthy-for", "0.1")
+    assert (done.exit_code, computer.asked()) == (0, ["rauc status mark-good booted"])
+    assert "which update was confirmed is not known" in done.output
+    assert "slot B is on trial" in done.output
+    assert damage is None or computer.kept.read_text() == "2 2026-11-29T00:00:00Z"
+
+
+@pytest.mark.parametrize("text", ["5min", "0", "nan", "-1", "1e9", "\N{SNOWMAN}"])
+def test_a_mistake_in_the_environment(
+    computer: Computer, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """It is told, and the node file says it in its place: it must not restart both slots."""
+    (computer.config / "node.toml").write_text(
+        '[node]\nname = "n"\nboard = "sim"\n[update]\nhealthy_for = 0.2\nlimit = 60\n'
+    )
+    monkeypatch.setenv("EDGEKERNEL_HEALTHY_FOR_S", text)
+    monkeypatch.setenv("EDGEKERNEL_TRIAL_LIMIT_S", text)
+    done = computer.confirm()
+    assert (done.exit_code, computer.asked()) == (0, ["rauc status mark-good booted"])
+    assert f"EDGEKERNEL_HEALTHY_FOR_S='{text}' does not count" in done.output
+
+
+def test_the_environment(computer: Computer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the environment says comes before the node file, and an option before both."""
+    computer.unit = "LoadState=loaded\nActiveState=activating\nInvocationID=1\n"
+    monkeypatch.setenv("EDGEKERNEL_TRIAL_LIMIT_S", "0.2")
+    assert "activating, after 0.2 s" in computer.confirm().output
+    assert "activating, after 0.1 s" in computer.confirm("--limit", "0.1").output
+
+
+def test_programs_that_fail(computer: Computer) -> None:
+    """That systemd does not answer is not healthy, and no crash; what a program says in no UTF-8
+    is read."""
+    rauc = computer.folder / "rauc"
+    rauc.write_text(rauc.read_text().replace("exit 0", "printf '\\377'; exit 0"))
+    done = computer.confirm("--healthy-for", "0.1")
+    assert (done.exit_code, computer.asked()) == (0, ["rauc status mark-good booted"])
+    (computer.folder / "systemctl").write_text("#!/bin/sh\necho no bus; exit 1\n")
+    computer.kept.unlink(missing_ok=True)
+    done = computer.confirm("--healthy-for", "0.1", "--limit", "0.2")
+    assert "agent: systemd does not say how it is" in done.output
+    assert computer.asked() == ["rauc status mark-bad booted"]

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgekernel import Context, Runtime, Service
 from edgekernel.node.config_table import ConfigTable
-from edgekernel.node.trial import LOOK_S, stand_trial
+from edgekernel.node.trial import LOOK_S, complaints, stand_trial
 from edgekernel.sim import SimClock
 
 TERMS = ConfigTable(healthy_for=10, grace=20)
@@ -45,6 +46,49 @@ def tried(
     cancel.set()
     clock.advance(1)
     return found[0]
+
+
+class Failing(Service):
+    """Fails in its first tick; its restart may come, or not."""
+
+    name = "log"
+    backoff_s = 20.0
+
+    def tick(self, ctx: Context) -> None:
+        """Raise an error."""
+        raise OSError("no room left")
+
+
+class Hanging(Service):
+    """Does not come back from its first tick."""
+
+    name = "pump"
+
+    def tick(self, ctx: Context) -> None:
+        """Hang."""
+        ctx.clock.sleep(1000)
+
+
+def test_services_that_do_not_work(clock: SimClock) -> None:
+    """A service is not well while it waits for its restart, when it is not started again, and while
+    it hangs; for how long it has does not change what is said."""
+    runtime, failing = Runtime(clock=clock), Failing()
+    runtime.register(failing)
+    runtime.register(Hanging())
+    with runtime:
+        clock.advance(5)
+        assert complaints(runtime) == {
+            "part log": "it waits for its restart: OSError: no room left"
+        }
+        clock.advance(10)
+        both = complaints(runtime)
+        assert both["part pump"] == "it hangs"
+        failing.restart = "no"
+        clock.advance(30)
+        assert complaints(runtime) == {
+            "part log": "failed, and is not started again: OSError: no room left",
+            "part pump": "it hangs",
+        }
 
 
 def test_healthy(clock: SimClock) -> None:

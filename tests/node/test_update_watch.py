@@ -1,4 +1,4 @@
-"""The witness of a trial: which readings are bad, of those that have to be good."""
+"""The witness of a trial: what is not well with a node, of what has to be."""
 
 from __future__ import annotations
 
@@ -9,10 +9,23 @@ from typing import Any
 
 import pytest
 
-from edgekernel import Device, Quality, Reading, Runtime, message, reading
+from edgekernel import (
+    Context,
+    Device,
+    Interface,
+    Process,
+    Quality,
+    Reading,
+    Runtime,
+    Service,
+    UnavailableError,
+    message,
+    reading,
+)
 from edgekernel.node.update_state import UpdateState, write_state
 from edgekernel.node.update_table import UpdateTable
 from edgekernel.node.update_watch import STATE, UpdateWatch
+from edgekernel.node.witness import Witness, hear_witness
 from edgekernel.sim import SimClock
 from tests.core.parts import messages_of
 
@@ -30,6 +43,37 @@ class Sensor(Device):
             bad.update(1.0, quality=Quality.BAD, reason="broken wire")
 
 
+class Broken(Process):
+    """Cannot start."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def start(self, ctx: Context) -> None:
+        """Raise an error."""
+        raise UnavailableError("no answer")
+
+
+class Offline(Interface):
+    """A link that is down."""
+
+    name = "mqtt"
+    connected = False
+
+
+class Restless(Service):
+    """Fails once, and then works."""
+
+    name = "restless"
+    failed = False
+
+    def tick(self, ctx: Context) -> None:
+        """Raise an error, the first time."""
+        if not self.failed:
+            self.failed = True
+            raise UnavailableError("not yet")
+
+
 class Trial:
     """A node in a slot that is on trial."""
 
@@ -37,30 +81,29 @@ class Trial:
         self.path = folder / "update/state.json"
         self.clock = clock
         self.tell("trial")
-        self.remarks: list[str] = []
-        self.deaf = False
+        self.witness = folder / "witness.json"
         self.runtime = Runtime(clock=clock)
         self.room, self.tank = Sensor("room"), Sensor("tank")
-        watch = UpdateWatch(self.runtime, self.path, UpdateTable(**terms), self.hear)
+        self.watch = watch = UpdateWatch(
+            self.runtime, self.path, UpdateTable(**terms), self.witness, "7"
+        )
         for part in (self.room, self.tank, watch):
             self.runtime.register(part)
         stack.enter_context(self.runtime)
-
-    def hear(self, text: str) -> None:
-        """Be told what is to stand beside how the node is."""
-        if self.deaf:
-            raise OSError("nobody is there")
-        self.remarks.append(text)
 
     def tell(self, phase: str, **changes: Any) -> None:
         """Let root say how the update goes."""
         write_state(UpdateState(slot="B").moved(phase, **changes), self.path, boot="this")
 
-    @property
-    def remark(self) -> str:
-        """What is told beside how the node is, after a look."""
+    def said(self) -> Witness:
+        """Return what the agent says of itself, after a look."""
         self.clock.advance(2)
-        return self.remarks[-1]
+        return hear_witness(self.witness)
+
+    @property
+    def unmet(self) -> str:
+        """The criteria that it does not meet."""
+        return "; ".join(self.said().unmet)
 
 
 @pytest.fixture
@@ -78,26 +121,40 @@ def stack() -> Iterator[ExitStack]:
 
 
 def test_bad_readings(tmp_path: Path, clock: SimClock, stack: ExitStack) -> None:
-    """A reading that is bad is named with its reason, until it is good or the trial is over; one
-    without a value yet is not bad."""
+    """A reading that is bad is named with its reason, until it is good; one without a value yet is
+    not bad."""
     trial = Trial(tmp_path, clock, stack)
-    assert trial.remark == ""
+    assert trial.unmet == ""
     trial.room.worse("temperature")
-    assert trial.remark == "bad readings: room.temperature (broken wire)"
+    assert trial.unmet == "sensors: room.temperature (broken wire)"
     trial.room.temperature.update(20.0)
-    assert trial.remark == ""
-    trial.tank.worse("humidity")
-    assert "tank.humidity" in trial.remark
+    assert trial.unmet == ""
+
+
+def test_which_agent_and_when(tmp_path: Path, clock: SimClock, stack: ExitStack) -> None:
+    """It says which start of the agent it is, and when: nothing when the trial is over."""
+    trial = Trial(tmp_path, clock, stack)
+    said = trial.said()
+    assert (said.run, said.restarts) == ("7", 0)
+    assert clock.monotonic() - said.at_s <= 1.0
     trial.tell("confirmed")
-    assert trial.remark == ""
+    clock.advance(2)
+    trial.witness.unlink()
+    clock.advance(2)
+    assert not trial.witness.exists()
 
 
 def test_bad_before(tmp_path: Path, clock: SimClock, stack: ExitStack) -> None:
-    """What was bad before the update is not held against it."""
+    """What was not well before the update is not held against it, whatever is the matter with its
+    device now; all else is."""
     trial = Trial(tmp_path, clock, stack)
-    trial.tell("trial", bad_before=("room.temperature",))
+    trial.tell("trial", bad_before=("reading room.temperature", "device tank", "part pump"))
     trial.room.worse("temperature", "humidity")
-    assert trial.remark == "bad readings: room.humidity (broken wire)"
+    trial.tank.worse("humidity")
+    trial.runtime.hot_add(Broken("pump"), optional=True)
+    assert trial.unmet == "sensors: room.humidity (broken wire)"
+    trial.runtime.hot_add(Broken("valve"), optional=True)
+    assert trial.unmet.endswith("; services: valve (UnavailableError: no answer)")
 
 
 @pytest.mark.parametrize(
@@ -115,8 +172,23 @@ def test_how_much_is_required(
     trial = Trial(tmp_path, clock, stack, readings=readings)
     trial.room.worse("temperature", "humidity")
     trial.tank.worse("temperature", "humidity")
-    said = trial.remark.removeprefix("bad readings: ").replace(" (broken wire)", "")
+    said = trial.unmet.removeprefix("sensors: ").replace(" (broken wire)", "")
     assert [each for each in said.split(", ") if each] == named
+
+
+@pytest.mark.parametrize(
+    ("readings", "counts"),
+    [
+        ("all", True),
+        ("none", False),
+        (["room"], True),
+        (["room.humidity"], True),
+        (["tank"], False),
+    ],
+)
+def test_a_device_that_has_to_be_online(readings: Any, counts: bool) -> None:
+    """A device has to be online if one of its readings has to be good."""
+    assert UpdateTable(readings=readings).requires("room") is counts
 
 
 def test_many(tmp_path: Path, clock: SimClock, stack: ExitStack) -> None:
@@ -126,21 +198,35 @@ def test_many(tmp_path: Path, clock: SimClock, stack: ExitStack) -> None:
         trial.runtime.hot_add(more := Sensor(f"more{number}"))
         more.worse("temperature", "humidity")
     trial.room.worse("temperature")
-    assert trial.remark.endswith("and 2 more")
+    assert trial.unmet.endswith("and 2 more")
+
+
+def test_before_an_update(tmp_path: Path, clock: SimClock, stack: ExitStack) -> None:
+    """An update is not to blame for what is not well when it is asked for, nor for a service that
+    was started anew a short while ago; but it is for the link."""
+    trial = Trial(tmp_path, clock, stack, healthy_for=60)
+    trial.room.worse("temperature")
+    trial.runtime.hot_add(Offline())
+    trial.runtime.hot_add(Restless())
+    clock.advance(10)
+    assert trial.watch.bad_before() == ("reading room.temperature", "part restless")
+    clock.advance(100)
+    assert trial.watch.bad_before() == ("reading room.temperature",)
 
 
 def test_shown(tmp_path: Path, clock: SimClock, stack: ExitStack) -> None:
-    """How it goes is in the state of the runtime, without what is of no use there; a remark that
-    nobody takes is reported, and it is looked again."""
+    """How it goes is in the state of the runtime, without what is of no use there; a witness that
+    cannot be written is reported, and it is tried again."""
     trial = Trial(tmp_path, clock, stack)
     clock.advance(2)
     shown = trial.runtime.state.get(STATE)
     assert (shown["phase"], shown["slot"]) == ("trial", "B")
     assert not {"boot", "bad_before"} & shown.keys()
     errors = messages_of(trial.runtime, message.BackgroundError)
-    trial.deaf = True
+    trial.witness.unlink()
+    trial.witness.mkdir()
     clock.advance(2)
-    assert "nobody is there" in errors[-1].error
-    trial.deaf = False
+    assert "witness.json" in errors[-1].error
+    trial.witness.rmdir()
     trial.room.worse("temperature")
-    assert "room.temperature" in trial.remark
+    assert "room.temperature" in trial.unmet

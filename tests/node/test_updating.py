@@ -34,7 +34,6 @@ class Board:
         self._stack = stack
         self.state_file = folder / "update/state.json"
         self.request_file = folder / "run-request.json"
-        self.remarks: list[str] = []
         self.write(UpdateState())
         self.start()
 
@@ -47,7 +46,6 @@ class Board:
             self.runtime,
             self.state_file,
             UpdateTable(remote=True),
-            self.remarks.append,
             **{"requests": self.request_file, "comes_back": True, **how},
         )
         self.runtime.register(self.update)
