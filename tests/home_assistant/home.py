@@ -112,6 +112,7 @@ every = "1s"
 [devices.scale]
 driver = "line_sensor"
 port = "uart0"
+silence = "1h"
 pattern = "(?P<mass>[0-9.]+)"
 readings.mass = { unit = "kg", device_class = "weight" }
 
