@@ -99,8 +99,8 @@ def _of_devices(
             yield device_events(id, device["messages"], topics, title(id))
 
 
-_NOT_FOR_A_BUTTON = "config.show"
-"""Every node has it, and what it returns is for programs."""
+_NOT_FOR_A_BUTTON = ("config.show", "busy.locks", "busy.release")
+"""Every node has them: what they return is for programs, or needs to be chosen."""
 
 
 def _of_commands(
@@ -110,7 +110,7 @@ def _of_commands(
     for component, commands in schema["commands"].items():
         for name, command in commands.items():
             command_name = f"{component}.{name}"
-            if command_name in settings.exclude or command_name == _NOT_FOR_A_BUTTON:
+            if command_name in settings.exclude or command_name in _NOT_FOR_A_BUTTON:
                 continue
             shown = title(component, name)
             try:

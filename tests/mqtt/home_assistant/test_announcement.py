@@ -121,10 +121,11 @@ def test_what_is_excluded_is_not_shown(greenhouse: dict[str, Any]) -> None:
     assert (told.left_out, told.mistakes) == ((), ())
 
 
-def test_the_configuration_has_no_button(greenhouse: dict[str, Any]) -> None:
-    """What every node has for programs, its configuration, is no entity."""
+def test_what_every_node_has_is_no_button(greenhouse: dict[str, Any]) -> None:
+    """What is for programs and operators, its configuration and who keeps it busy, is no entity."""
     plain: dict[str, Any] = {"arguments": {"properties": {}}}
-    schema = {**greenhouse, "commands": {**greenhouse["commands"], "config": {"show": plain}}}
+    own = {"config": {"show": plain}, "busy": {"locks": plain, "release": plain}}
+    schema = {**greenhouse, "commands": {**greenhouse["commands"], **own}}
     assert device_message(announced(schema)) == device_message(announced(greenhouse))
 
 
