@@ -23,9 +23,7 @@ from edgekernel.node.unit import Unit
 from edgekernel.node.update_state import STATE_FILE
 from edgekernel.platform.network import NETWORK_FILE, load_network
 from edgekernel.platform.network_card import kept_network, still_there
-
-_LEDS = ("ACT", "led0", "default-on")
-_LED_CLASS = Path("/sys/class/leds")
+from edgekernel.platform.status_led import LED_CLASS, show_led
 
 
 @click.group()
@@ -92,14 +90,14 @@ def provision_(
         if owner is not None and done.plan is not None:
             _give(config, owner)
     except OSError as error:
-        _show_led(good=False)
+        _show(good=False)
         fail(Exit.REFUSED, [f"the configuration on the card could not be taken: {error}"])
     _say(done, card)
     if done.plan is not None:
         _make_unit(done.plan, config, units)
         if start:
             _start(done.plan, network)
-    _show_led(good=not done.problems and done.plan is not None and not still_there(card))
+    _show(good=not done.problems and done.plan is not None and not still_there(card))
     if done.problems:
         raise click.exceptions.Exit(Exit.REFUSED)
 
@@ -158,10 +156,7 @@ def _host_name(network: Path) -> str | None:
     return None if kept is None else kept.hostname
 
 
-def _show_led(*, good: bool) -> None:
-    """Let the status LED beat slowly if all is well, and blink fast if not."""
-    for name in _LEDS:
-        trigger = _LED_CLASS / name / "trigger"
-        with suppress(OSError):
-            trigger.write_text("heartbeat" if good else "timer")
-            return
+def _show(*, good: bool) -> None:
+    """Let the status LED say it; on the console, if it cannot."""
+    if problem := show_led(good=good, leds=LED_CLASS):
+        click.echo(f"edgekernel: {problem}", err=True)

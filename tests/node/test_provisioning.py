@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import pwd
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from edgekernel.cli import main
+from edgekernel.cli import image, main
 from edgekernel.node import provisioning
 from edgekernel.node.provisioning import provision
 from edgekernel.platform import durable
@@ -172,3 +174,30 @@ def test_given_to_a_user(card: Path, config: Path, tmp_path: Path) -> None:
     # What comes after that is refused here: a service has a /tmp of its own.
     owners = {(each.stat().st_uid, each.stat().st_gid) for each in (config, *config.rglob("*"))}
     assert owners == {(user.pw_uid, user.pw_gid)}
+
+
+class TestUnit:
+    """The unit that the command makes of it."""
+
+    @pytest.fixture
+    def place(self) -> Iterator[Path]:
+        """Give a folder that a service would see: it has a /tmp of its own."""
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+            yield Path(folder)
+
+    def provision(self, place: Path) -> str:
+        """Provision by the command; return what it says."""
+        places = [f"--{name}={place / name}" for name in ("card", "config", "units", "network")]
+        return CliRunner().invoke(main, ["image", "provision", *places]).output
+
+    def test_the_led(self, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An LED that does not show how it went is told on the console; it changes nothing else."""
+        led = place / "leds" / "ACT"
+        led.mkdir(parents=True)
+        (led / "trigger").symlink_to("/dev/null")
+        (place / "card").mkdir()
+        put(place / "card", "first")
+        monkeypatch.setattr(image, "LED_CLASS", led.parent)
+        said = self.provision(place)
+        assert "edgekernel: the LED ACT does not show it: heartbeat was not taken\n" in said
+        assert (place / "units" / "edgekernel.service").exists()
