@@ -16,6 +16,7 @@ from edgekernel.core.errors import ConfigError
 from edgekernel.node.fingerprint import fingerprint
 from edgekernel.node.plan import Plan, make_plan
 from edgekernel.platform.durable import sync_folder, write_safely
+from edgekernel.platform.erasing import erase, is_being_erased
 from edgekernel.platform.network import NETWORK_FILE
 from edgekernel.platform.network_card import NETWORK_PROBLEMS
 
@@ -46,9 +47,15 @@ def provision(card: Path, config: Path) -> Provisioned:
     """Take what is new in the folder `card` into the folder `config`.
 
     All or nothing, also if the power goes: `config` is the old one or the new one. Files may hold
-    passwords and keys, so they are for their owner alone, and are removed from the card when they
+    passwords and keys, so they are for their owner alone, and are erased from the card when they
     are safe. Raises OSError if the disk fails.
     """
+    done = _take(card, config)
+    erase(card)  # what a loss of power has left
+    return done
+
+
+def _take(card: Path, config: Path) -> Provisioned:
     new = _beside(config, "new")
     _finish(card, config)
     if not (card / NODE_FILE).is_file():
@@ -109,7 +116,7 @@ def _is_in(card: Path, config: Path) -> bool:
 def _files(card: Path) -> Iterator[Path]:
     for path in sorted(card.rglob("*")):
         ours = path.parent == card and path.name.casefold() in _NOT_CONFIGURATION
-        if path.is_file() and not ours:
+        if path.is_file() and not ours and not is_being_erased(path):
             yield path
 
 
@@ -125,8 +132,8 @@ def _exchange(new: Path, config: Path) -> None:
 
 def _clear(card: Path, plan: Plan) -> None:
     """Take the configuration off the card, and say that it counts now."""
-    for path in sorted(_files(card), key=lambda path: path == card / NODE_FILE):
-        path.unlink()  # the node file last: while it is there, the rest is looked at
+    # The node file last: while it is there, the rest is looked at.
+    erase(card, sorted(_files(card), key=lambda path: path == card / NODE_FILE))
     for folder in sorted((p for p in card.rglob("*") if p.is_dir()), reverse=True):
         folder.rmdir()
     (card / PROBLEMS).unlink(missing_ok=True)

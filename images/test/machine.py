@@ -17,6 +17,7 @@ from pathlib import Path
 from edgekernel_devices._modbus_units import ModbusUnits
 
 from edgekernel.mqtt import Fleet
+from images.test.crash_points import partition
 from tests.brokers import Mosquitto
 
 BOOT_LIMIT_S = 900.0
@@ -55,6 +56,13 @@ class Machine:
         done = self._in_tools("mtype", "-i", f"{self.inside(self.card)}@@{OFFSET}",
                               f"::edgekernel/{name}", check=False)  # fmt: skip
         return done.stdout if done.returncode == 0 else ""
+
+    def holds(self, text: str) -> bool:
+        """Say whether a text is anywhere on the card's first partition, in a file or not."""
+        begin, size = partition(self.card, 1)
+        with self.card.open("rb") as file:
+            file.seek(begin)
+            return text.encode() in file.read(size)
 
     def allow_shell(self) -> None:
         """Let it start with a shell for `shell`: what uboot.env is for, written from outside."""

@@ -93,6 +93,7 @@ def first(tmp_path_factory: pytest.TempPathFactory, broker: Mosquitto) -> Iterat
     made = new_machine(tmp_path_factory.mktemp("first"), broker, CARD)
     try:
         made.put("network.toml", NETWORK)
+        assert made.holds(NETWORK[-80:])
         shutil.copy(made.card, made.folder / "before.img")
         made.start(log_writes=True)
         yield made
@@ -140,11 +141,12 @@ def test_a_larger_card(first: Machine, fleet: Fleet) -> None:
 
 def test_the_network(first: Machine) -> None:
     """The computer has the address and the name that the card says, and its time servers; what was
-    on the card is root's alone, and no longer there."""
+    on the card is root's alone, and no longer there, nor between the files of its file system."""
     assert addresses(first) == ["10.0.2.77/24"]
     assert first.shell("uname -n").strip().endswith("shed-1")
     assert "ntp.example.org" in first.shell("cat /run/systemd/netif/links/*")
     assert first.read("network.toml") == ""
+    assert not first.holds(NETWORK[-80:])
     assert "600 root root" in first.shell("stat -c '%a %U %G' /data/network/network.toml")
     assert "failed" not in first.shell("systemctl is-failed 'edgekernel-*' || true").split()
 

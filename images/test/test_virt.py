@@ -58,6 +58,7 @@ class Pumping(Process):
 def setup(runtime):
     runtime.register_process(Pumping())
 '''
+SECRET = "a password that is on the card at first"
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,8 @@ def booted(machine: Machine, fleet: Fleet) -> Machine:
     """Boot the image with a configuration on the card; give the machine when its node is there."""
     machine.put("node.toml", NODE)
     machine.put("pumping.py", APP)
+    machine.put("password", SECRET)
+    assert machine.holds(SECRET)
     machine.allow_shell()
     began = time.monotonic()
     machine.start()
@@ -86,10 +89,13 @@ def test_it_is_driven_from_outside(machine: Machine, fleet: Fleet) -> None:
 
 @pytest.mark.usefixtures("booted")
 def test_the_card_is_clean(machine: Machine, fleet: Fleet) -> None:
-    """What was on the card's first partition is in use, and no longer there."""
+    """What was on the card's first partition is in use, and no longer there, nor between the files
+    of its file system."""
     assert fleet.info("pump-house").restart_cause == "first"
     assert "pump-house runs with this configuration" in machine.read("APPLIED.txt")
-    assert [machine.read(name) for name in ("node.toml", "pumping.py")] == ["", ""]
+    names = ("node.toml", "pumping.py", "password")
+    assert [machine.read(name) for name in names] == ["", "", ""]
+    assert [machine.holds(text) for text in (SECRET, APP[-80:])] == [False, False]
 
 
 @pytest.mark.usefixtures("booted")

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from edgekernel.cli import image, main
 from edgekernel.node import provisioning
 from edgekernel.node.provisioning import provision
-from edgekernel.platform import durable
+from edgekernel.platform import durable, erasing
 
 NODE = '[node]\nname = "{name}"\nboard = "sim"\n[devices.pump]\ndriver = "relay"\npin = "GPIO17"\n'
 SECRET = "s3cret"
@@ -105,6 +105,17 @@ def test_refused_at_first(card: Path, config: Path) -> None:
     assert not config.exists()
 
 
+def test_nothing_is_left_on_the_card(card: Path, config: Path) -> None:
+    """What was on the card is overwritten where it was, and not only unlinked: who has the card
+    does not find a secret between the files of its file system."""
+    put(card, "first")
+    secret, node = card / "tls" / "node.key", card / "node.toml"
+    sizes = (secret.stat().st_size, node.stat().st_size)
+    with secret.open("rb") as key, node.open("rb") as text:
+        provision(card, config)
+        assert (key.read(), text.read()) == (bytes(sizes[0]), bytes(sizes[1]))
+
+
 class PowerCut(BaseException):
     """The power is gone."""
 
@@ -116,13 +127,20 @@ def test_power_cut(card: Path, config: Path, call: int, monkeypatch: pytest.Monk
     put(card, "first")
     provision(card, config)
     put(card, "second")
-    steps = 0
+    steps, overwrite = 0, erasing.overwrite
+
+    def half(path: object) -> None:
+        assert isinstance(path, Path)
+        data = path.read_bytes()
+        path.write_bytes(bytes(len(data) // 2) + data[len(data) // 2 :])
 
     def cut(original: object) -> object:
         def step(*args: object, **options: object) -> object:
             nonlocal steps
             steps += 1
             if steps == call:
+                if original is overwrite:
+                    half(args[0])
                 raise PowerCut
             assert callable(original)
             return original(*args, **options)
@@ -134,6 +152,8 @@ def test_power_cut(card: Path, config: Path, call: int, monkeypatch: pytest.Monk
             patched.setattr(Path, name, cut(getattr(Path, name)))
         patched.setattr(provisioning, "write_safely", cut(durable.write_safely))
         patched.setattr(provisioning, "sync_folder", cut(durable.sync_folder))
+        patched.setattr(erasing, "sync_folder", cut(durable.sync_folder))
+        patched.setattr(erasing, "overwrite", cut(erasing.overwrite))
         try:
             provision(card, config)
         except PowerCut:
@@ -145,7 +165,7 @@ def test_power_cut(card: Path, config: Path, call: int, monkeypatch: pytest.Monk
     assert done.plan.name == "second"
     assert files(config) == {"node.toml", "tls/node.key"}
     assert (config / "tls" / "node.key").read_text() == SECRET
-    assert "tls/node.key" not in files(card)
+    assert files(card) - {"APPLIED.txt", "PROBLEMS.txt"} == {"README.txt"}
 
 
 def test_by_the_command(card: Path, config: Path, tmp_path: Path) -> None:
