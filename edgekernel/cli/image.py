@@ -18,12 +18,19 @@ from edgekernel.cli.image_trial import confirm
 from edgekernel.cli.image_update import note_boot, update
 from edgekernel.core.errors import ConfigError
 from edgekernel.node.plan import Plan, make_plan
-from edgekernel.node.provisioning import NODE_FILE, Provisioned, provision
+from edgekernel.node.provisioning import NODE_FILE, Provisioned, provision, without_card
 from edgekernel.node.unit import Unit
 from edgekernel.node.update_state import STATE_FILE
 from edgekernel.platform.network import NETWORK_FILE, load_network
 from edgekernel.platform.network_card import kept_network, still_there
 from edgekernel.platform.status_led import LED_CLASS, show_led
+
+_LAST_GOOD = """\
+# Written by `edgekernel image provision`: the node file is damaged, and does not say where the last
+# good configuration is.
+[Service]
+Environment="EDGEKERNEL_NODE_DATA={folder}"
+"""
 
 
 @click.group()
@@ -79,22 +86,25 @@ def provision_(
 ) -> None:
     """Take the configuration on the card into use, and make the unit of the node.
 
-    Exits with 1 if the configuration on the card was refused; the one before it goes on then.
-    The network settings have been taken before, by `python -m edgekernel.platform network`; one
-    that is still on the card was refused.
+    Exits with 1 if the configuration on the card was refused; the one before it goes on then, or
+    the last good one if that is damaged. The network settings have been taken before, by `python -m
+    edgekernel.platform network`; one that is still on the card was refused.
     """
     if start:  # this is the start of the computer, and the agent is to know why it starts
         note_boot(updates)
     try:
         done = provision(card, config)
-        if owner is not None and done.plan is not None:
+    except OSError as error:
+        done = without_card(config, error)
+    try:
+        if owner is not None and config.exists():
             _give(config, owner)
     except OSError as error:
         _show(good=False)
-        fail(Exit.REFUSED, [f"the configuration on the card could not be taken: {error}"])
+        fail(Exit.REFUSED, [f"the configuration could not be given to {owner}: {error}"])
     _say(done, card)
     if done.plan is not None:
-        _make_unit(done.plan, config, units)
+        _make_unit(done, done.plan, config, units)
         if start:
             _start(done.plan, network)
     _show(good=not done.problems and done.plan is not None and not still_there(card))
@@ -116,18 +126,21 @@ def _say(done: Provisioned, card: Path) -> None:
     match done.outcome:
         case "applied":
             out.print(f"edgekernel: the configuration in {card} was taken into use")
-        case "refused":
-            fail_lines = ["edgekernel: the configuration was refused:", *done.problems]
-            click.echo("\n".join(fail_lines), err=True)
+        case "refused" | "damaged":
+            verb = "was" if done.outcome == "refused" else "is"
+            head = f"edgekernel: the configuration {verb} {done.outcome}:"
+            click.echo("\n".join([head, *done.problems]), err=True)
         case "empty":
             out.print(
                 f"edgekernel: no configuration yet; put {NODE_FILE} into {card.name}/ on the card"
             )
         case _:
             out.print("edgekernel: the configuration is as before")
+    if done.last_good is not None:
+        out.print("edgekernel: the node starts with its last good configuration")
 
 
-def _make_unit(plan: Plan, config: Path, units: Path) -> None:
+def _make_unit(done: Provisioned, plan: Plan, config: Path, units: Path) -> None:
     from edgekernel.cli.standby import has_outputs  # loads what drives a board: here alone
 
     program = Path(sys.argv[0]).absolute()
@@ -138,6 +151,12 @@ def _make_unit(plan: Plan, config: Path, units: Path) -> None:
     if standby:
         path = units / f"{unit.standby_name}.service"
         path.write_text(unit.standby_service, encoding="utf-8")
+    own = units / f"{unit.name}.service.d" / "last-good.conf"
+    own.unlink(missing_ok=True)
+    if done.last_good is not None:
+        own.parent.mkdir(exist_ok=True)
+        folder = str(done.last_good).replace("%", "%%")
+        own.write_text(_LAST_GOOD.format(folder=folder), encoding="utf-8")
 
 
 def _start(plan: Plan, network: Path) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.node.fingerprint import fingerprint
 from edgekernel.node.plan import Plan, make_plan
+from edgekernel.node.starting import choose
 from edgekernel.platform.durable import sync_folder, write_safely
 from edgekernel.platform.erasing import erase, is_being_erased
 from edgekernel.platform.network import NETWORK_FILE
@@ -23,6 +24,8 @@ from edgekernel.platform.network_card import NETWORK_PROBLEMS
 NODE_FILE = "node.toml"
 PROBLEMS = "PROBLEMS.txt"
 APPLIED = "APPLIED.txt"
+DATA = "state"
+"""The data folder on the image, beside the configuration."""
 _README = "README.txt"
 _NOT_CONFIGURATION = tuple(
     name.casefold() for name in (PROBLEMS, APPLIED, _README, NETWORK_FILE, NETWORK_PROBLEMS)
@@ -34,13 +37,15 @@ _NOT_CONFIGURATION = tuple(
 class Provisioned:
     """What came of it: the plan that counts from now on, if there is one.
 
-    `outcome` is "applied", "refused", "unchanged" (nothing new was on the card) or "empty" (and
-    there is nothing from before).
+    `outcome` is "applied", "refused", "unchanged" (nothing new was on the card), "damaged" (and
+    what there was before is no good any more) or "empty" (and there was nothing).
     """
 
     outcome: str
     plan: Plan | None = None
     problems: list[str] = field(default_factory=list)
+    last_good: Path | None = None
+    """If `plan` is the last good one since the file is damaged: the data folder that has it."""
 
 
 def provision(card: Path, config: Path) -> Provisioned:
@@ -55,37 +60,58 @@ def provision(card: Path, config: Path) -> Provisioned:
     return done
 
 
+def without_card(config: Path, error: OSError) -> Provisioned:
+    """Return what counts if `provision` fails: a card that does not work keeps no node from what it
+    has."""
+    before = _as_before(config)
+    problem = f"the configuration on the card could not be taken: {error}"
+    return replace(before, outcome="refused", problems=[problem, *before.problems])
+
+
 def _take(card: Path, config: Path) -> Provisioned:
     new = _beside(config, "new")
     _finish(card, config)
     if not (card / NODE_FILE).is_file():
-        return _as_before(config)
-    if _is_in(card, config):  # the power went before all of it was off the card
-        plan = make_plan(config / NODE_FILE)
-        _clear(card, plan)
-        return Provisioned("applied", plan)
-    shutil.rmtree(new, ignore_errors=True)
+        before = _as_before(config)
+        if before.outcome == "damaged" and card.is_dir():
+            write_safely(card / PROBLEMS, _explained(_DAMAGED, before.problems))
+        return before
     try:
-        _copy(card, new)
-        make_plan(new / NODE_FILE)
+        if not _is_in(card, config):  # else the power went before all of it was off the card
+            shutil.rmtree(new, ignore_errors=True)
+            _copy(card, new)
+            make_plan(new / NODE_FILE)
+            _exchange(new, config)
+        plan = make_plan(config / NODE_FILE)
     except ConfigError as error:
         shutil.rmtree(new, ignore_errors=True)
-        write_safely(card / PROBLEMS, _explained(error.problems))
         before = _as_before(config)
-        return Provisioned("refused", before.plan, list(error.problems))
-    _exchange(new, config)
-    plan = make_plan(config / NODE_FILE)
+        problems = [*error.problems, *before.problems]
+        write_safely(card / PROBLEMS, _explained(_REFUSED, problems))
+        return replace(before, outcome="refused", problems=problems)
     _clear(card, plan)
     return Provisioned("applied", plan)
 
 
 def _as_before(config: Path) -> Provisioned:
-    if not (config / NODE_FILE).is_file():
-        return Provisioned("empty")
+    """Return what counts with nothing new: what is kept; if that is damaged, the last good one."""
+    node = config / NODE_FILE
     try:
-        return Provisioned("unchanged", make_plan(config / NODE_FILE))
+        return Provisioned("unchanged", make_plan(node))
     except ConfigError as error:
-        return Provisioned("refused", None, list(error.problems))
+        problems = error.problems
+    try:
+        start = choose(node, environ={"STATE_DIRECTORY": str(config.with_name(DATA))})
+    except ConfigError as error:
+        if not config.exists():
+            return Provisioned("empty")
+        return Provisioned("damaged", None, _kept_is_wrong(error.problems))
+    assert start.file is not None, "the last good one is from there"
+    return Provisioned("damaged", start.plan, _kept_is_wrong(problems), start.file.folder)
+
+
+def _kept_is_wrong(problems: tuple[str, ...]) -> list[str]:
+    return [f"the configuration that is kept: {each}" for each in problems]
 
 
 def _finish(card: Path, config: Path) -> None:
@@ -146,6 +172,12 @@ def _beside(config: Path, kind: str) -> Path:
     return config.with_name(f"{config.name}.{kind}")
 
 
-def _explained(problems: tuple[str, ...]) -> bytes:
-    lines = ["This configuration was not taken; the one before it, if any, goes on.", ""]
-    return "\n".join([*lines, *problems, ""]).encode()
+def _explained(head: str, problems: list[str]) -> bytes:
+    return "\n".join([head, "", *problems, ""]).encode()
+
+
+_REFUSED = "This configuration was not taken; the one before it, if any, goes on."
+_DAMAGED = (
+    "The configuration that this node keeps is damaged: put it here again. Until then the last\n"
+    "good one goes on, if there is one."
+)

@@ -57,6 +57,10 @@ class Machine:
                               f"::edgekernel/{name}", check=False)  # fmt: skip
         return done.stdout if done.returncode == 0 else ""
 
+    def remove(self, name: str) -> None:
+        """Remove a file of edgekernel/ on the card's first partition."""
+        self._in_tools("mdel", "-i", f"{self.inside(self.card)}@@{OFFSET}", f"::edgekernel/{name}")
+
     def holds(self, text: str) -> bool:
         """Say whether a text is anywhere on the card's first partition, in a file or not."""
         begin, size = partition(self.card, 1)

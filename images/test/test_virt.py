@@ -167,3 +167,25 @@ def test_a_wrong_configuration(machine: Machine, fleet: Fleet) -> None:
     assert "paritty" in machine.said()
     fleet.set("pump-house", "relays/pump", True)
     assert machine.serial.pump
+
+
+@pytest.mark.usefixtures("booted")
+def test_a_damaged_configuration(machine: Machine, fleet: Fleet) -> None:
+    """If the node file on the data partition is damaged, the node comes up with its last good
+    configuration, its memory with it, and says so over MQTT, on the console and on the card."""
+    kept = "grep -q '\"good\": {' /data/edgekernel/state/config.json && echo kept || echo not yet"
+    until(lambda: machine.shell(kept).split() == ["kept"], machine)
+    node = "/data/edgekernel/config/node.toml"
+    machine.shell(f"dd if=/dev/urandom of={node} bs=700 count=1 && sync")
+    machine.cut_power()
+    until(lambda: not is_online(fleet, "pump-house"), machine)
+    machine.remove("node.toml")  # the wrong one
+    machine.remove("PROBLEMS.txt")
+    machine.start()
+    until(lambda: is_online(fleet, "pump-house"), machine)
+    until(lambda: fleet.reported("pump-house").source == "last good", machine)
+    assert fleet.info("pump-house").restart_cause == "power-loss"
+    assert "the node starts with its last good configuration" in machine.said()
+    assert "is damaged: put it here again" in machine.read("PROBLEMS.txt")
+    fleet.set("pump-house", "relays/pump", True)
+    assert machine.serial.pump
