@@ -17,7 +17,7 @@ from images.build.keys import CERTIFICATE, KEYRING, Keys, find_keys, forget
 from images.build.rootfs import (
     BOOT_PACKAGES,
     BUILD_PACKAGES,
-    ROOTFS_SCRIPT,
+    age_note,
     fetch_packages,
     make_rootfs,
     make_tools,
@@ -30,6 +30,8 @@ HERE = Path(__file__).parent
 IMAGES = HERE.parent
 TREE = IMAGES.parent
 STAGES = 7
+RECIPE = (HERE / "rootfs.py", HERE / "run.py")
+"""Which Debian, with which settings and in which environment: in the keys of all stages."""
 OVERLAY = ("rootfs", "boot", "units-enabled.txt", "units-masked.txt")
 
 
@@ -38,6 +40,8 @@ class Stages:
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
+        self.cached: set[str] = set()
+        """The names of those that were there already."""
         self._number = 0
         self.log = cache.folder / "build.log"
         self.log.write_bytes(b"")
@@ -64,6 +68,8 @@ class Stages:
         began = time.monotonic()
         print(f"image {self._number}/{STAGES}: {what} ...", flush=True)
         path, cached = self._cache.get(name, key, make)
+        if cached:
+            self.cached.add(name)
         took = "cached" if cached else f"{time.monotonic() - began:.0f} s"
         print(f"image {self._number}/{STAGES}: {what}: {took}", flush=True)
         return path
@@ -86,9 +92,11 @@ def main() -> int:
 def build(arguments: argparse.Namespace) -> None:
     """Build every stage that is not in the cache, deliver what came of them, and say so."""
     cache = Cache(arguments.cache)
+    if arguments.renew:
+        cache.forget("rootfs", "fetched")
     stages = Stages(cache)
     names = read_list(IMAGES / "tools.txt")
-    tools_key = key_of("tools 1", *names)
+    tools_key = key_of("tools 1", *RECIPE, *names)
     root = stages.tools(tools_key, names)
     keys = find_keys(
         cache, root, stages.log, arguments.keyring, arguments.sign_cert, arguments.sign_key
@@ -106,11 +114,13 @@ def build(arguments: argparse.Namespace) -> None:
 def _make(stages: Stages, tools_key: str, keys: Keys, version: str) -> tuple[list[Path], str]:
     """Make everything in the tools root; return what is delivered, and the packages in it."""
     packages = read_list(IMAGES / "packages.txt")
-    rootfs_key = key_of(tools_key, ROOTFS_SCRIPT, *packages)
+    rootfs_key = key_of(tools_key, *packages)
     rootfs = stages.make(
         "rootfs", "packages of the image (Debian trixie, arm64)", rootfs_key,
         lambda tools, out: make_rootfs(tools, packages, out),
     )  # fmt: skip
+    if "rootfs" in stages.cached:
+        print(age_note(rootfs / "packages", time.time()))
     fetched_key = key_of(tools_key, *BOOT_PACKAGES, *BUILD_PACKAGES)
     fetched = stages.make(
         "fetched", "firmware and headers", fetched_key, lambda tools, out: fetch_packages(tools)
@@ -124,13 +134,21 @@ def _make(stages: Stages, tools_key: str, keys: Keys, version: str) -> tuple[lis
     )  # fmt: skip
     overlay = [IMAGES / each for each in OVERLAY]
     slot_key = key_of(
-        rootfs_key, wheels_key, version, HERE / "disk.py", keys.keyring / KEYRING, *overlay
+        rootfs_key,
+        rootfs / "packages",
+        wheels_key,
+        version,
+        HERE / "disk.py",
+        keys.keyring / KEYRING,
+        *overlay,
     )
     slot = stages.make(
         "slot", "root slot", slot_key, lambda tools, out: make_slot(tools, version),
         rootfs=rootfs, wheels=wheels, keys=keys.keyring,
     )  # fmt: skip
-    disk_key = key_of(slot_key, fetched_key, IMAGES / "firmware", IMAGES / "genimage.cfg")
+    disk_key = key_of(
+        slot_key, fetched_key, fetched / "packages", IMAGES / "firmware", IMAGES / "genimage.cfg"
+    )
     disk = stages.make(
         "disk", "disk", disk_key, lambda tools, out: make_disk(tools, version),
         rootfs=rootfs, fetched=fetched, slot=slot,
@@ -187,6 +205,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--version", default="0.1.0", help="the version of the image (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--renew", action="store_true", help="install the packages of Debian as they are today"
     )
     parser.add_argument("--keyring", type=Path, help="PEM file: who may sign updates")
     parser.add_argument("--sign-cert", type=Path, help="PEM file: signs the bundle for updates")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,8 +73,6 @@ rm -rf "$1"/etc/ssh/ssh_host_* "$1"/var/lib/apt/lists/* "$1"/var/cache/* "$1"/va
 : >"$1/etc/machine-id"
 rm -f "$1/var/lib/dbus/machine-id"
 """
-ROOTFS_SCRIPT = _DIVERT + _FINISH
-
 _FETCH = f"""
 cd /out
 mkdir -p lists/partial boot build
@@ -146,6 +145,19 @@ def make_rootfs(tools: Tools, packages: list[str], out: Path) -> None:
             "--essential-hook=/out/divert", "--customize-hook=/out/finish",
             f"--include={','.join(packages)}", SUITE, "/out/rootfs.tar",
         )  # fmt: skip
+
+
+def age_note(packages: Path, now: float) -> str:
+    """Say how old the packages of the image are, and how newer ones are taken.
+
+    `packages` is the list that `make_rootfs` has written, `now` is in seconds since 1970.
+    """
+    made = packages.stat().st_mtime
+    day, days = time.strftime("%Y-%m-%d", time.gmtime(made)), int((now - made) / 86400)
+    return (
+        f"The packages are those of {day}, {days} days old; Debian may have had security updates "
+        "since. Newer ones: make image ARGS=--renew"
+    )
 
 
 def fetch_packages(tools: Tools) -> None:
