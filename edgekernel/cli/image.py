@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import pwd
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,6 +13,13 @@ import click
 
 from edgekernel.cli.console import fail, out
 from edgekernel.cli.exits import Exit
+from edgekernel.cli.image_broker import (
+    BROKER_PLACE,
+    BROKER_USER,
+    check_broker,
+    give,
+    provision_broker,
+)
 from edgekernel.cli.image_trial import confirm
 from edgekernel.cli.image_update import note_boot, update
 from edgekernel.core.errors import ConfigError
@@ -21,6 +27,7 @@ from edgekernel.node.plan import Plan, make_plan
 from edgekernel.node.provisioning import NODE_FILE, Provisioned, provision, without_card
 from edgekernel.node.unit import Unit
 from edgekernel.node.update_state import STATE_FILE
+from edgekernel.platform.broker_card import BROKER_FOLDER
 from edgekernel.platform.network import NETWORK_FILE, load_network
 from edgekernel.platform.network_card import kept_network, still_there
 from edgekernel.platform.status_led import LED_CLASS, show_led
@@ -47,24 +54,30 @@ image.add_command(update)
 def check(folder: Path) -> None:
     """Check on any computer what is to go to the card: the files in FOLDER.
 
-    Looks at node.toml and network.toml as the image will; one of them is enough. Exits with 1 if
-    something is wrong.
+    Looks at node.toml, network.toml and the folder broker as the image will; one of them is enough.
+    Exits with 1 if something is wrong.
     """
+    checks: dict[str, Callable[[Path], object]] = {
+        NODE_FILE: make_plan,
+        NETWORK_FILE: load_network,
+        BROKER_FOLDER: check_broker,
+    }
     there = [name for name in (NODE_FILE, NETWORK_FILE) if (folder / name).is_file()]
+    there += [BROKER_FOLDER] if (folder / BROKER_FOLDER).is_dir() else []
     if not there:
-        fail(Exit.REFUSED, [f"{folder}: there is neither {NODE_FILE} nor {NETWORK_FILE}"])
+        files = f"neither {NODE_FILE} nor {NETWORK_FILE} nor a folder {BROKER_FOLDER}"
+        fail(Exit.REFUSED, [f"{folder}: there is {files}"])
     problems: list[str] = []
     for name in there:
         try:
-            if name == NODE_FILE:
-                make_plan(folder / name)
-            else:
-                load_network(folder / name)
+            checks[name](folder / name)
         except ConfigError as error:
             problems += error.problems
+        except ImportError as error:
+            problems.append(f"{name}: {error}")
     if problems:
         fail(Exit.REFUSED, problems)
-    out.print(f"{' and '.join(there)}: nothing is wrong")
+    out.print(f"{', '.join(there[:-1])}{' and ' * (len(there) > 1)}{there[-1]}: nothing is wrong")
 
 
 @image.command("provision")
@@ -72,7 +85,15 @@ def check(folder: Path) -> None:
 @click.option("--config", type=click.Path(path_type=Path), default="/data/edgekernel/config")
 @click.option("--units", type=click.Path(path_type=Path), default="/run/systemd/system")
 @click.option("--network", type=click.Path(path_type=Path), default="/data/network")
+@click.option("--broker", type=click.Path(path_type=Path), default=BROKER_PLACE)
 @click.option("--owner", help="Give the configuration to the user NAME.", metavar="NAME")
+@click.option(
+    "--broker-owner",
+    help="Give the broker's files to the user NAME.",
+    metavar="NAME",
+    default=BROKER_USER,
+    show_default=True,
+)
 @click.option("--start", is_flag=True, help="Let systemd start the node.")
 @click.option("--updates", type=click.Path(path_type=Path), default=STATE_FILE)
 def provision_(
@@ -80,7 +101,9 @@ def provision_(
     config: Path,
     units: Path,
     network: Path,
+    broker: Path,
     owner: str | None,
+    broker_owner: str,
     start: bool,
     updates: Path,
 ) -> None:
@@ -88,8 +111,10 @@ def provision_(
 
     Exits with 1 if the configuration on the card was refused; the one before it goes on then, or
     the last good one if that is damaged. The network settings have been taken before, by `python -m
-    edgekernel.platform network`; one that is still on the card was refused.
+    edgekernel.platform network`; one that is still on the card was refused. The folder broker
+    is taken by itself too, before the node, which may want that broker.
     """
+    broker_is_good = provision_broker(card, broker, broker_owner)
     if start:  # this is the start of the computer, and the agent is to know why it starts
         note_boot(updates)
     try:
@@ -98,7 +123,7 @@ def provision_(
         done = without_card(config, error)
     try:
         if owner is not None and config.exists():
-            _give(config, owner)
+            give(config, owner)
     except OSError as error:
         _show(good=False)
         fail(Exit.REFUSED, [f"the configuration could not be given to {owner}: {error}"])
@@ -107,19 +132,10 @@ def provision_(
         _make_unit(done, done.plan, config, units)
         if start:
             _start(done.plan, network)
-    _show(good=not done.problems and done.plan is not None and not still_there(card))
-    if done.problems:
+    is_good = not done.problems and broker_is_good
+    _show(good=is_good and done.plan is not None and not still_there(card))
+    if not is_good:
         raise click.exceptions.Exit(Exit.REFUSED)
-
-
-def _give(config: Path, owner: str) -> None:
-    """Give a folder to a user and its group, before the node that has to read it is started."""
-    try:
-        user = pwd.getpwnam(owner)
-    except KeyError:
-        raise OSError(f"there is no user {owner}") from None
-    for path in (config, *config.rglob("*")):
-        os.chown(path, user.pw_uid, user.pw_gid)
 
 
 def _say(done: Provisioned, card: Path) -> None:

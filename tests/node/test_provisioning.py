@@ -17,7 +17,7 @@ from edgekernel.node import provisioning
 from edgekernel.node.config_record import Kept, Record, RecordFile
 from edgekernel.node.provisioning import provision, without_card
 from edgekernel.node.starting import choose
-from edgekernel.platform import durable, erasing
+from edgekernel.platform import card_folder, durable, erasing
 
 NODE = '[node]\nname = "{name}"\nboard = "sim"\n[devices.pump]\ndriver = "relay"\npin = "GPIO17"\n'
 SECRET = "s3cret"
@@ -98,6 +98,32 @@ def test_network_settings_are_not_the_nodes(card: Path, config: Path) -> None:
     assert provision(card, config).outcome == "applied"
     assert files(config) == {"node.toml", "tls/node.key", "tls/README.txt"}
     assert files(card) == {"README.txt", "APPLIED.txt", "Network.TOML", "NETWORK-PROBLEMS.txt"}
+
+
+def test_the_broker_is_not_the_nodes(card: Path, config: Path) -> None:
+    """The folder of a broker that was refused, in any spelling, stays on the card and does not come
+    to the node, which is not to read its secrets."""
+    put(card, "first")
+    (card / "Broker").mkdir()
+    (card / "Broker" / "server.key").write_text(SECRET)
+    (card / "BROKER-PROBLEMS.txt").write_text("wrong")
+    assert provision(card, config).outcome == "applied"
+    assert files(config) == {"node.toml", "tls/node.key"}
+    assert files(card) == {
+        "README.txt", "APPLIED.txt", "Broker/server.key", "BROKER-PROBLEMS.txt"
+    }  # fmt: skip
+
+
+def test_it_is_wrong_by_now(card: Path, config: Path) -> None:
+    """A configuration that is in use already, and that this version refuses, is told as every other
+    one that is wrong."""
+    put(card, "first")
+    provision(card, config)
+    put(card, "first", NODE + 'pim = "GPIO18"\n')
+    (config / "node.toml").write_text((card / "node.toml").read_text())
+    done = provision(card, config)
+    assert (done.outcome, done.plan) == ("refused", None)
+    assert "pim" in (card / "PROBLEMS.txt").read_text()
 
 
 def test_refused_at_first(card: Path, config: Path) -> None:
@@ -253,8 +279,9 @@ def test_power_cut(card: Path, config: Path, call: int, monkeypatch: pytest.Monk
     with monkeypatch.context() as patched:
         for name in ("rename", "unlink", "mkdir", "rmdir"):
             patched.setattr(Path, name, cut(getattr(Path, name)))
-        patched.setattr(provisioning, "write_safely", cut(durable.write_safely))
-        patched.setattr(provisioning, "sync_folder", cut(durable.sync_folder))
+        for module in (provisioning, card_folder):
+            patched.setattr(module, "write_safely", cut(durable.write_safely))
+            patched.setattr(module, "sync_folder", cut(durable.sync_folder))
         patched.setattr(erasing, "sync_folder", cut(durable.sync_folder))
         patched.setattr(erasing, "overwrite", cut(erasing.overwrite))
         try:
