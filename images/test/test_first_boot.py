@@ -18,7 +18,7 @@ from edgekernel.mqtt import Fleet
 from edgekernel.platform.data_partition import grow_partition
 from images.test.conftest import CACHE
 from images.test.crash_points import Disk, partition, read
-from images.test.machine import GUEST_BROKER, Machine, is_online, newest, until
+from images.test.machine import GUEST_BROKER, Machine, Unwatched, is_online, newest, until
 from tests.brokers import Mosquitto
 
 NODE = f"""
@@ -64,17 +64,6 @@ START_LIMIT_S = 1000.0
 POINTS = 30
 DATA = 4
 MIB = 2**20
-
-
-class Unwatched(Machine):
-    """A computer without a watchdog, which would restart one that is emulated slowly."""
-
-    def _hardware(self) -> list[str]:
-        watchdog = ["-device", "i6300esb", "-action", "watchdog=reset"]
-        options = super()._hardware()
-        at = options.index(watchdog[1]) - 1
-        assert options[at : at + len(watchdog)] == watchdog
-        return options[:at] + options[at + len(watchdog) :]
 
 
 def new_machine(folder: Path, broker: Mosquitto, size: int) -> Unwatched:
