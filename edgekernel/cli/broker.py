@@ -141,8 +141,7 @@ def rewrite(
         version = _version(wanted, plugins, at or site.record.at)
         site.rewrite(plugins_for(version, plugins), dialects or None, at)
         out.print(str(site.configuration_file), soft_wrap=True)
-        counts = _when(site).replace("reload", "restart")
-        err.print(f"{_made_for(site)}; it counts {counts}", soft_wrap=True)
+        err.print(f"{_made_for(site)}; it counts {_when(site, 'restart')}", soft_wrap=True)
 
 
 @broker.command()
@@ -240,11 +239,11 @@ def _version(wanted: str, plugins: Path | None, at: str | None) -> str:
     return "2.0" if at and wanted == "auto" and plugins is None else wanted
 
 
-def _when(site: Site) -> str:
+def _when(site: Site, verb: str = "reload") -> str:
     """Say when a change counts."""
     if site.record.at:
         return f"when {site.broker_folder} has been carried to the broker, as {site.record.at}"
-    return "after `systemctl reload mosquitto`"
+    return f"after `systemctl {verb} mosquitto`"
 
 
 def _open(folder: Path) -> Site:

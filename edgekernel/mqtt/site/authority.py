@@ -16,7 +16,7 @@ from edgekernel.core.errors import InvalidValueError
 
 try:
     from cryptography import x509
-    from cryptography.exceptions import InvalidSignature
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -177,14 +177,17 @@ def problems_of_server(files: Mapping[str, bytes]) -> list[str]:
         name = "revoked.crl"
         revoked = x509.load_pem_x509_crl(files[name])
         name = "server.key"
-        key = serialization.load_pem_private_key(files[name], None)
-    except (ValueError, TypeError):
-        return [f"{name}: it is damaged, or encrypted"]
-    signs, public = authority.public_key(), key.public_key()
+        public = serialization.load_pem_private_key(files[name], None).public_key()
+        name = "ca.crt"
+        signs = authority.public_key()
+        name = "server.crt"
+        certified = server.public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return [f"{name}: it is damaged, or encrypted, or for another algorithm"]
     problems = []
     if public == signs:
         problems.append("server.key: it is the key of the authority, which belongs on no board")
-    elif public != server.public_key():
+    elif public != certified:
         problems.append("server.key: it is not the key of server.crt")
     try:
         server.verify_directly_issued_by(authority)

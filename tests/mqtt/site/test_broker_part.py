@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 from collections.abc import Callable
@@ -121,6 +122,22 @@ def test_keys(
     """Files that do not belong together are told, and a key of an authority wherever it is."""
     change(folder, Site.make(tmp_path / "other", ["localhost"]).folder)
     assert any(re.search(said, each) for each in problems(folder))
+
+
+@pytest.mark.parametrize("name", ["ca.crt", "server.crt", "server.key"])
+def test_another_curve(folder: Path, name: str) -> None:
+    """A key on a curve that nobody knows is told, and ends nothing."""
+    begin, body, end = re.split(
+        "(?<=-----)\n|\n(?=-----END)", (folder / name).read_text(), maxsplit=2
+    )
+    known, unknown = b"\x2a\x86\x48\xce\x3d\x03\x01\x07", b"\x2a\x86\x48\xce\x3d\x03\x01\x63"
+    der = base64.b64decode(body)
+    assert known in der  # prime256v1 (RFC 5480, section 2.1.1.1)
+    changed = base64.encodebytes(der.replace(known, unknown)).decode()
+    (folder / name).write_text(f"{begin}\n{changed}{end}")
+    assert problems(folder) == [
+        f"broker/{name}: it is damaged, or encrypted, or for another algorithm"
+    ]
 
 
 @pytest.mark.parametrize(
