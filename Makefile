@@ -103,7 +103,7 @@ docs: $(STAMP) ## write the pages of docs/ that are made from the code
 	@echo "docs: drivers and boards"
 	@$(BIN)/python tools/generate-docs
 
-image: $(STAMP) ## build the image for a Raspberry Pi (as root; ARGS="--version 1.2.0")
+image: $(STAMP) ## build the image for a Raspberry Pi (as root; ARGS="--with-broker")
 	@tools/ensure-mmdebstrap image
 	@$(BIN)/python -m images.build $(ARGS)
 
@@ -111,6 +111,7 @@ image-test: $(STAMP) ## build the image, boot it in QEMU and drive it over MQTT 
 	@tools/ensure-mmdebstrap image-test
 	@tools/ensure-mosquitto
 	@$(BIN)/python -m images.build
+	@$(BIN)/python -m images.build --with-broker
 	@PATH="$(CURDIR)/$(BIN):$$PATH:/usr/local/sbin:/usr/sbin" $(BIN)/python -m pytest images/test -s \
 		-o faulthandler_timeout=0 $(ARGS)
 

@@ -38,6 +38,10 @@ _plugins_option = click.option(
     "--plugins", type=click.Path(path_type=Path, file_okay=False),
     help="For 2.1, the folder with mosquitto_acl_file.so; else it is looked for.",
 )  # fmt: skip
+_at_option = click.option(
+    "--at", "at", metavar="FOLDER",
+    help="Where the broker has its files, if it is on another computer; on our image /data/broker.",
+)  # fmt: skip
 _dialect_option = click.option(
     "--dialect", "dialects", multiple=True, metavar="NAME",
     help="Let nodes speak this dialect too, such as homie; may be given more than once.",
@@ -64,6 +68,7 @@ def broker() -> None:
 @click.option("--prefix", default="edge", show_default=True, help="What all topics begin with.")
 @click.option("--node-port", default=8883, show_default=True, type=click.IntRange(1, 65535))
 @click.option("--user-port", default=8884, show_default=True, type=click.IntRange(1, 65535))
+@_at_option
 @_dialect_option
 @_mosquitto_option
 @_plugins_option
@@ -73,6 +78,7 @@ def init(
     prefix: str,
     node_port: int,
     user_port: int,
+    at: str | None,
     dialects: tuple[str, ...],
     wanted: str,
     plugins: Path | None,
@@ -82,14 +88,15 @@ def init(
     Nodes come to one port with the certificate that `edgekernel node enroll` issues, people and
     programs to the other with a name and a password from `edgekernel broker user`. A node reads and
     writes its own topics and no others. Nobody is anonymous. Run it on the broker's machine: the
-    configuration has the folder's full path in it. A folder that is a site already is left as it
-    is.
+    configuration has the folder's full path in it. Or say with --at where the folder broker/ in it
+    will be on that machine, and carry it there, now and after every change. A folder that is a site
+    already is left as it is.
     """
     with _refusals():
         from edgekernel.mqtt.site import Site
         from edgekernel.mqtt.site.dialect import plugins_for
 
-        where = plugins_for(wanted, plugins)
+        where = plugins_for(_version(wanted, plugins, at), plugins)
         site = Site.make(
             folder,
             hosts,
@@ -98,36 +105,43 @@ def init(
             user_port=user_port,
             plugins=where,
             dialects=dialects,
+            at=at or "",
         )
         out.print(f"{site.folder} is a site now, {_made_for(site)}. Next:", soft_wrap=True)
-        start = f"mosquitto -c {site.configuration_file}"
+        start = ("start the broker", f"mosquitto -c {site.configuration_file}")
+        if at:
+            start = ("carry to the broker", f"{site.broker_folder}, which is {at} there")
         for what, how in (
-            ("start the broker", start),
+            start,
             ("let a node in", f"edgekernel node enroll NODE --site {folder}"),
             ("let a person in", f"edgekernel broker user NAME --role operator --site {folder}"),
             ("keep safe", f"{site.folder / 'authority'}: whoever reads it can make nodes"),
         ):
-            out.print(f"  {what + ':':<18}{how}", soft_wrap=True)
+            out.print(f"  {what + ':':<21}{how}", soft_wrap=True)
 
 
 @broker.command()
+@_at_option
 @_dialect_option
 @_mosquitto_option
 @_plugins_option
 @_site_option
-def rewrite(dialects: tuple[str, ...], wanted: str, plugins: Path | None, folder: Path) -> None:
+def rewrite(
+    at: str | None, dialects: tuple[str, ...], wanted: str, plugins: Path | None, folder: Path
+) -> None:
     """Write mosquitto's configuration anew, for the version that is installed or another one.
 
-    Nodes and users stay as they are, and so do the dialects unless some are named. It counts when
-    mosquitto is started anew.
+    Nodes and users stay as they are, and so do the dialects and the broker's place unless they are
+    named. It counts when mosquitto is started anew.
     """
     with _refusals():
         from edgekernel.mqtt.site.dialect import plugins_for
 
         site = _open(folder)
-        site.rewrite(plugins_for(wanted, plugins), dialects or None)
+        version = _version(wanted, plugins, at or site.record.at)
+        site.rewrite(plugins_for(version, plugins), dialects or None, at)
         out.print(str(site.configuration_file), soft_wrap=True)
-        err.print(f"{_made_for(site)}; `systemctl restart mosquitto` reads it")
+        err.print(f"{_made_for(site)}; it counts {_when(site, 'restart')}", soft_wrap=True)
 
 
 @broker.command()
@@ -150,7 +164,7 @@ def user(name: str, role: str, password_file: TextIO | None, remove: bool, folde
         site = _open(folder)
         if remove:
             site.remove_user(name)
-            err.print(f"{name} is let in no more, after `systemctl reload mosquitto`")
+            err.print(f"{name} is let in no more, {_when(site)}", soft_wrap=True)
             return
         given = "" if password_file is None else password_file.read().rstrip("\n")
         if password_file is not None and not given:
@@ -158,7 +172,7 @@ def user(name: str, role: str, password_file: TextIO | None, remove: bool, folde
         password = site.add_user(name, role, given)  # type: ignore[arg-type]  # checked by click
         if not given:
             out.print(password, soft_wrap=True, markup=False, highlight=False)
-        err.print(f"{name} is let in as {role}, after `systemctl reload mosquitto`")
+        err.print(f"{name} is let in as {role}, {_when(site)}", soft_wrap=True)
 
 
 @broker.command()
@@ -211,12 +225,25 @@ def enroll(name: str, csr: BinaryIO | None, days: int, folder: Path) -> None:
 def revoke(name: str, folder: Path) -> None:
     """Make the certificate of the node NAME worthless, after `systemctl reload mosquitto`."""
     with _refusals():
-        _open(folder).revoke(name)
-        err.print(f"{name} is let in no more, after `systemctl reload mosquitto`")
+        site = _open(folder)
+        site.revoke(name)
+        err.print(f"{name} is let in no more, {_when(site)}", soft_wrap=True)
 
 
 def _made_for(site: Site) -> str:
     return "for mosquitto 2.1" if site.record.plugins else "for mosquitto 2.0"
+
+
+def _version(wanted: str, plugins: Path | None, at: str | None) -> str:
+    """Return for which version to write; what is installed here says nothing of another place."""
+    return "2.0" if at and wanted == "auto" and plugins is None else wanted
+
+
+def _when(site: Site, verb: str = "reload") -> str:
+    """Say when a change counts."""
+    if site.record.at:
+        return f"when {site.broker_folder} has been carried to the broker, as {site.record.at}"
+    return f"after `systemctl {verb} mosquitto`"
 
 
 def _open(folder: Path) -> Site:

@@ -1,6 +1,6 @@
 """The network settings on the card become those of the computer, all or nothing.
 
-`network.toml` beside the node file is checked, kept where root alone can read it, and taken off
+`network.toml` beside the node file is checked, kept where root alone can read it, and erased from
 the card. One that is wrong is left there with a file that says why, and what was set before goes
 on; Ethernet with DHCP, if that was nothing.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgekernel.core.errors import ConfigError
 from edgekernel.platform.durable import sync_folder, write_safely
+from edgekernel.platform.erasing import erase
 from edgekernel.platform.network import NETWORK_FILE, Network, load_network, parse_network
 
 NETWORK_PROBLEMS = "NETWORK-PROBLEMS.txt"
@@ -38,6 +39,7 @@ def take_network(card: Path, kept: Path) -> Taken:
     """
     source = card / NETWORK_FILE
     if not source.is_file():
+        erase(card)  # what a loss of power has left
         return _as_before(kept)
     data = source.read_bytes()
     try:
@@ -47,7 +49,7 @@ def take_network(card: Path, kept: Path) -> Taken:
         return Taken("refused", _as_before(kept).network, error.problems)
     _keep(data, kept)
     (card / NETWORK_PROBLEMS).unlink(missing_ok=True)
-    source.unlink()  # last: while it is there, all of this is done once more
+    erase(card, [source])  # last: while it is there, all of this is done once more
     sync_folder(card)
     return Taken("applied", network)
 

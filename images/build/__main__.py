@@ -16,8 +16,10 @@ from images.build.disk import make_bundle, make_disk, make_slot
 from images.build.keys import CERTIFICATE, KEYRING, Keys, find_keys, forget
 from images.build.rootfs import (
     BOOT_PACKAGES,
+    BROKER_SCRIPT,
     BUILD_PACKAGES,
-    ROOTFS_SCRIPT,
+    add_broker,
+    age_note,
     fetch_packages,
     make_rootfs,
     make_tools,
@@ -29,16 +31,22 @@ from images.build.wheels import make_wheels
 HERE = Path(__file__).parent
 IMAGES = HERE.parent
 TREE = IMAGES.parent
+BROKER = IMAGES / "broker"
 STAGES = 7
+RECIPE = (HERE / "rootfs.py", HERE / "run.py")
+"""Which Debian, with which settings and in which environment: in the keys of all stages."""
 OVERLAY = ("rootfs", "boot", "units-enabled.txt", "units-masked.txt")
 
 
 class Stages:
     """Makes one stage after the other, says which is at work, and how long those before it took."""
 
-    def __init__(self, cache: Cache) -> None:
+    def __init__(self, cache: Cache, count: int) -> None:
         self._cache = cache
+        self.cached: set[str] = set()
+        """The names of those that were there already."""
         self._number = 0
+        self._count = count
         self.log = cache.folder / "build.log"
         self.log.write_bytes(b"")
 
@@ -62,10 +70,12 @@ class Stages:
     def _step(self, name: str, what: str, key: str, make: Callable[[Path], None]) -> Path:
         self._number += 1
         began = time.monotonic()
-        print(f"image {self._number}/{STAGES}: {what} ...", flush=True)
+        print(f"image {self._number}/{self._count}: {what} ...", flush=True)
         path, cached = self._cache.get(name, key, make)
+        if cached:
+            self.cached.add(name)
         took = "cached" if cached else f"{time.monotonic() - began:.0f} s"
-        print(f"image {self._number}/{STAGES}: {what}: {took}", flush=True)
+        print(f"image {self._number}/{self._count}: {what}: {took}", flush=True)
         return path
 
 
@@ -86,31 +96,39 @@ def main() -> int:
 def build(arguments: argparse.Namespace) -> None:
     """Build every stage that is not in the cache, deliver what came of them, and say so."""
     cache = Cache(arguments.cache)
-    stages = Stages(cache)
+    if arguments.renew:
+        cache.forget("rootfs", "fetched", "broker-rootfs")
+    stages = Stages(cache, STAGES + arguments.with_broker)
     names = read_list(IMAGES / "tools.txt")
-    tools_key = key_of("tools 1", *names)
+    tools_key = key_of("tools 1", *RECIPE, *names)
     root = stages.tools(tools_key, names)
     keys = find_keys(
         cache, root, stages.log, arguments.keyring, arguments.sign_cert, arguments.sign_key
     )
     try:
-        made, packages = _make(stages, tools_key, keys, arguments.version)
+        made, locks = _make(stages, tools_key, keys, arguments.version, arguments.with_broker)
     finally:
         forget(keys)
-    _deliver(made, arguments.out)
+    default = TREE / "build" / "images"
+    _deliver(made, arguments.out or (default / "with-broker" if arguments.with_broker else default))
     for note in keys.notes():
         print(note)
-    _compare(packages, IMAGES / "packages.lock")
+    for lock, packages in locks.items():
+        _compare(packages, lock)
 
 
-def _make(stages: Stages, tools_key: str, keys: Keys, version: str) -> tuple[list[Path], str]:
-    """Make everything in the tools root; return what is delivered, and the packages in it."""
+def _make(
+    stages: Stages, tools_key: str, keys: Keys, version: str, with_broker: bool
+) -> tuple[list[Path], dict[Path, str]]:
+    """Make everything in the tools root; return what is delivered, and what is in the locks."""
     packages = read_list(IMAGES / "packages.txt")
-    rootfs_key = key_of(tools_key, ROOTFS_SCRIPT, *packages)
+    rootfs_key = key_of(tools_key, *packages)
     rootfs = stages.make(
         "rootfs", "packages of the image (Debian trixie, arm64)", rootfs_key,
         lambda tools, out: make_rootfs(tools, packages, out),
     )  # fmt: skip
+    if "rootfs" in stages.cached:
+        print(age_note(rootfs / "packages", time.time()))
     fetched_key = key_of(tools_key, *BOOT_PACKAGES, *BUILD_PACKAGES)
     fetched = stages.make(
         "fetched", "firmware and headers", fetched_key, lambda tools, out: fetch_packages(tools)
@@ -122,28 +140,51 @@ def _make(stages: Stages, tools_key: str, keys: Keys, version: str) -> tuple[lis
         "wheels", "edgekernel and its libraries", wheels_key,
         lambda tools, out: make_wheels(tools, requirements, TREE, out), fetched=fetched,
     )  # fmt: skip
+    locks = {
+        IMAGES / "packages.lock": (rootfs / "packages").read_text()
+        + (fetched / "packages").read_text()
+    }
+    kind = ""
+    if with_broker:  # from here on everything has names and keys of its own
+        kind, added = "broker-", read_list(BROKER / "packages.txt")
+        rootfs_key = key_of(
+            rootfs_key, rootfs / "packages", BROKER_SCRIPT, BROKER / "rootfs", *added
+        )
+        rootfs = stages.make(
+            "broker-rootfs", "packages and unit of the broker", rootfs_key,
+            lambda tools, out: add_broker(tools, added, out), rootfs=rootfs,
+        )  # fmt: skip
+        locks[BROKER / "packages.lock"] = (rootfs / "added").read_text()
     overlay = [IMAGES / each for each in OVERLAY]
     slot_key = key_of(
-        rootfs_key, wheels_key, version, HERE / "disk.py", keys.keyring / KEYRING, *overlay
+        rootfs_key,
+        rootfs / "packages",
+        wheels_key,
+        version,
+        HERE / "disk.py",
+        keys.keyring / KEYRING,
+        *overlay,
     )
     slot = stages.make(
-        "slot", "root slot", slot_key, lambda tools, out: make_slot(tools, version),
+        f"{kind}slot", "root slot", slot_key, lambda tools, out: make_slot(tools, version),
         rootfs=rootfs, wheels=wheels, keys=keys.keyring,
     )  # fmt: skip
-    disk_key = key_of(slot_key, fetched_key, IMAGES / "firmware", IMAGES / "genimage.cfg")
+    disk_key = key_of(
+        slot_key, fetched_key, fetched / "packages", IMAGES / "firmware", IMAGES / "genimage.cfg"
+    )
     disk = stages.make(
-        "disk", "disk", disk_key, lambda tools, out: make_disk(tools, version),
+        f"{kind}disk", "disk", disk_key, lambda tools, out: make_disk(tools, version),
         rootfs=rootfs, fetched=fetched, slot=slot,
     )  # fmt: skip
     made = [disk / "sdcard.img.zst", disk / "sdcard.img"]
     if keys.signer is not None:
         bundle_key = key_of(slot_key, version, keys.signer / CERTIFICATE)
         bundle = stages.make(
-            "bundle", "bundle for updates", bundle_key,
+            f"{kind}bundle", "bundle for updates", bundle_key,
             lambda tools, out: make_bundle(tools, version), slot=slot, signer=keys.signer,
         )  # fmt: skip
         made.append(bundle / "update.raucb")
-    return made, (rootfs / "packages").read_text() + (fetched / "packages").read_text()
+    return made, locks
 
 
 def _deliver(made: list[Path], out: Path) -> None:
@@ -165,7 +206,8 @@ def _compare(packages: str, lock: Path) -> None:
         return
     lock.write_text(packages)
     changes = difflib.unified_diff(before.splitlines(), packages.splitlines(), "before", "now", n=0)
-    print(f"The packages are others than in {lock.name}; review them, and commit the file:")
+    name = lock.relative_to(IMAGES.parent)
+    print(f"The packages are others than in {name}; review them, and commit the file:")
     print("\n".join(f"  {line}" for line in list(changes)[2:40]))
 
 
@@ -182,11 +224,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--out",
         type=Path,
-        default=TREE / "build" / "images",
-        help="where the image is put (default: %(default)s)",
+        help="where the image is put (default: build/images, with a broker the folder with-broker "
+        "in it)",
+    )
+    parser.add_argument(
+        "--with-broker", action="store_true", help="add mosquitto, for a board that stands alone"
     )
     parser.add_argument(
         "--version", default="0.1.0", help="the version of the image (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--renew", action="store_true", help="install the packages of Debian as they are today"
     )
     parser.add_argument("--keyring", type=Path, help="PEM file: who may sign updates")
     parser.add_argument("--sign-cert", type=Path, help="PEM file: signs the bundle for updates")

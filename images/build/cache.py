@@ -34,6 +34,12 @@ class Cache:
                 _remove(other)
         return path, False
 
+    def forget(self, *names: str) -> None:
+        """Remove what was made under these names, so that it is made anew."""
+        for name in names:
+            for path in self.folder.glob(f"{name}-*"):
+                _remove(path)
+
 
 def key_of(*parts: str | bytes | Path | Iterable[Path]) -> str:
     """Return a key for texts and for the content of files and folders."""

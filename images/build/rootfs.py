@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,7 +65,9 @@ rm -f "$1"/boot/initrd.img-*
 chroot "$1" mkinitramfs -o /boot/initrd.img "$version"
 mv "$1/boot/vmlinuz-$version" "$1/boot/vmlinuz"
 rm -f "$1"/boot/System.map-* "$1"/boot/config-* "$1"/vmlinuz* "$1"/initrd.img*
-dpkg-query --admindir="$1/var/lib/dpkg" -W -f='${{Package}}=${{Version}}\\n' >/out/packages
+"""
+_CLEAN = """\
+dpkg-query --admindir="$1/var/lib/dpkg" -W -f='${Package}=${Version}\\n' >/out/packages
 LC_ALL=C sort -o /out/packages /out/packages
 rm -rf "$1"/etc/ssh/ssh_host_* "$1"/var/lib/apt/lists/* "$1"/var/cache/* "$1"/var/log/* \\
     "$1"/etc/resolv.conf "$1"/var/lib/systemd/* "$1"/root/.[a-z]* "$1"/etc/*- \\
@@ -72,7 +75,13 @@ rm -rf "$1"/etc/ssh/ssh_host_* "$1"/var/lib/apt/lists/* "$1"/var/cache/* "$1"/va
 : >"$1/etc/machine-id"
 rm -f "$1/var/lib/dbus/machine-id"
 """
-ROOTFS_SCRIPT = _DIVERT + _FINISH
+_ADD = """
+set -eu
+cp -r /images/broker/rootfs/. "$1"/
+systemctl --root="$1" enable --quiet edgekernel-broker.service
+systemctl --root="$1" mask --quiet mosquitto.service
+"""
+BROKER_SCRIPT = _ADD + _CLEAN
 
 _FETCH = f"""
 cd /out
@@ -136,7 +145,7 @@ def make_rootfs(tools: Tools, packages: list[str], out: Path) -> None:
     `out` is /out in the tools root.
     """
     (out / "divert").write_text("#!/bin/sh\n" + _DIVERT)
-    (out / "finish").write_text("#!/bin/sh\n" + _FINISH)
+    (out / "finish").write_text("#!/bin/sh\n" + _FINISH + _CLEAN)
     for name in ("divert", "finish"):
         (out / name).chmod(0o755)
     with emulation(tools.root):
@@ -146,6 +155,36 @@ def make_rootfs(tools: Tools, packages: list[str], out: Path) -> None:
             "--essential-hook=/out/divert", "--customize-hook=/out/finish",
             f"--include={','.join(packages)}", SUITE, "/out/rootfs.tar",
         )  # fmt: skip
+
+
+def age_note(packages: Path, now: float) -> str:
+    """Say how old the packages of the image are, and how newer ones are taken.
+
+    `packages` is the list that `make_rootfs` has written, `now` is in seconds since 1970.
+    """
+    made = packages.stat().st_mtime
+    day, days = time.strftime("%Y-%m-%d", time.gmtime(made)), int((now - made) / 86400)
+    return (
+        f"The packages are those of {day}, {days} days old; Debian may have had security updates "
+        "since. Newer ones: make image ARGS=--renew"
+    )
+
+
+def add_broker(tools: Tools, packages: list[str], out: Path) -> None:
+    """Install the packages of the broker into what `make_rootfs` has made, which is at /rootfs, and
+    lay down its unit: `rootfs.tar` and `packages` as there, and those `added`.
+    """
+    (out / "finish").write_text("#!/bin/sh\n" + BROKER_SCRIPT)
+    (out / "finish").chmod(0o755)
+    with emulation(tools.root):
+        tools.run(
+            "mmdebstrap", "--architectures=arm64", "--variant=custom", "--mode=root",
+            "--format=tar", f"--components={COMPONENTS}", *_APT, *_LEAN,
+            "--skip=tar-in/mknod", "--setup-hook=tar-in /rootfs/rootfs.tar /",
+            "--customize-hook=/out/finish", f"--include={','.join(packages)}", SUITE,
+            "/out/rootfs.tar",
+        )  # fmt: skip
+    tools.shell("LC_ALL=C comm -13 /rootfs/packages /out/packages >/out/added")
 
 
 def fetch_packages(tools: Tools) -> None:

@@ -17,7 +17,8 @@ from pathlib import Path
 from edgekernel_devices._modbus_units import ModbusUnits
 
 from edgekernel.mqtt import Fleet
-from tests.brokers import Mosquitto
+from images.test.crash_points import partition
+from tests.brokers import HOST, Mosquitto, free_port
 
 BOOT_LIMIT_S = 900.0
 """Emulated, on a busy machine; never a measure of anything."""
@@ -28,13 +29,15 @@ OFFSET = 4 * 1024 * 1024
 
 
 class Machine:
-    """An arm64 computer with a card, a USB serial adapter, and a network to `broker` alone."""
+    """An arm64 computer with a card, a USB serial adapter, and a network to `broker` alone, or to
+    nothing without one."""
 
-    def __init__(self, folder: Path, tools: Path, image: Path, broker: Mosquitto) -> None:
+    def __init__(self, folder: Path, tools: Path, image: Path, broker: Mosquitto | None) -> None:
         self.folder = folder
         self._tools = tools
         self.card = folder / "card.img"
-        self._reaches = {f"{GUEST_BROKER}:1883": broker.port}
+        self._reaches = {f"{GUEST_BROKER}:1883": broker.port} if broker is not None else {}
+        self._offers: dict[int, int] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self.writes = folder / "writes.log"
         self.console = folder / "console.log"
@@ -50,11 +53,29 @@ class Machine:
         self._in_tools("mcopy", "-o", "-i", f"{self.inside(self.card)}@@{OFFSET}",
                        self.inside(source), f"::edgekernel/{name}")  # fmt: skip
 
+    def put_folder(self, source: Path) -> None:
+        """Put a folder into edgekernel/ on the card, with all that is in it."""
+        copy = self.folder / source.name
+        shutil.copytree(source, copy, dirs_exist_ok=True)
+        self._in_tools("mcopy", "-s", "-o", "-i", f"{self.inside(self.card)}@@{OFFSET}",
+                       self.inside(copy), "::edgekernel/")  # fmt: skip
+
     def read(self, name: str) -> str:
         """Return a file of edgekernel/ on the card's first partition; "" if it is not there."""
         done = self._in_tools("mtype", "-i", f"{self.inside(self.card)}@@{OFFSET}",
                               f"::edgekernel/{name}", check=False)  # fmt: skip
         return done.stdout if done.returncode == 0 else ""
+
+    def remove(self, name: str) -> None:
+        """Remove a file of edgekernel/ on the card's first partition."""
+        self._in_tools("mdel", "-i", f"{self.inside(self.card)}@@{OFFSET}", f"::edgekernel/{name}")
+
+    def holds(self, text: str) -> bool:
+        """Say whether a text is anywhere on the card's first partition, in a file or not."""
+        begin, size = partition(self.card, 1)
+        with self.card.open("rb") as file:
+            file.seek(begin)
+            return text.encode() in file.read(size)
 
     def allow_shell(self) -> None:
         """Let it start with a shell for `shell`: what uboot.env is for, written from outside."""
@@ -81,6 +102,11 @@ class Machine:
     def let_download(self, port: int) -> None:
         """Let it reach a web server here as GUEST_DOWNLOADS, before it is switched on."""
         self._reaches[f"{GUEST_DOWNLOADS}:80"] = port
+
+    def offer(self, port: int) -> int:
+        """Return the port of this computer's loopback interface by which one of its ports is
+        reached, when it is switched on."""
+        return self._offers.setdefault(port, free_port())
 
     def in_tools(self, script: str) -> None:
         """Run shell text in the tools root, in the folder."""
@@ -118,7 +144,8 @@ class Machine:
         shutil.copy(forward, self.folder)
         carry = f"python3 {self.inside(self.folder / forward.name)}"
         guest = [f"guestfwd=tcp:{end}-cmd:{carry} {port}" for end, port in self._reaches.items()]
-        return ["-netdev", ",".join(["user,id=net,restrict=on", *guest])]
+        host = [f"hostfwd=tcp:{HOST}:{here}-:{port}" for port, here in self._offers.items()]
+        return ["-netdev", ",".join(["user,id=net,restrict=on", *guest, *host])]
 
     def _hardware(self) -> list[str]:
         return [
@@ -196,6 +223,17 @@ class Machine:
     def inside(self, path: Path) -> str:
         """Return the name that a file of the folder has in the tools root."""
         return f"/test/{path.relative_to(self.folder)}"
+
+
+class Unwatched(Machine):
+    """A computer without a watchdog, which would restart one that is emulated slowly."""
+
+    def _hardware(self) -> list[str]:
+        watchdog = ["-device", "i6300esb", "-action", "watchdog=reset"]
+        options = super()._hardware()
+        at = options.index(watchdog[1]) - 1
+        assert options[at : at + len(watchdog)] == watchdog
+        return options[:at] + options[at + len(watchdog) :]
 
 
 class SerialLine:

@@ -18,7 +18,7 @@ from edgekernel.mqtt import Fleet
 from edgekernel.platform.data_partition import grow_partition
 from images.test.conftest import CACHE
 from images.test.crash_points import Disk, partition, read
-from images.test.machine import GUEST_BROKER, Machine, is_online, newest, until
+from images.test.machine import GUEST_BROKER, Machine, Unwatched, is_online, newest, until
 from tests.brokers import Mosquitto
 
 NODE = f"""
@@ -66,17 +66,6 @@ DATA = 4
 MIB = 2**20
 
 
-class Unwatched(Machine):
-    """A computer without a watchdog, which would restart one that is emulated slowly."""
-
-    def _hardware(self) -> list[str]:
-        watchdog = ["-device", "i6300esb", "-action", "watchdog=reset"]
-        options = super()._hardware()
-        at = options.index(watchdog[1]) - 1
-        assert options[at : at + len(watchdog)] == watchdog
-        return options[:at] + options[at + len(watchdog) :]
-
-
 def new_machine(folder: Path, broker: Mosquitto, size: int) -> Unwatched:
     """Return a computer with a node on a card of this size, which has never been started."""
     image = newest(CACHE, "disk") / "sdcard.img"
@@ -93,6 +82,7 @@ def first(tmp_path_factory: pytest.TempPathFactory, broker: Mosquitto) -> Iterat
     made = new_machine(tmp_path_factory.mktemp("first"), broker, CARD)
     try:
         made.put("network.toml", NETWORK)
+        assert made.holds(NETWORK[-80:])
         shutil.copy(made.card, made.folder / "before.img")
         made.start(log_writes=True)
         yield made
@@ -140,11 +130,12 @@ def test_a_larger_card(first: Machine, fleet: Fleet) -> None:
 
 def test_the_network(first: Machine) -> None:
     """The computer has the address and the name that the card says, and its time servers; what was
-    on the card is root's alone, and no longer there."""
+    on the card is root's alone, and no longer there, nor between the files of its file system."""
     assert addresses(first) == ["10.0.2.77/24"]
     assert first.shell("uname -n").strip().endswith("shed-1")
     assert "ntp.example.org" in first.shell("cat /run/systemd/netif/links/*")
     assert first.read("network.toml") == ""
+    assert not first.holds(NETWORK[-80:])
     assert "600 root root" in first.shell("stat -c '%a %U %G' /data/network/network.toml")
     assert "failed" not in first.shell("systemctl is-failed 'edgekernel-*' || true").split()
 

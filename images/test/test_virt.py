@@ -58,6 +58,7 @@ class Pumping(Process):
 def setup(runtime):
     runtime.register_process(Pumping())
 '''
+SECRET = "a password that is on the card at first"
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +66,8 @@ def booted(machine: Machine, fleet: Fleet) -> Machine:
     """Boot the image with a configuration on the card; give the machine when its node is there."""
     machine.put("node.toml", NODE)
     machine.put("pumping.py", APP)
+    machine.put("password", SECRET)
+    assert machine.holds(SECRET)
     machine.allow_shell()
     began = time.monotonic()
     machine.start()
@@ -86,10 +89,13 @@ def test_it_is_driven_from_outside(machine: Machine, fleet: Fleet) -> None:
 
 @pytest.mark.usefixtures("booted")
 def test_the_card_is_clean(machine: Machine, fleet: Fleet) -> None:
-    """What was on the card's first partition is in use, and no longer there."""
+    """What was on the card's first partition is in use, and no longer there, nor between the files
+    of its file system."""
     assert fleet.info("pump-house").restart_cause == "first"
     assert "pump-house runs with this configuration" in machine.read("APPLIED.txt")
-    assert [machine.read(name) for name in ("node.toml", "pumping.py")] == ["", ""]
+    names = ("node.toml", "pumping.py", "password")
+    assert [machine.read(name) for name in names] == ["", "", ""]
+    assert [machine.holds(text) for text in (SECRET, APP[-80:])] == [False, False]
 
 
 @pytest.mark.usefixtures("booted")
@@ -159,5 +165,27 @@ def test_a_wrong_configuration(machine: Machine, fleet: Fleet) -> None:
     assert fleet.info("pump-house").restart_cause == "power-loss"
     assert "paritty" in machine.read("PROBLEMS.txt")
     assert "paritty" in machine.said()
+    fleet.set("pump-house", "relays/pump", True)
+    assert machine.serial.pump
+
+
+@pytest.mark.usefixtures("booted")
+def test_a_damaged_configuration(machine: Machine, fleet: Fleet) -> None:
+    """If the node file on the data partition is damaged, the node comes up with its last good
+    configuration, its memory with it, and says so over MQTT, on the console and on the card."""
+    kept = "grep -q '\"good\": {' /data/edgekernel/state/config.json && echo kept || echo not yet"
+    until(lambda: machine.shell(kept).split() == ["kept"], machine)
+    node = "/data/edgekernel/config/node.toml"
+    machine.shell(f"dd if=/dev/urandom of={node} bs=700 count=1 && sync")
+    machine.cut_power()
+    until(lambda: not is_online(fleet, "pump-house"), machine)
+    machine.remove("node.toml")  # the wrong one
+    machine.remove("PROBLEMS.txt")
+    machine.start()
+    until(lambda: is_online(fleet, "pump-house"), machine)
+    until(lambda: fleet.reported("pump-house").source == "last good", machine)
+    assert fleet.info("pump-house").restart_cause == "power-loss"
+    assert "the node starts with its last good configuration" in machine.said()
+    assert "is damaged: put it here again" in machine.read("PROBLEMS.txt")
     fleet.set("pump-house", "relays/pump", True)
     assert machine.serial.pump

@@ -137,3 +137,30 @@ def test_another_dialect(tmp_path: Path, site: str) -> None:
     wrong = invoke("broker", "rewrite", "--site", site, "--dialect", "homi")
     assert (wrong.exit_code, wrong.stdout) == (1, "")
     assert wrong.stderr.startswith("--dialect: \"homi\" is not installed; did you mean 'homie'?")
+
+
+def test_a_broker_elsewhere(tmp_path: Path) -> None:
+    """With --at the configuration is for a folder of another computer, for mosquitto 2.0 whatever
+    is installed here, and every change says what is to be carried there."""
+    folder = tmp_path / "site"
+    at = ("--at", "/data/broker")
+    made = invoke("broker", "init", str(folder), "--host", "localhost", *at)
+    assert (made.exit_code, made.stderr) == (0, "")
+    assert f"{folder}/broker, which is /data/broker there" in made.stdout
+    assert "for mosquitto 2.0" in made.stdout
+    carried = f"{folder}/broker has been carried to the broker, as /data/broker"
+    for command in (
+        ("broker", "user", "alice"), ("broker", "user", "alice", "--remove"), ("broker", "rewrite")
+    ):  # fmt: skip
+        done = invoke(*command, "--site", str(folder))
+        assert (done.exit_code, carried in done.stderr) == (0, True)
+    conf = (folder / "broker" / "mosquitto.conf").read_text()
+    assert "persistence_location /data/broker/data/" in conf
+    assert str(folder) not in conf
+    moved = invoke("broker", "rewrite", "--at", "/srv/broker", "--site", str(folder))
+    assert moved.exit_code == 0
+    assert "keyfile /srv/broker/server.key" in (folder / "broker" / "mosquitto.conf").read_text()
+    wrong = invoke("broker", "rewrite", "--at", "broker", "--site", str(folder))
+    assert (wrong.exit_code, "'broker' is no full path" in wrong.stderr) == (1, True)
+    new = invoke("broker", "init", str(tmp_path / "new"), "--host", "localhost", "--at", "broker")
+    assert (new.exit_code, (tmp_path / "new").exists()) == (1, False)

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from edgekernel.cli.image_broker import BROKER_PLACE, BROKER_USER
+from edgekernel.platform.broker_card import BROKER_CONF, BROKER_MEMORY
 from images.build.cache import Cache
 from images.build.keys import find_keys
 from images.build.rootfs import BOOT_PACKAGES, read_list
 from images.build.run import BuildError
 
 IMAGES = Path(__file__).parents[2] / "images"
+BROKER = IMAGES / "broker"
 UNITS = IMAGES / "rootfs/etc/systemd/system"
 RULES = IMAGES / "rootfs/etc/udev/rules.d"
 PINNED = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
@@ -45,6 +48,36 @@ def test_units_are_there() -> None:
     started = set(re.findall(r"edgekernel-\w+@(?=\$name\.service)", rules))
     named = {each.name for each in units}
     assert started == {name.removesuffix(".service") for name in named if "@" in name}
+
+
+def test_the_broker_is_apart() -> None:
+    """What is for the broker is in a folder, list and lock of its own: nothing of it is in the
+    image without one, and its lock has what it adds and nothing else."""
+    without = dict(line.split("=", 1) for line in (IMAGES / "packages.lock").read_text().split())
+    added = dict(line.split("=", 1) for line in (BROKER / "packages.lock").read_text().split())
+    assert {*read_list(BROKER / "packages.txt")} <= added.keys()
+    assert all(added.values())
+    assert not [name for name in added if without.get(name) is not None]
+    assert not [each for each in (IMAGES / "rootfs").rglob("*") if "broker" in each.name]
+
+
+def test_the_unit_of_the_broker() -> None:
+    """It starts with a site and not without, before the agent, which does not need it; what the
+    site says is where it is, its user is that of the files, and it writes its memory alone."""
+    unit = (BROKER / "rootfs/etc/systemd/system/edgekernel-broker.service").read_text()
+    for line in (
+        f"ConditionPathExists={BROKER_PLACE}/{BROKER_CONF}",
+        f"ExecStart=/usr/sbin/mosquitto -c {BROKER_PLACE}/{BROKER_CONF}",
+        f"ReadWritePaths={BROKER_PLACE}/{BROKER_MEMORY}",
+        f"User={BROKER_USER}",
+        "After=edgekernel-provision.service",
+        "Before=edgekernel.service",
+        "Restart=on-failure",
+        "StartLimitIntervalSec=0",
+    ):
+        assert f"\n{line}\n" in unit
+    everything = unit + "".join(each.read_text() for each in UNITS.glob("*.service"))
+    assert not re.findall(r"^(?:Requires|BindsTo|PartOf)=.*broker", everything, re.MULTILINE)
 
 
 @pytest.mark.parametrize("given", ["k", "c", "s", "kc", "ks", "cs"])

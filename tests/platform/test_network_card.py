@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekernel.platform import durable, network_card
+from edgekernel.platform import durable, erasing, network_card
 from edgekernel.platform.__main__ import main
 from edgekernel.platform.network_card import kept_network, still_there, take_network
 from edgekernel.platform.network_files import ETHERNET, SUPPLICANT
@@ -59,6 +59,14 @@ def test_applied(card: Path, kept: Path) -> None:
     assert take_network(card, kept).outcome == "unchanged"
 
 
+def test_nothing_is_left_on_the_card(card: Path, kept: Path) -> None:
+    """The passphrase is overwritten where it was, and not only unlinked."""
+    put(card, "plant")
+    with (card / "network.toml").open("rb") as file:
+        take_network(card, kept)
+        assert file.read() == bytes(len(TEXT.format(ssid="plant")))
+
+
 def test_refused(card: Path, kept: Path) -> None:
     """Wrong ones stay on the card with a file that says why, and what was set before goes on;
     mended, they are taken, and that file goes."""
@@ -91,7 +99,7 @@ class PowerCut(BaseException):
     """The power is gone."""
 
 
-@pytest.mark.parametrize("call", range(1, 12))
+@pytest.mark.parametrize("call", range(1, 14))
 def test_power_cut(card: Path, kept: Path, call: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The power may go at every step, and while a file is written: what counts then is the old or
     the new one, whole, and the next start brings the new one."""
@@ -123,12 +131,14 @@ def test_power_cut(card: Path, kept: Path, call: int, monkeypatch: pytest.Monkey
             patched.setattr(Path, name, cut(getattr(Path, name)))
         for name in ("write_safely", "sync_folder"):
             patched.setattr(network_card, name, cut(getattr(durable, name)))
+        patched.setattr(erasing, "sync_folder", cut(durable.sync_folder))
+        patched.setattr(erasing, "overwrite", cut(erasing.overwrite))
         try:
             take_network(card, kept)
         except PowerCut:
             pass
         else:
-            assert steps == 7 < call  # all steps have been cut once
+            assert steps == 10 < call  # all steps have been cut once
     assert ssid_of(kept) in ("plant", "other")
     assert take_network(card, kept).network == kept_network(kept)
     assert ssid_of(kept) == "other"

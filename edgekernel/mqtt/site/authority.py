@@ -8,7 +8,7 @@ would otherwise refuse the broker until it knows better.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
@@ -16,6 +16,7 @@ from edgekernel.core.errors import InvalidValueError
 
 try:
     from cryptography import x509
+    from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -162,6 +163,39 @@ def public_key_of_request(pem: bytes) -> ec.EllipticCurvePublicKey:
 def serial_of(pem: bytes) -> int:
     """Return the serial number of a certificate."""
     return x509.load_pem_x509_certificate(pem).serial_number
+
+
+def problems_of_server(files: Mapping[str, bytes]) -> list[str]:
+    """Say what is wrong with the PEM files of a broker, in a sentence each: `ca.crt`, `server.crt`,
+    `server.key` and `revoked.crl` belong together, and the key is not the one of the authority.
+    """
+    name = "ca.crt"
+    try:
+        authority = x509.load_pem_x509_certificate(files[name])
+        name = "server.crt"
+        server = x509.load_pem_x509_certificate(files[name])
+        name = "revoked.crl"
+        revoked = x509.load_pem_x509_crl(files[name])
+        name = "server.key"
+        public = serialization.load_pem_private_key(files[name], None).public_key()
+        name = "ca.crt"
+        signs = authority.public_key()
+        name = "server.crt"
+        certified = server.public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return [f"{name}: it is damaged, or encrypted, or for another algorithm"]
+    problems = []
+    if public == signs:
+        problems.append("server.key: it is the key of the authority, which belongs on no board")
+    elif public != certified:
+        problems.append("server.key: it is not the key of server.crt")
+    try:
+        server.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        problems.append("server.crt: it is not signed by the authority of ca.crt")
+    if not isinstance(signs, ec.EllipticCurvePublicKey) or not revoked.is_signature_valid(signs):
+        problems.append("revoked.crl: it is not signed by the authority of ca.crt")
+    return problems
 
 
 def _builder(

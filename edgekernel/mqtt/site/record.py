@@ -22,6 +22,8 @@ class SiteRecord(BaseModel):
     user_port: int
     plugins: str = ""
     """The folder of mosquitto's plugins, where the configuration is for one that wants them."""
+    at: str = ""
+    """The folder in which the broker has its files, if it is on another computer."""
     dialects: list[str] = Field(default_factory=list)
     """Those whose topics are in the access list beside ours."""
     nodes: dict[str, list[str]] = Field(default_factory=dict)

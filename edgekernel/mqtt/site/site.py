@@ -28,6 +28,7 @@ from edgekernel.mqtt.site.authority import (
 from edgekernel.mqtt.site.mosquitto import NODE_PORT, USER_PORT, configuration, password_line
 from edgekernel.mqtt.site.record import SiteRecord
 from edgekernel.mqtt.topics import prefix_problem
+from edgekernel.platform.broker_card import BROKER_CONF, BROKER_MEMORY
 
 _NAME = re.compile(r"[a-z0-9-]{1,64}")
 _HOST = re.compile(r"[A-Za-z0-9.:_-]{1,253}")
@@ -71,23 +72,27 @@ class Site:
         user_port: int = USER_PORT,
         plugins: str = "",
         dialects: Sequence[str] = (),
+        at: str = "",
     ) -> Self:
         """Make a site for a broker that is reached by these names and addresses: mosquitto 2.0, or
         2.1 if the folder of its `plugins` is given. Nodes may speak these `dialects` beside ours.
+        The broker finds its files in the folder `at` of its computer, if that is another one, to
+        which `broker_folder` is carried.
 
-        Raises ConfigError for hosts, a prefix or dialects that cannot be, BusyError if there is a
-        site.
+        Raises ConfigError for hosts, a prefix, dialects or a place that cannot be, BusyError if
+        there is a site.
         """
         folder = folder.resolve()
         problems = [f"{host!r} is no host name or address" for host in hosts if not _is_host(host)]
         problems += ["a broker needs a host name or address"] if not hosts else []
         problems += [wrong] if (wrong := prefix_problem(prefix)) else []
+        problems += _place_problems(at)
         _rights_of(dialects)
         if problems:
             raise ConfigError(*problems)
         if (folder / "site.json").exists():
             raise BusyError(f"{folder} is a site already; its nodes would no longer be let in")
-        for each in (folder, folder / "authority", folder / "broker", folder / "broker/data"):
+        for each in (folder, folder / "authority", folder / "broker"):
             each.mkdir(parents=True, exist_ok=True)
         (folder / "authority").chmod(0o700)
         authority = Authority.make(f"edgekernel site {hosts[0]}"[:64])
@@ -100,6 +105,7 @@ class Site:
             user_port=user_port,
             plugins=plugins,
             dialects=list(dialects),
+            at=at,
         )
         _write(folder / "site.json", record.model_dump_json(indent=1).encode(), secret=True)
         site = cls(folder)
@@ -109,7 +115,12 @@ class Site:
     @property
     def configuration_file(self) -> Path:
         """What mosquitto is to be started with, or to include."""
-        return self._broker / "mosquitto.conf"
+        return self._broker / BROKER_CONF
+
+    @property
+    def broker_folder(self) -> Path:
+        """What the broker gets, and no more: nothing in it can sign."""
+        return self._broker
 
     def renew_server(self) -> None:
         """Give the broker a new key and certificate, and write all of its files anew."""
@@ -120,13 +131,19 @@ class Site:
         _write(self._broker / "ca.crt", self._authority.pem)
         self._write_broker()
 
-    def rewrite(self, plugins: str, dialects: Sequence[str] | None = None) -> None:
+    def rewrite(
+        self, plugins: str, dialects: Sequence[str] | None = None, at: str | None = None
+    ) -> None:
         """Write the configuration for mosquitto 2.1 with its `plugins` in this folder; for 2.0
-        without one. The dialects beside ours stay as they are unless given."""
+        without one. The dialects beside ours stay as they are unless given, and so does the place
+        `at` which the broker has its files. Raises ConfigError for those that cannot be."""
         if dialects is not None:
             _rights_of(dialects)
+        if problems := _place_problems(at or ""):
+            raise ConfigError(*problems)
         with self._changing() as record:
             record.plugins = plugins
+            record.at = record.at if at is None else at
             record.dialects = record.dialects if dialects is None else list(dialects)
 
     def enroll(self, node: str, *, request: bytes | None = None, days: int = DEFAULT_DAYS) -> Path:
@@ -226,9 +243,13 @@ class Site:
         _write(self._broker / "acl", rules.encode(), secret=True)
         passwords = "".join(f"{line}\n" for _, line in sorted(record.passwords.items()))
         _write(self._broker / "passwords", passwords.encode(), secret=True)
+        place = Path(record.at) if record.at else self._broker
+        memory = place / BROKER_MEMORY
+        if not record.at:
+            memory.mkdir(exist_ok=True)
         conf = configuration(
-            self._broker,
-            self._broker / "data",
+            place,
+            memory,
             record.node_port,
             record.user_port,
             plugins=record.plugins,
@@ -238,7 +259,7 @@ class Site:
 
     def _hand_over(self) -> None:
         """Give mosquitto's files to its user: it gives up being root before it reads them."""
-        if os.geteuid() == 0:
+        if os.geteuid() == 0 and not self.record.at:
             for path in (self._broker, *self._broker.rglob("*")):
                 with _unless_unknown_user():
                     shutil.chown(path, _SERVICE_USER, _SERVICE_USER)
@@ -272,6 +293,12 @@ def _rights_of(dialects: Iterable[str]) -> list[Rights]:
             raise ConfigError(f"the dialect {name} {why}")
         made.append(rights)
     return made
+
+
+def _place_problems(at: str) -> list[str]:
+    if not at or (Path(at).is_absolute() and at.isprintable()):
+        return []
+    return [f"the broker's place {at!r} is no full path, such as /data/broker"]
 
 
 def _is_host(host: str) -> bool:
