@@ -20,7 +20,7 @@ from edgekernel.cli.ctl.targets import Targets
 from edgekernel.core.errors import InvalidValueError
 from edgekernel.core.messages import Severity
 from edgekernel.mqtt.fleet import Fleet, LinkState, Stream, parse_where
-from edgekernel.mqtt.fleet.connection import QUIET_S
+from edgekernel.mqtt.fleet.gathering import QUIET_S
 
 _SEVERITIES = [each.name.lower() for each in Severity]
 
