@@ -202,16 +202,6 @@ class MqttClient:
         if link is not None and link.was_up and not link.is_over:
             link.unsubscribe(filters, done)
 
-    def probe(self, done: Callable[[], object]) -> None:
-        """Ask the broker for a sign of life, on this link.
-
-        `done` is called in the network thread when it comes; not if the link breaks before.
-        """
-        with self._lock:
-            link = self._link
-        if link is not None and link.was_up and not link.is_over:
-            link.probe(done)
-
     def close(self, timeout_s: float = 2.0) -> bool:
         """Disconnect cleanly (no last will) and end the thread; False if it takes longer."""
         self._closing.set()

@@ -163,16 +163,6 @@ class Link:
         self._ask()
         self._transport.unsubscribe(filters, unsubscribed)
 
-    def probe(self, done: Callable[[], object] = lambda: None) -> None:
-        """Ask for a sign of life; `done` when it comes."""
-
-        def answered() -> None:
-            self._answered()
-            done()
-
-        self._ask()
-        self._transport.probe(answered)
-
     def accepted(self, session_present: bool, notes: Sequence[str] = ()) -> None:
         """Called by the transport: the broker takes the client."""
         self._is_accepted = True
@@ -244,7 +234,8 @@ class Link:
         if waits and silent_ns >= limit_ns:
             self.lost(f"no answer for {limit_ns / NANOSECONDS:g} s")
         elif now_ns >= ask_ns:
-            self.probe()
+            self._ask()
+            self._transport.probe(self._answered)
         else:
             return min(ask_ns, now_ns + limit_ns - (silent_ns if waits else 0))
         return now_ns + self._answer_ns

@@ -56,6 +56,7 @@ class Connection:
         self._listeners: dict[Listener, None] = {}
         self._filters: Counter[str] = Counter()
         self._copies = Copies()
+        self._retained = 0
         self._replies: Listener | None = None
         self._asked: dict[str, _Question] = {}
         self._known = self.clock.Event()
@@ -144,9 +145,9 @@ class Connection:
         """
         exact = set(filters) if not any("+" in each for each in filters) else set()
         with self.listening(*filters, room=_MANY) as listener:
-            probe = partial(self._client.probe, lambda: listener.put(Answer()))
+            ask = partial(self._ask_for_more, listener)
             try:
-                found = Gathering(listener, probe, self.clock, self.timeout_s).run(exact)
+                found = Gathering(listener, ask, self.clock, self.timeout_s).run(exact)
             except NoAnswerError as error:
                 raise NoAnswerError(f"{self.broker}: {error}") from None
             if listener.dropped:
@@ -238,6 +239,7 @@ class Connection:
 
     def message(self, message: Inbound) -> None:
         """Called by the link: a message has arrived."""
+        self._retained += message.retained
         topic = message.topic.removeprefix(f"{self.prefix}/")
         arrival = Arrival(topic, message.payload, message.retained)
         if "/reply/" in topic:
@@ -264,6 +266,19 @@ class Connection:
             for each in unused:
                 del self._filters[each]
             return unused
+
+    def _ask_for_more(self, listener: Listener) -> int:
+        """Ask what changes nothing; return how many retained messages there were before.
+
+        What is given up is a filter for events that nobody has, which needs no more rights than
+        others. It is subscribed to just before: mosquitto keeps what is retained back where the
+        socket had no room, until the next subscription.
+        """
+        before = self._retained
+        nobodys = self._full((f"{listener.filters[0].partition('/')[0]}/event/{self.name}",))
+        self._client.subscribe(nobodys, qos=0)
+        self._client.unsubscribe(nobodys, lambda: listener.put(Answer(self._retained)))
+        return before
 
     def _left(self, filters: tuple[str, ...]) -> None:
         """The broker sends nothing any more for filters, unless somebody listens again."""

@@ -15,23 +15,24 @@ QUIET_S = 0.3
 class Gathering:
     """Takes what comes after a subscription until that was all.
 
-    MQTT has no word for it. What a broker sends on a link comes in order, so it is asked for a sign
-    of life, again and again: when nothing new has come between such a question and its answer, and
-    for `QUIET_S` seconds, nothing is on its way. That holds on links of any speed.
+    MQTT has no word for it. What a broker sends on a link comes in order, so it is asked something,
+    again and again: when nothing that was retained has come between a question and its answer, for
+    whomever, and for `QUIET_S` seconds, nothing is on its way. That holds on links of any speed.
     """
 
     def __init__(
-        self, listener: Listener, probe: Callable[[], object], clock: Clock, patience_s: float
+        self, listener: Listener, ask: Callable[[], int], clock: Clock, patience_s: float
     ) -> None:
-        """Prepare; `probe` lets the listener get an Answer. The broker has `patience_s` seconds
-        for that, and for each message before it."""
+        """Prepare; `ask` lets the listener get an Answer, and returns how many retained messages
+        there were before. The broker has `patience_s` seconds for an answer, and for each message
+        before it."""
         self._listener = listener
-        self._probe = probe
+        self._ask = ask
         self._clock = clock
         self._patience_s = patience_s
         self._found: dict[str, bytes] = {}
         self._asks = False
-        self._has_news = False
+        self._before = 0
         self._heard_s = clock.monotonic()
 
     def run(self, exact: Set[str] = frozenset()) -> dict[str, bytes]:
@@ -39,7 +40,7 @@ class Gathering:
 
         Raises NoAnswerError if the link breaks, and if the broker does not answer.
         """
-        self._ask()
+        self._ask_again()
         while not (exact and exact <= self._found.keys()):
             limit_s = self._patience_s if self._asks else QUIET_S
             left_s = self._heard_s + limit_s - self._clock.monotonic()
@@ -60,18 +61,14 @@ class Gathering:
             raise NoAnswerError(f"the link broke: {item.reason}")
         if isinstance(item, Answer):
             self._asks, self._heard_s = False, self._clock.monotonic()
-            if self._has_news:
-                self._ask()
+            if item.retained != self._before:
+                self._ask_again()
         if isinstance(item, Arrival):
             if item.retained and item.topic not in self._found:
-                self._news()
+                self._heard_s = self._clock.monotonic()
+                if not self._asks:
+                    self._ask_again()
             self._found[item.topic] = item.payload
 
-    def _news(self) -> None:
-        self._heard_s, self._has_news = self._clock.monotonic(), True
-        if not self._asks:
-            self._ask()
-
-    def _ask(self) -> None:
-        self._asks, self._has_news = True, False
-        self._probe()
+    def _ask_again(self) -> None:
+        self._asks, self._before = True, self._ask()

@@ -25,7 +25,12 @@ class LinkChange(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The broker has answered a question; what it has sent before stands before it."""
+    """The broker has answered a question; what it has sent before stands before it.
+
+    `retained` counts the retained messages that have come on the link before, for whomever.
+    """
+
+    retained: int = 0
 
 
 Item = Arrival | LinkChange | Answer

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 
 from edgekernel.core.errors import InvalidValueError
 from edgekernel.mqtt import Fleet, NoAnswerError
+from edgekernel.mqtt.fleet.connection import Connection
 from edgekernel.mqtt.fleet.gathering import QUIET_S, Gathering
 from edgekernel.mqtt.fleet.listening import Answer, Arrival, LinkChange, Listener
 from edgekernel.sim import SimClock
@@ -25,7 +26,7 @@ class Line:
     the questions are counted."""
 
     def __init__(self, clock: SimClock, *coming: tuple[float, str]) -> None:
-        self.questions = 0
+        self.questions = self._retained = 0
         self._clock = clock
         self._coming = coming
         self._listener = Listener(clock, ("+/status",), 100)
@@ -40,14 +41,20 @@ class Line:
         finally:
             thread.join()
 
-    def _asked(self) -> None:
+    def _asked(self) -> int:
         self.questions += 1
+        return self._retained
 
     def _come(self) -> None:
         for after_s, what in self._coming:
             self._clock.sleep(after_s)
+            if what == "answer":
+                self._listener.put(Answer(self._retained))
+                continue
             arrival = Arrival(what.removeprefix("live "), b"{}", not what.startswith("live "))
-            self._listener.put(Answer() if what == "answer" else arrival)
+            self._retained += arrival.retained
+            if what != "another's":
+                self._listener.put(arrival)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +66,12 @@ class Line:
         (((0.0, "answer"), (QUIET_S / 2, "a"), (2.0, "answer")), "a", 2),
         (((0.0, "a"), (0.0, "answer"), (0.0, "b"), (2.0, "answer"), (1.0, "answer")), "ab", 3),
         (((1.0, "live a"), (1.0, "answer")), "a", 1),
-        (((1.0, "a"), (1.0, "answer"), (1.0, "a"), (1.0, "answer")), "a", 2),
+        (((1.0, "a"), (1.0, "answer"), (1.0, "a"), (1.0, "answer"), (1.0, "answer")), "a", 3),
+        (
+            ((1.0, "another's"), (1.0, "answer"), (1.0, "a"), (1.0, "answer"), (1.0, "answer")),
+            "a",
+            3,
+        ),
     ],
 )
 def test_the_end_is_certain(
@@ -98,7 +110,7 @@ def test_a_link_that_breaks() -> None:
         listener.put(Arrival("a", b"{}", True))
         listener.put(LinkChange(False, "reset"))
         with pytest.raises(NoAnswerError, match="the link broke: reset"):
-            Gathering(listener, lambda: None, clock, PATIENCE_S).run()
+            Gathering(listener, lambda: 0, clock, PATIENCE_S).run()
 
 
 @contextmanager
@@ -128,3 +140,17 @@ def test_messages_that_take_long(broker: Mosquitto, watcher: Watcher) -> None:
     with far_fleet(broker) as fleet:
         found = fleet.nodes({"note": "x" * 2000})
     assert [each.name for each in found] == [f"n{number}" for number in range(5)]
+
+
+def test_what_the_broker_keeps_back(broker: Mosquitto, watcher: Watcher) -> None:
+    """Where the socket has no room for what somebody else reads, mosquitto says that there is a
+    subscription and keeps what is retained for it back; it is there nevertheless."""
+    watcher.publish("edge/n1/info", {"version": "1"}, retain=True)
+    for number in range(100):
+        watcher.publish(f"edge/n{number}/status", "x" * 100_000, retain=True)
+    with Proxy(broker.port) as proxy:
+        connection = Connection(settings(proxy.port), 10.0, None, None)
+        connection.open()
+        proxy.delay_s = 0.02  # for each piece
+        with closing(connection), connection.listening("+/status"):
+            assert list(connection.retained("n1/info")) == ["n1/info"]
