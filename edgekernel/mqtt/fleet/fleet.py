@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -29,6 +30,7 @@ from edgekernel.mqtt.fleet.documents import (
     read_status,
 )
 from edgekernel.mqtt.fleet.errors import NoAnswerError
+from edgekernel.mqtt.fleet.forecasting import ConfigForecast, forecast_config
 from edgekernel.mqtt.fleet.holding import HeldLease
 from edgekernel.mqtt.fleet.listening import Arrival
 from edgekernel.mqtt.fleet.many import each_of
@@ -221,6 +223,16 @@ class Fleet:
     def config(self, node: str) -> NodeConfig:
         """Return what a node runs, asked of the node itself; its secrets are hidden."""
         return read_config(node, self.call(node, "config.show"))
+
+    def forecast_config(
+        self, node: str, config: Mapping[str, Any], file: Path = Path("node.toml")
+    ) -> ConfigForecast:
+        """Return what another configuration would do to what a node runs; nothing is changed.
+
+        `config` is as for `push_config`, from a `file`: what it names is beside that. Raises
+        ConfigError with every mistake.
+        """
+        return forecast_config(self.config(node), config, file)
 
     def reported(self, node: str) -> NodeReport:
         """Return what a node has reported of its configuration, online or not."""

@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from edgekernel.core.errors import ForbiddenError, InvalidValueError, UnknownTargetError
+from edgekernel.core.errors import (
+    ConfigError,
+    ForbiddenError,
+    InvalidValueError,
+    UnknownTargetError,
+)
 from edgekernel.mqtt import Fleet, NoAnswerError, RequestRefusedError, Settings
+from edgekernel.mqtt.fleet import DeviceForecast
 from edgekernel.mqtt.fleet.configuring import read_config, read_report
 from edgekernel.mqtt.fleet.results import Outcome
 from edgekernel.mqtt.signing import Signer
@@ -44,6 +50,21 @@ def test_push(node: Node, sim_stage: SimStage) -> None:
         found = fleet.config("bench")
         assert (found.version, found.hash) == ("v2", report.hash)
         assert found.document["devices"]["lamp"] == LAMP
+
+
+def test_forecast(node: Node, sim_stage: SimStage) -> None:
+    """What a document would do is told without doing it; what it may leave out does not change."""
+    with ExitStack() as stack:
+        fleet = entered(sim_stage, stack)
+        found = fleet.forecast_config("bench", {"devices": FANS | {"lamp": LAMP}})
+        assert found.devices == (DeviceForecast("lamp", "start", ("devices.lamp",)),)
+        assert [(each.key, each.old) for each in found.keys] == [("devices.lamp", None)]
+        assert (found.node, found.changes, found.restart, found.link) == ("bench", True, {}, ())
+        assert found.document["devices"][0]["device"] == "lamp"
+        assert list(fleet.config("bench").document["devices"]) == ["fan"]
+        assert not fleet.forecast_config("bench", {"devices": FANS}).changes
+        with pytest.raises(ConfigError, match=r"my.toml: devices.fan.driver: unknown driver"):
+            fleet.forecast_config("bench", {"devices": {"fan": {"driver": "x"}}}, Path("my.toml"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
