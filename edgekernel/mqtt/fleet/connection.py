@@ -143,7 +143,7 @@ class Connection:
         Exact topics are there as soon as the last of them has come. Raises NoAnswerError if the
         link breaks meanwhile, and if it is not certain that this is all.
         """
-        exact = set(filters) if not any("+" in each for each in filters) else set()
+        exact = set() if any(set(each) & set("+#") for each in filters) else set(filters)
         with self.listening(*filters, room=_MANY) as listener:
             ask = partial(self._ask_for_more, listener)
             try:

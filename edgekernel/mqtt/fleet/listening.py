@@ -94,7 +94,9 @@ class Listener:
 
 
 def matches(wanted: Sequence[str], levels: Sequence[str]) -> bool:
-    """Say whether a filter without "#" matches a topic."""
+    """Say whether a filter matches a topic, neither of which begins with "$"."""
+    if wanted[-1] == "#":
+        wanted, levels = wanted[:-1], levels[: len(wanted) - 1]
     return len(wanted) == len(levels) and all(
         each in ("+", level) for each, level in zip(wanted, levels, strict=True)
     )

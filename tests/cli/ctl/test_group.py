@@ -154,6 +154,7 @@ def test_whatever_ctl_does_python_does() -> None:
         "config push": [Fleet.push_config, Fleet.reported],
         "config show": [Fleet.config],
         "events": [Fleet.events],
+        "forget": [Fleet.forget],
         "get": [Fleet.get],
         "health": [Fleet.health],
         "info": [Fleet.info],

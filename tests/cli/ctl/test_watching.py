@@ -11,6 +11,7 @@ import pytest
 from tests.brokers import Mosquitto, watching
 from tests.cli.conftest import Agent
 from tests.cli.ctl.conftest import Ctl
+from tests.cli.terminal import Terminal, plain
 
 
 def test_watch(broker: Mosquitto, start: Callable[..., Agent], ctl: Ctl) -> None:
@@ -37,6 +38,36 @@ def test_watch_as_text(broker: Mosquitto, start: Callable[..., Agent], ctl: Ctl)
     ctl("set", "bench-1", "fan/power", "off")
     code, _, _ = watcher.end(signal.SIGINT)
     assert code == 0
+
+
+def test_watch_on_a_terminal(broker: Mosquitto, ctl: Ctl) -> None:
+    """On a terminal `watch` is a table that is drawn again in its place: a value that changes, and
+    what happens, are seen in it, until Ctrl-C, exit 0, and the cursor is there again."""
+    args = ("ctl", "--port", str(broker.port), "watch", "bench-1")
+    with Terminal(120, 40, *args) as terminal:
+        terminal.until(r"bench-1 online.*device +signal +value.*fan +power +off")
+        ctl("set", "bench-1", "fan/power", "on")
+        terminal.until(r"fan +power +on ")
+        ctl("call", "bench-1", "sim.press", "device=door")
+        terminal.until(r"\d\d:\d\d:\d\d +bench-1 +button.pressed +device=door")
+        ctl("set", "bench-1", "fan/power", "off")
+        terminal.until(r"fan +power +off ")
+        assert terminal.end(signal.SIGINT) == 0
+        drawn = terminal.drawn
+        assert "\x1b[1A" in drawn  # the table before it is drawn over
+        assert drawn.rindex("\x1b[?25h") > drawn.rindex("\x1b[?25l")
+        assert "Traceback" not in drawn
+
+
+def test_lines_on_a_terminal(broker: Mosquitto, ctl: Ctl) -> None:
+    """With --lines, and with --json, a terminal gets a line for each."""
+    del ctl  # the nodes are there
+    for option, wanted in (("--lines", r"status +online"), ("--json", r'"kind": "status"')):
+        args = ("--port", str(broker.port), "watch", "bench-1", option, "--for", "1")
+        with Terminal(120, 40, "ctl", *args) as terminal:
+            terminal.until(wanted)
+            assert terminal.end() == 0
+            assert "device  signal" not in plain(terminal.drawn)
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])

@@ -117,6 +117,19 @@ def test_a_node_clears_what_it_has_left(site: Site) -> None:
         assert any(found == ["heater"] for found in looks)
 
 
+def test_who_may_not_forget_is_told(site: Site) -> None:
+    """Who has no right to a node's topics clears nothing; where the broker cannot say so, it is
+    seen that they are still there."""
+    with node(site, Lamp("lamp")):
+        pass
+    with fleet(site, "alice") as alice, fleet(site, "alice", protocol="3.1.1") as older:
+        with pytest.raises(ForbiddenError, match=r"edge/one/.*: not authorized; check"):
+            alice.forget("one")
+        with pytest.raises(NoAnswerError, match=r"still has (\d+) of \1 .* rules forbid us that"):
+            older.forget("one")
+        assert [each.name for each in alice.nodes()] == ["one"]
+
+
 def test_ctl_tells_what_the_broker_forbids(site: Site) -> None:
     """`set` of a viewer is refused with exit 1: to ask again does not help."""
     options = ["ctl", "--port", str(site.record.user_port), "--username", "bob"]
