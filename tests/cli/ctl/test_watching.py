@@ -12,6 +12,7 @@ from tests.brokers import Mosquitto, watching
 from tests.cli.conftest import Agent
 from tests.cli.ctl.conftest import Ctl
 from tests.cli.terminal import Terminal, plain
+from tests.mqtt.proxy import Proxy
 
 
 def test_watch(broker: Mosquitto, start: Callable[..., Agent], ctl: Ctl) -> None:
@@ -84,6 +85,20 @@ def test_watch_unknown(broker: Mosquitto, start: Callable[..., Agent], options: 
     watcher.until("online")
     code, _, err = watcher.end(signal.SIGINT)
     assert (code, err) == (0, "")
+
+
+def test_watch_on_a_slow_link(broker: Mosquitto, start: Callable[..., Agent]) -> None:
+    """A node whose status takes a while to come is not said to be unknown."""
+    topic = "edge/bench-8/status"
+    with watching(broker.port, topic) as client, Proxy(broker.port) as proxy:
+        client.publish(topic, {"state": "online", "cause": "x" * 4000}, retain=True)
+        proxy.bytes_per_s = 4000
+        args = ("--port", str(proxy.port), "--timeout", "30", "watch", "bench-8")
+        watcher = start("ctl", *args)
+        watcher.until("online")
+        code, _, err = watcher.end(signal.SIGINT)
+        client.publish(topic, "", retain=True)
+        assert (code, err) == (0, "watching bench-8; Ctrl-C ends\n")
 
 
 def test_watch_of_many(ctl: Ctl) -> None:
