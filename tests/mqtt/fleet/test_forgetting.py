@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-
 import pytest
 
 from edgekernel.core.errors import (
@@ -31,6 +29,11 @@ def kept(stage: Stage) -> set[str]:
     stage.until(lambda: peer.received and peer.received[-1].topic == "end/of/it", "the end")
     peer.close()
     return {got.topic for got in peer.received if got.retained}
+
+
+def fleet_on(stage: Stage) -> Fleet:
+    """Return a fleet on a stage, not entered."""
+    return Fleet(settings(stage.port), timeout_s=10.0, clock=stage.clock, medium=stage.medium)
 
 
 @pytest.mark.parametrize("form", [Form(), Form("signal", "plain")])
@@ -79,9 +82,7 @@ def test_who_is_online_is_not_forgotten(stage: Stage, enter: Enter) -> None:
         stage.kill()
         stage.start()
         stage.until(lambda: len(n1.seen.of("mqtt.connected")) > 1, "connected again")
-    with ExitStack() as stack:
-        how = {"timeout_s": 10.0, "clock": stage.clock, "medium": stage.medium}
-        again = stack.enter_context(Fleet(settings(stage.port), **how))
+    with fleet_on(stage) as again:
         assert [each.name for each in again.nodes()] == ["n1"]
 
 
@@ -103,8 +104,7 @@ def test_what_the_broker_does_not_let_us_clear(sim_stage: SimStage) -> None:
     peer.publish("edge/n1/info", {"version": "1"}, retain=True)
     peer.publish("edge/n1/status", STATUS, retain=True)
     sim_stage.broker.troubles.denies = "edge/n1/info".__eq__
-    how = {"timeout_s": 10.0, "clock": sim_stage.clock, "medium": sim_stage.medium}
-    with Fleet(settings(sim_stage.port), **how) as fleet:
+    with fleet_on(sim_stage) as fleet:
         with pytest.raises(ForbiddenError, match="publish on edge/n1/info: not authorized"):
             fleet.forget("n1")
         assert [each.name for each in fleet.nodes()] == ["n1"]
