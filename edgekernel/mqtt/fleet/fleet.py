@@ -331,6 +331,7 @@ class Fleet:
         self._retained.check_name(node)
         left = left_of(self._connection, node, force=force)
         shown: Left = {}
+        there: Connection | None = None
         with ExitStack() as stack:
             if discovery:
                 there = self._connect(replace(self._anyone, prefix=checked_discovery(discovery)))
@@ -339,7 +340,7 @@ class Fleet:
                 shown = announced_by(there, node, self._connection.prefix)
             if not left and not shown:
                 self._retained.status(node)  # raises: it is not known
-            if shown and not dry_run:
+            if there is not None and shown and not dry_run:
                 clear(there, shown)
             if left and not dry_run:
                 clear(self._connection, left)
