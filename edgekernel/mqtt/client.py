@@ -188,14 +188,19 @@ class MqttClient:
         if link is not None and link.was_up and not link.is_over:
             link.subscribe(filters, done or (lambda refused: None), qos)
 
-    def unsubscribe(self, filters: Sequence[str]) -> None:
-        """Give subscriptions up; what is on its way still arrives."""
+    def unsubscribe(
+        self, filters: Sequence[str], done: Callable[[], object] = lambda: None
+    ) -> None:
+        """Give subscriptions up; what is on its way still arrives.
+
+        `done` is called in the network thread when the broker has; not if the link breaks before.
+        """
         with self._lock:
             for each in filters:
                 self._subscriptions.pop(each, None)
             link = self._link
         if link is not None and link.was_up and not link.is_over:
-            link.unsubscribe(filters)
+            link.unsubscribe(filters, done)
 
     def close(self, timeout_s: float = 2.0) -> bool:
         """Disconnect cleanly (no last will) and end the thread; False if it takes longer."""

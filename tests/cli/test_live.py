@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
 import re
-import struct
-import subprocess
-import termios
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.brokers import free_port
-from tests.cli.conftest import LIMIT_S, command
+from tests.cli.terminal import Terminal, plain
 from tests.greenhouse import greenhouse_on
 
 _LEFT = "\x1b[?1049l"  # the terminal is as before again
@@ -23,24 +16,10 @@ _LEFT = "\x1b[?1049l"  # the terminal is as before again
 
 def pictures(node: Path, columns: int, lines: int, *more: str | Path) -> str:
     """Return what a run on a terminal of a size has drawn, without control sequences."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-    env = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "NO_COLOR")}
-    process = subprocess.Popen(
-        command("run", node, "--sim", "--broker", "--live", "--for", "1.5", *more),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=env | {"TERM": "xterm-256color"},
-    )
-    os.close(theirs)
-    said = b""
-    with suppress(OSError), os.fdopen(ours, "rb", 0) as terminal:  # EIO is its end
-        while chunk := terminal.read(65536):
-            said += chunk
-    assert process.wait(LIMIT_S) == 0, said
-    drawn = said.decode().partition(_LEFT)[0]
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn)
+    run = ("run", node, "--sim", "--broker", "--live", "--for", "1.5", *more)
+    with Terminal(columns, lines, *run) as terminal:
+        assert terminal.end() == 0, terminal.drawn
+        return plain(terminal.drawn.partition(_LEFT)[0])
 
 
 @pytest.mark.parametrize(("columns", "lines"), [(80, 24), (130, 46), (80, 12)])

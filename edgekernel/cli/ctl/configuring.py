@@ -18,10 +18,7 @@ from edgekernel.cli.exits import Exit
 from edgekernel.core.errors import ConfigError
 from edgekernel.mqtt.fleet import NodeConfig, NodeReport
 from edgekernel.mqtt.fleet.configuring import PUSH_LIMIT_S
-from edgekernel.node.desired import with_hidden
-from edgekernel.node.difference import difference
 from edgekernel.node.document import NodeDocument, parse_document, read_toml
-from edgekernel.node.forecast import forecast
 from edgekernel.node.plan import plan_document
 from edgekernel.node.secrets import without_secrets
 from edgekernel.node.toml_text import to_toml
@@ -71,13 +68,8 @@ def plan_(link: Link, node: str, file: Path, as_json: bool) -> None:
 
     with link.open(as_json=as_json) as fleet:
         document = read_toml(file)
-        wanted = plan_document(_parsed(document, file), file)
         with Waiting("config"):
-            known = fleet.config(node)
-        shown = with_hidden(known.document, document)
-        name = Path(f"{node}.toml")
-        running = plan_document(_parsed(shown, name), name)
-        found = forecast(difference(running, wanted), None, None)
+            found = dict(fleet.forecast_config(node, document, file).document)
     if as_json:
         print_json({"ok": True, "node": node, **found})
         return

@@ -20,7 +20,7 @@ from edgekernel.cli.ctl.targets import Targets
 from edgekernel.core.errors import InvalidValueError
 from edgekernel.core.messages import Severity
 from edgekernel.mqtt.fleet import Fleet, LinkState, Stream, parse_where
-from edgekernel.mqtt.fleet.connection import QUIET_S
+from edgekernel.mqtt.fleet.gathering import QUIET_S
 
 _SEVERITIES = [each.name.lower() for each in Severity]
 
@@ -106,7 +106,7 @@ def watch(asked: _Listening, lines: bool) -> None:
                         shown.take(item)
                 return
             _announce("watching", names, asked.as_json)
-            _print_all(stream, names, asked.seconds, asked.as_json)
+            _print_all(fleet, stream, names, asked.seconds, asked.as_json)
 
 
 def _announce(what: str, names: list[str], as_json: bool) -> None:
@@ -115,13 +115,16 @@ def _announce(what: str, names: list[str], as_json: bool) -> None:
         err.print(f"{what} {', '.join(names) or 'all nodes'}; Ctrl-C ends", style="dim")
 
 
-def _print_all(stream: Stream[Any], names: list[str], seconds: float | None, as_json: bool) -> None:
+def _print_all(
+    fleet: Fleet, stream: Stream[Any], names: list[str], seconds: float | None, as_json: bool
+) -> None:
     several = len(names) != 1
     unseen = set(names)
     for item in stream.during(QUIET_S if seconds is None else min(QUIET_S, seconds)):
         unseen.discard(getattr(item, "node", ""))
         _print(item, several, as_json)
-    for name in sorted(unseen):
+    known = {node.name for node in fleet.nodes()} if unseen else set[str]()
+    for name in sorted(unseen - known):
         text = f"no node {name!r} is known yet; waiting for it (see `edgekernel ctl nodes`)"
         err.print(text, soft_wrap=True)
     left_s = None if seconds is None else max(0.0, seconds - QUIET_S)

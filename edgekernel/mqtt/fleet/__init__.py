@@ -3,6 +3,7 @@
 from edgekernel.mqtt.fleet.configuring import DesiredResult, NodeConfig, NodeReport
 from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
 from edgekernel.mqtt.fleet.fleet import Fleet
+from edgekernel.mqtt.fleet.forecasting import ConfigForecast, DeviceForecast, KeyForecast
 from edgekernel.mqtt.fleet.holding import HeldLease
 from edgekernel.mqtt.fleet.node_schema import (
     CommandSchema,
@@ -33,10 +34,13 @@ from edgekernel.mqtt.signing import Signer
 __all__ = [
     "BusyState",
     "CommandSchema",
+    "ConfigForecast",
     "DesiredResult",
+    "DeviceForecast",
     "DeviceState",
     "Fleet",
     "HeldLease",
+    "KeyForecast",
     "LeaseSchema",
     "LeaseState",
     "LinkState",

@@ -9,10 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from edgekernel.core.errors import ForbiddenError, InvalidValueError
+from edgekernel.mqtt.deliveries import Delivery
 from edgekernel.mqtt.fleet.connection import Connection
 from edgekernel.mqtt.fleet.documents import Document, read_document, read_text, read_time
 from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
-from edgekernel.mqtt.fleet.listening import Arrival, Listener
+from edgekernel.mqtt.fleet.listening import Answer, Arrival, Listener
 from edgekernel.mqtt.fleet.sealing import Seal, plain
 from edgekernel.mqtt.payloads import MAX_BYTES
 from edgekernel.node.config_record import digest_of
@@ -97,7 +98,8 @@ def push(
     """Publish a document to a node that has reported, and wait for what comes of it; `seal` makes
     its payload.
 
-    Raises ForbiddenError for a node that takes none, InvalidValueError for what is too large or no
+    Raises ForbiddenError for a node that takes none and if the broker takes none from us,
+    InvalidValueError for what is too large or no
     JSON, RequestRefusedError with the node's reasons, and NoAnswerError.
     """
     node = report.node
@@ -110,16 +112,20 @@ def push(
     payload = _sealed(f"{connection.prefix}/{node}/desired", document, limit_s, seal)
     digest = digest_of(payload)
     with connection.listening(f"{node}/reported") as listener:
-        delivery = connection.retain(f"{node}/desired", payload)
-        found = _wait(connection, listener, node, digest, limit_s)
+        delivery = connection.retain(
+            f"{node}/desired", payload, on_refused=lambda reason: listener.put(Answer())
+        )
+        found = _wait(connection, listener, node, digest, delivery, limit_s)
         connection.withdraw(delivery)
+    if delivery.refusal:
+        raise connection.refusal_of(delivery)
     if found is not None and found.desired is not None and found.desired.result in UNDECIDED:
         waits = "; ".join(found.desired.problems) or "it is on trial"
         raise NoAnswerError(
             f"{node} has no result within {limit_s:g} s and goes on by itself: {waits}"
         )
     if found is None:
-        waits = "waits on the broker, and is applied when the node comes to it"
+        waits = "waits on the broker, and is applied when the node comes to it" + connection.doubt
         left = "has not reached the broker, and was taken back"
         raise NoAnswerError(
             f"{node} has reported no result within {limit_s:g} s; the document "
@@ -144,13 +150,18 @@ def _sealed(topic: str, body: Mapping[str, Any], limit_s: float, seal: Seal) -> 
 
 
 def _wait(
-    connection: Connection, listener: Listener, node: str, digest: str, limit_s: float
+    connection: Connection,
+    listener: Listener,
+    node: str,
+    digest: str,
+    delivery: Delivery,
+    limit_s: float,
 ) -> NodeReport | None:
     """Return the report in which the document of a digest has a result, or the latest of it; None
-    if none comes."""
+    if none comes, and as soon as the broker does not take the document."""
     end_s = connection.clock.monotonic() + limit_s
     latest: NodeReport | None = None
-    while (left_s := end_s - connection.clock.monotonic()) > 0:
+    while (left_s := end_s - connection.clock.monotonic()) > 0 and not delivery.refusal:
         arrival = listener.get(left_s)
         document = read_document(arrival.payload) if isinstance(arrival, Arrival) else None
         if document is None:

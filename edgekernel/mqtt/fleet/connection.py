@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from functools import partial
 from math import ceil
 from typing import Any
 
@@ -15,14 +15,13 @@ from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.errors import ForbiddenError
 from edgekernel.mqtt.client import MqttClient
 from edgekernel.mqtt.deliveries import Delivery
+from edgekernel.mqtt.fleet.copies import Copies
 from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
-from edgekernel.mqtt.fleet.listening import Arrival, LinkChange, Listener
+from edgekernel.mqtt.fleet.gathering import Gathering
+from edgekernel.mqtt.fleet.listening import Answer, Arrival, LinkChange, Listener
 from edgekernel.mqtt.fleet.sealing import Seal, plain
 from edgekernel.mqtt.settings import Settings
-from edgekernel.mqtt.transport import Inbound, Medium, Outbound, Properties, QoS
-
-QUIET_S = 0.3
-"""Retained messages come right after a subscription; a pause of this length ends them."""
+from edgekernel.mqtt.transport import Inbound, Medium, Outbound, Properties, Published, QoS
 
 ROOM = 10_000
 """Messages that wait for whoever listens."""
@@ -46,13 +45,7 @@ class Connection:
 
         With a `share` of its own everything it listens to is shared among the clients of that
         name: the broker gives each message to one of them.
-
-        It speaks MQTT 3.1.1 unless `settings` ask for 5: there a broker may deliver a message once
-        for each filter that matches it (3.3.4), mosquitto does, and the filters of those who listen
-        here overlap.
         """
-        if settings.protocol == "auto":
-            settings = replace(settings, protocol="3.1.1")
         self.prefix = settings.prefix
         self.timeout_s = timeout_s
         self.clock: Clock = clock or SystemClock()
@@ -62,6 +55,8 @@ class Connection:
         self._order = self.clock.Lock()  # a filter is not given up after somebody else needs it
         self._listeners: dict[Listener, None] = {}
         self._filters: Counter[str] = Counter()
+        self._copies = Copies()
+        self._retained = 0
         self._replies: Listener | None = None
         self._asked: dict[str, _Question] = {}
         self._known = self.clock.Event()
@@ -125,6 +120,7 @@ class Connection:
             with self._lock:
                 self._listeners[listener] = None
                 self._filters.update(filters)
+                self._copies.add(filters)
             self._client.subscribe(self._full(filters), answered, qos)
         if not listener.subscribed.wait(self.timeout_s):
             self.leave(listener)
@@ -139,29 +135,21 @@ class Connection:
         listener.close()
         with self._order:
             if unused := self._forget(listener):
-                self._client.unsubscribe(self._full(unused))
+                self._client.unsubscribe(self._full(unused), partial(self._left, unused))
 
     def retained(self, *filters: str) -> dict[str, bytes]:
         """Return what is retained on filters, by topic below the prefix.
 
         Exact topics are there as soon as the last of them has come. Raises NoAnswerError if the
-        link breaks meanwhile.
+        link breaks meanwhile, and if it is not certain that this is all.
         """
-        exact = set(filters) if not any("+" in each for each in filters) else set()
-        found: dict[str, bytes] = {}
+        exact = set() if any(set(each) & set("+#") for each in filters) else set(filters)
         with self.listening(*filters, room=_MANY) as listener:
-            end_s = self.clock.monotonic() + QUIET_S
-            while (left_s := end_s - self.clock.monotonic()) > 0:
-                arrival = listener.get(left_s)
-                if isinstance(arrival, LinkChange) and not arrival.up:
-                    raise NoAnswerError(f"{self.broker}: the link broke: {arrival.reason}")
-                if not isinstance(arrival, Arrival):
-                    continue
-                found[arrival.topic] = arrival.payload
-                if arrival.retained:
-                    end_s = self.clock.monotonic() + QUIET_S
-                if exact and exact <= found.keys():
-                    break
+            ask = partial(self._ask_for_more, listener)
+            try:
+                found = Gathering(listener, ask, self.clock, self.timeout_s).run(exact)
+            except NoAnswerError as error:
+                raise NoAnswerError(f"{self.broker}: {error}") from None
             if listener.dropped:
                 raise NoAnswerError(f"{self.broker}: more than {_MANY} messages waited to be read")
         return {topic: payload for topic, payload in found.items() if payload}
@@ -172,8 +160,9 @@ class Connection:
         """Publish a request below a node and return the result from its reply; `seal` makes its
         payload.
 
-        Raises RequestRefusedError with the node's reason, and NoAnswerError if no reply comes in
-        time: then it says whether the request may have been carried out.
+        Raises RequestRefusedError with the node's reason, ForbiddenError if the broker does not
+        take the request, and NoAnswerError if no reply comes in time: then it says whether the
+        request may have been carried out.
         """
         self._listen_to_replies()
         question = _Question(self.clock, f"{node}/reply/{self.name}")
@@ -192,20 +181,35 @@ class Connection:
                 del self._asked[question.id]
             self._client.withdraw(delivery)
         if delivery.refusal:
-            raise ForbiddenError(
-                f"{self.broker} does not take what we publish on {message.topic}: "
-                f"{delivery.refusal}; check its access rules"
-            )
+            raise self.refusal_of(delivery)
         reached = "the broker has taken the request, so that it may have been carried out"
+        reached += self.doubt
         left = "the request has not reached the broker, and was taken back"
         raise NoAnswerError(
             f"{node} did not answer within {timeout_s:g} s; "
             f"{reached if delivery.wait(0) else left}; `edgekernel ctl nodes` shows who is online"
         )
 
-    def retain(self, topic: str, payload: bytes) -> Delivery:
-        """Publish what the broker is to keep on a topic below the prefix; `wait` waits for that."""
-        return self._client.publish(Outbound(f"{self.prefix}/{topic}", payload, retain=True))
+    def retain(self, topic: str, payload: bytes, on_refused: Published | None = None) -> Delivery:
+        """Publish what the broker is to keep on a topic below the prefix; `wait` waits for that,
+        and `on_refused` is called in the network thread if the broker does not take it."""
+        message = Outbound(f"{self.prefix}/{topic}", payload, retain=True)
+        return self._client.publish(message, on_refused=on_refused)
+
+    def refusal_of(self, delivery: Delivery) -> ForbiddenError:
+        """Return the error that says why the broker does not take a message."""
+        return ForbiddenError(
+            f"{self.broker} does not take what we publish on {delivery.message.topic}: "
+            f"{delivery.refusal}; check its access rules"
+        )
+
+    @property
+    def doubt(self) -> str:
+        """What to add where it is said that the broker has taken a message: on 3.1.1 it says so of
+        what it drops, too."""
+        if self._client.version != "3.1.1":
+            return ""
+        return ", unless its access rules forbid us that: on MQTT 3.1.1 it does not say so"
 
     def withdraw(self, delivery: Delivery) -> None:
         """Take back what has not reached the broker."""
@@ -222,6 +226,8 @@ class Connection:
 
     def disconnected(self, reason: str) -> None:
         """Called by the link: it is down, and tried again."""
+        with self._lock:
+            self._copies = Copies(self._filters)
         for listener in self._all():
             listener.put(LinkChange(False, reason))
 
@@ -233,11 +239,15 @@ class Connection:
 
     def message(self, message: Inbound) -> None:
         """Called by the link: a message has arrived."""
+        self._retained += message.retained
         topic = message.topic.removeprefix(f"{self.prefix}/")
         arrival = Arrival(topic, message.payload, message.retained)
         if "/reply/" in topic:
             self._replied(arrival)
             return
+        with self._lock:
+            if self._copies.has(arrival):
+                return
         for listener in self._all():
             listener.offer(arrival)
 
@@ -256,6 +266,24 @@ class Connection:
             for each in unused:
                 del self._filters[each]
             return unused
+
+    def _ask_for_more(self, listener: Listener) -> int:
+        """Ask what changes nothing; return how many retained messages there were before.
+
+        What is given up is a filter for events that nobody has, which needs no more rights than
+        others. It is subscribed to just before: mosquitto keeps what is retained back where the
+        socket had no room, until the next subscription.
+        """
+        before = self._retained
+        nobodys = self._full((f"{listener.filters[0].partition('/')[0]}/event/{self.name}",))
+        self._client.subscribe(nobodys, qos=0)
+        self._client.unsubscribe(nobodys, lambda: listener.put(Answer(self._retained)))
+        return before
+
+    def _left(self, filters: tuple[str, ...]) -> None:
+        """The broker sends nothing any more for filters, unless somebody listens again."""
+        with self._lock:
+            self._copies.drop(each for each in filters if each not in self._filters)
 
     def _listen_to_replies(self) -> None:
         if self._replies is None:  # twice is harmless

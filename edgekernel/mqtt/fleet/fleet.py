@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -29,6 +31,15 @@ from edgekernel.mqtt.fleet.documents import (
     read_status,
 )
 from edgekernel.mqtt.fleet.errors import NoAnswerError
+from edgekernel.mqtt.fleet.forecasting import ConfigForecast, forecast_config
+from edgekernel.mqtt.fleet.forgetting import (
+    DISCOVERY,
+    Left,
+    announced_by,
+    checked_discovery,
+    clear,
+    left_of,
+)
 from edgekernel.mqtt.fleet.holding import HeldLease
 from edgekernel.mqtt.fleet.listening import Arrival
 from edgekernel.mqtt.fleet.many import each_of
@@ -109,8 +120,8 @@ class Fleet:
         self._signer = signer
         self._connection = Connection(settings, timeout_s, clock, medium)
         self._retained = Retained(self._connection)
-        anyone = replace(settings, client_id="")  # the name is taken by the connection above
-        self._connect = partial(Connection, anyone, timeout_s, clock, medium)
+        self._anyone = replace(settings, client_id="")  # that is taken by the connection above
+        self._connect = partial(Connection, timeout_s=timeout_s, clock=clock, medium=medium)
         self._shared: set[Connection] = set()
 
     def nodes(self, where: Mapping[str, str] | None = None) -> list[Node]:
@@ -222,6 +233,16 @@ class Fleet:
         """Return what a node runs, asked of the node itself; its secrets are hidden."""
         return read_config(node, self.call(node, "config.show"))
 
+    def forecast_config(
+        self, node: str, config: Mapping[str, Any], file: Path = Path("node.toml")
+    ) -> ConfigForecast:
+        """Return what another configuration would do to what a node runs; nothing is changed.
+
+        `config` is as for `push_config`, from a `file`: what it names is beside that. Raises
+        ConfigError with every mistake.
+        """
+        return forecast_config(self.config(node), config, file)
+
     def reported(self, node: str) -> NodeReport:
         """Return what a node has reported of its configuration, online or not."""
         return read_report(node, self._retained.document(node, "reported"))
@@ -292,6 +313,41 @@ class Fleet:
         """Release a lock, or all that operators hold; return which."""
         return list(self.call(node, "busy.release", {"lock": lock}))
 
+    def forget(
+        self,
+        node: str,
+        *,
+        force: bool = False,
+        dry_run: bool = False,
+        discovery: str = DISCOVERY,
+    ) -> tuple[str, ...]:
+        """Let the broker forget a node that is no more, or has another name: clear all that is
+        retained below it, and what tells Home Assistant of it. Return the topics.
+
+        `discovery` is the prefix of Home Assistant's topics; without one they are left alone. With
+        `dry_run` nothing is cleared. Raises UnavailableError for a node that is online, unless by
+        `force`. What we may not read is not found. If it fails, to ask again does the rest.
+        """
+        self._retained.check_name(node)
+        left = left_of(self._connection, node, force=force)
+        shown: Left = {}
+        there: Connection | None = None
+        with ExitStack() as stack:
+            if discovery:
+                there = self._connect(replace(self._anyone, prefix=checked_discovery(discovery)))
+                there.open()
+                stack.callback(there.close)
+                shown = announced_by(there, node, self._connection.prefix)
+            if not left and not shown:
+                self._retained.status(node)  # raises: it is not known
+            if there is not None and shown and not dry_run:
+                clear(there, shown)
+            if left and not dry_run:
+                clear(self._connection, left)
+        prefix = self._connection.prefix
+        topics = [f"{prefix}/{each}" for each in left] + [f"{discovery}/{each}" for each in shown]
+        return tuple(sorted(topics))
+
     def watch(self, *nodes: str) -> Stream[NodeStatus | DeviceState | NodeEvent]:
         """Return what there is and what happens, of some nodes or of all: statuses, states and
         events."""
@@ -326,7 +382,7 @@ class Fleet:
         filters = self._filters(nodes, (topic,))
         if not share:
             return Stream(self._connection, filters, wanted)
-        connection = self._connect(checked_share(share))
+        connection = self._connect(self._anyone, share=checked_share(share))
         connection.open()
         self._shared.add(connection)
         return Stream(connection, filters, wanted, partial(self._leave, connection))

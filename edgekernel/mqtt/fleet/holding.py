@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
-from edgekernel.core.errors import InvalidValueError
+from edgekernel.core.errors import ForbiddenError, InvalidValueError
 from edgekernel.mqtt.fleet.connection import Connection
 from edgekernel.mqtt.fleet.documents import read_document, read_status
 from edgekernel.mqtt.fleet.errors import NoAnswerError, RequestRefusedError
@@ -134,13 +134,13 @@ class HeldLease:
             self._ask({"release": True}, self._connection.timeout_s)
         except RequestRefusedError:
             return  # it is another's, or nobody's: the outputs are safe
-        except NoAnswerError as failure:
+        except (NoAnswerError, ForbiddenError) as failure:
             text = (
                 f"lease {self.terms.name} of {self.node} was not given up, and ends by itself "
                 f"{self.terms.timeout_s:g} s after its last renewal: {failure}"
             )
             if error is None:
-                raise NoAnswerError(text) from failure
+                raise type(failure)(text) from failure
             error.add_note(text)
 
     def _run(self) -> None:
@@ -182,7 +182,7 @@ class HeldLease:
         sent_s = self._clock.monotonic()
         try:
             self._ask({}, self._wait_s)
-        except RequestRefusedError as error:
+        except (RequestRefusedError, ForbiddenError) as error:
             self._lost(str(error))
         except NoAnswerError:
             return  # until the time of the last one is over, it is held

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from edgekernel.core.clock import Clock
@@ -23,6 +24,18 @@ class LinkChange(NamedTuple):
     reason: str
 
 
+class Answer(NamedTuple):
+    """The broker has answered a question; what it has sent before stands before it.
+
+    `retained` counts the retained messages that have come on the link before, for whomever.
+    """
+
+    retained: int = 0
+
+
+Item = Arrival | LinkChange | Answer
+
+
 class Listener:
     """What arrives on some filters, to be taken out one by one.
 
@@ -38,18 +51,18 @@ class Listener:
         self._clock = clock
         self._filters = [tuple(each.split("/")) for each in filters]
         self._room = room
-        self._arrived: deque[Arrival | LinkChange] = deque()
+        self._arrived: deque[Item] = deque()
         self._changed = clock.Condition()
         self._closed = False
 
     def offer(self, arrival: Arrival) -> None:
         """Take a message in if a filter matches its topic."""
         levels = arrival.topic.split("/")
-        if any(_matches(each, levels) for each in self._filters):
+        if any(matches(each, levels) for each in self._filters):
             self.put(arrival)
 
-    def put(self, arrival: Arrival | LinkChange) -> None:
-        """Take in what concerns everybody."""
+    def put(self, arrival: Item) -> None:
+        """Take in whatever it is."""
         with self._changed:
             if len(self._arrived) >= self._room:
                 self._arrived.popleft()
@@ -57,7 +70,7 @@ class Listener:
             self._arrived.append(arrival)
             self._changed.notify()
 
-    def get(self, timeout_s: float | None) -> Arrival | LinkChange | None:
+    def get(self, timeout_s: float | None) -> Item | None:
         """Return what came first; None if nothing comes in time, or it is closed."""
         end_s = None if timeout_s is None else self._clock.monotonic() + timeout_s
         with self._changed:
@@ -80,8 +93,10 @@ class Listener:
         return self._closed
 
 
-def _matches(wanted: tuple[str, ...], levels: list[str]) -> bool:
-    """Say whether a filter without "#" matches a topic."""
+def matches(wanted: Sequence[str], levels: Sequence[str]) -> bool:
+    """Say whether a filter matches a topic, neither of which begins with "$"."""
+    if wanted[-1] == "#":
+        wanted, levels = wanted[:-1], levels[: len(wanted) - 1]
     return len(wanted) == len(levels) and all(
         each in ("+", level) for each, level in zip(wanted, levels, strict=True)
     )

@@ -52,7 +52,7 @@ class Stream(Generic[T]):
                 return None
             if isinstance(arrival, LinkChange):
                 return LinkState(arrival.up, arrival.reason)
-            item = self._read(arrival)
+            item = self._read(arrival) if isinstance(arrival, Arrival) else None
             if item is not None:
                 return item
 

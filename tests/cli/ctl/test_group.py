@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -149,8 +150,11 @@ def test_whatever_ctl_does_python_does() -> None:
     counterparts: dict[str, list[Callable[..., object]]] = {
         "busy": [Fleet.busy, Fleet.hold_busy, Fleet.release_busy],
         "call": [Fleet.call],
-        "config": [Fleet.config, Fleet.push_config, Fleet.reported],
+        "config plan": [Fleet.forecast_config],
+        "config push": [Fleet.push_config, Fleet.reported],
+        "config show": [Fleet.config],
         "events": [Fleet.events],
+        "forget": [Fleet.forget],
         "get": [Fleet.get],
         "health": [Fleet.health],
         "info": [Fleet.info],
@@ -164,6 +168,15 @@ def test_whatever_ctl_does_python_does() -> None:
         "update": [Fleet.update, Fleet.updating],
         "watch": [Fleet.watch],
     }
-    assert set(group.commands) == set(counterparts)
+    assert set(_names(group)) == set(counterparts)
     for methods in counterparts.values():
         assert all("return" in method.__annotations__ for method in methods)
+
+
+def _names(group: click.Group) -> Iterator[str]:
+    """Give the names of all commands of a group, those of its groups with the name of the group."""
+    for name, each in group.commands.items():
+        if isinstance(each, click.Group):
+            yield from (f"{name} {inside}" for inside in _names(each))
+        else:
+            yield name

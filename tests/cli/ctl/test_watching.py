@@ -11,6 +11,8 @@ import pytest
 from tests.brokers import Mosquitto, watching
 from tests.cli.conftest import Agent
 from tests.cli.ctl.conftest import Ctl
+from tests.cli.terminal import Terminal, plain
+from tests.mqtt.proxy import Proxy
 
 
 def test_watch(broker: Mosquitto, start: Callable[..., Agent], ctl: Ctl) -> None:
@@ -39,6 +41,36 @@ def test_watch_as_text(broker: Mosquitto, start: Callable[..., Agent], ctl: Ctl)
     assert code == 0
 
 
+def test_watch_on_a_terminal(broker: Mosquitto, ctl: Ctl) -> None:
+    """On a terminal `watch` is a table that is drawn again in its place: a value that changes, and
+    what happens, are seen in it, until Ctrl-C, exit 0, and the cursor is there again."""
+    args = ("ctl", "--port", str(broker.port), "watch", "bench-1")
+    with Terminal(120, 40, *args) as terminal:
+        terminal.until(r"bench-1 online.*device +signal +value.*fan +power +off")
+        ctl("set", "bench-1", "fan/power", "on")
+        terminal.until(r"fan +power +on ")
+        ctl("call", "bench-1", "sim.press", "device=door")
+        terminal.until(r"\d\d:\d\d:\d\d +bench-1 +button.pressed +device=door")
+        ctl("set", "bench-1", "fan/power", "off")
+        terminal.until(r"fan +power +off ")
+        assert terminal.end(signal.SIGINT) == 0
+        drawn = terminal.drawn
+        assert "\x1b[1A" in drawn  # the table before it is drawn over
+        assert drawn.rindex("\x1b[?25h") > drawn.rindex("\x1b[?25l")
+        assert "Traceback" not in drawn
+
+
+def test_lines_on_a_terminal(broker: Mosquitto, ctl: Ctl) -> None:
+    """With --lines, and with --json, a terminal gets a line for each."""
+    del ctl  # the nodes are there
+    for option, wanted in (("--lines", r"status +online"), ("--json", r'"kind": "status"')):
+        args = ("--port", str(broker.port), "watch", "bench-1", option, "--for", "1")
+        with Terminal(120, 40, "ctl", *args) as terminal:
+            terminal.until(wanted)
+            assert terminal.end() == 0
+            assert "device  signal" not in plain(terminal.drawn)
+
+
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_watch_unknown(broker: Mosquitto, start: Callable[..., Agent], options: list[str]) -> None:
     """`watch` of a node that nobody has seen yet says so, and shows it when it comes."""
@@ -53,6 +85,20 @@ def test_watch_unknown(broker: Mosquitto, start: Callable[..., Agent], options: 
     watcher.until("online")
     code, _, err = watcher.end(signal.SIGINT)
     assert (code, err) == (0, "")
+
+
+def test_watch_on_a_slow_link(broker: Mosquitto, start: Callable[..., Agent]) -> None:
+    """A node whose status takes a while to come is not said to be unknown."""
+    topic = "edge/bench-8/status"
+    with watching(broker.port, topic) as client, Proxy(broker.port) as proxy:
+        client.publish(topic, {"state": "online", "cause": "x" * 4000}, retain=True)
+        proxy.bytes_per_s = 4000
+        args = ("--port", str(proxy.port), "--timeout", "30", "watch", "bench-8")
+        watcher = start("ctl", *args)
+        watcher.until("online")
+        code, _, err = watcher.end(signal.SIGINT)
+        client.publish(topic, "", retain=True)
+        assert (code, err) == (0, "watching bench-8; Ctrl-C ends\n")
 
 
 def test_watch_of_many(ctl: Ctl) -> None:

@@ -7,15 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from edgekernel.core.errors import ForbiddenError, InvalidValueError, UnknownTargetError
+from edgekernel.core.errors import (
+    ConfigError,
+    ForbiddenError,
+    InvalidValueError,
+    UnknownTargetError,
+)
 from edgekernel.mqtt import Fleet, NoAnswerError, RequestRefusedError, Settings
+from edgekernel.mqtt.fleet import DeviceForecast
 from edgekernel.mqtt.fleet.configuring import read_config, read_report
 from edgekernel.mqtt.fleet.results import Outcome
 from edgekernel.mqtt.signing import Signer
 from edgekernel.node.config_messages import ConfigApplied
+from tests.mqtt.parts import settings
 from tests.mqtt.test_remote_config import ANNA, FANS, LAMP, MQTT, Node
 from tests.node.changing import FAN
-from tests.stages import SimStage
+from tests.stages import KINDS, SimStage, staged
 
 
 @pytest.fixture
@@ -43,6 +50,40 @@ def test_push(node: Node, sim_stage: SimStage) -> None:
         found = fleet.config("bench")
         assert (found.version, found.hash) == ("v2", report.hash)
         assert found.document["devices"]["lamp"] == LAMP
+
+
+def test_forecast(node: Node, sim_stage: SimStage) -> None:
+    """What a document would do is told without doing it; what it may leave out does not change."""
+    with ExitStack() as stack:
+        fleet = entered(sim_stage, stack)
+        found = fleet.forecast_config("bench", {"devices": FANS | {"lamp": LAMP}})
+        assert found.devices == (DeviceForecast("lamp", "start", ("devices.lamp",)),)
+        assert [(each.key, each.old) for each in found.keys] == [("devices.lamp", None)]
+        assert (found.node, found.changes, found.restart, found.link) == ("bench", True, {}, ())
+        assert found.document["devices"][0]["device"] == "lamp"
+        assert list(fleet.config("bench").document["devices"]) == ["fan"]
+        assert not fleet.forecast_config("bench", {"devices": FANS}).changes
+        with pytest.raises(ConfigError, match=r"my.toml: devices.fan.driver: unknown driver"):
+            fleet.forecast_config("bench", {"devices": {"fan": {"driver": "x"}}}, Path("my.toml"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_broker_does_not_take(kind: str, tmp_path: Path) -> None:
+    """A document that its access rules forbid is told at once, and not waited for; on MQTT 3.1.1
+    that may be why nothing is reported."""
+    with ExitStack() as stack:
+        stage = stack.enter_context(staged(kind, tmp_path, denied="edge/bench/desired"))
+        stage.peer("bench").publish("edge/bench/reported", {"remote": True}, retain=True)
+        for protocol, timeout_s, error, said in (
+            ("auto", 60.0, ForbiddenError, "publish on edge/bench/desired: not authorized; check"),
+            ("3.1.1", 1.0, NoAnswerError, "unless its access rules forbid us that"),
+        ):
+            to = settings(stage.port, protocol=protocol)
+            fleet = stack.enter_context(Fleet(to, clock=stage.clock, medium=stage.medium))
+            with pytest.raises(error, match=said):
+                fleet.push_config("bench", {"devices": {}}, timeout_s=timeout_s)
+        if isinstance(stage, SimStage):
+            assert stage.clock.monotonic() < 10
 
 
 def test_refused(node: Node, sim_stage: SimStage) -> None:

@@ -64,8 +64,7 @@ def test_all_that_is_retained(stage: Stage, connection: Connection) -> None:
 def test_what_the_broker_does_not_take_is_told_at_once(sim_stage: SimStage) -> None:
     """On MQTT 5 a question that its access rules forbid is not waited for."""
     sim_stage.broker.troubles.denies = "edge/n1/set/lamp/power".__eq__
-    asked = settings(sim_stage.port, protocol="5")
-    connection = Connection(asked, 10.0, sim_stage.clock, sim_stage.medium)
+    connection = Connection(settings(sim_stage.port), 10.0, sim_stage.clock, sim_stage.medium)
     connection.open()
     with pytest.raises(ForbiddenError, match="does not take what we publish on edge/n1/set/lamp"):
         connection.ask("n1", "set/lamp/power", {"value": True}, 10.0)

@@ -53,6 +53,22 @@ def test_held_while_the_context_lasts(stage: Stage, enter: Enter) -> None:
         stage.until(lambda: n1.lamp.power.readback.get() is False, "a safe lamp")
 
 
+def test_rights_that_are_taken_away(sim_stage: SimStage) -> None:
+    """A lease that the broker does not let us renew any more, nor give up, is lost with the reason,
+    and ends by itself."""
+    with leased_node(sim_stage) as n1, sim_fleet(sim_stage) as fleet:
+        lease = fleet.lease("n1", "hand").__enter__()
+        fleet.set("n1", "lamp/power", True)
+        sim_stage.broker.troubles.denies = "edge/n1/lease/hand".__eq__
+        change = lease.get(TIMEOUT_S)
+        assert change is not None
+        assert not change.held
+        assert "edge/n1/lease/hand: not authorized" in change.reason
+        with pytest.raises(ForbiddenError, match="was not given up, and ends by itself"):
+            lease.__exit__(None, None, None)
+        sim_stage.until(lambda: n1.lamp.power.readback.get() is False, "a safe lamp")
+
+
 def test_held_for_longer_than_its_time(sim_stage: SimStage) -> None:
     """It is renewed in an hour as often as it takes, and never lost."""
     with leased_node(sim_stage) as n1, sim_fleet(sim_stage) as fleet:

@@ -33,6 +33,11 @@ def topics(of: Listener) -> list[str]:
         ("n1/state/+", "n2/state/lamp", False),
         ("n1/state/+", "n1/state", False),
         ("n1/schema", "n1/schema", True),
+        ("n1/#", "n1/state/lamp", True),
+        ("n1/#", "n1", True),
+        ("n1/#", "n2/state/lamp", False),
+        ("+/state/#", "n1/state/lamp/power", True),
+        ("+/state/#", "n1/status", False),
     ],
 )
 def test_only_what_is_wanted(filter: str, topic: str, fits: bool) -> None:
