@@ -85,6 +85,7 @@ class TurnQueue:
         self._context = Context()
         self._context.run(current_queue.set, self)
         self._contexts: dict[object, Context] = {}
+        self._elsewhere: set[object] = set()  # flows that run no turns, see `elsewhere`
         self.cut_turns = 0
         self.dropped_turns = 0
         self._tasks: Tasks | None = None
@@ -127,6 +128,9 @@ class TurnQueue:
         if runner is not None and runner == flow:
             self._submit_nested(turns, flow)
             return
+        if flow in self._elsewhere and not self._closed:
+            self.submit_elsewhere(*turns)
+            return
         for turn in turns:
             turn._submitter, turn._cause = flow, None
         first: Turn | None = None
@@ -150,7 +154,7 @@ class TurnQueue:
 
         `step` is the function behind `turn.step`, and `begin_ns` the time, where they are known.
         """
-        if self._runner is not None or self._waiting:
+        if self._runner is not None or self._waiting or self._elsewhere:
             self.submit(turn)
             return
         flow_of, now_ns = self._flow, self._now_ns  # methods of others: quicker from here
@@ -206,13 +210,17 @@ class TurnQueue:
             self._hand_over()
 
     def elsewhere(self, change: Callable[[], object]) -> None:
-        """Call `change` here; the effects that it concerns run there, as in `submit_elsewhere`."""
-        mine = bool(self._dispatcher_name) and not self._closed and self._take_seat(self)
+        """Call `change` here; the turns that it submits run there, as of `submit_elsewhere`.
+
+        It may hang, as a driver does: that keeps no turn waiting.
+        """
+        flow = self._flow()
+        if self._dispatcher_name is not None:
+            self._elsewhere.add(flow)
         try:
             change()
         finally:
-            if mine:
-                self._hand_over()
+            self._elsewhere.discard(flow)
 
     def _send(self, turn: Turn, ahead: bool = False) -> None:
         """Do what `submit_elsewhere` does for who waits for the turn: there always is room."""
