@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,12 +28,25 @@ class Outputs:
         """Who excludes whom; None while nobody excludes anybody."""
         self.leases: Leases | None = None
         """Which controllers have to be alive; None if none has."""
-        self._workers = Workers(runtime.clock, f"{runtime.name}:outputs", runtime.turns.failed)
+        self._workers = Workers(
+            runtime.clock, f"{runtime.name}:outputs", runtime.turns.failed, math.inf
+        )
 
     def timer(self, call: Callable[[], object]) -> Timer:
-        """Return a timer whose call may drive an output: one that hangs keeps no other waiting."""
+        """Return a timer whose call may drive an output: one that hangs keeps no other waiting.
+
+        However many hang, as each has its thread: an output's lock lets no more than one of its
+        own in. If no thread can be had, the call is made on that of the timers.
+        """
         elsewhere = partial(self._runtime.turns.elsewhere, call)
-        return self._runtime.timers.timer(lambda: self._workers.submit(elsewhere))
+
+        def ring() -> None:
+            try:
+                self._workers.submit(elsewhere)
+            except RuntimeError:
+                call()
+
+        return self._runtime.timers.timer(ring)
 
     def join_interlocks(self) -> Interlocks:
         """Return who excludes whom; made when somebody is the first to exclude another one."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from edgekernel.core.clock import Clock, SystemClock, ThreadLike
+from edgekernel.core.clock import Clock, SystemClock, ThreadLike, could_start
 from edgekernel.core.errors import TurnTimeoutError, of_user_code, unless_unwound
 from edgekernel.core.graph import here
 from edgekernel.core.observing import PrintingObserver, TurnObserver, members
@@ -207,7 +207,7 @@ class TurnQueue:
         for turn in turns:
             turn._submitter, turn._cause = self, None
         if self._append(turns) and self._take_seat(self):
-            self._hand_over()
+            self._hand_over_or_leave()
 
     def elsewhere(self, change: Callable[[], object]) -> None:
         """Call `change` here; the turns that it submits run there, as of `submit_elsewhere`.
@@ -233,7 +233,7 @@ class TurnQueue:
         else:
             self._waiting.append(turn)
         if self._take_seat(self):
-            self._hand_over()
+            self._hand_over_or_leave()
 
     def submit_apart(self, turn: Turn) -> None:
         """Queue, during a turn, one that has no cause, such as a report; but none of a report."""
@@ -365,9 +365,10 @@ class TurnQueue:
                 if others_too or waiting[0]._submitter == flow or self._closed:
                     turn = waiting.popleft()
                     continue
-                self._runner = self  # nobody's flow: the dispatcher takes it from here
-                self._hand_over()
-                return
+                if self._hand_over():
+                    return
+                others_too = True
+                continue
             self._runner = None
             self._seat = True
             if not waiting or not self._take_seat(flow):
@@ -401,18 +402,30 @@ class TurnQueue:
             return
         self._current = self._cause = None
         if self._waiting and self._dispatcher_name is not None and not self._closed:
-            self._runner = self
-            self._hand_over()
+            self._hand_over_or_leave()
         else:
-            self._runner = None
-            self._seat = True
+            self._leave()
 
-    def _hand_over(self) -> None:
+    def _leave(self) -> None:
+        self._runner = None
+        self._seat = True
+
+    def _hand_over_or_leave(self) -> None:
+        """Leave the seat to the dispatcher, or, if there can be none, to who submits next."""
+        if not self._hand_over():
+            self._leave()
+
+    def _hand_over(self) -> bool:
+        """Leave the seat to the dispatcher; False, and the seat is kept, if there can be none."""
         if self._dispatcher is None:
             assert self._dispatcher_name is not None
             self._dispatcher = self.clock.Thread(self._dispatch, self._dispatcher_name)
-            self._dispatcher.start()
+            if not could_start(self._dispatcher):
+                self._dispatcher = None
+                return False
+        self._runner = self  # nobody's flow: the dispatcher takes it from here
         self._handed_over.set()
+        return True
 
     def _dispatch(self) -> None:
         flow = self._flow()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from edgekernel import Device, Limits, Process, Runtime, effect, output, reading
+from edgekernel.core.workers import MAX_WORKERS
 from edgekernel.sim import SimClock, try_seeds
+from tests.core.starved import StarvedClock
+from tests.core.working import Simulation
 
 FOR_EVER_S = 1e6
 
@@ -65,3 +68,32 @@ def test_a_driver_that_hangs_in_a_timer_keeps_no_effect_waiting() -> None:
             assert heater.level is False
 
     assert try_seeds(program, range(10)) == 10
+
+
+def test_many_that_hang_keep_no_lease_from_ending(sim: Simulation) -> None:
+    """P8: however many drivers hang, the lease of another output ends."""
+    runtime = sim.runtime(shutdown_limit_s=1.0)
+    hung = [Relay(f"relay{n}", Limits(lease_s=1.0)) for n in range(3 * MAX_WORKERS)]
+    heater = Relay("heater", Limits(lease_s=2.0))
+    attached(runtime, heater, *hung)
+    runtime.boot()
+    for relay in (heater, *hung):
+        relay.power.set(True)
+        relay.hangs = relay is not heater
+    sim.advance(1.5)
+    assert (heater.level, hung[0].level) == (True, True)
+    sim.advance(1.0)
+    assert (heater.level, hung[0].level) == (False, True)
+
+
+def test_without_a_thread_a_lease_ends_too() -> None:
+    """P8: if no thread can be started, the driver is called on the thread of the timers."""
+    with StarvedClock() as clock:
+        runtime = Runtime(clock=clock)
+        heater = Relay("heater", Limits(lease_s=1.0))
+        attached(runtime, heater)
+        with runtime:
+            heater.power.set(True)
+            clock.starved = "outputs"
+            clock.advance(2.0)
+            assert heater.level is False

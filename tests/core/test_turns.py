@@ -14,6 +14,7 @@ from edgekernel import SystemClock
 from edgekernel.core.errors import TurnTimeoutError
 from edgekernel.core.turn import CallTurn
 from edgekernel.core.turns import MAX_DEPTH, MAX_WAITING, TurnQueue, current_queue
+from tests.core.starved import StarvedClock
 
 LONG_S = 10.0
 
@@ -596,6 +597,26 @@ class TestCall:
         blocked.release()
         thread.join(LONG_S)
         assert [repr(error) for error in caught] == ["SystemExit(3)"]
+
+
+class TestNoMoreThreads:
+    def test_what_was_for_the_dispatcher_is_run_by_who_submits_next(self, reports: Reports) -> None:
+        """P2: without a thread for the dispatcher nothing is lost, and nobody is refused."""
+        with StarvedClock() as clock:
+            turns = TurnQueue(clock, reports, dispatcher="dispatcher")
+            ran: list[int] = []
+            clock.starved = "dispatcher"
+            turns.submit_elsewhere(turn(lambda: ran.append(1)))
+            turns.submit_elsewhere(turn(lambda: ran.append(2)))
+            assert (ran, turns.depth) == ([], 2)
+            turns.submit_one(turn(lambda: ran.append(3)))
+            assert ran == [1, 2, 3]
+            turns.submit_elsewhere(turn(lambda: ran.append(4)))
+            clock.starved = None
+            turns.submit_elsewhere(turn(lambda: ran.append(5)))
+            clock.advance(1.0)
+            assert ran == [1, 2, 3, 4, 5]
+            turns.close()
 
 
 class TestWaitIdle:
