@@ -74,6 +74,12 @@ class TurnQueue:
         thread and no signal handler, such as Ctrl-C's, can come between that and what follows."""
         self._runner: object | None = None
         """The flow of the runner; the queue itself while it waits for the dispatcher."""
+        self._begun_ns = 0
+        """When the current turn began, or whoever runs turns has become that."""
+        self.when_one_waits: Callable[[], object] | None = None
+        """Called once, when a turn comes to wait behind one that runs."""
+        self.when_slow: Callable[[], object] | None = None
+        """Called once, when a slow turn has ended."""
         self._current: Turn | None = None
         self._cause: Cause | None = None  # of the current turn
         self._dispatcher_name = dispatcher
@@ -113,6 +119,12 @@ class TurnQueue:
         """The turn that runs now, on whichever thread."""
         return self._current
 
+    @property
+    def begun_ns(self) -> int | None:
+        """When the turn that runs now began, or was given to the dispatcher, on the clock's
+        monotonic time; None while there is none."""
+        return None if self._runner is None else self._begun_ns
+
     def inside(self) -> bool:
         """Say whether the calling thread is running a turn of this queue."""
         return self._current is not None and self._runner == self._flow()
@@ -141,6 +153,8 @@ class TurnQueue:
                 else:
                     self._waiting.extend(turns)
             elif not self._append(turns) or not self._take_seat(flow):
+                if self.when_one_waits is not None:
+                    self._tell_one_waits()
                 return  # otherwise the runner has gone meanwhile
             self._run(flow, first, self._dispatcher_name is None)
         except BaseException:  # Ctrl-C and the like leave: somebody must go on
@@ -159,11 +173,14 @@ class TurnQueue:
             return
         flow_of, now_ns = self._flow, self._now_ns  # methods of others: quicker from here
         flow = flow_of()
+        if begin_ns is None:
+            begin_ns = now_ns()
         try:
             del self._seat
         except AttributeError:  # taken just now
             self.submit(turn)
             return
+        self._begun_ns = begin_ns  # in this order: see `begun_ns`
         self._runner = flow
         try:
             try:
@@ -171,8 +188,6 @@ class TurnQueue:
             except KeyError:
                 context = self._context_of(flow)
             self._current = turn
-            if begin_ns is None:
-                begin_ns = now_ns()
             try:
                 context.copy().run(step, turn)
             except BaseException as error:
@@ -208,6 +223,8 @@ class TurnQueue:
             turn._submitter, turn._cause = self, None
         if self._append(turns) and self._take_seat(self):
             self._hand_over_or_leave()
+        elif self.when_one_waits is not None:
+            self._tell_one_waits()
 
     def elsewhere(self, change: Callable[[], object]) -> None:
         """Call `change` here; the turns that it submits run there, as of `submit_elsewhere`.
@@ -234,6 +251,8 @@ class TurnQueue:
             self._waiting.append(turn)
         if self._take_seat(self):
             self._hand_over_or_leave()
+        elif self.when_one_waits is not None:
+            self._tell_one_waits()
 
     def submit_apart(self, turn: Turn) -> None:
         """Queue, during a turn, one that has no cause, such as a report; but none of a report."""
@@ -345,6 +364,7 @@ class TurnQueue:
         begin = now_ns()
         while True:
             if turn is not None:
+                self._begun_ns = begin
                 self._current = turn
                 self._cause = cause = turn._cause
                 try:
@@ -374,7 +394,16 @@ class TurnQueue:
             if not waiting or not self._take_seat(flow):
                 return
 
+    def _tell_one_waits(self) -> None:
+        tell, self.when_one_waits = self.when_one_waits, None
+        if tell is not None:
+            tell()
+
     def _tell_slow(self, turn: Turn, begin_ns: int, end_ns: int) -> None:
+        self._begun_ns = end_ns
+        tell, self.when_slow = self.when_slow, None
+        if tell is not None:
+            self._report(tell)
         slowest, took_s = turn.slowest(begin_ns, end_ns), (end_ns - begin_ns) / 1e9
         self._report(self._observer.turn_was_slow, slowest, took_s)
 
@@ -382,8 +411,10 @@ class TurnQueue:
         """Become the runner if nobody is."""
         if self._runner is not None:
             return False
+        now_ns = self._now_ns()
         try:
             del self._seat
+            self._begun_ns = now_ns
             self._runner = flow
         except AttributeError:
             return False
