@@ -168,7 +168,7 @@ class TurnQueue:
 
         `step` is the function behind `turn.step`, and `begin_ns` the time, where they are known.
         """
-        if self._runner is not None or self._waiting or self._elsewhere:
+        if self._runner is not None or self._waiting:
             self.submit(turn)
             return
         flow_of, now_ns = self._flow, self._now_ns  # methods of others: quicker from here
@@ -176,17 +176,14 @@ class TurnQueue:
         if begin_ns is None:
             begin_ns = now_ns()
         try:
+            context = self._contexts[flow]
             del self._seat
-        except AttributeError:  # taken just now
+        except (KeyError, AttributeError):  # its first turn, or it runs none; or taken just now
             self.submit(turn)
             return
         self._begun_ns = begin_ns  # in this order: see `begun_ns`
         self._runner = flow
         try:
-            try:
-                context = self._contexts[flow]
-            except KeyError:
-                context = self._context_of(flow)
             self._current = turn
             try:
                 context.copy().run(step, turn)
@@ -234,6 +231,7 @@ class TurnQueue:
         flow = self._flow()
         if self._dispatcher_name is not None:
             self._elsewhere.add(flow)
+            self._contexts.pop(flow, None)  # who runs none has none, see `submit_one`
         try:
             change()
         finally:
