@@ -36,6 +36,7 @@ class Lifecycle:
         self.services = Services(runtime, lambda: self.phase is Phase.RUNNING, self.parts.all)
         self.gate = Gate(runtime.clock, self.services.watchdog.look, self._tell_of_hanging)
         self.services.watchdog.watch(self.gate)
+        runtime.turns.watchdog = self.services.watchdog
         self.assembly = Assembly(runtime, self.parts, self.gate, shutdown_limit_s)
         self.caretaker = Caretaker(runtime, self.parts, self.assembly, self.gate)
         self.children = Children(runtime, self.parts, self.assembly, self.caretaker, self.gate)

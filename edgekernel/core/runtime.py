@@ -86,8 +86,8 @@ class Runtime:
         role is refused. `memory` keeps what is to be known after a restart; without one nothing
         is. A handler longer than `slow_turn_s` is reported; one longer than `hung_turn_s` is logged
         while it goes on, and no watchdog is fed. `shutdown` comes back within `shutdown_limit_s` +
-        4 seconds, whatever hangs: the safe values come first, then each part gets a share of the
-        time, 0.05 s at least. A hot change that others keep waiting for `change_limit_s` is refused.
+        4 seconds, whatever hangs: the safe values come first, then each part gets a share of it,
+        0.05 s at least. A hot change that others keep waiting for `change_limit_s` is refused.
         """
         self.name = name
         self.clock: Clock = clock or SystemClock()

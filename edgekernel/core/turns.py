@@ -22,6 +22,7 @@ from edgekernel.core.turn import CallTurn, Cause, Turn
 
 if TYPE_CHECKING:
     from edgekernel.core.tasks import Tasks
+    from edgekernel.core.watchdog import Watchdog
 
 R = TypeVar("R")
 T = TypeVar("T", bound="Turn")
@@ -80,6 +81,8 @@ class TurnQueue:
         """Called once, when a turn comes to wait behind one that runs."""
         self.when_slow: Callable[[], object] | None = None
         """Called once, when a slow turn has ended."""
+        self.watchdog: Watchdog | None = None
+        """Of the runtime that it belongs to, for what takes long here."""
         self._current: Turn | None = None
         self._cause: Cause | None = None  # of the current turn
         self._dispatcher_name = dispatcher

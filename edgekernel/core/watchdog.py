@@ -16,6 +16,7 @@ from edgekernel.core import message
 from edgekernel.core.clock import NANOSECONDS, EventLike, ThreadLike, could_start
 from edgekernel.core.context import Host
 from edgekernel.core.errors import describe, unless_unwound
+from edgekernel.core.messages import Message
 
 
 class Watched(Protocol):
@@ -71,6 +72,10 @@ class Watchdog:
         """Watch something no more."""
         with self._lock:
             self._watched = tuple(each for each in self._watched if each is not watched)
+
+    def tell(self, what: Message) -> None:
+        """Emit what one of the watched has to tell, without waiting for the handlers."""
+        self._runtime.post(what)
 
     def problems(self) -> list[str]:
         """Return why the runtime does not make the progress that it must; empty is healthy."""
