@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from edgekernel.core.clock import NANOSECONDS, Clock
+from edgekernel.core.clock import NANOSECONDS, Clock, could_start
 
 MAX_AT_ONCE = 32
 """How many of a long row run at the same time, beside those that have used up their share."""
@@ -55,7 +55,9 @@ class Beside:
         now_ns = self._clock.monotonic_ns()
         with self._moved:
             self._begun[number] = now_ns
-        self._clock.Thread(partial(self._run, number, step), f"stop:{name}").start()
+        run = partial(self._run, number, step)
+        if not could_start(self._clock.Thread(run, f"stop:{name}")):
+            run()  # here, where those after it wait for it
         return now_ns
 
     def _run(self, number: int, step: Callable[[], object]) -> None:

@@ -83,6 +83,17 @@ class ThreadLike(Protocol):
     def is_alive(self) -> bool: ...
 
 
+def could_start(thread: ThreadLike) -> bool:
+    """Start a thread; False if the system has no more threads for this process, as of now."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        if type(error) is not RuntimeError:  # a mistake, such as that of a simulation
+            raise
+        return False
+    return True
+
+
 class Clock(Protocol):
     """Tells the time, sleeps, and makes the primitives that wait.
 

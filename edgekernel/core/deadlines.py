@@ -34,15 +34,16 @@ class Deadlines:
         with self._lock:
             if self._closed:
                 return
+            if self._thread is None:
+                thread = self._clock.Thread(self._watch, self._name)
+                thread.start()
+                self._thread = thread
             heapq.heappush(self._due, (due_s, next(self._numbers), call))
             if len(self._due) > self._many:  # most have ended long before their limit
                 self._due = [entry for entry in self._due if not entry[2].done]
                 heapq.heapify(self._due)
                 self._many = max(_FEW, 2 * len(self._due))
             first = self._due[0][2] is call
-            if self._thread is None:
-                self._thread = self._clock.Thread(self._watch, self._name)
-                self._thread.start()
         if first:
             self._sooner.set()
 

@@ -121,7 +121,11 @@ class Caretaker:
             first, self._at_work = not self._at_work, True
         if first:
             name = f"{self._runtime.name}:caretaker"
-            self._runtime.clock.Thread(self._take_care, name).start()
+            try:
+                self._runtime.clock.Thread(self._take_care, name).start()
+            except BaseException:  # such as no more threads: the next one who asks tries again
+                self._at_work = False
+                raise
 
     def look_again(self) -> None:
         """See what is due now, and whether there is still a runtime to care for."""

@@ -92,6 +92,14 @@ class Faults:
         if not label.endswith(f"({message.SlowTurn.name})"):  # a slow handler of the report
             self._runtime.emit(message.SlowTurn(label, seconds))
 
+    def turn_hangs(self, label: str, seconds: float) -> None:
+        """Log a turn that does not end: whatever would be emitted now would wait behind it."""
+        import logging  # costs 12 ms: only where something has gone wrong
+
+        text = f"keeps all handlers and effects waiting for {seconds:.1f} s, and goes on"
+        self._keep(label, text, "")
+        logging.getLogger("edgekernel").error("%s %s", label, text)
+
     def feedback_cut(self, members: Sequence[str], cut: str) -> None:
         """Report a feedback loop, from outside of it."""
         self._keep("feedback loop", " -> ".join(members), "")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine, Generator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from edgekernel.core.clock import NANOSECONDS
 from edgekernel.core.computed import CHAIN, TooDeep, settle_deep
 from edgekernel.core.graph import (
     BEFORE,
@@ -30,9 +31,17 @@ if TYPE_CHECKING:
     from edgekernel.core.effect import Effect
     from edgekernel.core.tasks import Task
 
+LAG_LIMIT_S = 60.0
+"""How long a run may go on after a change of what it has read, before that is told."""
+
 
 class Flight(Coroutine[Any, Any, Any]):
-    """Steps the coroutine of an effect, with what it reads tracked for the effect."""
+    """Steps the coroutine of an effect, with what it reads tracked for the effect.
+
+    A run may take any time, so one that lags behind is told (`Watched`), and is no problem.
+    """
+
+    limit_ns: int | None = int(LAG_LIMIT_S * NANOSECONDS)
 
     def __init__(
         self,
@@ -48,14 +57,31 @@ class Flight(Coroutine[Any, Any, Any]):
         self._inner: Run | None = run  # what tracks at the moment: `untracked` puts another here
         self._landed = landed
         self._task: Task | None = None
-        self._cancelled = False
-        self.again = False
+        self._cancelled = self._again = self._hung = self._over = False
+        self.begun_ns: int | None = None
+        """Since when it lags behind a change, on the monotonic time."""
+
+    @property
+    def again(self) -> bool:
         """Whether it is to be followed by another run."""
+        return self._again
+
+    @again.setter
+    def again(self, again: bool) -> None:
+        first, self._again = again and not self._again, again
+        watchdog = self._effect._turns.watchdog
+        if not first or watchdog is None:
+            return
+        self.begun_ns = self._effect._turns.clock.monotonic_ns()
+        watchdog.watch(self)
+        watchdog.look()
+        if self._over:  # meanwhile
+            watchdog.forget(self)
 
     def start(self) -> None:
         """Begin on the event loop of the effect's turn queue."""
         tasks = self._effect.tasks()
-        self._task = tasks.start(self, self._landed, self._effect.label)
+        self._task = tasks.start(self, self._land, self._effect.label)
         if self._cancelled:
             self._task.cancel()
 
@@ -69,6 +95,35 @@ class Flight(Coroutine[Any, Any, Any]):
     def cancelled(self) -> bool:
         """Whether the effect has asked for the end, and nobody else."""
         return self._cancelled
+
+    def _land(self, result: Any, error: BaseException | None) -> None:
+        self._over = True
+        watchdog = self._effect._turns.watchdog
+        if watchdog is not None and self.begun_ns is not None:
+            self.begun_ns = None
+            watchdog.forget(self)
+            if self._hung:
+                watchdog.look()
+        self._landed(result, error)
+
+    def mark_hung(self, hung: bool) -> None:
+        """Let the watchdog look when it has landed."""
+        self._hung = hung
+
+    def hangs(self, seconds: float) -> None:
+        """Tell that it goes on although what it has read has changed."""
+        from edgekernel.core.message import EffectLags  # where no effect lags nobody needs it
+
+        watchdog = self._effect._turns.watchdog
+        if watchdog is not None:
+            watchdog.tell(EffectLags(self._effect.label, seconds))
+
+    def recovered(self, seconds: float) -> None:
+        """Nothing: it is followed by a run at once."""
+
+    def problem(self) -> str:
+        """Return nothing: all others go on."""
+        return ""
 
     def superseded(self, flow: Flow) -> bool:
         """Say whether anything it has read so far has changed since."""

@@ -8,7 +8,7 @@ from functools import partial
 from edgekernel.core import message
 from edgekernel.core.assembly import Assembly
 from edgekernel.core.children import Children
-from edgekernel.core.clock import EventLike
+from edgekernel.core.clock import EventLike, could_start
 from edgekernel.core.context import Host
 from edgekernel.core.degraded import Caretaker
 from edgekernel.core.device import Device
@@ -36,6 +36,7 @@ class Lifecycle:
         self.services = Services(runtime, lambda: self.phase is Phase.RUNNING, self.parts.all)
         self.gate = Gate(runtime.clock, self.services.watchdog.look, self._tell_of_hanging)
         self.services.watchdog.watch(self.gate)
+        runtime.turns.watchdog = self.services.watchdog
         self.assembly = Assembly(runtime, self.parts, self.gate, shutdown_limit_s)
         self.caretaker = Caretaker(runtime, self.parts, self.assembly, self.gate)
         self.children = Children(runtime, self.parts, self.assembly, self.caretaker, self.gate)
@@ -194,8 +195,10 @@ class Lifecycle:
             self._close()
             return
         if self._begins_to_end():
-            clock = self._runtime.clock
-            clock.Thread(partial(self._stop, reason), f"{self._runtime.name}:shutdown").start()
+            stop = partial(self._stop, reason)
+            name = f"{self._runtime.name}:shutdown"
+            if not could_start(self._runtime.clock.Thread(stop, name)):
+                stop()
         if not self.called_by_a_part():
             self.stopped.wait(self._bound_s)
 
@@ -214,24 +217,27 @@ class Lifecycle:
 
     def _stop(self, reason: str) -> None:
         stopping = self.assembly.stopping()
-        self.caretaker.look_again()
-        self.children.close()
         try:
+            self.caretaker.look_again()
+            self.children.close()
             stopping.stop(self.parts.standing, reason)
         finally:
             self._close(partial(stopping.tell, message.RuntimeShutdown(reason)))
 
     def _close(self, tell: Callable[[], object] = lambda: None) -> None:
         """End what the runtime has of its own, and `tell` of it before the handlers rest."""
-        self.services.watchdog.close()
-        self._runtime.timers.close()
-        self._runtime.outputs.close()
-        self._runtime.commands.close()
-        self._runtime.tasks.close()
-        with self._lock:
+        try:
+            self.services.watchdog.close()
+            self._runtime.timers.close()
+            self._runtime.outputs.close()
+            self._runtime.commands.close()
+            self._runtime.tasks.close()
+            with self._lock:
+                self.phase = Phase.STOPPED
+            tell()
+        finally:  # whatever one of them raises
             self.phase = Phase.STOPPED
-        tell()
-        self._runtime.turns.close()
-        self.stopped.set()
-        for call in self._on_stopped:
-            call()
+            self._runtime.turns.close()
+            self.stopped.set()
+            for call in self._on_stopped:
+                call()

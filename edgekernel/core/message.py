@@ -506,6 +506,15 @@ class SlowTurn(Message):
     seconds: float
 
 
+class EffectLags(Message):
+    """A run of an asynchronous effect still goes on, `seconds` after what it had read has changed:
+    it follows no change before it has ended."""
+
+    severity = Severity.WARNING
+    effect: str
+    seconds: float
+
+
 class FeedbackLoop(Message):
     """Messages or effects caused one another without end; the loop was cut at `cut`."""
 

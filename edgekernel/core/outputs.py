@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,12 +30,25 @@ class Outputs:
         """Which controllers have to be alive; None if none has."""
         self.left_unsafe: set[str] = set()
         """Outputs whose device has gone while they were not known to be at their safe value."""
-        self._workers = Workers(runtime.clock, f"{runtime.name}:outputs", runtime.turns.failed)
+        self._workers = Workers(
+            runtime.clock, f"{runtime.name}:outputs", runtime.turns.failed, math.inf
+        )
 
     def timer(self, call: Callable[[], object]) -> Timer:
-        """Return a timer whose call may drive an output: one that hangs keeps no other waiting."""
+        """Return a timer whose call may drive an output: one that hangs keeps no other waiting.
+
+        However many hang, as each has its thread: an output's lock lets no more than one of its
+        own in. If no thread can be had, the call is made on that of the timers.
+        """
         elsewhere = partial(self._runtime.turns.elsewhere, call)
-        return self._runtime.timers.timer(lambda: self._workers.submit(elsewhere))
+
+        def ring() -> None:
+            try:
+                self._workers.submit(elsewhere)
+            except RuntimeError:
+                call()
+
+        return self._runtime.timers.timer(ring)
 
     def join_interlocks(self) -> Interlocks:
         """Return who excludes whom; made when somebody is the first to exclude another one."""

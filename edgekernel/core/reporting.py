@@ -75,8 +75,10 @@ def _describe(unit: Unit, traits: TraitRegistry, consumers: list[str]) -> dict[s
     }
 
 
-def ask_health(units: Iterable[Unit], turns: TurnQueue, limit_s: float) -> dict[str, str]:
-    """Return what is wrong with each of these active parts, or nothing.
+def ask_health(
+    units: Iterable[Unit], missing: Iterable[Unit], turns: TurnQueue, limit_s: float
+) -> dict[str, Any]:
+    """Return how each of these active parts, and of those that are missing, is, ready for JSON.
 
     Each has `limit_s` seconds to answer; those behind one that has used them up have little.
     """
@@ -88,7 +90,8 @@ def ask_health(units: Iterable[Unit], turns: TurnQueue, limit_s: float) -> dict[
             answers[unit.name], limit_s = describe(error)[0], _LEAST_S
         except (Exception, SystemExit) as error:
             answers[unit.name] = describe(error)[0]
-    return answers
+    answers |= {unit.name: unit.error for unit in missing}
+    return {name: {"healthy": not wrong, "reason": wrong} for name, wrong in answers.items()}
 
 
 def _service_problem(unit: Unit) -> tuple[str, str]:

@@ -35,6 +35,7 @@ from edgekernel.core.services import Services
 from edgekernel.core.state import StateStore
 from edgekernel.core.tasks import Tasks
 from edgekernel.core.timers import Timers
+from edgekernel.core.turn_watch import TurnWatch
 from edgekernel.core.turns import TurnQueue
 from edgekernel.core.unit import Unit, UnitState
 
@@ -75,6 +76,7 @@ class Runtime:
         authorizer: Authorizer | None = None,
         memory: Memory | None = None,
         slow_turn_s: float = 0.1,
+        hung_turn_s: float = 10.0,
         shutdown_limit_s: float = 10.0,
         change_limit_s: float = 60.0,
     ) -> None:
@@ -82,10 +84,10 @@ class Runtime:
 
         `binder` checks command arguments; without an `authorizer` every command that needs a
         role is refused. `memory` keeps what is to be known after a restart; without one nothing
-        is. A handler longer than `slow_turn_s` is reported. `shutdown` comes back within
-        `shutdown_limit_s` + 4 seconds, whatever hangs: the safe values come first, then each part
-        gets a share of the time, 0.05 s at least. A hot change that others keep waiting for
-        `change_limit_s` is refused.
+        is. A handler longer than `slow_turn_s` is reported; one longer than `hung_turn_s` is logged
+        while it goes on, and no watchdog is fed. `shutdown` comes back within `shutdown_limit_s` +
+        4 seconds, whatever hangs: the safe values come first, then each part gets a share of it,
+        0.05 s at least. A hot change that others keep waiting for `change_limit_s` is refused.
         """
         self.name = name
         self.clock: Clock = clock or SystemClock()
@@ -105,6 +107,8 @@ class Runtime:
             self.clock, self.turns, self.tasks, self._tell, self.fault,
             binder=binder, authorizer=authorizer, name=name)  # fmt: skip
         self._lifecycle = Lifecycle(self, shutdown_limit_s)
+        watchdog, hung_turn_s = self.services.watchdog, max(slow_turn_s, hung_turn_s)
+        watchdog.watch(TurnWatch(self.turns, hung_turn_s, watchdog.look, self.faults.turn_hangs))
         self._hot = HotChanges(self, self._lifecycle, change_limit_s)
         self.devices = Devices(self._lifecycle.parts, self.attach_device, self.hot_remove)
 
@@ -440,22 +444,18 @@ class Runtime:
     def health(self, limit_s: float = 1.0) -> dict[str, Any]:
         """Ask every active part how it is; ready for JSON.
 
-        `healthy` is True when no part is missing and none says otherwise. A part's
-        `@lifecycle.health` method runs as a turn, an `async` one on the event loop, with `limit_s`
-        seconds to answer. A service that hangs, or is not started again, is unhealthy by itself.
+        `healthy` is True when no part is missing, none says otherwise, and no `problems` keep the
+        runtime from going on. A part's `@lifecycle.health` method runs as a turn, an `async` one on
+        the event loop, with `limit_s` to answer. A service that hangs or has given up is unhealthy.
         """
         from edgekernel.core.reporting import ask_health
 
-        parts = ask_health(self._active(), self.turns, limit_s) | {
-            unit.name: unit.error for unit in self._lifecycle.caretaker.missing_units
-        }
-        return {
-            "healthy": self.phase is Phase.RUNNING and not any(parts.values()),
-            "state": self.status()["state"],
-            "parts": {
-                name: {"healthy": not wrong, "reason": wrong} for name, wrong in parts.items()
-            },
-        }
+        missing = self._lifecycle.caretaker.missing_units
+        parts = ask_health(self._active(), missing, self.turns, limit_s)
+        problems = self.services.watchdog.problems()
+        sound = not problems and all(each["healthy"] for each in parts.values())
+        healthy, state = sound and self.phase is Phase.RUNNING, self.status()["state"]
+        return {"healthy": healthy, "state": state, "problems": problems, "parts": parts}
 
     def __enter__(self) -> Self:
         self.boot()

@@ -87,7 +87,7 @@ class Tasks:
         """
         try:
             loop = self._running_loop()
-        except LifecycleError:
+        except RuntimeError:  # it has ended, or has no thread
             coroutine.close()
             raise
         task = Task(loop)
@@ -147,7 +147,12 @@ class Tasks:
                 self._loop = make_loop(self._clock)
                 self._loop.set_exception_handler(lambda loop, context: self._unheard(context))
                 self._thread = self._clock.Thread(self._live, self._name)
-                self._thread.start()
+                try:
+                    self._thread.start()
+                except BaseException:  # such as no more threads: the next one tries again
+                    self._loop.close()
+                    self._loop = self._thread = None
+                    raise
             return self._loop
 
     def _live(self) -> None:

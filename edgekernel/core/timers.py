@@ -67,11 +67,15 @@ class Timers:
         return Timer(self, call)
 
     def put(self, timer: Timer, due_ns: int) -> None:
-        """Set a timer; `Timer.set` does."""
-        starts: ThreadLike | None = None
+        """Set a timer; `Timer.set` does. Raises RuntimeError if the thread cannot be started."""
         with self._lock:
             if self._closed:
                 return
+            starts = self._thread is None
+            if starts:
+                thread = self._clock.Thread(self._run, self._name)
+                thread.start()
+                self._thread = thread
             timer.due_ns, timer.number = due_ns, next(self._numbers)
             heapq.heappush(self._heap, (due_ns, timer.number, timer))
             if len(self._heap) > self._many:  # most have been set anew
@@ -79,11 +83,7 @@ class Timers:
                 heapq.heapify(self._heap)
                 self._many = max(_FEW, 2 * len(self._heap))
             first = self._heap[0][2] is timer
-            if self._thread is None:
-                starts = self._thread = self._clock.Thread(self._run, self._name)
-        if starts is not None:
-            starts.start()
-        elif first:
+        if first and not starts:
             self._sooner.set()
 
     def close(self) -> None:

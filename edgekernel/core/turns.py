@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from contextvars import Context, ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from edgekernel.core.clock import Clock, SystemClock, ThreadLike
+from edgekernel.core.clock import Clock, SystemClock, ThreadLike, could_start
 from edgekernel.core.errors import TurnTimeoutError, of_user_code, unless_unwound
 from edgekernel.core.graph import here
 from edgekernel.core.observing import PrintingObserver, TurnObserver, members
@@ -22,6 +22,7 @@ from edgekernel.core.turn import CallTurn, Cause, Turn
 
 if TYPE_CHECKING:
     from edgekernel.core.tasks import Tasks
+    from edgekernel.core.watchdog import Watchdog
 
 R = TypeVar("R")
 T = TypeVar("T", bound="Turn")
@@ -74,6 +75,14 @@ class TurnQueue:
         thread and no signal handler, such as Ctrl-C's, can come between that and what follows."""
         self._runner: object | None = None
         """The flow of the runner; the queue itself while it waits for the dispatcher."""
+        self._begun_ns = 0
+        """When the current turn began, or whoever runs turns has become that."""
+        self.when_one_waits: Callable[[], object] | None = None
+        """Called once, when a turn comes to wait behind one that runs."""
+        self.when_slow: Callable[[], object] | None = None
+        """Called once, when a slow turn has ended."""
+        self.watchdog: Watchdog | None = None
+        """Of the runtime that it belongs to, for what takes long here."""
         self._current: Turn | None = None
         self._cause: Cause | None = None  # of the current turn
         self._dispatcher_name = dispatcher
@@ -85,6 +94,7 @@ class TurnQueue:
         self._context = Context()
         self._context.run(current_queue.set, self)
         self._contexts: dict[object, Context] = {}
+        self._elsewhere: set[object] = set()  # flows that run no turns, see `elsewhere`
         self.cut_turns = 0
         self.dropped_turns = 0
         self._tasks: Tasks | None = None
@@ -112,6 +122,12 @@ class TurnQueue:
         """The turn that runs now, on whichever thread."""
         return self._current
 
+    @property
+    def begun_ns(self) -> int | None:
+        """When the turn that runs now began, or was given to the dispatcher, on the clock's
+        monotonic time; None while there is none."""
+        return None if self._runner is None else self._begun_ns
+
     def inside(self) -> bool:
         """Say whether the calling thread is running a turn of this queue."""
         return self._current is not None and self._runner == self._flow()
@@ -127,6 +143,9 @@ class TurnQueue:
         if runner is not None and runner == flow:
             self._submit_nested(turns, flow)
             return
+        if flow in self._elsewhere and not self._closed:
+            self.submit_elsewhere(*turns)
+            return
         for turn in turns:
             turn._submitter, turn._cause = flow, None
         first: Turn | None = None
@@ -137,6 +156,8 @@ class TurnQueue:
                 else:
                     self._waiting.extend(turns)
             elif not self._append(turns) or not self._take_seat(flow):
+                if self.when_one_waits is not None:
+                    self._tell_one_waits()
                 return  # otherwise the runner has gone meanwhile
             self._run(flow, first, self._dispatcher_name is None)
         except BaseException:  # Ctrl-C and the like leave: somebody must go on
@@ -155,20 +176,18 @@ class TurnQueue:
             return
         flow_of, now_ns = self._flow, self._now_ns  # methods of others: quicker from here
         flow = flow_of()
+        if begin_ns is None:
+            begin_ns = now_ns()
         try:
+            context = self._contexts[flow]
             del self._seat
-        except AttributeError:  # taken just now
+        except (KeyError, AttributeError):  # its first turn, or it runs none; or taken just now
             self.submit(turn)
             return
+        self._begun_ns = begin_ns  # in this order: see `begun_ns`
         self._runner = flow
         try:
-            try:
-                context = self._contexts[flow]
-            except KeyError:
-                context = self._context_of(flow)
             self._current = turn
-            if begin_ns is None:
-                begin_ns = now_ns()
             try:
                 context.copy().run(step, turn)
             except BaseException as error:
@@ -203,16 +222,23 @@ class TurnQueue:
         for turn in turns:
             turn._submitter, turn._cause = self, None
         if self._append(turns) and self._take_seat(self):
-            self._hand_over()
+            self._hand_over_or_leave()
+        elif self.when_one_waits is not None:
+            self._tell_one_waits()
 
     def elsewhere(self, change: Callable[[], object]) -> None:
-        """Call `change` here; the effects that it concerns run there, as in `submit_elsewhere`."""
-        mine = bool(self._dispatcher_name) and not self._closed and self._take_seat(self)
+        """Call `change` here; the turns that it submits run there, as of `submit_elsewhere`.
+
+        It may hang, as a driver does: that keeps no turn waiting.
+        """
+        flow = self._flow()
+        if self._dispatcher_name is not None:
+            self._elsewhere.add(flow)
+            self._contexts.pop(flow, None)  # who runs none has none, see `submit_one`
         try:
             change()
         finally:
-            if mine:
-                self._hand_over()
+            self._elsewhere.discard(flow)
 
     def _send(self, turn: Turn, ahead: bool = False) -> None:
         """Do what `submit_elsewhere` does for who waits for the turn: there always is room."""
@@ -225,7 +251,9 @@ class TurnQueue:
         else:
             self._waiting.append(turn)
         if self._take_seat(self):
-            self._hand_over()
+            self._hand_over_or_leave()
+        elif self.when_one_waits is not None:
+            self._tell_one_waits()
 
     def submit_apart(self, turn: Turn) -> None:
         """Queue, during a turn, one that has no cause, such as a report; but none of a report."""
@@ -337,6 +365,7 @@ class TurnQueue:
         begin = now_ns()
         while True:
             if turn is not None:
+                self._begun_ns = begin
                 self._current = turn
                 self._cause = cause = turn._cause
                 try:
@@ -357,15 +386,25 @@ class TurnQueue:
                 if others_too or waiting[0]._submitter == flow or self._closed:
                     turn = waiting.popleft()
                     continue
-                self._runner = self  # nobody's flow: the dispatcher takes it from here
-                self._hand_over()
-                return
+                if self._hand_over():
+                    return
+                others_too = True
+                continue
             self._runner = None
             self._seat = True
             if not waiting or not self._take_seat(flow):
                 return
 
+    def _tell_one_waits(self) -> None:
+        tell, self.when_one_waits = self.when_one_waits, None
+        if tell is not None:
+            tell()
+
     def _tell_slow(self, turn: Turn, begin_ns: int, end_ns: int) -> None:
+        self._begun_ns = end_ns
+        tell, self.when_slow = self.when_slow, None
+        if tell is not None:
+            self._report(tell)
         slowest, took_s = turn.slowest(begin_ns, end_ns), (end_ns - begin_ns) / 1e9
         self._report(self._observer.turn_was_slow, slowest, took_s)
 
@@ -373,8 +412,10 @@ class TurnQueue:
         """Become the runner if nobody is."""
         if self._runner is not None:
             return False
+        now_ns = self._now_ns()
         try:
             del self._seat
+            self._begun_ns = now_ns
             self._runner = flow
         except AttributeError:
             return False
@@ -393,18 +434,30 @@ class TurnQueue:
             return
         self._current = self._cause = None
         if self._waiting and self._dispatcher_name is not None and not self._closed:
-            self._runner = self
-            self._hand_over()
+            self._hand_over_or_leave()
         else:
-            self._runner = None
-            self._seat = True
+            self._leave()
 
-    def _hand_over(self) -> None:
+    def _leave(self) -> None:
+        self._runner = None
+        self._seat = True
+
+    def _hand_over_or_leave(self) -> None:
+        """Leave the seat to the dispatcher, or, if there can be none, to who submits next."""
+        if not self._hand_over():
+            self._leave()
+
+    def _hand_over(self) -> bool:
+        """Leave the seat to the dispatcher; False, and the seat is kept, if there can be none."""
         if self._dispatcher is None:
             assert self._dispatcher_name is not None
             self._dispatcher = self.clock.Thread(self._dispatch, self._dispatcher_name)
-            self._dispatcher.start()
+            if not could_start(self._dispatcher):
+                self._dispatcher = None
+                return False
+        self._runner = self  # nobody's flow: the dispatcher takes it from here
         self._handed_over.set()
+        return True
 
     def _dispatch(self) -> None:
         flow = self._flow()

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from edgekernel.core import message
-from edgekernel.core.clock import NANOSECONDS, EventLike, ThreadLike
+from edgekernel.core.clock import NANOSECONDS, EventLike, ThreadLike, could_start
 from edgekernel.core.context import Host
 from edgekernel.core.errors import describe, unless_unwound
+from edgekernel.core.messages import Message
 
 
 class Watched(Protocol):
@@ -72,6 +73,10 @@ class Watchdog:
         with self._lock:
             self._watched = tuple(each for each in self._watched if each is not watched)
 
+    def tell(self, what: Message) -> None:
+        """Emit what one of the watched has to tell, without waiting for the handlers."""
+        self._runtime.post(what)
+
     def problems(self) -> list[str]:
         """Return why the runtime does not make the progress that it must; empty is healthy."""
         return [problem for each in self._watched if (problem := each.problem())]
@@ -90,17 +95,23 @@ class Watchdog:
         self.look()
 
     def look(self) -> None:
-        """Look again at everything: a limit has changed, or a step that hung has ended."""
-        thread: ThreadLike | None = None
+        """Look again at everything: a limit has changed, or a step that hung has ended.
+
+        If the watchdog cannot be started, that is told, and whoever looks next tries again.
+        """
+        started = True
         with self._lock:
             if self._thread is None and not self._closed:
                 within = self._runtime.turns.within  # whoever is in it is not waited for
-                thread = self._thread = self._runtime.clock.Thread(
+                self._thread = self._runtime.clock.Thread(
                     lambda: within(self._run), f"{self._runtime.name}:watchdog"
                 )
-        if thread is not None:
-            thread.start()
+                if not (started := could_start(self._thread)):
+                    self._thread = None
         self._wake.set()
+        if not started:
+            text = "no thread can be started for it: nobody notices what hangs"
+            self._runtime.post(message.BackgroundError("watchdog", text, ""))
 
     def close(self) -> None:
         """End the thread."""

@@ -29,7 +29,7 @@ _DEAF_S = 1.0
 class ServiceManager:
     """Tells a service manager how the agent is; the manager ends an agent that does not feed it.
 
-    It is fed while every critical service, hot change and shutdown makes progress, by the
+    It is fed while every critical service makes progress, and handlers and effects do, by the
     runtime's own watchdog, so that an agent of which only a thread is alive is ended.
     """
 

@@ -8,6 +8,7 @@ import pytest
 
 from edgekernel.core.beside import MAX_AT_ONCE, Beside, Step
 from edgekernel.sim import SimClock
+from tests.core.starved import StarvedClock
 
 
 class Row:
@@ -84,6 +85,16 @@ def test_all_at_once() -> None:
         assert Beside(clock, row.steps, 2.0).all_at_once() == names(100)
         assert row.most == 101
         assert clock.monotonic() == 2.0
+
+
+def test_without_threads() -> None:
+    """P6: where no thread can be started the steps run one after the other, in their order."""
+    with StarvedClock() as clock:
+        row = Row(clock, 0.0, 1.0, 0.0)
+        clock.starved = ""
+        assert Beside(clock, row.steps, 5.0).in_their_order() == []
+        assert Beside(clock, row.steps[:2], 5.0).all_at_once() == []
+        assert row.began == row.ended == names(0, 1, 2, 0, 1)
 
 
 def test_none() -> None:

@@ -50,6 +50,9 @@ class House:
         )
         self.runtime.boot()
 
+    def watched(self) -> tuple[object, ...]:
+        return self.runtime.services.watchdog._watched
+
     def effect(self, function: Callable[[], object], **how: Any) -> Effect:
         made: Effect = self.runtime.turns.call(lambda: Effect(function, **how), "make")
         self.clock.advance(0.0)
@@ -61,6 +64,60 @@ def house(clock: SimClock) -> Iterator[House]:
     house = House(clock)
     yield house
     house.runtime.shutdown()
+
+
+def test_one_that_lags_behind_is_told(house: House) -> None:
+    """P7: a run that goes on for a minute after what it has read has changed is told once, and is
+    no problem of the runtime; one that has yet to follow nothing may take any time."""
+    level, clock = Signal(1), house.clock
+    lags: list[tuple[float, object]] = []
+    house.runtime.subscribe(
+        message.EffectLags, lambda event: lags.append((clock.monotonic(), event.payload))
+    )
+
+    async def follow() -> None:
+        if level.get() % 2:
+            await asyncio.sleep(1000.0)
+
+    house.effect(follow, name="follow")
+    clock.advance(500.0)
+    assert lags == []
+    level.set(2)
+    clock.advance(30.0)
+    level.set(4)
+    clock.advance(400.0)
+    told = message.EffectLags("effect follow", 60.0)
+    assert lags == [(560.0, told)]
+    assert house.runtime.health()["healthy"]
+    clock.advance(100.0)  # it has landed
+    assert house.runtime.services.watchdog._told == {}
+    level.set(3)
+    clock.advance(1.0)
+    level.set(6)
+    clock.advance(1000.0)
+    assert [each for _, each in lags] == [told, told]
+    assert not any(isinstance(each, flight.Flight) for each in house.watched())
+
+
+def test_one_that_follows_in_time_is_not_watched_any_more(house: House) -> None:
+    """P7: nothing is told of, or kept for, a run that has landed before its limit."""
+    level = Signal(1)
+    lags: list[object] = []
+    house.runtime.subscribe(message.EffectLags, lags.append)
+
+    async def follow() -> None:
+        level.get()
+        await asyncio.sleep(50.0)
+
+    effect = house.effect(follow)
+    for value in range(2, 20):
+        level.set(value)
+        house.clock.advance(50.0)
+    assert lags == []
+    assert len([each for each in house.watched() if isinstance(each, flight.Flight)]) <= 1
+    effect.dispose()
+    house.clock.advance(100.0)
+    assert not any(isinstance(each, flight.Flight) for each in house.watched())
 
 
 def test_it_runs_again_when_what_it_read_changes(house: House) -> None:

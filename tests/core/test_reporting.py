@@ -186,6 +186,7 @@ class TestHealth:
         assert runtime.health() == {
             "healthy": not reason,
             "state": "running",
+            "problems": [],
             "parts": {
                 "pump": {"healthy": not reason, "reason": reason},
                 "log": {"healthy": True, "reason": ""},

@@ -13,6 +13,7 @@ from edgekernel import Effect, Signal, SystemClock
 from edgekernel.core.timers import Timers
 from edgekernel.core.turns import TurnQueue
 from edgekernel.sim import SimClock
+from tests.core.starved import StarvedClock
 
 S = 10**9
 
@@ -133,6 +134,23 @@ def test_in_real_time() -> None:
     timers.close()
     thread.join(10)
     assert not thread.is_alive()
+
+
+def test_a_thread_that_does_not_start() -> None:
+    """P7: what was not set raises so; the next timer tries again, and rings."""
+    with StarvedClock() as clock:
+        timers = Timers(clock, "timers", TurnQueue(clock))
+        called: list[float] = []
+        first, second = (timers.timer(lambda: called.append(clock.monotonic())) for _ in "ab")
+        clock.starved = "timers"
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            first.set(S)
+        assert first.due_ns is None
+        clock.starved = None
+        second.set(2 * S)
+        clock.advance(10)
+        timers.close()
+        assert called == [2.0]
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 300) | st.none()), max_size=300))

@@ -14,6 +14,7 @@ from edgekernel import SystemClock
 from edgekernel.core.errors import TurnTimeoutError
 from edgekernel.core.turn import CallTurn
 from edgekernel.core.turns import MAX_DEPTH, MAX_WAITING, TurnQueue, current_queue
+from tests.core.starved import StarvedClock
 
 LONG_S = 10.0
 
@@ -412,6 +413,61 @@ class TestFull:
         turns.close()
 
 
+class TestElsewhere:
+    def test_what_hangs_there_keeps_no_turn_waiting(self, turns: TurnQueue) -> None:
+        """P2: while a change hangs, such as a driver's call, whoever submits runs its turns."""
+        begun, go_on, ran = threading.Event(), threading.Event(), list[int]()
+
+        def hang() -> None:
+            begun.set()
+            go_on.wait(LONG_S)
+
+        thread = threading.Thread(target=turns.elsewhere, args=(hang,))
+        thread.start()
+        assert begun.wait(LONG_S)
+        turns.submit_one(turn(lambda: ran.append(1)))
+        turns.submit(turn(lambda: ran.append(2)), turn(lambda: ran.append(3)))
+        try:
+            assert ran == [1, 2, 3]
+        finally:
+            go_on.set()
+            thread.join(LONG_S)
+
+    def test_what_it_submits_is_run_by_the_dispatcher(self, turns: TurnQueue) -> None:
+        """P2: no turn that a change submits runs in its thread, before it ends or after; a turn
+        that hangs does not keep it."""
+        go_on, ran = threading.Event(), list[str]()
+
+        def work() -> None:
+            ran.append(threading.current_thread().name)
+            go_on.wait(LONG_S)
+
+        def change() -> None:
+            turns.submit_one(turn(work))
+            turns.submit(turn(work), turn(work))
+
+        turns.elsewhere(change)
+        go_on.set()
+        assert turns.wait_idle(LONG_S)
+        assert ran == ["test:dispatcher"] * 3
+        turns.submit_one(turn(work))
+        assert ran[3:] == [threading.current_thread().name]
+
+    def test_it_may_wait_for_a_turn(self, turns: TurnQueue) -> None:
+        """P2: a change that calls something as a turn is given its result."""
+        got: list[object] = []
+        turns.elsewhere(lambda: got.append(turns.call(lambda: 42, "the answer")))
+        assert got == [42]
+
+    def test_after_the_end_it_runs_them_itself(self, turns: TurnQueue) -> None:
+        """Without a dispatcher, or after `close`, a change runs the turns that it submits."""
+        ran: list[int] = []
+        turns.close()
+        turns.elsewhere(lambda: turns.submit(turn(lambda: ran.append(1))))
+        TurnQueue().elsewhere(lambda: turns.submit_one(turn(lambda: ran.append(2))))
+        assert ran == [1, 2]
+
+
 class TestContext:
     @pytest.mark.parametrize("alone", [True, False])
     def test_what_a_turn_sets_ends_with_the_submit(self, turns: TurnQueue, alone: bool) -> None:
@@ -541,6 +597,26 @@ class TestCall:
         blocked.release()
         thread.join(LONG_S)
         assert [repr(error) for error in caught] == ["SystemExit(3)"]
+
+
+class TestNoMoreThreads:
+    def test_what_was_for_the_dispatcher_is_run_by_who_submits_next(self, reports: Reports) -> None:
+        """P2: without a thread for the dispatcher nothing is lost, and nobody is refused."""
+        with StarvedClock() as clock:
+            turns = TurnQueue(clock, reports, dispatcher="dispatcher")
+            ran: list[int] = []
+            clock.starved = "dispatcher"
+            turns.submit_elsewhere(turn(lambda: ran.append(1)))
+            turns.submit_elsewhere(turn(lambda: ran.append(2)))
+            assert (ran, turns.depth) == ([], 2)
+            turns.submit_one(turn(lambda: ran.append(3)))
+            assert ran == [1, 2, 3]
+            turns.submit_elsewhere(turn(lambda: ran.append(4)))
+            clock.starved = None
+            turns.submit_elsewhere(turn(lambda: ran.append(5)))
+            clock.advance(1.0)
+            assert ran == [1, 2, 3, 4, 5]
+            turns.close()
 
 
 class TestWaitIdle:

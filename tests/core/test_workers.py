@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from asyncio import CancelledError
 from functools import partial
 
+import pytest
+
 from edgekernel.core.workers import MAX_WORKERS, Workers
 from edgekernel.sim import SimClock
+from tests.core.starved import StarvedClock
 
 
 def test_runs_beside_one_another_up_to_the_limit() -> None:
@@ -100,3 +104,37 @@ def test_what_nobody_wants_any_more_does_not_pile_up() -> None:
         clock.advance(200.0)
         workers.close()
         assert [number for number in ran if number % 1000 == 0] == [0, 1000, 2000, 3000]
+
+
+def test_without_a_limit_none_waits_for_those_that_hang() -> None:
+    """P8: however many hang, the next one runs at once; of the threads few are kept for later."""
+    with SimClock() as clock:
+        workers = Workers(clock, "worker", lambda label, error: None, math.inf)
+        ran: list[float] = []
+        for _ in range(5 * MAX_WORKERS):
+            workers.submit(lambda: clock.sleep(100.0))
+        clock.advance(1.0)
+        workers.submit(lambda: ran.append(clock.monotonic()))
+        clock.advance(1.0)
+        assert (ran, workers.waiting) == ([1.0], 0)
+        clock.advance(200.0)
+        assert len(clock.waiting()) == MAX_WORKERS
+        workers.submit(lambda: ran.append(clock.monotonic()))
+        clock.advance(1.0)
+        assert ran[1:] == [202.0]
+        workers.close()
+
+
+def test_a_thread_that_does_not_start() -> None:
+    """P7: what has no thread is not run, and its submitter is told; the next one has one."""
+    with StarvedClock() as clock:
+        workers = Workers(clock, "worker", lambda label, error: None)
+        ran: list[int] = []
+        clock.starved = "worker"
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            workers.submit(lambda: ran.append(1))
+        clock.starved = None
+        workers.submit(lambda: ran.append(2))
+        clock.advance(1.0)
+        workers.close()
+        assert ran == [2]
