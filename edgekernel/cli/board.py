@@ -39,9 +39,11 @@ def board() -> None:
     """Look at one board."""
 
 
-@board.command("show")
+@board.command("show", short_help="Draw the headers and buses of a board.")
 @click.argument("name", metavar="[BOARD]", required=False, shell_complete=_complete)
-@click.option("--node", type=click.Path(path_type=Path), help="Show who uses each pin.")
+@click.option(
+    "--node", type=click.Path(readable=False, path_type=Path), help="Show who uses each pin."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def show(name: str | None, node: Path | None, as_json: bool) -> None:
     """Draw the headers of BOARD, its buses, and what a node file uses them for.

@@ -59,7 +59,7 @@ def broker() -> None:
     """
 
 
-@broker.command()
+@broker.command(short_help="Make a site: a certificate authority and a broker.")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--host", "hosts", multiple=True, required=True,
@@ -120,7 +120,7 @@ def init(
             out.print(f"  {what + ':':<21}{how}", soft_wrap=True)
 
 
-@broker.command()
+@broker.command(short_help="Write mosquitto's configuration anew.")
 @_at_option
 @_dialect_option
 @_mosquitto_option
@@ -144,7 +144,7 @@ def rewrite(
         err.print(f"{_made_for(site)}; it counts {_when(site, 'restart')}", soft_wrap=True)
 
 
-@broker.command()
+@broker.command(short_help="Let a person or program in, or out.")
 @click.argument("name")
 @click.option("--role", type=click.Choice(_ROLES), default="operator", show_default=True)
 @click.option(
@@ -199,7 +199,7 @@ def node() -> None:
     """Let nodes in to the site's broker, or shut them out."""
 
 
-@node.command()
+@node.command(short_help="Issue a node its certificate.")
 @click.argument("name")
 @click.option(
     "--csr", type=click.File("rb"),
@@ -219,7 +219,7 @@ def enroll(name: str, csr: BinaryIO | None, days: int, folder: Path) -> None:
         err.print("carry these files to the node; its node file gets what mqtt.toml says")
 
 
-@node.command()
+@node.command(short_help="Make a node's certificate worthless.")
 @click.argument("name")
 @_site_option
 def revoke(name: str, folder: Path) -> None:

@@ -34,7 +34,7 @@ _OF_SIMULATION = "sim."
 
 
 @click.command()
-@click.argument("node", type=click.Path(path_type=Path))
+@click.argument("node", type=click.Path(readable=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.option("--strict", is_flag=True, help="Refuse a file for a warning too.")
 def check(node: Path, as_json: bool, strict: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from edgekernel.node.load import BusLoad
 
 _NOT_PROVEN = (
-    "bus load: not proven: that needs the package greenlet: python -m pip install 'edgekernel[sim]'"
+    "bus load: not proven: that needs the package greenlet, of edgekernel's extra `sim`: "
+    f"{sys.executable} -m pip install greenlet"
 )
 
 
@@ -67,7 +69,11 @@ def page(found: Found) -> Iterator[RenderableType]:
         yield ""
         yield _loads(found.loads)
     file, number = plan.path.name, len(plan.devices)
-    yield f"\n{plan.name}: {file} is right: {number} devices on {plan.board.name}"
+    devices = f"{number} device{'' if number == 1 else 's'}"
+    yield f"\n{plan.name}: {file} is right: {devices} on {plan.board.name}"
+    if plan.document.node.app is not None:
+        command = f"edgekernel simulate {plan.path} --for 10min"
+        yield f"its application was loaded and not run: `{command}` runs it"
 
 
 def _loads(loads: tuple[BusLoad, ...]) -> Table:

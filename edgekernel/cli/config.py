@@ -24,8 +24,8 @@ def config() -> None:
     """Show the configuration of a node on this computer; see `edgekernel ctl config` for others."""
 
 
-@config.command()
-@click.argument("node", type=click.Path(path_type=Path))
+@config.command(short_help="Print what a node would start with here.")
+@click.argument("node", type=click.Path(readable=False, path_type=Path))
 @click.option("--origin", is_flag=True, help="Say of each value where it is from.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def show(node: Path, origin: bool, as_json: bool) -> None:

@@ -21,7 +21,7 @@ _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "bold red"}
 
 
 @click.command()
-@click.argument("node", type=click.Path(path_type=Path), required=False)
+@click.argument("node", type=click.Path(readable=False, path_type=Path), required=False)
 @click.option("--board", "name", help="The board, instead of the one this computer is.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 def doctor(node: Path | None, name: str | None, as_json: bool) -> None:

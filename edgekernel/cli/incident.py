@@ -40,9 +40,9 @@ def incident() -> None:
     """
 
 
-@incident.command()
-@click.argument("folder", metavar="JOURNAL", type=click.Path(path_type=Path))
-@click.argument("node", required=False, type=click.Path(path_type=Path))
+@incident.command(short_help="Write a test that fails as the field did.")
+@click.argument("folder", metavar="JOURNAL", type=click.Path(readable=False, path_type=Path))
+@click.argument("node", required=False, type=click.Path(readable=False, path_type=Path))
 @click.option(
     "-o", "--output", "file", required=True, metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path), help="The test, such as test_incident.py.",
@@ -232,4 +232,4 @@ def _check(made: Incident, file: Path) -> None:
         text = "it passes here: this application does not do what was done in the field"
         fail(Exit.REFUSED, [f"{file}: {text}", *(f"note: {note}" for note in played.notes)])
     for each in found or [f"{len(played.differences)} differences"]:
-        out.print(f"it fails: {each.splitlines()[0]}", soft_wrap=True)
+        out.print(f"it fails: {each.splitlines()[0].rstrip(':')}", soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from edgekernel.cli.console import fail, out, print_json
+from edgekernel.cli.console import err, fail, out, print_json
 from edgekernel.cli.exits import Exit
 from edgekernel.cli.standby import has_outputs
 from edgekernel.core.errors import ConfigError
@@ -26,19 +27,21 @@ from edgekernel.node.installation import (
 from edgekernel.node.plan import make_plan
 from edgekernel.node.unit import Unit
 
+_USUAL = "edgekernel"
+"""The name of the service and of its user."""
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
 @click.command()
-@click.argument("node", type=click.Path(path_type=Path))
+@click.argument("node", type=click.Path(readable=False, path_type=Path))
 @click.option("--apply", "applied", is_flag=True, help="Do it. Without this it is only shown.")
 @click.option("--remove", is_flag=True, help="Take the service away; its data stays.")
 @click.option("--no-start", is_flag=True, help="Let it start with the computer, not now.")
 @click.option(
     "--no-standby", is_flag=True, help="Save its memory: after a kill only safe-state acts."
 )
-@click.option("--name", default="edgekernel", show_default=True, help="The name of the service.")
-@click.option("--user", default="edgekernel", show_default=True, help="Who the agent runs as.")
+@click.option("--name", default=_USUAL, show_default=True, help="The name of the service.")
+@click.option("--user", default=_USUAL, show_default=True, help="Who the agent runs as.")
 @click.option("--json", "as_json", is_flag=True, help="Print the steps as a JSON array.")
 def install(
     node: Path,
@@ -77,16 +80,23 @@ def install(
         steps = list(to_remove(name) if remove else to_install(unit, start=not no_start))
     except ConfigError as error:
         fail(Exit.REFUSED, error.problems)
+    problems = [] if remove else unreadable(unit)
     if applied:
-        problems = list(filter(None, [can_install()]))
-        problems += [] if remove else unreadable(unit)
-        if problems:
-            fail(Exit.REFUSED, problems)
+        if refused := [*filter(None, [can_install()]), *problems]:
+            fail(Exit.REFUSED, refused)
         _take(steps)
     elif as_json:
         print_json([_as_dict(step) for step in steps])
     else:
         _show(steps)
+        given = {"--remove": remove, "--no-start": no_start, "--no-standby": no_standby}
+        options = [option for option, wanted in given.items() if wanted]
+        options += [] if name == _USUAL else ["--name", name]
+        options += [] if user == _USUAL else ["--user", user]
+        words = ["sudo", str(_program()), "install", str(node.resolve()), *options, "--apply"]
+        out.print(f"Nothing was done. To do it:\n\n  {shlex.join(words)}", soft_wrap=True)
+        for problem in problems:
+            err.print(f"it would be refused: {problem}", soft_wrap=True, style="yellow")
 
 
 def _program() -> Path:

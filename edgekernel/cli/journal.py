@@ -11,12 +11,12 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from edgekernel.cli.console import fail, out
+from edgekernel.cli.console import fail, fail_to_write, out
 from edgekernel.cli.exits import Exit
 from edgekernel.cli.moments import option_ns
 from edgekernel.core.messages import Severity
 from edgekernel.journal import Entry, OpaqueRecord, SegmentSource, Unreadable
-from edgekernel.journal.describing import source_of, words_of
+from edgekernel.journal.describing import place_of, source_of, words_of
 from edgekernel.journal.folder import segment_files
 from edgekernel.journal.records import TYPES, EventRecord, LostRecord
 from edgekernel.journal.text import as_line, iso
@@ -60,7 +60,7 @@ class _Wanted:
 
 
 @journal.command("show")
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=click.Path(readable=False, path_type=Path))
 @click.option("--since", metavar="TIME", help="Only from this time on.")
 @click.option("--until", metavar="TIME", help="Only before this time.")
 @click.option("--type", "types", multiple=True, type=click.Choice(_TYPES), help="Only this type.")
@@ -112,13 +112,20 @@ def _print(source: SegmentSource, wanted: _Wanted, as_json: bool, follow: bool) 
         for entry in entries:
             if not wanted.has(entry):
                 continue
-            if as_json:
-                click.echo(as_line(entry.record, entry.number))
-            else:
-                out.print(_line(entry), soft_wrap=True)
-    except (KeyboardInterrupt, BrokenPipeError):  # whoever was reading has seen enough
+            _write(entry, as_json)
+    except KeyboardInterrupt:  # whoever was reading has seen enough
         raise click.exceptions.Exit(Exit.DONE) from None
     return source.unreadable
+
+
+def _write(entry: Entry, as_json: bool) -> None:
+    try:
+        if as_json:
+            click.echo(as_line(entry.record, entry.number))
+        else:
+            out.print(_line(entry), soft_wrap=True)
+    except OSError as error:
+        fail_to_write(error)
 
 
 def _all(source: SegmentSource, wanted: _Wanted) -> Iterator[Entry]:
@@ -145,7 +152,7 @@ def _line(entry: Entry) -> Text:
     colour = "red" if isinstance(record, OpaqueRecord | LostRecord) else ""
     if isinstance(record, EventRecord):
         colour = next((c for s, c in reversed(_COLOURS.items()) if record.severity >= s), "")
-    return Text(head + words_of(record), colour)
+    return Text(f"{head}{words_of(record)} {place_of(record)}".rstrip(), colour)
 
 
 def _sum(folder: Path, unreadable: Unreadable) -> str:

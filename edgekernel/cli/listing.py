@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import click
+from click.shell_completion import CompletionItem
 
 from edgekernel.cli.console import fail, out, print_json, table
 from edgekernel.cli.exits import Exit
@@ -13,10 +14,28 @@ from edgekernel.node.catalogue import describe_driver
 from edgekernel.node.packs import board_names, driver_names, load_board
 
 
+def _complete(
+    context: click.Context, parameter: click.Parameter, text: str
+) -> list[CompletionItem]:
+    try:
+        return [CompletionItem(name) for name in driver_names() if name.startswith(text)]
+    except ConfigError:  # a broken pack is told by the command itself
+        return []
+
+
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
-def devices(as_json: bool) -> None:
-    """List the installed drivers, with their settings, readings and outputs."""
+@click.argument("name", metavar="[DRIVER]", required=False, shell_complete=_complete)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array; of one, an object.")
+def devices(name: str | None, as_json: bool) -> None:
+    """List the installed drivers, or show DRIVER: its wiring, and what its settings take.
+
+    \b
+      edgekernel devices            every driver, with its settings, readings and outputs
+      edgekernel devices relay      one, with a table for the node file to begin with
+    """
+    if name is not None:
+        _show_driver(name, as_json)
+        return
     loaded, failed = [], []
     try:
         names = driver_names()
@@ -40,10 +59,24 @@ def devices(as_json: bool) -> None:
         fail(Exit.REFUSED, (f"{entry['name']}: {entry['error']}" for entry in failed))
 
 
+def _show_driver(name: str, as_json: bool) -> None:
+    from edgekernel.cli.driver_view import page
+
+    try:
+        found = describe_driver(name)
+    except ConfigError as error:
+        fail(Exit.REFUSED, error.problems)
+    if as_json:
+        print_json(found)
+        return
+    for part in page(found):
+        out.print(part, soft_wrap=isinstance(part, str))
+
+
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array.")
 def boards(as_json: bool) -> None:
-    """List the installed boards."""
+    """List the installed boards; `edgekernel board show BOARD` draws one, with PWM and labels."""
     try:
         found = [load_board(name) for name in board_names()]
     except ConfigError as error:
@@ -70,13 +103,11 @@ def boards(as_json: bool) -> None:
             ]
         )
         return
-    listing = table("", "board", "title", "lines", "buses and ports", "PWM", "labels")
+    listing = table("", "board", "title", "lines", "buses and ports")
     for board in found:
         buses = [*board.buses, *board.selects, *board.onewires, *board.ports]
-        cells = (in_short(buses), board.pwm_lines, board.labels)
-        listing.add_row(
-            board.id, board.name, str(len(board.lines)), *(", ".join(cell) or "-" for cell in cells)
-        )
+        cells = (board.name, str(len(board.lines)), ", ".join(in_short(buses)) or "-")
+        listing.add_row(board.id, *cells)
     out.print(listing)
 
 

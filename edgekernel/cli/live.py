@@ -25,6 +25,7 @@ from edgekernel.core.output import Output
 from edgekernel.core.reading import Reading
 from edgekernel.core.runtime import Runtime
 from edgekernel.core.sample import Quality
+from edgekernel.core.tracebacks import one_line, place
 from edgekernel.node.plan import Plan
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -48,6 +49,8 @@ _HISTORY = 40
 _EVENTS = 12
 _LEAST_FRAMED = 6
 _WIDE = 100
+_IN_PANEL = 60
+"""Letters of a field in the panel of the events."""
 
 
 class View(Protocol):
@@ -63,12 +66,17 @@ class View(Protocol):
     ) -> None: ...
 
 
-def describe(event: Event) -> str:
-    """Return an event as one line: time, name, fields."""
+def describe(event: Event, longest: int | None = None) -> str:
+    """Return an event as one line: time, name, fields, and where in the application it went wrong.
+
+    `longest` is how many letters of each field are shown; None: all.
+    """
     fields = event.payload.to_dict()
-    fields.pop("traceback", None)
-    said = "  ".join(f"{name}={_short(value)}" for name, value in fields.items())
-    return f"{event.time:%H:%M:%S}  {event.payload.name:<22} {said}"
+    trace = fields.pop("traceback", None)
+    said = [f"{name}={_said(value, longest)}" for name, value in fields.items()]
+    if isinstance(trace, str) and (found := place(trace)) is not None:
+        said.append(f"({found})")
+    return one_line(f"{event.time:%H:%M:%S}  {event.payload.name:<22} {'  '.join(said)}")
 
 
 def for_journald(event: Event) -> str:
@@ -138,13 +146,15 @@ def as_dict(event: Event) -> dict[str, Any]:
 class LiveView:
     """A picture of the node that follows it: devices with their curves, and the last events."""
 
-    def __init__(self, plan: Plan, runtime: Runtime, hints: list[str], notice: str = "") -> None:
-        """Show a runtime made of a plan; a `notice` stands out in its title."""
+    def __init__(
+        self, plan: Plan, runtime: Runtime, hints: Callable[[], list[str]], notice: str = ""
+    ) -> None:
+        """Show a runtime made of a plan, with hints; a `notice` stands out in its title."""
         self._notice = notice
         self._plan = plan
         self._runtime = runtime
         self._hints = hints
-        self._events: deque[Text] = deque(maxlen=_EVENTS)
+        self._events: deque[Event] = deque(maxlen=_EVENTS)
         self._curves: dict[str, deque[float]] = {}
         self._subscription = runtime.subscribe(Message, self._note)
         self._live = Live(
@@ -164,11 +174,11 @@ class LiveView:
     ) -> None:
         self._live.stop()
         self._subscription.cancel()
-        for line in self._events:
-            out.print(line)
+        for event in self._events:
+            out.print(_line(event), soft_wrap=True)
 
     def _note(self, event: Event) -> None:
-        self._events.append(Text(describe(event), style=_COLOURS[event.payload.severity]))
+        self._events.append(event)
 
     def _picture(self) -> RenderableType:
         runtime = self._runtime
@@ -183,7 +193,7 @@ class LiveView:
         title = f"{where} · {runtime.phase} · {uptime} s · Ctrl-C stops it"
         if self._notice:
             title = f"{self._notice} · {title}"
-        hints = Text("\n".join(self._hints), style="dim")
+        hints = Text("\n".join(self._hints()), style="dim")
         above = Group(hints, _panel(devices, title, "red" if self._notice else "green"))
         used = len(out.render_lines(above, out.options))
         return Group(above, self._last_events(out.height - used))
@@ -192,7 +202,8 @@ class LiveView:
         """Return the events that fit into some lines, the newest last; framed if there is room."""
         framed = height >= _LEAST_FRAMED
         room = max(1, min(height - 2 if framed else height, _EVENTS))
-        events = list(self._events)[-room:] or [Text("nothing yet", "dim")]
+        shown = [_line(event, _IN_PANEL) for event in list(self._events)[-room:]]
+        events = shown or [Text("nothing yet", "dim")]
         text = Text("\n", no_wrap=True, overflow="ellipsis").join(events)
         return _panel(text, "events", "blue") if framed else text
 
@@ -252,6 +263,10 @@ def _value(value: object, precision: int | None) -> str:
     return show(value)
 
 
-def _short(value: object) -> str:
+def _line(event: Event, longest: int | None = None) -> Text:
+    return Text(describe(event, longest), style=_COLOURS[event.payload.severity])
+
+
+def _said(value: object, longest: int | None) -> str:
     text = f"{value:.3f}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if longest is None or len(text) <= longest else text[: longest - 3] + "..."

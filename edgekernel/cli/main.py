@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+from typing import Any
 
 import click
 
@@ -33,6 +35,9 @@ _COMMANDS = {
     "scan": ("edgekernel.cli.scan", "List what answers on the buses of this board."),
 }
 
+_OF_OUTPUT = (errno.EPIPE, errno.ENOSPC, errno.EIO)
+"""What is wrong with standard output if it takes no more, as far as it is no mistake of ours."""
+
 
 class _Lazy(click.Group):
     """A group that imports a subcommand when it is asked for: `run` needs no MQTT tools."""
@@ -49,6 +54,17 @@ class _Lazy(click.Group):
             raise click.ClickException(str(error)) from error
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a subcommand; what it cannot print ends it in one line."""
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno not in _OF_OUTPUT or error.filename is not None:
+                raise
+            from edgekernel.cli.console import fail_to_write
+
+            fail_to_write(error)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

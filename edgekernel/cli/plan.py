@@ -23,7 +23,11 @@ from edgekernel.node.starting import read_document
 
 @click.command()
 @click.argument(
-    "files", nargs=-1, required=True, metavar="[OLD] NEW", type=click.Path(path_type=Path)
+    "files",
+    nargs=-1,
+    required=True,
+    metavar="[OLD] NEW",
+    type=click.Path(readable=False, path_type=Path),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.option("--exit-code", is_flag=True, help="Exit with 5 if there is something to do.")

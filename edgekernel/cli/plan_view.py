@@ -23,10 +23,19 @@ def page(node: str, found: dict[str, Any]) -> Iterator[RenderableType]:
     for bus in found["buses"]:
         taken = "is taken into use" if bus["action"] == "start" else "is used by nobody any more"
         yield f"\nbus {bus['bus']} {taken}"
+    if found["devices"] or found["buses"]:
+        yield ""
     yield _keys(found["keys"])
     if found["link"]:
-        yield "\nmqtt: the link to the broker is made anew"
+        yield f"\nmqtt: {_link(found['keys'])}"
     yield from _end(node, found)
+
+
+def _link(keys: list[dict[str, Any]]) -> str:
+    whole = next((key for key in keys if key["key"] == "mqtt"), {"old": True, "new": True})
+    if whole["new"] is None:
+        return "the link to the broker is ended, and none is made"
+    return f"the link to the broker is made{'' if whole['old'] is None else ' anew'}"
 
 
 def _devices(devices: list[dict[str, Any]]) -> RenderableType:
@@ -44,7 +53,7 @@ def _devices(devices: list[dict[str, Any]]) -> RenderableType:
 
 
 def _keys(keys: list[dict[str, Any]]) -> RenderableType:
-    drawn = table("\n", "key", "now", "then")
+    drawn = table("", "key", "now", "then")
     for key in keys:
         drawn.add_row(key["key"], _value(key["old"]), _value(key["new"]))
     return drawn

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("folder", metavar="JOURNAL", type=click.Path(path_type=Path))
-@click.argument("node", required=False, type=click.Path(path_type=Path))
+@click.argument("folder", metavar="JOURNAL", type=click.Path(readable=False, path_type=Path))
+@click.argument("node", required=False, type=click.Path(readable=False, path_type=Path))
 @click.option("--from", "begin", metavar="TIME", help="Compare from this time on.")
 @click.option("--to", "end", metavar="TIME", help="End at this time.")
 @click.option(

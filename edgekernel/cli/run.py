@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,11 +21,12 @@ from edgekernel.cli.exits import Exit
 from edgekernel.cli.fault_plan_file import naming
 from edgekernel.cli.live import EventLines, LiveView, View, describe, for_journald, goes_to_journald
 from edgekernel.cli.recording import as_it_is, open_recording
+from edgekernel.cli.span import Span
 from edgekernel.core import message
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.errors import BootError, BusyError, ConfigError, EdgekernelError
 from edgekernel.core.messages import Message
-from edgekernel.core.output_declaration import OutputDeclaration
+from edgekernel.core.output import Output
 from edgekernel.core.runtime import Runtime
 from edgekernel.core.variants import SignalRuntime
 from edgekernel.hal.gpio import DigitalInput
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from edgekernel.sim.bench import Bench
 
 _STDOUT = 1
+_SIMULATED = RestartCause("unknown", "a simulated run keeps nothing")
 _SWITCH_INTERVAL_S = 0.0005
 """How long a busy thread keeps the others from running; see docs/decisions/0004."""
 
@@ -62,7 +64,7 @@ class _Wanted:
 
 
 @click.command()
-@click.argument("node", type=click.Path(path_type=Path))
+@click.argument("node", type=click.Path(readable=False, path_type=Path))
 @click.option("--sim", "simulated", is_flag=True, help="Run on a simulated board.")
 @click.option("--broker", is_flag=True, help="Start an MQTT broker on this computer for the run.")
 @click.option("--live", is_flag=True, help="Show the node in the terminal while it runs.")
@@ -75,12 +77,14 @@ class _Wanted:
 )
 @click.option(
     "--drill",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     help="Let the faults of the plan FILE happen to the node; asks before.",
     metavar="FILE",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before a drill.")
-@click.option("--for", "seconds", type=click.FloatRange(0, 1e9), help="Stop after SECONDS.")
+@click.option(
+    "--for", "seconds", type=Span(or_none=True), help="Stop after so long, such as 10s or 2h."
+)
 def run(
     node: Path,
     simulated: bool,
@@ -158,14 +162,19 @@ def _take_data(plan: Plan, stack: ExitStack) -> None:
 def _start_broker(plan: Plan, stack: ExitStack) -> EmbeddedBroker:
     """Start a broker until the end of `stack`, on the port of the node file if that is free."""
     from edgekernel.mqtt import EmbeddedBroker
+
+    try:
+        return stack.enter_context(EmbeddedBroker(prefer=_port(plan)))
+    except EdgekernelError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _port(plan: Plan) -> int:
+    """Return the port that the node file asks for."""
     from edgekernel.mqtt.broker import STANDARD_PORT
 
     table = plan.document.mqtt
-    port = (table.port if table is not None else None) or STANDARD_PORT
-    try:
-        return stack.enter_context(EmbeddedBroker(prefer=port))
-    except EdgekernelError as error:
-        raise ConfigError(str(error)) from error
+    return (table.port if table is not None else None) or STANDARD_PORT
 
 
 def _kept_away() -> KeptAway:
@@ -223,7 +232,9 @@ def _assemble(
 
 
 def _note_run(plan: Plan, runtime: Runtime, simulated: bool) -> RestartCause:
-    if simulated or plan.data is None:
+    if simulated:
+        return _SIMULATED
+    if plan.data is None:
         return NOTHING_KEPT
     return note_run(runtime, plan.data, SystemDisk(), slot=running_slot(), update=read_state())
 
@@ -270,12 +281,13 @@ def _live(
     view: View
     if wanted.live and out.is_terminal:
         notice = f"DRILL with {wanted.drill.name}" if wanted.drill else ""
-        view = LiveView(plan, runtime, _hints(plan, embedded, wanted)[1:], notice)
+        hints = partial(_hints, plan, runtime, embedded, wanted)
+        view = LiveView(plan, runtime, lambda: hints()[1:], notice)
     else:
         shown = for_journald if goes_to_journald(os.environ, _STDOUT) else describe
         view = EventLines(runtime, as_json=wanted.as_json, show=shown)
         if not wanted.as_json:
-            out.print("\n".join(_hints(plan, embedded, wanted)), soft_wrap=True)
+            out.print("\n".join(_hints(plan, runtime, embedded, wanted)), soft_wrap=True)
     with view:
         if wanted.seconds is not None:
             stop = partial(_stop_after, runtime, wanted.seconds)
@@ -307,15 +319,19 @@ def _stop_after(runtime: Runtime, seconds: float) -> None:
     runtime.clock.Thread(stop, f"{runtime.name}:for").start()
 
 
-def _hints(plan: Plan, embedded: EmbeddedBroker | None, wanted: _Wanted) -> list[str]:
-    """Return what a newcomer can do next, ready to be copied into a second terminal."""
+def _hints(
+    plan: Plan, runtime: Runtime, embedded: EmbeddedBroker | None, wanted: _Wanted
+) -> list[str]:
+    """Return what a newcomer can do now and see, ready to be copied into a second terminal."""
     where = "on a simulated board" if wanted.simulated else f"on {plan.board.name}"
     hints = [f"{plan.name} runs {where}. Ctrl-C stops it."]
     if wanted.drill is not None:
         hints.append(f"This is a DRILL: the faults of {wanted.drill.name} happen to it.")
     if embedded is None:
         return hints
-    hints.append(f"MQTT broker: {embedded.kind} on {embedded.host}:{embedded.port}")
+    taken = _port(plan)
+    why = "" if embedded.port == taken else f" (port {taken} is taken)"
+    hints.append(f"MQTT broker: {embedded.kind} on {embedded.host}:{embedded.port}{why}")
     if not _speaks_to_ctl(plan):
         return hints
     hints.append("From a second terminal:")
@@ -323,16 +339,22 @@ def _hints(plan: Plan, embedded: EmbeddedBroker | None, wanted: _Wanted) -> list
     ctl = f"  {_program()} ctl{port}"
     hints.append(f"{ctl} watch {plan.name}")
     outputs = [
-        f"{device.id}/{name} {show(not declared.safe)}"
-        for device in plan.devices
-        for name, declared in vars(device.driver).items()
-        if isinstance(declared, OutputDeclaration) and declared.values.type is bool
+        f"{device.id}/{name} {show(_other(output))}"
+        for device in runtime.devices.values()
+        for name, output in device.outputs.items()
+        if output.values.type is bool
     ]
     hints += [f"{ctl} set {plan.name} {each}" for each in outputs[-1:]]
     if wanted.simulated:
         inputs = [d.id for d in plan.devices if DigitalInput in d.kinds.values()]
         hints += [f"{ctl} call {plan.name} sim.press device={each}" for each in inputs[:1]]
     return hints
+
+
+def _other(output: Output[Any]) -> bool:
+    """Return the value to which a switch is to be set for a change to be seen."""
+    now = output.readback.peek_sample().value
+    return not (output.safe if now is None else now)
 
 
 def _speaks_to_ctl(plan: Plan) -> bool:

@@ -25,7 +25,7 @@ _SPARE_S = 2.0
 
 
 @click.command("safe-state")
-@click.argument("node", type=click.Path(path_type=Path))
+@click.argument("node", type=click.Path(readable=False, path_type=Path))
 @click.option("--sim", "simulated", is_flag=True, help="On a simulated board: touches nothing.")
 @click.option(
     "--limit",

@@ -25,7 +25,9 @@ from edgekernel.node.scan import scan as ask
 
 
 @click.command()
-@click.option("--node", type=click.Path(path_type=Path), help="Compare with this node file.")
+@click.option(
+    "--node", type=click.Path(readable=False, path_type=Path), help="Compare with this node file."
+)
 @click.option("--board", "name", help="The board, instead of the one this computer is.")
 @click.option("--bus", "wanted", multiple=True, help="Ask this bus only; may be repeated.")
 @click.option("--sim", "simulated", is_flag=True, help="Ask the simulated board of the node file.")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("node", type=click.Path(path_type=Path))
+@click.argument("node", type=click.Path(readable=False, path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the whole schema as a JSON object.")
 def schema(node: Path, as_json: bool) -> None:
     """Show what the node described by the file NODE has and can be asked for.

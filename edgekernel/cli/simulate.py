@@ -5,19 +5,20 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from edgekernel.cli.console import err, fail, out, print_json
 from edgekernel.cli.exits import Exit
 from edgekernel.cli.fault_plan_file import naming
 from edgekernel.cli.run import tree
+from edgekernel.cli.span import Span
 from edgekernel.core.errors import BootError, ConfigError
-from edgekernel.node.duration import LONGEST_S, parse_duration
 from edgekernel.node.plan import Plan, make_plan
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from edgekernel.sim.broker import SimBroker
     from edgekernel.sim.clock import SimClock
 
-_PIPE_WIDTH = 1000
-"""Columns of what is no terminal: nothing is folded there."""
 _PARTS = 400
 """After how many parts of the run the progress is shown anew, and its end is looked for."""
 
@@ -46,27 +45,13 @@ class _Picture(click.Path):
         return path
 
 
-class _Span(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Read "24h", "90s" or a number of seconds."""
-        try:
-            seconds = parse_duration(value)
-        except ValueError as error:
-            self.fail(f"{value!r}: {error}", param, ctx)
-        if not 0 < seconds <= LONGEST_S:
-            self.fail(f"{value!r} is not allowed; more than 0 is", param, ctx)
-        return seconds
-
-
 @click.command()
-@click.argument("node", type=click.Path(path_type=Path))
-@click.option("--for", "span_s", type=_Span(), default="24h", help="How long, such as 90s or 7d.")
+@click.argument("node", type=click.Path(readable=False, path_type=Path))
+@click.option("--for", "span_s", type=Span(), default="24h", help="How long, such as 90s or 7d.")
 @click.option("--seed", type=click.IntRange(min=0), help="The order of what is due at once.")
-@click.option("--faults", "plan_file", type=click.Path(path_type=Path), help="A fault plan.")
+@click.option(
+    "--faults", "plan_file", type=click.Path(readable=False, path_type=Path), help="A fault plan."
+)
 @click.option(
     "--rate",
     type=click.FloatRange(0, min_open=True),
@@ -245,8 +230,5 @@ def _tell(run: Run, as_json: bool) -> None:
     if as_json:
         print_json(run.to_dict())
         return
-    if not out.is_terminal:
-        out.width = _PIPE_WIDTH
-    with suppress(BrokenPipeError):  # such as of `head`
-        for part in run.page():
-            out.print(part, soft_wrap=isinstance(part, str))
+    for part in run.page():
+        out.print(part, soft_wrap=isinstance(part, str | Text))

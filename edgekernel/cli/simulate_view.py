@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from edgekernel.cli.console import out, show, table
 from edgekernel.cli.simulated_run import SimulatedRun
 from edgekernel.core.messages import Severity
 from edgekernel.core.sample import Quality
+from edgekernel.core.tracebacks import one_line
 from edgekernel.node.plan import Plan
 from edgekernel.sim.broker import Counts
 from edgekernel.sim.faults import Fault
@@ -86,7 +88,7 @@ class Run:
             + (f" · {self.stopped}" if self.stopped else ""),
         )
 
-    def page(self) -> Iterator[str | Table]:
+    def page(self) -> Iterator[str | Text | Table]:
         """Return the summary in parts."""
         speed = self.span_s / self.wall_s if self.wall_s else 0.0
         title, below = self.headline()
@@ -146,13 +148,24 @@ class Run:
             return f"{name} is planned for {duration(fault.at_s)} after the start"
         return f"{name} has a probability of {fault.probability:g}"
 
-    def _events(self) -> Iterator[str | Table]:
+    def _events(self) -> Iterator[str | Text | Table]:
         made = table("", "event", "severity", "times")
         counted = sorted(self.recorder.events.items(), key=lambda each: (-each[0][1], each[0][0]))
         for (name, severity), count in counted:
             style = "" if severity < Severity.WARNING else "yellow"
             made.add_row(name, severity.name.lower(), str(count), style=style)
         yield made
+        yield from self._first()
+
+    def _first(self) -> Iterator[str | Text]:
+        """Say of each kind of event from WARNING up what its first one said, and where."""
+        worst_first = sorted(self.recorder.first.values(), key=lambda each: -each.severity)
+        if worst_first:
+            yield "\nthe first of each:"
+        for each in worst_first:
+            place = f"  ({each.place})" if each.place else ""
+            said = f"  at {duration(each.at_s)}  {each.name}  {each.text}{place}"
+            yield Text(one_line(said), "red" if each.severity >= Severity.ERROR else "yellow")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the summary, ready for JSON."""
@@ -171,6 +184,16 @@ class Run:
             "events": [
                 {"name": name, "severity": severity.name.lower(), "count": count}
                 for (name, severity), count in sorted(recorder.events.items())
+            ],
+            "first": [
+                {
+                    "name": each.name,
+                    "severity": each.severity.name.lower(),
+                    "at_s": each.at_s,
+                    "text": each.text,
+                    "place": each.place,
+                }
+                for each in recorder.first.values()
             ],
             "readings": [_reading(t) for t in recorder.tracks.values() if not t.is_output],
             "outputs": [_output(t) for t in recorder.tracks.values() if t.is_output],

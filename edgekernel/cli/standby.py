@@ -24,11 +24,11 @@ from edgekernel.node.unit import takes_devices
 
 
 @click.command()
-@click.argument("node", type=click.Path(path_type=Path))
+@click.argument("node", type=click.Path(readable=False, path_type=Path))
 @click.option(
     "--socket",
     "path",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     envvar=VARIABLE,
     required=True,
     help=f"Where the agent finds it; ${VARIABLE} otherwise, as for the agent.",

@@ -245,11 +245,20 @@ class TurnTimeoutError(RefusedError, TimeoutError):
     code = "timeout"
 
 
+_LISTED, _LISTED_WHOLE = 8, 16
+"""How many names of a long list are told, and how many are no long list."""
+
+
 def nearest(name: str, known: Mapping[str, object] | list[str]) -> str:
     """Return a suggestion for a name that does not exist, for the end of an error text."""
     from difflib import get_close_matches  # only where something has gone wrong
 
-    close = get_close_matches(name, list(known), n=1)
+    names = {each.lower(): each for each in known}  # a line is "GPIO17", however it was meant
+    begun = [each for each in names if name and each.startswith(name.lower())]
+    close = get_close_matches(name.lower(), list(names), n=1) or (begun if len(begun) == 1 else [])
     if close:
-        return f"; did you mean {close[0]!r}?"
-    return f"; there are: {', '.join(sorted(known))}" if known else "; there are none"
+        return f"; did you mean {names[close[0]]!r}?"
+    shown = sorted(known)
+    if len(shown) > _LISTED_WHOLE:
+        shown[_LISTED:] = [f"and {len(shown) - _LISTED} more"]
+    return f"; there are: {', '.join(shown)}" if known else "; there are none"

@@ -104,10 +104,19 @@ def needs_of(unit: Unit, units: Sequence[Unit]) -> tuple[list[Unit], list[Except
         if each.optional or (not found and (unit.optional or by_hand)):
             continue
         problem = _problem(found)
+        if problem and not found:
+            problem += _meant(each, units)
         if problem:
             failures.append(ConfigError(f"{unit.name}.{each.name}: requires a {each}, {problem}"))
         needed += found[:1]
     return needed, failures
+
+
+def _meant(wanted: Requirement, units: Sequence[Unit]) -> str:
+    """Return which device of the kind that is required was probably meant, if there is any."""
+    fit = [u.name for u in units if u.is_device and u.provider.fits(wanted.contract, {})]
+    id = wanted.where.get("id")
+    return nearest(id, fit) if isinstance(id, str) and fit else ""
 
 
 def _problem(found: Sequence[Unit]) -> str:

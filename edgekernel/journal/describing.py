@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edgekernel.core.clock import NANOSECONDS
+from edgekernel.core.tracebacks import one_line, place
 from edgekernel.journal.records import (
     BootRecord,
     BusRecord,
@@ -42,12 +43,19 @@ def source_of(record: Record) -> str:
 def words_of(record: Record) -> str:
     """Return in one line what a record says."""
     say: Callable[[Any], str] | None = _WORDS.get(record.type)
-    return _one_line(say(record)) if say is not None else ""
+    return one_line(say(record)) if say is not None else ""
 
 
 def _event(record: EventRecord) -> str:
     fields = {name: value for name, value in record.payload.items() if name != "traceback"}
-    return f"{record.name} {_named(fields)}".rstrip()
+    return f"{record.name} {_named(fields, None)}".rstrip()
+
+
+def place_of(record: Record) -> str:
+    """Return where in the application it went wrong of which a record tells; or nothing."""
+    trace = record.payload.get("traceback") if isinstance(record, EventRecord) else None
+    found = place(trace) if isinstance(trace, str) else None
+    return one_line(f"({found})") if found is not None else ""
 
 
 def _bus(record: BusRecord) -> str:
@@ -117,11 +125,11 @@ _WORDS: dict[str, Callable[[Any], str]] = {
 }
 
 
-def _named(values: dict[str, Any]) -> str:
-    return " ".join(f"{name}={_brief(value)}" for name, value in values.items())
+def _named(values: dict[str, Any], longest: int | None = _LONGEST) -> str:
+    return " ".join(f"{name}={_brief(value, longest)}" for name, value in values.items())
 
 
-def _brief(value: Any) -> str:
+def _brief(value: Any, longest: int | None = _LONGEST) -> str:
     if isinstance(value, bytes):
         text = value[:_LONGEST_BYTES].hex(" ")
         return f"[{text}{' ...' if len(value) > _LONGEST_BYTES else ''}]"
@@ -130,8 +138,4 @@ def _brief(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     text = "-" if value is None else str(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
-
-
-def _one_line(text: str) -> str:
-    return "".join(each if each.isprintable() else " " for each in text)
+    return text if longest is None or len(text) <= longest else f"{text[: longest - 3]}..."

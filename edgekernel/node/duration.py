@@ -10,6 +10,16 @@ from pydantic import BeforeValidator, Field
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|min|h|d)", re.ASCII)
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
+_WRONG = 'a duration is a number of seconds or a text like "500ms", "2s", "5min", "12h", "7d"'
+_OTHERWISE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)", re.ASCII)
+_ALSO = {
+    "ms": ("ms", "msec", "msecs", "millisecond", "milliseconds"),
+    "s": ("s", "sec", "secs", "second", "seconds"),
+    "min": ("m", "min", "mins", "minute", "minutes"),
+    "h": ("h", "hr", "hrs", "hour", "hours"),
+    "d": ("d", "day", "days"),
+}
+"""What else people write for a unit."""
 
 LONGEST_S = 3_162_240_000.0
 """A hundred years."""
@@ -20,8 +30,17 @@ def _seconds(value: Any) -> Any:
         return value
     match = _DURATION.fullmatch(value.strip())
     if match is None:
-        raise ValueError('a duration is a number of seconds or a text like "500ms", "2s", "5min"')
+        raise ValueError(_WRONG + _meant(value))
     return float(match[1]) * _UNITS[match[2]]
+
+
+def _meant(text: str) -> str:
+    """Return what was probably meant, for the end of an error text."""
+    if text.strip().startswith("-"):
+        return "; it cannot be negative"
+    match = _OTHERWISE.fullmatch(text.strip().lower())
+    unit = None if match is None else next((u for u, w in _ALSO.items() if match[2] in w), None)
+    return f'; did you mean "{match[1]}{unit}"?' if match is not None and unit else ""
 
 
 def parse_duration(text: str) -> float:

@@ -10,6 +10,7 @@ from edgekernel.node.plan import Plan
 if TYPE_CHECKING:  # measuring needs the `sim` extra, telling does not
     from edgekernel.node.load import BusLoad
 
+_HOUR_S = 3600.0
 _BUSY = 0.5
 """Utilisation of a bus above which polls often wait for one another."""
 
@@ -54,8 +55,10 @@ def percent(share: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as people read it: "0.3 ms", "12 ms", "2.5 s"."""
-    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.4g} s"
+    """Return a time as people read it: "0.3 ms", "12 ms", "2.5 s", "24 h"."""
+    if seconds < 1:
+        return f"{seconds * 1000:.3g} ms"
+    return f"{seconds:.4g} s" if seconds < 2 * _HOUR_S else f"{seconds / _HOUR_S:.3g} h"
 
 
 def loads_as_json(loads: Iterable[BusLoad]) -> list[dict[str, Any]]:

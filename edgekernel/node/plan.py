@@ -45,6 +45,8 @@ _BOUNDARIES: tuple[type, ...] = (
     SpiDevice,
     OneWireBus,
 )
+_MANY = 1000
+"""More than a board has lines."""
 _DEVICE_TREE = Path("/proc/device-tree/compatible")
 
 
@@ -216,7 +218,10 @@ def _plan_device(
         values = model.model_validate(written)
     except ValidationError as error:
         known = list(dict.fromkeys([*model.model_fields, *DeviceTable.model_fields]))
-        found = (f".{key}: {text}" for key, text in explain(error, known))
+        found = (
+            f".{key}: {text}{_meant(board, boundaries.get(key), written.get(key))}"
+            for key, text in explain(error, known)
+        )
         raise ConfigError(*found, *problems) from None
     settings = {name: getattr(values, name) for name in model.model_fields}
     addresses: dict[str, Address] = {}
@@ -235,6 +240,14 @@ def _plan_device(
         id, driver, settings, boundaries, addresses, table.every, table.optional, table.tuning,
         limits, {name: each.role for name, each in table.outputs.items() if each.role},
     )  # fmt: skip
+
+
+def _meant(board: Board, kind: type | None, written: object) -> str:
+    """Return which line is meant by a number, for the end of an error text."""
+    if kind not in (DigitalInput, DigitalOutput, PwmOutput) or type(written) is not int:
+        return ""
+    name = f"GPIO{written}" if 0 <= written < _MANY else ""
+    return f'; did you mean "{name}"?' if name in board.lines else ""
 
 
 def _misplaced(table: DeviceTable, driver: type[Device], model: type[BaseModel]) -> list[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from edgekernel.core.errors import ConfigError, nearest
 from edgekernel.core.messages import Event, Message, find
-from edgekernel.testing.boundaries import INSIDE
+from edgekernel.core.tracebacks import place
 from edgekernel.testing.times import moment, span
 
 if TYPE_CHECKING:
@@ -22,8 +21,6 @@ _KEPT = 1_000_000
 """Events that are kept; a test that emits more has to `clear` them."""
 _SHOWN = 10
 _MISSING = object()
-_FRAME = re.compile(r'File "(.+)", line (\d+), in (.+)')
-"""A frame of a traceback, as Python writes it."""
 
 
 class Events:
@@ -168,15 +165,10 @@ def _line(event: Event) -> str:
     fields = event.payload.to_dict()
     traceback = fields.pop("traceback", None)
     values = ", ".join(f"{name}={value!r}" for name, value in fields.items())
-    place = _place(traceback) if isinstance(traceback, str) else ""
+    found = place(traceback) if isinstance(traceback, str) else None
+    where = f" at {found.file}:{found.line} in {found.function}" if found is not None else ""
     said = f"{type(event.payload).__name__}({values})"
-    return f"{moment(event.monotonic_ns):>12}  {said}{place} from {event.source}"
-
-
-def _place(traceback: str) -> str:
-    places: list[tuple[str, str, str]] = _FRAME.findall(traceback)
-    outside = [each for each in places if not each[0].startswith(INSIDE)]
-    return "".join(f" at {file}:{line} in {name}" for file, line, name in (outside or places)[-1:])
+    return f"{moment(event.monotonic_ns):>12}  {said}{where} from {event.source}"
 
 
 def _told(kind: type[Message] | str, fields: dict[str, object]) -> str:

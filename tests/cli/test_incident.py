@@ -64,7 +64,7 @@ def test_from_the_field_to_the_fix(shed: Path, tmp_path: Path) -> None:
     done = edgekernel("incident", "export", journal, shed, "-o", test)
     assert (done.returncode, done.stderr) == (0, "")
     fails = "process.error process='airing' event='button.pressed' came once"
-    assert f"it fails: {fails}" in done.stdout
+    assert f"it fails: {fails}\n" in done.stdout
 
     failed = run_pytest(test)
     assert failed.returncode == 1

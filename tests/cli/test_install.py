@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -91,6 +92,24 @@ def test_shown(node: Path) -> None:
     assert any(line.endswith(f" safe-state {node}") for line in lines)
 
 
+def test_how_to_go_on(node: Path) -> None:
+    """At the end of what would be done stands the command that does it, with the same options, and
+    the whole paths of the program and of the node file."""
+    lines = install(node, "--no-start", "--user", "anna").stdout.splitlines()
+    assert lines[-3] == "Nothing was done. To do it:"
+    command = rf"  sudo /\S+ install {node} --no-start --name {NAME} --user anna --apply"
+    assert re.fullmatch(command, lines[-1])
+
+
+def test_refusal_beside_the_plan(node: Path) -> None:
+    """What --apply would refuse is told with what it would do, before anybody has tried."""
+    node.chmod(0o600)
+    done = install(node)
+    assert done.exit_code == Exit.DONE
+    assert done.stderr.startswith(f"it would be refused: {node}: the user edgekernel may not read ")
+    assert f"write /etc/systemd/system/{NAME}.service" in done.stdout
+
+
 def test_as_json(node: Path) -> None:
     """With --json the same is an array, whose files have their whole texts and whose commands have
     none."""
@@ -99,7 +118,8 @@ def test_as_json(node: Path) -> None:
     assert list(texts) == [FILES[0], *FILES[2:]]
     assert f" run {node}\n" in texts[f"/etc/systemd/system/{NAME}.service"]
     assert f" standby {node}\n" in texts[f"/etc/systemd/system/{NAME}-standby.service"]
-    heads = [line for line in install(node).stdout.splitlines() if line[:1] not in ("", " ")][1:]
+    lines = install(node).stdout.splitlines()
+    heads = [line for line in lines if line.startswith(("write ", "run ", "remove "))]
     assert [f"{each['step']} {each['what']}" for each in found] == heads
     assert {each["text"] for each in found if each["step"] != "write"} == {None}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -52,6 +53,22 @@ def folder(tmp_path: Path) -> Path:
 def show(*args: str | Path) -> Result:
     """Run `edgekernel journal show` in this process."""
     return CliRunner().invoke(main, ["journal", "show", *map(str, args)])
+
+
+def test_reader_that_has_seen_enough(folder: Path) -> None:
+    """Who reads through `head` ends it well, as table and as JSON."""
+    for option in ([], ["--json"]):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            command("journal", "show", folder, *option),
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        os.close(writing)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def numbers(*args: str | Path) -> list[int]:

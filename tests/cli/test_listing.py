@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,14 @@ from click.testing import CliRunner, Result
 from edgekernel.cli import main
 from edgekernel.cli.listing import in_short
 from edgekernel.node import board_names, driver_names
+from tests.cli.conftest import command
+
+TO_BE_TOLD = {
+    "circuitpython": "use: is missing",
+    "line_sensor": "pattern: is missing",
+    "modbus_rtu": "readings: neither a reading nor an output",
+}
+"""Drivers that are for many parts, and what they have to be told."""
 
 
 def invoke(*args: str) -> Result:
@@ -112,6 +123,67 @@ def test_boards_as_text() -> None:
 def test_names_in_short(names: list[str], short: list[str]) -> None:
     """Names that count up are one item, and nothing else is."""
     assert in_short(names) == short
+
+
+def test_names_are_found_by_grep() -> None:
+    """Where standard output is no terminal each board and driver has one line, its name whole and
+    at the beginning; of any width that a terminal may have the name is whole too."""
+    for command_name, names in (("boards", board_names()), ("devices", driver_names())):
+        piped = subprocess.run(
+            command(command_name),
+            capture_output=True,
+            text=True,
+            check=True,
+            env={k: v for k, v in os.environ.items() if k != "COLUMNS"},
+        ).stdout.splitlines()
+        assert [line.split()[0] for line in piped[1:]] == list(names)
+        narrow = CliRunner().invoke(main, [command_name], env={"COLUMNS": "80"}).stdout
+        assert set(names) <= {line.partition(" ")[0] for line in narrow.splitlines()}
+
+
+def test_one_driver() -> None:
+    """`devices NAME` teaches: description with wiring, settings with type and default, signals,
+    what every device takes, and a table for the node file."""
+    result = invoke("devices", "relay")
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert lines[0].startswith("A relay module, ")
+    assert any(line.startswith("Wiring: ") for line in lines)
+    assert "setting takes default" in lines
+    assert 'safe "off", "on" "off"' in lines
+    assert "power output bool - false" in lines
+    assert {"every", "stale", "filters", "optional"} <= {line.partition(" ")[0] for line in lines}
+    begin = lines.index("[devices.relay-1]")
+    assert lines[begin + 1 :] == [
+        'driver = "relay"', 'pin = "GPIO17"', "# active_high = true", '# safe = "off"',
+    ]  # fmt: skip
+    assert 'settle seconds from 0 to 1, or a text such as "20ms"' in " ".join(
+        invoke("devices", "pulse_counter").stdout.split()
+    )
+
+
+def test_one_driver_as_json_and_unknown() -> None:
+    """With --json it is what the listing has of it; an unknown name is told with the nearest."""
+    assert json.loads(invoke("devices", "relay", "--json").stdout) == listed("devices")["relay"]
+    wrong = invoke("devices", "relais")
+    assert (wrong.exit_code, wrong.stderr) == (
+        1,
+        "unknown driver 'relais'; did you mean 'relay'?\n",
+    )
+
+
+@pytest.mark.parametrize("name", driver_names())
+def test_the_table_to_begin_with(name: str, tmp_path: Path) -> None:
+    """The table of each driver is right as it stands, unless it has to be told what is measured."""
+    text = invoke("devices", name).stdout.partition("\nIn a node file:\n")[2]
+    node = tmp_path / "node.toml"
+    node.write_text(f'[node]\nname = "bench"\nboard = "raspberrypi/4b"\n{text}')
+    checked = invoke("check", str(node))
+    if name in TO_BE_TOLD:
+        assert checked.exit_code == 1
+        assert TO_BE_TOLD[name] in checked.stderr
+    else:
+        assert checked.exit_code == 0, checked.stderr
 
 
 @pytest.mark.parametrize("command", ["devices", "boards"])

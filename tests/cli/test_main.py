@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from edgekernel.cli import main
 from edgekernel.cli.exits import Exit
+from tests.cli.conftest import command
 
 ON_A_BOARD = """
 import sys
@@ -76,6 +78,7 @@ def test_every_board_command_has_help() -> None:
     [
         ("chekc", "no command 'chekc'; did you mean 'check'?"),
         ("device", "no command 'device'; did you mean 'devices'?"),
+        ("sim", "no command 'sim'; did you mean 'simulate'?"),
         ("xyzzy", "no command 'xyzzy'; there are: board, boards, broker, "),
     ],
 )
@@ -100,6 +103,56 @@ def test_version() -> None:
         0,
         f"edgekernel, version {version('edgekernel')}\n",
     )
+
+
+@pytest.mark.parametrize("group", ["board", "broker", "config", "incident", "journal", "node"])
+def test_lists_of_commands_are_whole(group: str) -> None:
+    """In a terminal of 80 columns no command of a list is explained by half a sentence."""
+    shown = (
+        CliRunner().invoke(main, [group, "--help"], env={"COLUMNS": "80"}, terminal_width=80).stdout
+    )
+    listed = shown.partition("\nCommands:\n")[2].partition("\n\n")[0]
+    assert listed
+    assert "..." not in listed
+
+
+@pytest.mark.parametrize(
+    "command", [["check"], ["plan"], ["run"], ["simulate"], ["schema"], ["config", "show"]]
+)
+def test_unreadable_node_file(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether a file can be read turns out when it is read, and is told as of one that is not
+    there: in a line, exit 1."""
+    node = tmp_path / "node.toml"
+    node.mkdir()  # unreadable for root too
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    result = CliRunner().invoke(main, [*command, str(node)])
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == f"{node}: this is a folder; name the file in it\n"
+
+
+@pytest.mark.parametrize("words", [["boards"], ["devices", "--json"], ["journal", "--help"]])
+def test_output_that_cannot_be_written(words: list[str]) -> None:
+    """A full disk under standard output is a line, exit 1."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command(*words), stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == "the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("words", [["boards"], ["devices", "--json"]])
+def test_nobody_reads(words: list[str]) -> None:
+    """Whoever was reading, such as `head`, has seen enough: exit 0, without a word."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        command(*words), stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("command", [["run", "--for", "0"], ["safe-state"], ["check"]])

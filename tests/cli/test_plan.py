@@ -64,6 +64,26 @@ def test_json(write: Write) -> None:
     assert "quiet" not in done.output
 
 
+def test_the_link(write: Write) -> None:
+    """A node that loses its [mqtt] is told that its link ends, one that gets it that one is made,
+    and one whose broker is another that it is made anew; no two lines in a row are empty."""
+    mqtt = '[mqtt]\nhost = "{}"\n'
+    without = other(write(), NODE)
+    linked = without.with_name("linked.toml")
+    linked.write_text(NODE + mqtt.format("a"))
+    moved = without.with_name("moved.toml")
+    moved.write_text(NODE.replace("GPIO17", "GPIO22") + mqtt.format("b"))
+    said = {
+        (linked, without): "mqtt: the link to the broker is ended, and none is made\n",
+        (without, linked): "mqtt: the link to the broker is made\n",
+        (linked, moved): "mqtt: the link to the broker is made anew\n",
+    }
+    for (old, new), text in said.items():
+        output = plan(old, new).output
+        assert f"\n{text}" in output
+        assert "\n\n\n" not in "\n".join(line.rstrip() for line in output.splitlines())
+
+
 def test_who_uses_a_device(write: Write) -> None:
     """The parts of the application that require a device which moves are named."""
     node = write()

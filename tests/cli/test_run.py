@@ -17,6 +17,13 @@ from click.testing import CliRunner
 
 from edgekernel.backends.disk import SystemDisk
 from edgekernel.cli import main
+from edgekernel.cli.live import for_journald
+from edgekernel.cli.run import _note_run
+from edgekernel.core import message
+from edgekernel.core.errors import describe
+from edgekernel.core.messages import Event
+from edgekernel.core.runtime import Runtime
+from edgekernel.node import make_plan
 from tests.brokers import HOST, free_port
 from tests.cli.conftest import LIMIT_S, NODE, Agent, Write, command
 from tests.greenhouse import greenhouse_on
@@ -168,8 +175,9 @@ def test_broker_beside_another(write: Write) -> None:
         done = run(node, "--sim", "--broker", "--for", "0.5")
     assert (done.returncode, done.stderr) == (0, "")
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("MQTT broker: ")]
-    other = int(line.rpartition(":")[2])
-    assert other != port
+    where, _, why = line.partition(" (")
+    other = int(where.rpartition(":")[2])
+    assert (other != port, why) == (True, f"port {port} is taken)")
     assert f" ctl --port {other} watch bench-1" in done.stdout
     assert "mqtt.connected" in done.stdout
 
@@ -313,3 +321,62 @@ def test_the_computer_is_watched(
     assert done.returncode == 0, done.stderr
     told = {event["name"]: event["fields"] for event in events(done.stdout)}
     assert told["watched"]["services"] == services
+
+
+WRONG_APP = """
+from edgekernel import Process, effect, requires
+from edgekernel_devices.bme280 import BME280
+
+
+class Control(Process):
+    name = "control"
+    room = requires(BME280, id="room")
+
+    @effect
+    def cool(self) -> None:
+        self.too_hot("a reading of the room is no number, whatever it was called in the datasheet")
+
+    def too_hot(self, why: str) -> None:
+        if self.room.temperature > 28:
+            raise ValueError(why)
+
+
+def setup(runtime):
+    runtime.register(Control())
+"""
+WHAT = "error=TypeError: '>' not supported between instances of 'Reading' and 'int'"
+WHERE = "(bench_app.py, line 15, in too_hot)"
+
+
+def test_error_of_the_application_has_its_place(write: Write, tmp_path: Path) -> None:
+    """What went wrong in the application stands in one line, whole, with file, line and function;
+    in the journal too, and as journald gets it."""
+    node, journal = write(), tmp_path / "journal"
+    (tmp_path / "bench_app.py").write_text(WRONG_APP)
+    done = run(node, "--sim", "--for", "0.5", "--journal", journal)
+    assert (done.returncode, done.stderr) == (0, "")
+    (line,) = [line for line in done.stdout.splitlines() if "effect.error" in line]
+    assert line.endswith(f"{WHAT}  {WHERE}")
+    shown = CliRunner().invoke(main, ["journal", "show", str(journal)])
+    (line,) = [line for line in shown.stdout.splitlines() if "effect.error" in line]
+    assert line.endswith(f"{WHAT} {WHERE}")
+
+
+def test_simulated_run_keeps_nothing(write: Write) -> None:
+    """Why a simulated agent does not know what was before is no fault of its data folder."""
+    plan = make_plan(write(text=NODE.replace("[devices.fan]", 'data = "kept"\n\n[devices.fan]', 1)))
+    cause = _note_run(plan, Runtime(), simulated=True)
+    assert (cause.kind, cause.detail) == ("unknown", "a simulated run keeps nothing")
+
+
+def test_error_with_several_lines_is_one_line_for_journald() -> None:
+    """journald would take each line of a text for an entry of its own, without the priority."""
+    try:
+        raise ValueError("the reply:\n\tno such\nregister")
+    except ValueError as error:
+        text, trace = describe(error)
+    told = message.EffectError("control.cool", text, trace)
+    said = for_journald(Event(1, 0, 0, "control", told, None))
+    assert said.startswith("<3>effect.error ")
+    assert "error=ValueError: the reply:  no such register  (test_run.py, line " in said
+    assert said.isprintable()

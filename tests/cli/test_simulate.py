@@ -305,6 +305,34 @@ def test_wrong_usage(write: Write, args: list[str]) -> None:
     assert "Usage: " in done.stderr
 
 
+def test_first_of_each_problem(write: Write, tmp_path: Path) -> None:
+    """The summary tells of each kind of problem what the first one said, when, and in which line of
+    the application; the table alone has its number only."""
+    node = write()
+    (tmp_path / "bench_app.py").write_text(
+        "from edgekernel import Service\n\n\n"
+        "class Pulse(Service):\n"
+        '    name = "pulse"\n'
+        "    interval = 20.0\n\n"
+        "    def tick(self, ctx):\n"
+        "        self.beat({})\n\n"
+        "    def beat(self, row):\n"
+        '        row["no such column"]\n\n\n'
+        "def setup(runtime):\n"
+        "    runtime.register(Pulse())\n"
+    )
+    done = simulate(node, "--for", "25s")
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.partition("\nthe first of each:\n")[2].splitlines()
+    errors = [line for line in told if "  service.error  " in line]
+    assert len(errors) == 1
+    assert errors[0].startswith("  at 0 s  service.error  service=pulse")
+    assert errors[0].endswith("KeyError: 'no such column'  (bench_app.py, line 12, in beat)")
+    first = json.loads(simulate(node, "--for", "25s", "--json").stdout)["first"]
+    (error,) = [each for each in first if each["name"] == "service.error"]
+    assert (error["at_s"], error["place"]) == (0, "bench_app.py, line 12, in beat")
+
+
 def test_boot_failure(write: Write, tmp_path: Path) -> None:
     """What keeps a node from booting is told as `run` tells it, exit 4."""
     node = write()

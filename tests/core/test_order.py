@@ -369,10 +369,27 @@ class TestMissing:
             runtime.boot()
         assert sorted(map(str, raised.value.exceptions)) == [
             "needy.log: requires a ILog, but there is none",
-            "needy.room: requires a Sensor with id 'attic', but there is none",
+            "needy.room: requires a Sensor with id 'attic', but there is none; there are: hall",
             "needy.voice: requires a IVoice with language 'de', but there is none",
         ]
         assert started == []
+
+    def test_name_that_is_nearly_right(self, make_runtime: MakeRuntime) -> None:
+        """A device of the kind that is required, with nearly that id, is proposed."""
+
+        class Sensor(Device):
+            """A device of its own class."""
+
+        class Needy:
+            fan = requires(Sensor, id="halll")
+
+        runtime = make_runtime()
+        runtime.register(Sensor("hall"))
+        runtime.register(Needy)
+        with pytest.raises(BootError) as raised:
+            runtime.boot()
+        (error,) = raised.value.exceptions
+        assert str(error).endswith("but there is none; did you mean 'hall'?")
 
     def test_what_does_not_fulfil_its_protocol(self, make_runtime: MakeRuntime) -> None:
         """A2.18: a provider without what its Protocol asks for fails the boot, by name."""

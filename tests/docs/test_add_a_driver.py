@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -29,17 +30,19 @@ def site(tmp_path: Path) -> Path:
     (package / "tmp102.py").write_text(block("python", "class TMP102(Device)"), encoding="utf-8")
     (tmp_path / "test_tmp102.py").write_text(block("python", "def test_worked"), encoding="utf-8")
     (tmp_path / "node.toml").write_text(block("toml", "[devices.room]"), encoding="utf-8")
-    entry = re.sub(r'project.entry-points."(.*)"', r"\1", block("toml", "entry-points"))
-    info = tmp_path / "my_drivers-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: my_drivers\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(entry.replace('"', ""))
+    (tmp_path / "pyproject.toml").write_text(block("toml", "entry-points"), encoding="utf-8")
+    site = tmp_path / "site"
+    made = run(tmp_path, "-c", "from hatchling.build import build_editable as b; print(b('site'))")
+    assert made.returncode == 0, made.stderr
+    with ZipFile(site / made.stdout.split()[-1]) as wheel:  # what `pip install -e .` unpacks
+        wheel.extractall(site)
+    assert [path.read_text().strip() for path in site.glob("*.pth")] == [str(tmp_path)]
     return tmp_path
 
 
 def run(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Python in that folder."""
-    path = os.pathsep.join([str(site), *filter(None, sys.path)])
+    path = os.pathsep.join([str(site), str(site / "site"), *filter(None, sys.path)])
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=site,

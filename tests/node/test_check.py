@@ -53,7 +53,8 @@ def test_good_node() -> None:
     assert "vent relay GPIO27 power = off" in lines
     assert "room bme280 i2c1 0x76 -" in lines
     assert "i2c1 at 100 kHz 0.21 % room 10 s 2.72 ms 18.6 ms 21.3 ms" in lines
-    assert lines[-1] == "greenhouse-1: node.toml is right: 6 devices on Raspberry Pi 4 Model B"
+    assert lines[-2] == "greenhouse-1: node.toml is right: 6 devices on Raspberry Pi 4 Model B"
+    assert lines[-1].startswith("its application was loaded and not run: `edgekernel simulate ")
 
 
 def test_good_node_as_json() -> None:

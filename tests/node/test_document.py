@@ -45,6 +45,31 @@ def test_duration(written: object, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("5m", 'did you mean "5min"?'),
+        ("2 Hours", 'did you mean "2h"?'),
+        ("1.5 sec", 'did you mean "1.5s"?'),
+        ("7 days", 'did you mean "7d"?'),
+        ("-2s", "it cannot be negative"),
+    ],
+)
+def test_duration_that_is_nearly_right(written: str, said: str) -> None:
+    """What people write instead of a unit is taken up, and all units are named."""
+    with pytest.raises(ConfigError) as caught:
+        parse_document(device(every=written), "node.toml")
+    (problem,) = caught.value.problems
+    assert problem.endswith(f'like "500ms", "2s", "5min", "12h", "7d"; {said}')
+
+
+def test_byte_order_mark(tmp_path: Path) -> None:
+    """The mark with which some editors begin a text in UTF-8 is no part of it."""
+    path = tmp_path / "node.toml"
+    path.write_bytes(b'\xef\xbb\xbf[node]\nname = "bench"\nboard = "sim"\n')
+    assert load_document(path).node.name == "bench"
+
+
+@pytest.mark.parametrize(
     "written",
     [
         *("", "2", "s", "2 sec", "2m", "-2s", "1e3s", "0s", "1.1d", "25h", "٣s", "2s 3s", "nans"),

@@ -12,7 +12,7 @@ from edgekernel_devices.bme280 import BME280, BME280Chip
 
 from edgekernel.node import Plan, make_plan
 from edgekernel.node.load import BusLoad, PollCost, measure_load
-from edgekernel.node.load_report import load_problems
+from edgekernel.node.load_report import duration, load_problems
 
 NodeFile = Callable[..., Path]
 
@@ -65,6 +65,15 @@ def driven_by(plan: Plan, driver: type[BME280]) -> Plan:
     """Return the plan with another driver for its first device."""
     first, *rest = plan.devices
     return replace(plan, devices=(replace(first, driver=driver), *rest))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.0213, "21.3 ms"), (2.5, "2.5 s"), (90, "90 s"), (3600, "3600 s"), (86400, "24 h")],
+)
+def test_times_in_words(seconds: float, said: str) -> None:
+    """A time is told in a unit in which it has few digits."""
+    assert duration(seconds) == said
 
 
 def test_cost_of_a_poll(node_file: NodeFile) -> None:

@@ -18,6 +18,7 @@ from edgekernel.core.ownership import bereave
 from edgekernel.core.process import Process
 from edgekernel.core.reading import Reading
 from edgekernel.core.runtime import Runtime
+from edgekernel.core.tracebacks import place
 from edgekernel.sim.faults.fault import Fault
 from edgekernel.sim.faults.messages import FaultBegan, FaultEnded
 from edgekernel.sim.faults.player import FaultPlayer
@@ -34,6 +35,8 @@ class NotableEvent:
     name: str
     severity: Severity
     text: str
+    place: str = ""
+    """Where in the application it went wrong: "app.py, line 8, in control"."""
 
 
 @dataclass(slots=True)
@@ -65,6 +68,8 @@ class Recorder(Process):
         self.events: Counter[tuple[str, Severity]] = Counter()
         """How many there were of each message, by name and severity."""
         self.notable: list[NotableEvent] = []
+        self.first: dict[tuple[str, Severity, str], NotableEvent] = {}
+        """The first of each name, severity and place, whatever has become of `notable`."""
         self.faults: list[PlayedFault] = []
         self.restarts: Counter[str] = Counter()
         """How often each part was started again."""
@@ -167,10 +172,18 @@ class Recorder(Process):
     def _note(self, event: Event) -> None:
         told, severity = event.payload, event.payload.severity
         self.events[told.name, severity] += 1
-        if severity >= Severity.WARNING and len(self.notable) < _MOST_EVENTS:
-            self.notable.append(NotableEvent(self.now_s, told.name, severity, _words(told)))
+        if severity >= Severity.WARNING:
+            self._note_notable(told)
         if not (self._player and isinstance(told, FaultBegan | FaultEnded)):
             self._take(told)
+
+    def _note_notable(self, told: Message) -> None:
+        found = place(getattr(told, "traceback", ""))
+        where = "" if found is None else str(found)
+        noted = NotableEvent(self.now_s, told.name, told.severity, _words(told), where)
+        self.first.setdefault((told.name, told.severity, where), noted)
+        if len(self.notable) < _MOST_EVENTS:
+            self.notable.append(noted)
 
     def _take(self, told: Message) -> None:
         take = _TAKERS.get(type(told))
@@ -209,4 +222,5 @@ _TAKERS: dict[type[Message], Callable[[Recorder, Any], None]] = {
 def _words(told: Message) -> str:
     fields = told.to_dict()
     fields.pop("traceback", None)
-    return "  ".join(f"{name}={value}" for name, value in fields.items())
+    said = {n: f"{v:.6g}" if isinstance(v, float) else v for n, v in fields.items()}
+    return "  ".join(f"{name}={value}" for name, value in said.items())
