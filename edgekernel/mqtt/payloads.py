@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from edgekernel.core.clock import NANOSECONDS
 from edgekernel.core.errors import InvalidValueError, UnavailableError, nearest
 from edgekernel.mqtt.encoding import encode
-from edgekernel.mqtt.request_log import Key
 from edgekernel.mqtt.transport import NOTHING_BESIDE, Properties
 
 if TYPE_CHECKING:
     from edgekernel.mqtt.freshness import Stamp
+    from edgekernel.mqtt.repeated import Kept
 
 PRINCIPAL = "mqtt"
 """Who asks, for the authorizer, if it is not signed: MQTT does not say whose a message is."""
@@ -36,8 +36,8 @@ class ReplyAddress:
 
     topic: str | None = None
     id: RequestId = None
-    key: Key | None = None
-    """By which the request is known if it comes again."""
+    kept: Kept | None = None
+    """What is remembered of the request, in case it comes again."""
     principal: str = PRINCIPAL
     """Who asks: who has signed it, or whoever may publish."""
     repeats: tuple[ReplyAddress, ...] = ()

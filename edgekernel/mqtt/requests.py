@@ -39,8 +39,8 @@ from edgekernel.mqtt.payloads import (
     result_payload,
 )
 from edgekernel.mqtt.relief import may_take_long
-from edgekernel.mqtt.repeated import Repeated
-from edgekernel.mqtt.request_log import RequestLog
+from edgekernel.mqtt.repeated import Kept, Repeated
+from edgekernel.mqtt.request_log import Key, RequestLog
 from edgekernel.mqtt.signatures import Signatures
 from edgekernel.mqtt.topics import Target, segment
 from edgekernel.mqtt.transport import NOTHING_BESIDE, Properties
@@ -60,6 +60,25 @@ _PARSERS: dict[str, Callable[[bytes], Request]] = {
     "call": parse_call,
     "lease": parse_lease,
 }
+
+
+class _RequestTurn(CallTurn):
+    """A turn of a request. There are few of these, so that a full queue has room for them."""
+
+    __slots__ = ("_when_cut",)
+
+    def __init__(
+        self, function: Callable[[], object], label: str, when_cut: Callable[[], object]
+    ) -> None:
+        super().__init__(function, label)
+        self._when_cut = when_cut
+
+    @property
+    def is_waited_for(self) -> bool:
+        return True
+
+    def cut(self) -> None:
+        self._when_cut()
 
 
 class RequestTopics(Protocol):
@@ -127,10 +146,13 @@ class Requests:
         request = self._read(target, topic, payload)
         if properties is not NOTHING_BESIDE:
             request = with_properties(request, properties, self._ctx.clock.monotonic_ns())
-        if request.reply.id is not None and not retained and target.kind != "lease":
-            request.reply = replace(request.reply, key=(topic, request.reply.id))
-            if self._came_before(target, request.reply, payload):
+        kept = None
+        refused = retained or isinstance(request, PayloadError)  # it may come again
+        if not refused and target.kind != "lease" and (id := request.reply.id) is not None:
+            kept = self._remember(target, (topic, id), payload, request.reply)
+            if kept is None:
                 return
+            request.reply = replace(request.reply, kept=kept)
         with self._lock:
             full = self._waiting >= MAX_WAITING
             first = full and not self._overloaded
@@ -140,13 +162,16 @@ class Requests:
         if full:
             self._turn_away(target, request.reply, first)
             return
-        if target.kind == "call" and request.reply.key is not None:
-            self._repeated.begin(request.reply.key)
+        if target.kind == "call" and kept is not None:
+            self._repeated.begin(kept)
         now_ns = self._ctx.clock.monotonic_ns()
-        turn = CallTurn(
-            lambda: self._serve(target, request, retained, now_ns), f"mqtt {target.kind} {target}"
+        self._submit(
+            _RequestTurn(
+                lambda: self._serve(target, request, retained, now_ns),
+                f"mqtt {target.kind} {target}",
+                lambda: self._cut(target, request.reply),
+            )
         )
-        self._submit(turn)
 
     def close(self) -> None:
         """Give back what it has open; nothing arrives any more."""
@@ -175,20 +200,22 @@ class Requests:
         self._left_behind.discard(topic)
         return True
 
-    def _came_before(self, target: Target, reply: ReplyAddress, payload: bytes) -> bool:
-        """Say whether it is a request that came before; then its answer is given again."""
-        assert reply.key is not None
+    def _remember(
+        self, target: Target, key: Key, payload: bytes, reply: ReplyAddress
+    ) -> Kept | None:
+        """Return what is remembered of a request from now on; None if it came before. Then its
+        answer is given again."""
         topic = None if self._wrong_reply(reply) else reply.topic
-        came = self._repeated.came(reply.key, payload, None if topic is None else reply)
+        came, kept = self._repeated.came(key, payload, None if topic is None else reply)
         if came == "new":
-            return False
-        answer = self._repeated.answer(reply.key) if came == "answered" else None
+            return kept
+        answer = kept.answer if came == "answered" else None
         if came == "interrupted":
             answer = error_payload(reply.id, "unknown_outcome", _INTERRUPTED)
         if answer is not None and topic is not None:
             self._reply(topic, answer, reply.beside)
         self._ctx.runtime.post(_audit(target, reply, "repeated"), self._ctx.source)
-        return True
+        return None
 
     def _read(self, target: Target, topic: str, payload: bytes) -> Request | PayloadError:
         parse = partial(self._parse, target)
@@ -268,7 +295,7 @@ class Requests:
             self._reply_to_call(target, reply, call)
         else:
             answer = partial(self._reply_to_call, target, reply, call)
-            turns.submit_elsewhere(CallTurn(answer, f"mqtt reply {target}"))
+            turns.submit_elsewhere(_RequestTurn(answer, f"mqtt reply {target}", answer))
 
     def _reply_to_call(self, target: Target, reply: ReplyAddress, call: Call) -> None:
         if call.error is None:
@@ -353,6 +380,13 @@ class Requests:
         else:
             self._answer(reply, error_payload(reply.id, error.code, str(error)))
 
+    def _cut(self, target: Target, reply: ReplyAddress) -> None:
+        """Answer a request whose turn will not come."""
+        if self._wrong_reply(reply) is not None:
+            reply = replace(reply, topic=None)
+        error = UnavailableError("cut out of a feedback loop: nothing of it was done")
+        self._fail(target, reply, error)
+
     def _refuse(self, target: Target, reply: ReplyAddress, error: RefusedError) -> None:
         text = _short(str(error))
         self._answer(reply, error_payload(reply.id, error.code, text))
@@ -361,9 +395,9 @@ class Requests:
 
     def _forget(self, reply: ReplyAddress) -> ReplyAddress:
         """Let a request of which nothing was done come again; return who is to hear of that."""
-        if reply.key is None:
+        if reply.kept is None:
             return reply
-        return replace(reply, repeats=self._repeated.forget(reply.key))
+        return replace(reply, kept=None, repeats=self._repeated.forget(reply.kept))
 
     def _report(self, target: Target, text: str, trace: str) -> None:
         where = f"{target.kind} {target}"
@@ -372,8 +406,8 @@ class Requests:
     def _answer(self, reply: ReplyAddress, payload: bytes) -> None:
         """Publish an answer, also for the repeats that have come meanwhile."""
         repeats = reply.repeats
-        if reply.key is not None:
-            repeats += self._repeated.answered(reply.key, payload)
+        if reply.kept is not None:
+            repeats += self._repeated.answered(reply.kept, payload)
         for each in (reply, *repeats):
             if each.topic is not None:
                 self._reply(each.topic, payload, each.beside)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,7 +14,9 @@ import pytest
 
 from edgekernel.core import message
 from edgekernel.core.policy import Policy
-from edgekernel.mqtt.requests import MAX_WAITING
+from edgekernel.core.turn import CallTurn, Turn
+from edgekernel.mqtt.requests import MAX_WAITING, Requests
+from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Inbound
 from tests.brokers import LIMIT_S, Mosquitto, Received, Watcher
 from tests.mqtt.parts import Node, node
@@ -253,6 +257,57 @@ def test_too_many_waiting_requests_are_turned_away(n1: Node, watcher: Watcher) -
     assert ask(watcher, "set/lamp/power", id=9999, value="off")["ok"] is True
     assert len(n1.seen.of("command.refused")) == 1
     assert n1.interface.status()["requests_turned_away"] == 10
+
+
+def test_a_full_turn_queue_loses_no_request(n1: Node, watcher: Watcher) -> None:
+    """Where others' turns are dropped, each request that was taken has its turn and its answer, and
+    so has a call that ends meanwhile; and none counts as waiting for ever."""
+    turns = n1.runtime.turns
+    watcher.publish("edge/n1/call/room-control/survey", {"id": "call", "reply_to": REPLY})
+    assert n1.room.lingers.wait(LIMIT_S)
+    with busy(n1):
+        while not turns.dropped_turns:
+            turns.submit_elsewhere(*[CallTurn(lambda: None, "other") for _ in range(100)])
+        full = turns.depth
+        for number in range(MAX_WAITING):
+            body = {"value": number, "id": number, "reply_to": REPLY}
+            watcher.publish("edge/n1/set/heater/fan-speed", body)
+        turned_away = watcher.on(REPLY, id=MAX_WAITING - 1).document
+        assert turned_away["error"]["code"] == "unavailable"
+        assert turns.depth == full + MAX_WAITING - 1
+        n1.room.may_leave.set()
+        end_s = time.monotonic() + LIMIT_S
+        while turns.depth < full + MAX_WAITING and time.monotonic() < end_s:
+            time.sleep(0.01)
+    assert watcher.on(REPLY, id="call").document["ok"] is True
+    for number in range(MAX_WAITING - 1):
+        watcher.on(REPLY, id=number)
+    for number in range(MAX_WAITING):
+        assert ask(watcher, "set/lamp/power", id=f"later {number}", value="off")["ok"] is True
+
+
+def test_a_request_that_is_cut_out_of_a_loop_is_answered(n1: Node) -> None:
+    """A request whose turn the queue cuts is answered as one of which nothing was done: it may
+    come again, and counts as waiting no more."""
+    turns, replies, cut = list[Turn](), list[tuple[str, bytes]](), list[object]()
+    requests = Requests(
+        n1.interface.ctx,
+        Topics("edge", "n1"),
+        lambda topic, payload, beside: replies.append((topic, payload)),
+        submit=turns.append,
+    )
+    body = b'{"value": "on", "id": 1, "reply_to": "edge/n1/reply/me"}'
+    for count in range(1, MAX_WAITING + 2):
+        requests.arrived("edge/n1/set/lamp/power", body, retained=False)
+        assert len(turns) == count
+        turns[-1].cut()
+        cut.append(json.loads(replies[-1][1])["error"]["message"])
+    requests.arrived("edge/n1/set/lamp/power", body.replace(b"reply/me", b"status"), retained=False)
+    turns[-1].cut()
+    assert len(replies) == MAX_WAITING + 1
+    assert set(cut) == {"cut out of a feedback loop: nothing of it was done"}
+    assert {topic for topic, _ in replies} == {REPLY}
+    assert n1.lamp.power.get() is False
 
 
 def test_a_command_that_takes_long_does_not_keep_the_link(n1: Node, watcher: Watcher) -> None:
