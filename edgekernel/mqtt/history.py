@@ -77,6 +77,15 @@ class History:
         if self._thread is not None and isinstance(payload, CHANGES):
             self._follow()
 
+    def refresh(self) -> None:
+        """Note what has changed and was not seen; called in a turn."""
+        if self._thread is None:
+            return
+        self._follow()
+        for _, effects in list(self._noting.values()):
+            for effect in effects:
+                effect.step()
+
     def close(self) -> None:
         """Send what was noted, and end."""
         if self._thread is None:

@@ -17,6 +17,7 @@ from edgekernel.mqtt.health import Health
 from edgekernel.mqtt.history import History
 from edgekernel.mqtt.home_assistant.discovery import Discovery, Seam
 from edgekernel.mqtt.leftovers import Leftovers
+from edgekernel.mqtt.missed import Missed
 from edgekernel.mqtt.names import command_problems, device_problems
 from edgekernel.mqtt.requests import Requests
 from edgekernel.mqtt.settings import Settings
@@ -70,12 +71,14 @@ class Native(Dialect):
             self._outgoing.retain,
             settings.signatures,
         )
+        self._missed = Missed(ctx.runtime.turns, self._look_again)
+        self._health = Health(ctx, carrier.status, self._send_health, carrier.about.data)
         self._describing = Describing(
             ctx,
             self._described,
             name="announcing",
             outdated=self._announcing.is_outdated,
-            beat=Health(ctx, carrier.status, self._send_health, carrier.about.data).publish,
+            beat=self._beat,
         )
         self._said_goodbye = False
         self._home_assistant = self._make_discovery(settings)
@@ -208,6 +211,19 @@ class Native(Dialect):
         )
         clock, random = self._ctx.clock, carrier.random
         return Discovery(settings.home_assistant, self._topics, clock, random, seam)
+
+    def _look_again(self) -> None:
+        """See what has changed while turns were dropped."""
+        self._states.watch()
+        self._states.refresh()
+        self._upkeep.refresh()
+        self._history.refresh()
+        self._status.look()
+        self._describing.again()
+
+    def _beat(self) -> None:
+        self._missed.look()
+        self._health.publish()
 
     def _described(self, schema: Schema) -> None:
         self._announcing.publish(schema)

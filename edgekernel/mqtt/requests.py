@@ -22,7 +22,8 @@ from edgekernel.core.errors import (
 )
 from edgekernel.core.output import Output
 from edgekernel.core.time_quality import is_simulated, system_quality
-from edgekernel.core.turn import CallTurn, Turn
+from edgekernel.core.turn import Turn
+from edgekernel.mqtt.admitted_turn import AdmittedTurn
 from edgekernel.mqtt.asked_beside import with_properties
 from edgekernel.mqtt.encoding import NotEncodableError, to_plain
 from edgekernel.mqtt.freshness import Freshness
@@ -60,25 +61,6 @@ _PARSERS: dict[str, Callable[[bytes], Request]] = {
     "call": parse_call,
     "lease": parse_lease,
 }
-
-
-class _RequestTurn(CallTurn):
-    """A turn of a request. There are few of these, so that a full queue has room for them."""
-
-    __slots__ = ("_when_cut",)
-
-    def __init__(
-        self, function: Callable[[], object], label: str, when_cut: Callable[[], object]
-    ) -> None:
-        super().__init__(function, label)
-        self._when_cut = when_cut
-
-    @property
-    def is_waited_for(self) -> bool:
-        return True
-
-    def cut(self) -> None:
-        self._when_cut()
 
 
 class RequestTopics(Protocol):
@@ -166,7 +148,7 @@ class Requests:
             self._repeated.begin(kept)
         now_ns = self._ctx.clock.monotonic_ns()
         self._submit(
-            _RequestTurn(
+            AdmittedTurn(
                 lambda: self._serve(target, request, retained, now_ns),
                 f"mqtt {target.kind} {target}",
                 lambda: self._cut(target, request.reply),
@@ -295,7 +277,7 @@ class Requests:
             self._reply_to_call(target, reply, call)
         else:
             answer = partial(self._reply_to_call, target, reply, call)
-            turns.submit_elsewhere(_RequestTurn(answer, f"mqtt reply {target}", answer))
+            turns.submit_elsewhere(AdmittedTurn(answer, f"mqtt reply {target}", answer))
 
     def _reply_to_call(self, target: Target, reply: ReplyAddress, call: Call) -> None:
         if call.error is None:

@@ -32,6 +32,11 @@ class Upkeep:
             for path, topic in self._places.items()
         ]
 
+    def refresh(self) -> None:
+        """Publish what has changed; called in a turn."""
+        for effect in self._effects:
+            effect.run()
+
     def close(self) -> None:
         """Follow them no more; what is retained stays."""
         for effect in self._effects:

@@ -14,12 +14,12 @@ import pytest
 
 from edgekernel.core import message
 from edgekernel.core.policy import Policy
-from edgekernel.core.turn import CallTurn, Turn
+from edgekernel.core.turn import Turn
 from edgekernel.mqtt.requests import MAX_WAITING, Requests
 from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Inbound
 from tests.brokers import LIMIT_S, Mosquitto, Received, Watcher
-from tests.mqtt.parts import Node, node
+from tests.mqtt.parts import Node, fill, node
 
 REPLY = "edge/n1/reply/me"
 
@@ -266,8 +266,7 @@ def test_a_full_turn_queue_loses_no_request(n1: Node, watcher: Watcher) -> None:
     watcher.publish("edge/n1/call/room-control/survey", {"id": "call", "reply_to": REPLY})
     assert n1.room.lingers.wait(LIMIT_S)
     with busy(n1):
-        while not turns.dropped_turns:
-            turns.submit_elsewhere(*[CallTurn(lambda: None, "other") for _ in range(100)])
+        fill(turns)
         full = turns.depth
         for number in range(MAX_WAITING):
             body = {"value": number, "id": number, "reply_to": REPLY}
