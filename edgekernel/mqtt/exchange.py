@@ -76,6 +76,7 @@ class Exchange:
             self,
             client_id=settings.client_id or base.replace("/", "-"),
             subscriptions=self.dialect.subscriptions,
+            as_published=self.dialect.as_published,
             will=self.dialect.will,
             clock=ctx.clock,
             transport=medium.transport if medium else None,

@@ -57,6 +57,7 @@ class Native(Dialect):
             settings.signatures,
             self._boot,
             submit=carrier.submit,
+            flagged=lambda: carrier.client.version == "5",
         )
         if (leases := ctx.runtime.outputs.leases) is not None:
             leases.how = lambda name: f"publish to {topics.lease(name)}"
@@ -87,6 +88,7 @@ class Native(Dialect):
         if self._remote is not None:
             shown += self._remote.join(topics, settings.signatures, self._outgoing.retain)
         self.subscriptions = (*topics.requests, *shown)
+        self.as_published = topics.requests
         self.will = Will(topics.status, self._status.will)
 
     @classmethod

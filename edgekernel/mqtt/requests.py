@@ -92,6 +92,7 @@ class Requests:
         boot: str = "",
         read: Callable[[Target, bytes], Request] = read_content,
         submit: Callable[[Turn], object] | None = None,
+        flagged: Callable[[], bool] = lambda: False,
     ) -> None:
         """Serve requests; `reply` publishes a payload on a topic, with what goes beside it. With
         `signatures` those that are signed count, for the boot of that id where the clock is not
@@ -99,6 +100,7 @@ class Requests:
         anything else.
 
         A request is given to `submit` as a turn; without one it runs in the dispatcher's thread.
+        `flagged` says whether all that was published as retained arrives as such.
         """
         self._ctx = ctx
         self._signatures = signatures
@@ -108,6 +110,7 @@ class Requests:
         self._submit = submit or ctx.runtime.turns.submit_elsewhere
         self._lock = ctx.clock.Lock()
         self._waiting = 0
+        self._flagged = flagged
         self._left_behind: set[str] = set()
         self._overloaded = False
         self.turned_away = 0
@@ -123,8 +126,10 @@ class Requests:
     ) -> None:
         """Take a message in; called in the network thread. What is no request is ignored."""
         target = self._topics.target(topic)
-        if target is None or self._clears_retained(topic, payload, retained):
+        if target is None or (not payload and self._clears_retained(target, topic, retained)):
             return
+        if retained and len(self._left_behind) < MAX_WAITING:
+            self._left_behind.add(topic)
         request = self._read(target, topic, payload)
         if properties is not NOTHING_BESIDE:
             request = with_properties(request, properties, self._ctx.clock.monotonic_ns())
@@ -168,19 +173,18 @@ class Requests:
             return error
         return None
 
-    def _clears_retained(self, topic: str, payload: bytes, retained: bool) -> bool:
-        """Say whether this only takes a retained request off the broker, as its refusal asks for.
+    def _clears_retained(self, target: Target, topic: str, retained: bool) -> bool:
+        """Say whether a message without a payload only takes a retained request off the broker, as
+        its refusal asks for.
 
-        On MQTT 3.1.1 the empty message that does so looks like a call without arguments.
+        On MQTT 3.1.1 nothing but that refusal tells it from a call without arguments.
         """
-        if retained:
-            if len(self._left_behind) < MAX_WAITING:
-                self._left_behind.add(topic)
-            return False
-        if payload or topic not in self._left_behind:
-            return False
+        clears = retained if self._flagged() else topic in self._left_behind and not retained
         self._left_behind.discard(topic)
-        return True
+        if clears:
+            audit = _audit(target, ReplyAddress(), "cleared")
+            self._ctx.runtime.post(audit, self._ctx.source)
+        return clears
 
     def _remember(
         self, target: Target, key: Key, payload: bytes, reply: ReplyAddress

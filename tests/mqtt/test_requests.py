@@ -19,7 +19,9 @@ from edgekernel.mqtt.requests import MAX_WAITING, Requests
 from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Inbound
 from tests.brokers import LIMIT_S, Mosquitto, Received, Watcher
-from tests.mqtt.parts import Node, fill, node
+from tests.mqtt.parts import Node, fill, node, staged_node
+from tests.mqtt.seer import Seer
+from tests.stages import Stage
 
 REPLY = "edge/n1/reply/me"
 
@@ -169,17 +171,42 @@ def test_retained_requests_are_refused(broker: Mosquitto, watcher: Watcher) -> N
         assert n1.lamp.power.get() is False
 
 
-def test_clearing_a_retained_call_does_not_call(broker: Mosquitto, watcher: Watcher) -> None:
-    """The empty message that takes a refused retained call off the broker is no call itself."""
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_clearing_a_retained_call_does_not_call(
+    broker: Mosquitto, watcher: Watcher, protocol: str
+) -> None:
+    """The empty message that takes a refused retained call off the broker is no call itself, and
+    it is told."""
     topic = "edge/n1/call/room-control/boost"
     watcher.publish(topic, {}, retain=True)
-    with node(broker.port) as n1:
+    with node(broker.port, protocol=protocol) as n1:
         n1.seen.wait("command.refused")
         watcher.publish(topic, b"", retain=True)
         ask(watcher, "set/lamp/power", value="off")
         assert not n1.seen.of("command.done")
+        outcomes = [each["outcome"] for each in n1.seen.of("request.answered")]
+        assert outcomes == ["refused", "cleared", "ok"]
         watcher.publish(topic, b"")
         n1.seen.wait("command.done")
+
+
+def test_a_retained_request_is_refused_when_it_is_published(stage: Stage) -> None:
+    """On MQTT 5 also one that comes while the node is linked, with a reply; a call without
+    arguments on that topic is still a call."""
+    seer = Seer(stage)
+    with staged_node(stage, protocol="5") as n1:
+        for number in range(2):
+            body = {"args": {}, "id": number, "reply_to": REPLY}
+            seer.peer.publish("edge/n1/call/room-control/boost", body, retain=True)
+            error = seer.sees(REPLY, lambda reply, id=number: reply["id"] == id).document["error"]
+            assert error["code"] == "refused"
+            assert "retain" in error["message"]
+        assert not n1.seen.of("command.done")
+        seer.peer.publish("edge/n1/call/room-control/boost", b"")
+        stage.until(lambda: n1.seen.of("command.done"), "done")
+        seer.peer.publish("edge/n1/call/room-control/boost", b"", retain=True)
+        assert seer.ask("set/lamp/power", "end", value="on")["ok"] is True
+        assert len(n1.seen.of("command.done")) == 1
 
 
 @pytest.mark.parametrize("elsewhere", ["edge/n2/set/door/lock", "edge/n1/set/lamp/power", "x/+"])

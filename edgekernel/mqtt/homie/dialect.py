@@ -60,6 +60,7 @@ class Homie(Dialect):
             boot=carrier.boot,
             read=self._asking.read,
             submit=carrier.submit,
+            flagged=lambda: carrier.client.version == "5",
         )
         self._leftovers = HomieLeftovers(
             topics, self._telling, self._outgoing.clear, self._was_described
@@ -73,6 +74,7 @@ class Homie(Dialect):
         self.will = Will(topics.state, b"lost")
         said = (topics.broadcasts,) if own.broadcast else ()
         self.subscriptions = (topics.sets, *said)
+        self.as_published = (topics.sets,)
 
     @classmethod
     def read(cls, table: Mapping[str, object]) -> HomieSettings:
