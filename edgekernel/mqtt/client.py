@@ -160,14 +160,17 @@ class MqttClient:
         message: Outbound,
         on_done: Callable[[], object] | None = None,
         on_refused: Published | None = None,
+        *,
+        here: bool = False,
     ) -> Delivery:
         """Send a message; `on_done` is called in the network thread when it is acknowledged.
 
         It is sent again after a reconnect until the broker answers. One that the broker refuses,
         as it can on MQTT 5, is dropped and told, and `on_refused` is called with the reason, or
-        without one `on_done`.
+        without one `on_done`. With `here` it is for this link only, and dropped without one: for
+        what is told anew with each.
         """
-        return self._deliveries.publish(message, on_done, on_refused)
+        return self._deliveries.publish(message, on_done, on_refused, here=here)
 
     def withdraw(self, delivery: Delivery) -> None:
         """Send a message on no later link; on this one it may be on its way already."""

@@ -205,7 +205,7 @@ class Native(Dialect):
         carrier, not_shown = self._carrier, (self._topics.info, self._topics.schema)
         seam = Seam(
             publish=lambda topic, payload: carrier.client.publish(
-                Outbound(topic, payload, retain=True)
+                Outbound(topic, payload, retain=True), here=True
             ),
             publish_states=partial(self._outgoing.repeat, but=not_shown),
             timer=self._ctx.runtime.timers.timer,

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -190,6 +191,11 @@ def test_clearing_a_retained_call_does_not_call(
         n1.seen.wait("command.done")
 
 
+def has(id: int, reply: Any) -> bool:
+    """Say whether a reply has an id."""
+    return bool(reply["id"] == id)
+
+
 def test_a_retained_request_is_refused_when_it_is_published(stage: Stage) -> None:
     """On MQTT 5 also one that comes while the node is linked, with a reply; a call without
     arguments on that topic is still a call."""
@@ -198,7 +204,7 @@ def test_a_retained_request_is_refused_when_it_is_published(stage: Stage) -> Non
         for number in range(2):
             body = {"args": {}, "id": number, "reply_to": REPLY}
             seer.peer.publish("edge/n1/call/room-control/boost", body, retain=True)
-            error = seer.sees(REPLY, lambda reply, id=number: reply["id"] == id).document["error"]
+            error = seer.sees(REPLY, partial(has, number)).document["error"]
             assert error["code"] == "refused"
             assert "retain" in error["message"]
         assert not n1.seen.of("command.done")

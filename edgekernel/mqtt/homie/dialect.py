@@ -180,7 +180,7 @@ class Homie(Dialect):
         """
         state = Outbound(self._topics.state, b"init", retain=True)
         self._outgoing.retain(state.topic, state.payload)
-        self._carrier.client.publish(state)
+        self._carrier.client.publish(state, here=True)
 
     def _announce(self) -> None:
         """Vouch for what the node says, behind the turns in which the values are told."""

@@ -394,6 +394,21 @@ def test_what_a_full_queue_has_dropped_is_told(sim_stage: SimStage) -> None:
             assert seer.now(f"{POWER}/$target") == value
 
 
+def test_nothing_piles_up_while_the_link_flaps(sim_stage: SimStage) -> None:
+    """A link that breaks again and again before the broker has acknowledged anything: the last one
+    is not told that it begins for all those before."""
+    broker, told = sim_stage.broker, list[bytes]()
+    broker.troubles.ack_delay_s = 10.0
+    with staged_node(sim_stage, dialect="homie", wait=False):
+        broker.watch(lambda each: told.append(each.payload) if each.topic == STATE else None)
+        for _ in range(10):
+            told.clear()
+            sim_stage.kill()
+            sim_stage.start()
+            sim_stage.sim_clock.advance(5)
+    assert told.count(b"init") == 1
+
+
 def test_a_cut_is_seen_by_all(stage: Stage) -> None:
     """When the link breaks the state is `lost`; after the next connect it is `ready` again."""
     controller = Controller(stage)
