@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from edgekernel.mqtt.home_assistant import HomeAssistant
+from edgekernel.mqtt.home_assistant.settings import Mode
 from tests.mqtt.parts import Lamp, staged_node
 from tests.stages import KINDS, Got, Peer, SimStage, Stage, staged
 
@@ -169,7 +170,7 @@ def test_when_the_broker_has_lost_it(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize("discovery", ["device", "entities"])
-def test_nothing_piles_up_while_the_link_flaps(sim_stage: SimStage, discovery: str) -> None:
+def test_nothing_piles_up_while_the_link_flaps(sim_stage: SimStage, discovery: Mode) -> None:
     """A link that breaks again and again before the broker has acknowledged anything: each one is
     told once, and the last not what all those before were told."""
     broker, told = sim_stage.broker, list[str]()
