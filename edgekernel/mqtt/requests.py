@@ -104,7 +104,7 @@ class Requests:
         """
         self._ctx = ctx
         self._signatures = signatures
-        self._freshness = Freshness(ctx.clock, boot, lambda: _is_synchronised(ctx.clock))
+        self._freshness = Freshness(ctx.clock, boot, lambda: _quality(ctx.clock) == "synchronised")
         self._topics = topics
         self._reply = reply
         self._submit = submit or ctx.runtime.turns.submit_elsewhere
@@ -225,7 +225,7 @@ class Requests:
             self._fail(target, replace(reply, topic=None), wrong)
             return
         try:
-            content = self._check(request, retained)
+            content = self._check(request, retained, since_ns)
             if target.kind == "call":
                 invoke = self._ctx.runtime.invoke_nowait
                 call = invoke(self._command(target), content, principal=reply.principal)
@@ -258,8 +258,8 @@ class Requests:
         else:
             leases.get(name).renew(heartbeat.holder, since_ns)
 
-    def _check(self, request: Request | PayloadError, retained: bool) -> Any:
-        """Return the content of a request, unless it is to be refused."""
+    def _check(self, request: Request | PayloadError, retained: bool, since_ns: int) -> Any:
+        """Return the content of a request that has arrived then, unless it is to be refused."""
         if retained:
             raise RefusedError(
                 "retained requests are refused: they would be carried out again at every "
@@ -267,11 +267,15 @@ class Requests:
             )
         if isinstance(request, PayloadError):
             raise request
-        request.check_expiry(self._ctx.clock.monotonic_ns())
+        clock = self._ctx.clock
+        request.check_expiry(clock.monotonic_ns())
         if request.stamp is not None:
             self._freshness.check(request.stamp)
         elif request.expires is not None:
-            request.check_fresh(self._ctx.clock.now_utc())
+            if _quality(clock) == "unsynchronised":  # nobody knows how late it is
+                request.check_waited(clock.monotonic_ns() - since_ns)
+            else:
+                request.check_fresh(clock.now_utc())
         return request.content
 
     def _called(self, target: Target, reply: ReplyAddress, call: Call) -> None:
@@ -407,9 +411,9 @@ def _log_of(ctx: Context) -> RequestLog | None:
     return RequestLog(memory.folder, memory.disk, ctx.clock, ctx.runtime.post)
 
 
-def _is_synchronised(clock: Clock) -> bool:
-    """Say whether the wall time can be relied on; that of a simulation can."""
-    return is_simulated(clock) or system_quality() == "synchronised"
+def _quality(clock: Clock) -> str:
+    """Return how far the wall time can be relied on; that of a simulation can."""
+    return "synchronised" if is_simulated(clock) else system_quality()
 
 
 def _audit(target: Target, reply: ReplyAddress, outcome: str, error: str = "") -> RequestAnswered:

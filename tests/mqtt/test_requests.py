@@ -22,7 +22,7 @@ from edgekernel.mqtt.transport import Inbound
 from tests.brokers import LIMIT_S, Mosquitto, Received, Watcher
 from tests.mqtt.parts import Node, fill, node, staged_node
 from tests.mqtt.seer import Seer
-from tests.stages import Stage
+from tests.stages import SimStage, Stage
 
 REPLY = "edge/n1/reply/me"
 
@@ -362,10 +362,18 @@ def test_a_command_that_takes_long_does_not_keep_the_link(n1: Node, watcher: Wat
     ("topic", "body"),
     [("set/lamp/power", {"value": "on"}), ("call/room-control/boost", {"args": {}})],
 )
+@pytest.mark.parametrize("quality", ["synchronised", "unknown"])
 def test_a_request_that_comes_too_late_is_refused(
-    n1: Node, watcher: Watcher, topic: str, body: dict[str, Any]
+    n1: Node,
+    watcher: Watcher,
+    monkeypatch: pytest.MonkeyPatch,
+    quality: str,
+    topic: str,
+    body: dict[str, Any],
 ) -> None:
-    """A request is carried out until it expires, and refused as expired after that."""
+    """A request is carried out until it expires, and refused as expired after that, unless the
+    clock is known to be wrong."""
+    monkeypatch.setattr("edgekernel.mqtt.requests.system_quality", lambda: quality)
     now = datetime.now(UTC)
     late = (now - timedelta(hours=1)).isoformat()
     error = ask(watcher, topic, id=1, **body, issued_at=late, ttl=60)["error"]
@@ -375,6 +383,35 @@ def test_a_request_that_comes_too_late_is_refused(
     assert n1.lamp.power.get() is False
     assert not n1.seen.of("command.done")
     assert ask(watcher, topic, id=2, **body, issued_at=now.isoformat(), ttl=3600)["ok"] is True
+
+
+def test_without_a_clock_a_request_counts_from_its_arrival(
+    sim_stage: SimStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the clock is not synchronised nobody knows how late a request is: it counts for its
+    `ttl` from its arrival on, and is refused if its turn comes after that."""
+    monkeypatch.setattr("edgekernel.mqtt.requests._quality", lambda clock: "unsynchronised")
+    turns, outcomes = list[Turn](), list[dict[str, Any]]()
+    with staged_node(sim_stage) as n1:
+        requests = Requests(
+            n1.interface.ctx,
+            Topics("edge", "n1"),
+            lambda topic, payload, beside: outcomes.append(json.loads(payload)),
+            submit=turns.append,
+        )
+        for issued_at in ("1999-01-01T00:00:00Z", "2099-01-01T00:00:00Z"):
+            for waits_s in (59.0, 61.0):
+                body = {"value": True, "issued_at": issued_at, "ttl": 60, "reply_to": REPLY}
+                requests.arrived(
+                    "edge/n1/set/lamp/power", json.dumps(body).encode(), retained=False
+                )
+                sim_stage.sim_clock.advance(waits_s)
+                n1.runtime.turns.call(turns[-1].step, "its turn", LIMIT_S)
+    assert [each["ok"] for each in outcomes] == [True, False] * 2
+    assert outcomes[1]["error"] == {
+        "code": "expired",
+        "message": "expired 1.0 s ago: it has waited for longer than its ttl",
+    }
 
 
 def test_a_blocking_command_keeps_no_other_request(n1: Node, watcher: Watcher) -> None:
