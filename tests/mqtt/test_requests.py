@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from edgekernel.core.turn import Turn
 from edgekernel.mqtt.requests import MAX_WAITING, Requests
 from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Inbound
-from tests.brokers import LIMIT_S, Mosquitto, Received, Watcher
+from tests.brokers import LIMIT_S, Mosquitto, Received, Watcher, watching
 from tests.mqtt.parts import Node, fill, node, staged_node
 from tests.mqtt.seer import Seer
 from tests.stages import SimStage, Stage
@@ -254,6 +255,37 @@ def test_a_role_that_is_granted_opens_the_command(broker: Mosquitto, watcher: Wa
     with node(broker.port, authorizer=grants):
         assert ask(watcher, "call/room-control/reset")["error"]["code"] == "failed"
     assert asked == [("mqtt", "operator")]
+
+
+RULES = """\
+user n1
+topic readwrite edge/n1/#
+user gardener
+topic write edge/n1/call/room-control/boost
+topic read edge/n1/reply/gardener
+"""
+
+
+def test_the_access_list_decides_who_may_call_what(tmp_path: Path) -> None:
+    """The command is in the topic: a broker's rules let a user call one command and no other."""
+    broker = Mosquitto(tmp_path, {"n1": "a", "gardener": "b"}, rules=RULES)
+    broker.start()
+    mine = "edge/n1/reply/gardener"
+    try:
+        with (
+            node(broker.port, username="n1", password="a") as n1,
+            watching(broker.port, mine, username="gardener", password="b") as gardener,
+        ):
+            for number, name in enumerate(("boost", "fail", "survey", "boost")):
+                body = {"id": number, "reply_to": mine}
+                gardener.publish(f"edge/n1/call/room-control/{name}", body)
+            gardener.publish("edge/n1/set/lamp/power", "on")
+            gardener.publish("edge/n1/call/room-control/boost", {"id": 9, "reply_to": mine})
+            assert gardener.on(mine, id=9).document["ok"] is True
+            assert [r.document["id"] for r in gardener.received] == [0, 3, 9]
+            assert [each["id"] for each in n1.seen.of("request.answered")] == ["0", "3", "9"]
+    finally:
+        broker.stop()
 
 
 def test_a_held_output_is_unavailable(n1: Node, watcher: Watcher) -> None:
