@@ -25,6 +25,12 @@ class Upkeep:
         self._places = {BUSY: topics.busy, UPDATE: topics.update}
         self._effects: list[Effect] = []
 
+    def __contains__(self, topic: object) -> bool:
+        return any(
+            topic == place and self._state.get(path) is not None
+            for path, place in self._places.items()
+        )
+
     def start(self) -> None:
         """Follow them, in turns."""
         self._effects = [
