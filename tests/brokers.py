@@ -49,9 +49,15 @@ def _accepts(port: int) -> bool:
 class Mosquitto:
     """A mosquitto of its own on a free loopback port; `kill` and `start` it as often as needed."""
 
-    def __init__(self, folder: Path, users: dict[str, str] | None = None, denied: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        users: dict[str, str] | None = None,
+        denied: str = "",
+        rules: str = "",
+    ) -> None:
         """Prepare a broker whose files go to `folder`; with `users` anonymous access is off, and on
-        the topic `denied` nobody may publish."""
+        the topic `denied` nobody may publish. Or `rules` are an access list."""
         self.host = HOST
         self.port = free_port()
         self._conf = folder / "mosquitto.conf"
@@ -64,16 +70,15 @@ class Mosquitto:
             "log_type all",
             *(["user root"] if os.geteuid() == 0 else []),  # else it may not read pytest's folder
         ]
+        self._passwords = folder / "passwords"
         if users:
-            passwords = folder / "passwords"
-            listed = (password_line(*user, rounds=101) for user in users.items())
-            passwords.write_text("".join(f"{line}\n" for line in listed))
-            passwords.chmod(0o600)
-            lines.append(f"password_file {passwords}")
+            self._write(users)
+            lines.append(f"password_file {self._passwords}")
         if denied:
-            rules = folder / "rules"
-            rules.write_text(f"topic readwrite #\ntopic deny {denied}\n")
-            lines.append(f"acl_file {rules}")
+            rules = f"topic readwrite #\ntopic deny {denied}\n"
+        if rules:
+            (folder / "rules").write_text(rules)
+            lines.append(f"acl_file {folder / 'rules'}")
         self._conf.write_text("\n".join(lines) + "\n")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -93,6 +98,20 @@ class Mosquitto:
         """Send it a signal: SIGSTOP keeps it from hearing and saying anything, until SIGCONT."""
         assert self._process is not None
         self._process.send_signal(which)
+
+    def let_in(self, users: dict[str, str]) -> None:
+        """Let it know these users, and no others, as its files are read anew."""
+        self._write(users)
+        self.send(signal.SIGHUP)
+
+    def log(self) -> str:
+        """Return what it has logged."""
+        return self._log.read_text("utf-8")
+
+    def _write(self, users: dict[str, str]) -> None:
+        listed = (password_line(*user, rounds=101) for user in users.items())
+        self._passwords.write_text("".join(f"{line}\n" for line in listed))
+        self._passwords.chmod(0o600)
 
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None

@@ -8,7 +8,7 @@ what was on its way when the link broke is sent again before the link counts as 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Protocol
 
@@ -88,13 +88,15 @@ class MqttClient:
         *,
         client_id: str,
         subscriptions: tuple[str, ...] = (),
+        as_published: Iterable[str] = (),
         will: Will | None = None,
         clock: Clock | None = None,
         transport: MakeTransport | None = None,
         random: Random | None = None,
         leaving: Callable[[str], object] | None = None,
     ) -> None:
-        """Prepare a link; `start` begins to connect. `subscriptions` are filters, at QoS 1.
+        """Prepare a link; `start` begins to connect. `subscriptions` are filters, at QoS 1; what
+        comes by those that are `as_published` is flagged as it was published, on MQTT 5.
 
         It waits on `clock`, the system's unless given, and makes a `transport` for each attempt,
         one of paho unless given. `random` varies the delays between attempts. Before a broker is
@@ -105,6 +107,7 @@ class MqttClient:
         self._observer = observer
         self._client_id = client_id
         self._subscriptions: dict[str, QoS] = dict.fromkeys(subscriptions, 1)
+        self._as_published = frozenset(as_published)
         self._will = will
         self._clock = clock or SystemClock()
         self._versions = Versions(settings.protocol, self._clock)
@@ -157,14 +160,17 @@ class MqttClient:
         message: Outbound,
         on_done: Callable[[], object] | None = None,
         on_refused: Published | None = None,
+        *,
+        here: bool = False,
     ) -> Delivery:
         """Send a message; `on_done` is called in the network thread when it is acknowledged.
 
         It is sent again after a reconnect until the broker answers. One that the broker refuses,
         as it can on MQTT 5, is dropped and told, and `on_refused` is called with the reason, or
-        without one `on_done`.
+        without one `on_done`. With `here` it is for this link only, and dropped without one: for
+        what is told anew with each.
         """
-        return self._deliveries.publish(message, on_done, on_refused)
+        return self._deliveries.publish(message, on_done, on_refused, here=here)
 
     def withdraw(self, delivery: Delivery) -> None:
         """Send a message on no later link; on this one it may be on its way already."""
@@ -297,7 +303,12 @@ class MqttClient:
     def _login(self) -> Login:
         settings = self._settings
         return Login(
-            self._client_id, settings.username, self._password, settings.keepalive_s, self._will
+            self._client_id,
+            settings.username,
+            self._password,
+            settings.keepalive_s,
+            self._will,
+            as_published=self._as_published,
         )
 
     def _outdated(self) -> str:

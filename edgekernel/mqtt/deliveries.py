@@ -19,8 +19,12 @@ class Delivery:
         clock: Clock,
         on_done: Callable[[], object] | None,
         on_refused: Published | None = None,
+        *,
+        here: bool = False,
     ) -> None:
         self.message = message
+        self.here = here
+        """Whether it is for one link only."""
         self.refusal = ""
         """Why the broker does not take it; empty while it is not known, and if it does."""
         self._clock = clock
@@ -79,12 +83,15 @@ class Deliveries:
         message: Outbound,
         on_done: Callable[[], object] | None,
         on_refused: Published | None = None,
+        *,
+        here: bool = False,
     ) -> Delivery:
-        """Send a message, now or on the next link."""
-        delivery = Delivery(message, self._clock, on_done, on_refused)
+        """Send a message, now or on the next link; or with `here` on this one and on no other."""
+        delivery = Delivery(message, self._clock, on_done, on_refused, here=here)
         with self._lock:
-            self._waiting[delivery] = None
             link = self._open
+            if link is not None or not here:
+                self._waiting[delivery] = None
         if link is not None:
             link.publish(message, partial(self._finish, delivery))
         return delivery
@@ -103,9 +110,10 @@ class Deliveries:
                 link.publish(delivery.message, partial(self._finish, delivery))
 
     def close(self) -> None:
-        """Let messages wait for the next link."""
+        """Let messages wait for the next link, but for those that were for this one only."""
         with self._lock:
             self._open = None
+            self._waiting = {each: None for each in self._waiting if not each.here}
 
     def _left(self, sent: set[Delivery], link: Link) -> list[Delivery]:
         """Return what is still to be sent on a new link; nothing opens it, in the same step."""

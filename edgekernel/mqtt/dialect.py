@@ -120,6 +120,9 @@ class Dialect(Protocol):
     """What the broker publishes when the node goes without a goodbye."""
     subscriptions: tuple[str, ...] = ()
     """The filters to subscribe to, at QoS 1, before the link counts as up."""
+    as_published: tuple[str, ...] = ()
+    """Those of them by which a message is flagged as retained if it was published so, as MQTT 5
+    can do. By the others, and on 3.1.1, only what the broker had kept before is."""
     heeds: ClassVar[frozenset[str]] = frozenset()
     """Which of the settings that are `OF_DIALECTS` it does something with."""
     for_ctl: ClassVar[bool] = False

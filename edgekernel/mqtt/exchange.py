@@ -69,6 +69,8 @@ class Exchange:
         self.submit = turns.submit if medium is None else turns.submit_elsewhere
         self._connections = 0
         self._linked = False  # whether a link is wanted
+        self._lock = ctx.clock.Lock()  # around what is said of a new link, and the goodbye
+        self._stopping = False
         make, own = read_own(settings)
         self.dialect = make(self, own)
         self.client = MqttClient(
@@ -76,6 +78,7 @@ class Exchange:
             self,
             client_id=settings.client_id or base.replace("/", "-"),
             subscriptions=self.dialect.subscriptions,
+            as_published=self.dialect.as_published,
             will=self.dialect.will,
             clock=ctx.clock,
             transport=medium.transport if medium else None,
@@ -114,7 +117,15 @@ class Exchange:
         with suppress(TurnTimeoutError):  # a turn hangs: what was published last stands
             self.ctx.runtime.turns.call(self.dialect.refresh, "mqtt: final states", _FLUSH_S)
         self.outgoing.flush(_FLUSH_S)
-        self.dialect.goodbye(reason)
+        held = self._lock.acquire(timeout=_FLUSH_S)  # what is said of a new link comes before
+        try:
+            self._stopping = True
+            self.dialect.goodbye(reason)
+            if self.client.connected and not self.outgoing.is_open:  # it has come up just now
+                self.outgoing.open()
+        finally:
+            if held:
+                self._lock.release()
         self.outgoing.flush(_FLUSH_S)
         self.outgoing.close()
         self._linked = False
@@ -134,12 +145,16 @@ class Exchange:
         }
 
     def connected(self) -> None:
-        """Publish everything that is retained, last what vouches for the others."""
-        cause = "reconnected" if self._connections else "started"
-        self._connections += 1
-        self.dialect.connected(cause)
-        self.outgoing.open()
-        self.dialect.opened()
+        """Publish everything that is retained, last what vouches for the others; after the goodbye
+        nothing more."""
+        with self._lock:
+            if self._stopping:
+                return
+            cause = "reconnected" if self._connections else "started"
+            self._connections += 1
+            self.dialect.connected(cause)
+            self.outgoing.open()
+            self.dialect.opened()
         self.tell(MqttConnected(self.client.broker))
 
     def disconnected(self, reason: str) -> None:

@@ -17,7 +17,11 @@ from edgekernel.mqtt.encoding import encode, plain_sample
 from edgekernel.mqtt.states import CHANGES
 
 MAX_SAMPLES = 1000
-"""In one batch; with more it goes before its time, so that its size stays below 128 KB."""
+MAX_BYTES = 100_000
+"""In one batch; with more it goes before its time, so that it stays below the 128 KB that a message
+may have."""
+_SAMPLE_BYTES = 60
+"""Of time and number, and what is around them, at most."""
 _CLOSE_S = 1.0
 
 SendData = Callable[[str, bytes, int], object]
@@ -30,14 +34,21 @@ class _Batch:
     def __init__(self, begin_ns: int) -> None:
         self.begin_ns = begin_ns
         self.samples: dict[str, list[list[Any]]] = {}
-        self.count = 0
+        self.count = self.size = 0
 
-    def add(self, name: str, now_ns: int, value: Any, quality: Quality, reason: str) -> None:
+    def has_room(self, size: int) -> bool:
+        """Say whether a sample of so many bytes can be added; there always is room for one."""
+        return not self.count or (self.count < MAX_SAMPLES and self.size + size <= MAX_BYTES)
+
+    def add(
+        self, name: str, now_ns: int, size: int, value: Any, quality: Quality, reason: str
+    ) -> None:
         """Add a sample: seconds since the beginning, value, and what is wrong with it."""
         after_s = round((now_ns - self.begin_ns) / NANOSECONDS, 6)
         doubts = [] if quality is Quality.GOOD else [str(quality), reason]
         self.samples.setdefault(name, []).append([after_s, value, *doubts])
         self.count += 1
+        self.size += size
 
 
 class History:
@@ -77,6 +88,15 @@ class History:
         if self._thread is not None and isinstance(payload, CHANGES):
             self._follow()
 
+    def refresh(self) -> None:
+        """Note what has changed and was not seen; called in a turn."""
+        if self._thread is None:
+            return
+        self._follow()
+        for _, effects in list(self._noting.values()):
+            for effect in effects:
+                effect.step()
+
     def close(self) -> None:
         """Send what was noted, and end."""
         if self._thread is None:
@@ -111,11 +131,16 @@ class History:
         sample = reading.sample
         if sample.reason == NO_VALUE_YET:
             return
+        plain = plain_sample(reading, sample)
+        size = _size_of(*plain)
         now_ns = self._clock.monotonic_ns()
         with self._lock:
-            batch = self._batches.setdefault(id, _Batch(now_ns))
-            batch.add(name, now_ns, *plain_sample(reading, sample))
-            full = self._batches.pop(id) if batch.count >= MAX_SAMPLES else None
+            full = self._batches.get(id)
+            if full is None or not full.has_room(size):
+                self._batches[id] = _Batch(now_ns)
+            else:
+                full = None
+            self._batches[id].add(name, now_ns, size, *plain)
         if full is not None:
             self._send_batch(id, full)
 
@@ -132,3 +157,9 @@ class History:
 
     def _send_batch(self, id: str, batch: _Batch) -> None:
         self._send(id, encode({"samples": batch.samples}), batch.begin_ns)
+
+
+def _size_of(value: Any, quality: Quality, reason: str) -> int:
+    """Return how many bytes a sample takes in a batch, at most."""
+    texts = [each for each in (value, reason) if isinstance(each, str) and each]
+    return _SAMPLE_BYTES + sum(len(encode(each)) for each in texts)

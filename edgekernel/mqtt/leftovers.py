@@ -1,27 +1,48 @@
-"""What an earlier run of a node has left on the broker: states of devices that are no more, and
-those of another layout."""
+"""What an earlier run of a node has left on the broker: states of devices that are no more, those
+of another layout, and what it had told of updates and to Home Assistant and does no more."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 
 from edgekernel.mqtt.client import MqttClient
+from edgekernel.mqtt.home_assistant.messages import (
+    device_topic,
+    entity_topics,
+    is_of_node,
+    is_ours,
+)
+from edgekernel.mqtt.home_assistant.settings import HomeAssistant
 from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Inbound
 
 
 class Leftovers:
-    """Clears the retained states that are none of ours now, once on each broker.
+    """Clears what is retained and none of ours now, once on each broker.
 
     What is retained comes right after a subscription, so the first state of our own that comes
     back says that all has come. Then the subscription is given up, or every state would come back.
     """
 
     def __init__(
-        self, topics: Topics, known: Container[str], clear: Callable[[str], object]
+        self,
+        topics: Topics,
+        known: Sequence[Container[str]],
+        clear: Callable[[str], object],
+        *,
+        shown: bool = True,
     ) -> None:
-        """Prepare; `known` are the topics that there are, `clear` takes one off the broker."""
-        self._filters = topics.states
+        """Prepare; `known` have the topics that there are, `clear` takes one off the broker. A node
+        that is not `shown` in Home Assistant takes off what it has announced below its usual
+        prefix."""
+        self._topics = topics
+        self._filters: tuple[str, ...] = (*topics.states, topics.update)
+        self._prefix = "" if shown else HomeAssistant().prefix
+        if self._prefix:
+            self._filters += (
+                device_topic(self._prefix, topics.node),
+                entity_topics(self._prefix, topics.node),
+            )
         self._begins = tuple(each.partition("+")[0] for each in topics.states)
         self._known = known
         self._clear = clear
@@ -37,14 +58,23 @@ class Leftovers:
             client.subscribe(self._filters)
 
     def arrived(self, message: Inbound) -> bool:
-        """Take a message if it is a state; say whether it is."""
-        if not message.topic.startswith(self._begins):
+        """Take a message if it is on a topic of what is kept; say whether it is."""
+        topic = message.topic
+        if topic.startswith(self._begins) or topic == self._topics.update:
+            if not message.retained:
+                self._end()
+            elif message.payload and not any(topic in each for each in self._known):
+                self._clear(topic)
+            return True
+        if not self._prefix or not is_of_node(topic, self._prefix, self._topics.node):
             return False
-        if not message.retained:
-            self._end()
-        elif message.payload and message.topic not in self._known:
-            self._clear(message.topic)
+        if message.retained and is_ours(message.payload) and self._is_named_in(message.payload):
+            self._clear(topic)
         return True
+
+    def _is_named_in(self, announcement: bytes) -> bool:
+        """Say whether it is about this node: one below another prefix may have the same name."""
+        return f'"{self._topics.status}"'.encode() in announcement
 
     def _end(self) -> None:
         if self._client is not None and self._broker not in self._looked:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from edgekernel.core.clock import NANOSECONDS, Clock
+from edgekernel.mqtt.elapsed import elapsed_ns
 from edgekernel.mqtt.transport import (
     Inbound,
     Login,
@@ -15,6 +16,9 @@ from edgekernel.mqtt.transport import (
     QoS,
     Server,
 )
+
+_NEVER = 1 << 63
+"""Nanoseconds."""
 
 
 class LinkOwner(Protocol):
@@ -41,6 +45,10 @@ class Link:
     out for half as long, the link is dead, whatever the network says. So a half-open connection is
     found within 1.5 times `keepalive_s`, within `keepalive_s` of a message that is not
     acknowledged, and so is a transport whose thread has died or hangs.
+
+    A process that stood still for longer, or a computer that was suspended, has said nothing
+    meanwhile: the broker counts the client as gone, and its last will has been told. What it has
+    sent before that is late, so nothing is taken from such a link any more.
 
     A subscription that it begins with and that the broker refuses is asked for again at least twice
     in a keep-alive.
@@ -74,6 +82,8 @@ class Link:
         self._unanswered = 0
         self._asked_ns = clock.monotonic_ns()
         self._alive_ns = self._asked_ns  # of the last answer, or of the first question since
+        self._elapsed_ns = elapsed_ns(clock)
+        self._given_up_ns = _NEVER  # when the broker does, if it hears nothing more
         self._transport = make(self)
         self._refusal = self._loss = ""
         self._unheard: list[str] = []
@@ -181,7 +191,7 @@ class Link:
 
     def arrived(self, message: Inbound) -> None:
         """Called by the transport: a message has arrived."""
-        if not self._over.is_set():
+        if not self._over.is_set() and not self._stood_still():
             self._owner.arrived(message)
 
     def lost(self, reason: str) -> None:
@@ -226,7 +236,9 @@ class Link:
 
     def _look(self) -> int:
         """Judge the link; return when to look again."""
-        now_ns = self._clock.monotonic_ns()
+        now_ns, elapsed_ns = self._clock.monotonic_ns(), self._elapsed_ns()
+        if self._stood_still():
+            return now_ns
         with self._lock:
             silent_ns, waits = now_ns - self._alive_ns, self._unanswered > 0
             ask_ns = self._asked_ns + self._idle_ns
@@ -236,6 +248,17 @@ class Link:
         elif now_ns >= ask_ns:
             self._ask()
             self._transport.probe(self._answered)
+            self._given_up_ns = elapsed_ns + self._idle_ns + self._answer_ns
         else:
+            self._given_up_ns = elapsed_ns + ask_ns - now_ns + self._answer_ns
             return min(ask_ns, now_ns + limit_ns - (silent_ns if waits else 0))
         return now_ns + self._answer_ns
+
+    def _stood_still(self) -> bool:
+        """Say whether the link is over because nobody has looked at it for too long."""
+        late_ns = self._elapsed_ns() - self._given_up_ns
+        if late_ns <= 0:
+            return False
+        silent_s = (late_ns + self._idle_ns + self._answer_ns) / NANOSECONDS
+        self.lost(f"this node stood still, and said nothing for {silent_s:.1f} s")
+        return True

@@ -47,7 +47,8 @@ class RequestAnswered(Message):
 
     `kind` is "set", "call" or "lease", `principal` who has signed it, or "mqtt", `id` that of the
     request, or "". The `outcome` is "ok", "failed", "repeated" (the first answer was given again),
-    or the code of a refusal; `error` says more. A renewal of a lease is told only if it is refused.
+    "cleared" (the request took a retained one off the broker), or the code of a refusal; `error`
+    says more. A renewal of a lease is told only if it is refused.
     """
 
     kind: str

@@ -17,6 +17,7 @@ from edgekernel.mqtt.health import Health
 from edgekernel.mqtt.history import History
 from edgekernel.mqtt.home_assistant.discovery import Discovery, Seam
 from edgekernel.mqtt.leftovers import Leftovers
+from edgekernel.mqtt.missed import Missed
 from edgekernel.mqtt.names import command_problems, device_problems
 from edgekernel.mqtt.requests import Requests
 from edgekernel.mqtt.settings import Settings
@@ -56,12 +57,18 @@ class Native(Dialect):
             settings.signatures,
             self._boot,
             submit=carrier.submit,
+            flagged=lambda: carrier.client.version == "5",
         )
         if (leases := ctx.runtime.outputs.leases) is not None:
             leases.how = lambda name: f"publish to {topics.lease(name)}"
         self._states = States(ctx, topics, self._outgoing.retain, self._outgoing.clear)
         self._upkeep = Upkeep(ctx.state, topics, self._outgoing.retain)
-        self._leftovers = Leftovers(topics, self._states, self._outgoing.clear)
+        self._leftovers = Leftovers(
+            topics,
+            (self._states, self._upkeep),
+            self._outgoing.clear,
+            shown=settings.home_assistant is not None,
+        )
         self._announcing = Announcing(
             ctx.clock,
             topics,
@@ -70,12 +77,14 @@ class Native(Dialect):
             self._outgoing.retain,
             settings.signatures,
         )
+        self._missed = Missed(ctx.runtime.turns, self._look_again)
+        self._health = Health(ctx, carrier.status, self._send_health, carrier.about.data)
         self._describing = Describing(
             ctx,
             self._described,
             name="announcing",
             outdated=self._announcing.is_outdated,
-            beat=Health(ctx, carrier.status, self._send_health, carrier.about.data).publish,
+            beat=self._beat,
         )
         self._said_goodbye = False
         self._home_assistant = self._make_discovery(settings)
@@ -84,6 +93,7 @@ class Native(Dialect):
         if self._remote is not None:
             shown += self._remote.join(topics, settings.signatures, self._outgoing.retain)
         self.subscriptions = (*topics.requests, *shown)
+        self.as_published = topics.requests
         self.will = Will(topics.status, self._status.will)
 
     @classmethod
@@ -200,7 +210,7 @@ class Native(Dialect):
         carrier, not_shown = self._carrier, (self._topics.info, self._topics.schema)
         seam = Seam(
             publish=lambda topic, payload: carrier.client.publish(
-                Outbound(topic, payload, retain=True)
+                Outbound(topic, payload, retain=True), here=True
             ),
             publish_states=partial(self._outgoing.repeat, but=not_shown),
             timer=self._ctx.runtime.timers.timer,
@@ -208,6 +218,19 @@ class Native(Dialect):
         )
         clock, random = self._ctx.clock, carrier.random
         return Discovery(settings.home_assistant, self._topics, clock, random, seam)
+
+    def _look_again(self) -> None:
+        """See what has changed while turns were dropped."""
+        self._states.watch()
+        self._states.refresh()
+        self._upkeep.refresh()
+        self._history.refresh()
+        self._status.look()
+        self._describing.again()
+
+    def _beat(self) -> None:
+        self._missed.look()
+        self._health.publish()
 
     def _described(self, schema: Schema) -> None:
         self._announcing.publish(schema)

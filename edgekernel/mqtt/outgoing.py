@@ -63,6 +63,11 @@ class Outgoing:
         """How many messages wait to be sent or acknowledged."""
         return len(self._replies) + len(self._unsent) + len(self._events) + self._in_flight
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a link to publish on."""
+        return self._open
+
     def retain(self, topic: str, payload: bytes) -> None:
         """Make this the retained payload of a topic; the same as before is not sent again."""
         with self._changed:

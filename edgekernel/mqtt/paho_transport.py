@@ -94,6 +94,7 @@ class PahoTransport:
         self._early: dict[int, Any] = {}  # answered before its number was returned
         self._paho: Client | None = None
         self._mqtt5 = False
+        self._as_published: frozenset[str] = frozenset()
         self._keepalive_s = 0
         self._terms = NO_TERMS
         self._window: SendWindow | None = None
@@ -106,6 +107,7 @@ class PahoTransport:
         """
         self._mqtt5 = login.version == "5"
         self._keepalive_s = login.keepalive_s
+        self._as_published = login.as_published
         client = self._paho = self._make(server, login)
         if server.tls is not None:
             client.tls_set_context(server.tls.context())
@@ -135,7 +137,10 @@ class PahoTransport:
         if self._paho is not None:
             wanted: list[Any] = [(each, qos) for each in filters]
             if self._mqtt5:
-                wanted = [(each, SubscribeOptions(qos)) for each in filters]
+                wanted = [
+                    (each, SubscribeOptions(qos, retainAsPublished=each in self._as_published))
+                    for each in filters
+                ]
             _, number = self._paho.subscribe(wanted)
             self._ask(number, answered)
             self._loop.write()

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from edgekernel.core.clock import NANOSECONDS
 from edgekernel.core.errors import InvalidValueError, UnavailableError, nearest
 from edgekernel.mqtt.encoding import encode
-from edgekernel.mqtt.request_log import Key
 from edgekernel.mqtt.transport import NOTHING_BESIDE, Properties
 
 if TYPE_CHECKING:
     from edgekernel.mqtt.freshness import Stamp
+    from edgekernel.mqtt.repeated import Kept
 
 PRINCIPAL = "mqtt"
 """Who asks, for the authorizer, if it is not signed: MQTT does not say whose a message is."""
@@ -36,8 +36,8 @@ class ReplyAddress:
 
     topic: str | None = None
     id: RequestId = None
-    key: Key | None = None
-    """By which the request is known if it comes again."""
+    kept: Kept | None = None
+    """What is remembered of the request, in case it comes again."""
     principal: str = PRINCIPAL
     """Who asks: who has signed it, or whoever may publish."""
     repeats: tuple[ReplyAddress, ...] = ()
@@ -57,12 +57,20 @@ class Request:
     """Who has signed it, and when; None if nobody has."""
     until_ns: int | None = None
     """Until which monotonic time it counts, by its message expiry."""
+    ttl_s: float = 0.0
+    """For how long it counts, if it expires."""
 
     def check_expiry(self, now_ns: int) -> None:
         """Raise ExpiredError if its message expiry was over while it waited for its turn."""
         if self.until_ns is not None and now_ns > self.until_ns:
             late_s = (now_ns - self.until_ns) / NANOSECONDS
             raise ExpiredError(f"expired {late_s:.1f} s ago, by its message expiry interval")
+
+    def check_waited(self, waited_ns: int) -> None:
+        """Raise ExpiredError if it has waited here for longer than it counts at all."""
+        if self.expires is not None and waited_ns > self.ttl_s * NANOSECONDS:
+            late_s = waited_ns / NANOSECONDS - self.ttl_s
+            raise ExpiredError(f"expired {late_s:.1f} s ago: it has waited for longer than its ttl")
 
     def check_fresh(self, now: datetime) -> None:
         """Raise ExpiredError if it was to be carried out before `now`."""
@@ -107,13 +115,13 @@ def parse_set(payload: bytes) -> Request:
     if not isinstance(document, dict):
         raise PayloadError("a list is no value: expected a text, a number, true or false")
     reply = _reply(document, ("value", *_COMMON_KEYS))
-    expires = _expires(document, reply)
+    expires, ttl_s = _expires(document, reply)
     if "value" not in document:
         raise PayloadError("'value' is missing", reply)
     value = document["value"]
     if not isinstance(value, str | bool | int | float):
         raise PayloadError("'value' must be a text, a number, true or false", reply)
-    return Request(value, reply, expires)
+    return Request(value, reply, expires, ttl_s=ttl_s)
 
 
 def parse_call(payload: bytes) -> Request:
@@ -130,11 +138,11 @@ def parse_call(payload: bytes) -> Request:
     if not isinstance(document, dict):
         raise PayloadError('not an object: expected {"args": {...}} or nothing')
     reply = _reply(document, ("args", *_COMMON_KEYS))
-    expires = _expires(document, reply)
+    expires, ttl_s = _expires(document, reply)
     args = document.get("args", {})
     if not isinstance(args, dict):
         raise PayloadError("'args' must be an object of arguments by name", reply)
-    return Request(args, reply, expires)
+    return Request(args, reply, expires, ttl_s=ttl_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +167,13 @@ def parse_lease(payload: bytes) -> Request:
     if not isinstance(document, dict):
         raise PayloadError('not an object: expected {"holder": ...} or nothing')
     reply = _reply(document, ("holder", "release", *_COMMON_KEYS))
-    expires = _expires(document, reply)
+    expires, ttl_s = _expires(document, reply)
     holder, release = document.get("holder", ""), document.get("release", False)
     if not isinstance(holder, str):
         raise PayloadError("'holder' must be a text", reply)
     if not isinstance(release, bool):
         raise PayloadError("'release' must be true or false", reply)
-    return Request(Heartbeat(holder, release), reply, expires)
+    return Request(Heartbeat(holder, release), reply, expires, ttl_s=ttl_s)
 
 
 def parse_json(payload: bytes) -> Any:
@@ -273,17 +281,18 @@ def _reply(document: dict[str, Any], known: Iterable[str]) -> ReplyAddress:
     return reply
 
 
-def _expires(document: dict[str, Any], reply: ReplyAddress) -> datetime | None:
-    """Return when a request expires; raise PayloadError if it says so wrongly."""
+def _expires(document: dict[str, Any], reply: ReplyAddress) -> tuple[datetime | None, float]:
+    """Return when a request expires, and after which time; raise PayloadError if it says so
+    wrongly."""
     issued_at, ttl_s = document.get("issued_at"), document.get("ttl")
     begin = None if issued_at is None else _instant(issued_at, reply)
     if ttl_s is None:
-        return None
+        return None, 0.0
     if isinstance(ttl_s, bool) or not isinstance(ttl_s, int | float) or not 0 < ttl_s <= _MAX_TTL_S:
         text = f"'ttl' must be a number of seconds above 0, and at most {_MAX_TTL_S}"
         raise PayloadError(text, reply)
     try:
-        return None if begin is None else begin + timedelta(seconds=ttl_s)
+        return None if begin is None else begin + timedelta(seconds=ttl_s), ttl_s
     except OverflowError:
         raise PayloadError("'issued_at' is too far in the future", reply) from None
 

@@ -30,10 +30,12 @@ class Entry:
     answer: bytes | None = None
     forgotten: bool = False
     """Nothing of it was done: it may come again."""
+    client: str | None = None
+    """Where its answer goes: others may use the same id."""
 
 
 class RequestLog:
-    """Appends entries to `requests.log` in a folder; the latest of a key counts.
+    """Appends entries to `requests.log` in a folder; of a key and client the latest counts.
 
     A line is whole or does not count, so a crash at any moment loses the last one at most. It is
     written anew, beside the old file, at the first use after a start and when it has grown long.
@@ -55,7 +57,7 @@ class RequestLog:
         self._failing = False
 
     def load(self) -> list[Entry]:
-        """Return what is known from before, in the order in which it was begun."""
+        """Return what is known from before, that which was noted last at the end."""
         try:
             lines = self._disk.place(self._path).read_bytes().splitlines(keepends=True)
         except FileNotFoundError:
@@ -63,16 +65,17 @@ class RequestLog:
         except OSError as error:
             self._fail(f"{self._path}: not read: {error}")
             return []
-        found: dict[Key, Entry] = {}
+        found: dict[tuple[Key, str | None], Entry] = {}
         damaged = 0
         for number, line in enumerate(lines, 1):
             entry = _decode(line)
             if entry is None:
                 damaged += number < len(lines)  # the last one was written when it ended
-            elif entry.forgotten:
-                found.pop(entry.key, None)
-            else:
-                found[entry.key] = entry
+                continue
+            place = entry.key, entry.client
+            found.pop(place, None)  # the key of an old one may be used again: it is the latest then
+            if not entry.forgotten:
+                found[place] = entry
         if damaged:
             self._fail(f"{self._path}: {damaged} lines are damaged; the others are used")
         return list(found.values())
@@ -162,6 +165,8 @@ def _encode(entry: Entry) -> bytes:
     document: dict[str, Any] = {"topic": topic, "id": id, "digest": entry.digest.hex()}
     if entry.answer is not None:
         document["answer"] = entry.answer.decode("utf-8", "surrogateescape")
+    if entry.client is not None:
+        document["client"] = entry.client
     if entry.forgotten:
         document["forgotten"] = True
     text = json.dumps(document, separators=(",", ":")).encode()
@@ -181,6 +186,7 @@ def _decode(line: bytes) -> Entry | None:
             bytes.fromhex(document["digest"]),
             None if answer is None else answer.encode("utf-8", "surrogateescape"),
             document.get("forgotten", False),
+            document.get("client"),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

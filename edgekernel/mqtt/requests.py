@@ -22,7 +22,8 @@ from edgekernel.core.errors import (
 )
 from edgekernel.core.output import Output
 from edgekernel.core.time_quality import is_simulated, system_quality
-from edgekernel.core.turn import CallTurn, Turn
+from edgekernel.core.turn import Turn
+from edgekernel.mqtt.admitted_turn import AdmittedTurn
 from edgekernel.mqtt.asked_beside import with_properties
 from edgekernel.mqtt.encoding import NotEncodableError, to_plain
 from edgekernel.mqtt.freshness import Freshness
@@ -39,8 +40,8 @@ from edgekernel.mqtt.payloads import (
     result_payload,
 )
 from edgekernel.mqtt.relief import may_take_long
-from edgekernel.mqtt.repeated import Repeated
-from edgekernel.mqtt.request_log import RequestLog
+from edgekernel.mqtt.repeated import Kept, Repeated
+from edgekernel.mqtt.request_log import Key, RequestLog
 from edgekernel.mqtt.signatures import Signatures
 from edgekernel.mqtt.topics import Target, segment
 from edgekernel.mqtt.transport import NOTHING_BESIDE, Properties
@@ -91,6 +92,7 @@ class Requests:
         boot: str = "",
         read: Callable[[Target, bytes], Request] = read_content,
         submit: Callable[[Turn], object] | None = None,
+        flagged: Callable[[], bool] = lambda: False,
     ) -> None:
         """Serve requests; `reply` publishes a payload on a topic, with what goes beside it. With
         `signatures` those that are signed count, for the boot of that id where the clock is not
@@ -98,15 +100,17 @@ class Requests:
         anything else.
 
         A request is given to `submit` as a turn; without one it runs in the dispatcher's thread.
+        `flagged` says whether all that was published as retained arrives as such.
         """
         self._ctx = ctx
         self._signatures = signatures
-        self._freshness = Freshness(ctx.clock, boot, lambda: _is_synchronised(ctx.clock))
+        self._freshness = Freshness(ctx.clock, boot, lambda: _quality(ctx.clock) == "synchronised")
         self._topics = topics
         self._reply = reply
         self._submit = submit or ctx.runtime.turns.submit_elsewhere
         self._lock = ctx.clock.Lock()
         self._waiting = 0
+        self._flagged = flagged
         self._left_behind: set[str] = set()
         self._overloaded = False
         self.turned_away = 0
@@ -122,15 +126,20 @@ class Requests:
     ) -> None:
         """Take a message in; called in the network thread. What is no request is ignored."""
         target = self._topics.target(topic)
-        if target is None or self._clears_retained(topic, payload, retained):
+        if target is None or (not payload and self._clears_retained(target, topic, retained)):
             return
+        if retained and len(self._left_behind) < MAX_WAITING:
+            self._left_behind.add(topic)
         request = self._read(target, topic, payload)
         if properties is not NOTHING_BESIDE:
             request = with_properties(request, properties, self._ctx.clock.monotonic_ns())
-        if request.reply.id is not None and not retained and target.kind != "lease":
-            request.reply = replace(request.reply, key=(topic, request.reply.id))
-            if self._came_before(target, request.reply, payload):
+        kept = None
+        refused = retained or isinstance(request, PayloadError)  # it may come again
+        if not refused and target.kind != "lease" and (id := request.reply.id) is not None:
+            kept = self._remember(target, (topic, id), payload, request.reply)
+            if kept is None:
                 return
+            request.reply = replace(request.reply, kept=kept)
         with self._lock:
             full = self._waiting >= MAX_WAITING
             first = full and not self._overloaded
@@ -140,13 +149,16 @@ class Requests:
         if full:
             self._turn_away(target, request.reply, first)
             return
-        if target.kind == "call" and request.reply.key is not None:
-            self._repeated.begin(request.reply.key)
+        if target.kind == "call" and kept is not None:
+            self._repeated.begin(kept)
         now_ns = self._ctx.clock.monotonic_ns()
-        turn = CallTurn(
-            lambda: self._serve(target, request, retained, now_ns), f"mqtt {target.kind} {target}"
+        self._submit(
+            AdmittedTurn(
+                lambda: self._serve(target, request, retained, now_ns),
+                f"mqtt {target.kind} {target}",
+                lambda: self._cut(target, request.reply),
+            )
         )
-        self._submit(turn)
 
     def close(self) -> None:
         """Give back what it has open; nothing arrives any more."""
@@ -161,34 +173,35 @@ class Requests:
             return error
         return None
 
-    def _clears_retained(self, topic: str, payload: bytes, retained: bool) -> bool:
-        """Say whether this only takes a retained request off the broker, as its refusal asks for.
+    def _clears_retained(self, target: Target, topic: str, retained: bool) -> bool:
+        """Say whether a message without a payload only takes a retained request off the broker, as
+        its refusal asks for.
 
-        On MQTT 3.1.1 the empty message that does so looks like a call without arguments.
+        On MQTT 3.1.1 nothing but that refusal tells it from a call without arguments.
         """
-        if retained:
-            if len(self._left_behind) < MAX_WAITING:
-                self._left_behind.add(topic)
-            return False
-        if payload or topic not in self._left_behind:
-            return False
+        clears = retained if self._flagged() else topic in self._left_behind and not retained
         self._left_behind.discard(topic)
-        return True
+        if clears:
+            audit = _audit(target, ReplyAddress(), "cleared")
+            self._ctx.runtime.post(audit, self._ctx.source)
+        return clears
 
-    def _came_before(self, target: Target, reply: ReplyAddress, payload: bytes) -> bool:
-        """Say whether it is a request that came before; then its answer is given again."""
-        assert reply.key is not None
+    def _remember(
+        self, target: Target, key: Key, payload: bytes, reply: ReplyAddress
+    ) -> Kept | None:
+        """Return what is remembered of a request from now on; None if it came before. Then its
+        answer is given again."""
         topic = None if self._wrong_reply(reply) else reply.topic
-        came = self._repeated.came(reply.key, payload, None if topic is None else reply)
+        came, kept = self._repeated.came(key, payload, None if topic is None else reply)
         if came == "new":
-            return False
-        answer = self._repeated.answer(reply.key) if came == "answered" else None
+            return kept
+        answer = kept.answer if came == "answered" else None
         if came == "interrupted":
             answer = error_payload(reply.id, "unknown_outcome", _INTERRUPTED)
         if answer is not None and topic is not None:
             self._reply(topic, answer, reply.beside)
         self._ctx.runtime.post(_audit(target, reply, "repeated"), self._ctx.source)
-        return True
+        return None
 
     def _read(self, target: Target, topic: str, payload: bytes) -> Request | PayloadError:
         parse = partial(self._parse, target)
@@ -212,7 +225,7 @@ class Requests:
             self._fail(target, replace(reply, topic=None), wrong)
             return
         try:
-            content = self._check(request, retained)
+            content = self._check(request, retained, since_ns)
             if target.kind == "call":
                 invoke = self._ctx.runtime.invoke_nowait
                 call = invoke(self._command(target), content, principal=reply.principal)
@@ -245,8 +258,8 @@ class Requests:
         else:
             leases.get(name).renew(heartbeat.holder, since_ns)
 
-    def _check(self, request: Request | PayloadError, retained: bool) -> Any:
-        """Return the content of a request, unless it is to be refused."""
+    def _check(self, request: Request | PayloadError, retained: bool, since_ns: int) -> Any:
+        """Return the content of a request that has arrived then, unless it is to be refused."""
         if retained:
             raise RefusedError(
                 "retained requests are refused: they would be carried out again at every "
@@ -254,11 +267,15 @@ class Requests:
             )
         if isinstance(request, PayloadError):
             raise request
-        request.check_expiry(self._ctx.clock.monotonic_ns())
+        clock = self._ctx.clock
+        request.check_expiry(clock.monotonic_ns())
         if request.stamp is not None:
             self._freshness.check(request.stamp)
         elif request.expires is not None:
-            request.check_fresh(self._ctx.clock.now_utc())
+            if _quality(clock) == "unsynchronised":  # nobody knows how late it is
+                request.check_waited(clock.monotonic_ns() - since_ns)
+            else:
+                request.check_fresh(clock.now_utc())
         return request.content
 
     def _called(self, target: Target, reply: ReplyAddress, call: Call) -> None:
@@ -268,7 +285,7 @@ class Requests:
             self._reply_to_call(target, reply, call)
         else:
             answer = partial(self._reply_to_call, target, reply, call)
-            turns.submit_elsewhere(CallTurn(answer, f"mqtt reply {target}"))
+            turns.submit_elsewhere(AdmittedTurn(answer, f"mqtt reply {target}", answer))
 
     def _reply_to_call(self, target: Target, reply: ReplyAddress, call: Call) -> None:
         if call.error is None:
@@ -353,6 +370,13 @@ class Requests:
         else:
             self._answer(reply, error_payload(reply.id, error.code, str(error)))
 
+    def _cut(self, target: Target, reply: ReplyAddress) -> None:
+        """Answer a request whose turn will not come."""
+        if self._wrong_reply(reply) is not None:
+            reply = replace(reply, topic=None)
+        error = UnavailableError("cut out of a feedback loop: nothing of it was done")
+        self._fail(target, reply, error)
+
     def _refuse(self, target: Target, reply: ReplyAddress, error: RefusedError) -> None:
         text = _short(str(error))
         self._answer(reply, error_payload(reply.id, error.code, text))
@@ -361,9 +385,9 @@ class Requests:
 
     def _forget(self, reply: ReplyAddress) -> ReplyAddress:
         """Let a request of which nothing was done come again; return who is to hear of that."""
-        if reply.key is None:
+        if reply.kept is None:
             return reply
-        return replace(reply, repeats=self._repeated.forget(reply.key))
+        return replace(reply, kept=None, repeats=self._repeated.forget(reply.kept))
 
     def _report(self, target: Target, text: str, trace: str) -> None:
         where = f"{target.kind} {target}"
@@ -372,8 +396,8 @@ class Requests:
     def _answer(self, reply: ReplyAddress, payload: bytes) -> None:
         """Publish an answer, also for the repeats that have come meanwhile."""
         repeats = reply.repeats
-        if reply.key is not None:
-            repeats += self._repeated.answered(reply.key, payload)
+        if reply.kept is not None:
+            repeats += self._repeated.answered(reply.kept, payload)
         for each in (reply, *repeats):
             if each.topic is not None:
                 self._reply(each.topic, payload, each.beside)
@@ -387,9 +411,9 @@ def _log_of(ctx: Context) -> RequestLog | None:
     return RequestLog(memory.folder, memory.disk, ctx.clock, ctx.runtime.post)
 
 
-def _is_synchronised(clock: Clock) -> bool:
-    """Say whether the wall time can be relied on; that of a simulation can."""
-    return is_simulated(clock) or system_quality() == "synchronised"
+def _quality(clock: Clock) -> str:
+    """Return how far the wall time can be relied on; that of a simulation can."""
+    return "synchronised" if is_simulated(clock) else system_quality()
 
 
 def _audit(target: Target, reply: ReplyAddress, outcome: str, error: str = "") -> RequestAnswered:

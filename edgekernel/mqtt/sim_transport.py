@@ -63,6 +63,7 @@ class SimTransport:
             login.username,
             login.password,
             mqtt5=login.version == "5",
+            as_published=login.as_published,
         )
         self._connection = self._find(server).connect(hello, self, self._closed, self._clock)
 

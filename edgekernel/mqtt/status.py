@@ -65,7 +65,7 @@ class Status:
     def noticed(self, payload: Message) -> None:
         """Follow what a message says of the runtime and its parts."""
         if isinstance(payload, _MISSING):
-            self._look()
+            self.look()
         elif isinstance(payload, SafetyHeld):
             self._hold(_held(payload))
         elif isinstance(payload, SafetyResumed):
@@ -74,6 +74,16 @@ class Status:
             self._halting = self._halting or self._is_critical(payload.service)
         elif isinstance(payload, message.RuntimeShuttingDown) and self._halting:
             self._hold(payload.reason)
+
+    def look(self) -> None:
+        """See which parts are missing, and tell if that is something else than was told."""
+        missing = _missing_parts(self._ctx.runtime.status())
+        with self._lock:
+            before, self._missing = self._missing, missing
+            if missing and not before:
+                self._degraded_since = self._ctx.clock.now_utc()
+            if self._told and before != missing:
+                self._publish("recovered")
 
     def goodbye(self, reason: str) -> None:
         """Say that the node stops; nothing is said after it."""
@@ -88,16 +98,6 @@ class Status:
             self._held_since = self._ctx.clock.now_utc()
             if self._told:
                 self._publish("resumed")
-
-    def _look(self) -> None:
-        """See which parts are missing, and tell if that is something else than was told."""
-        missing = _missing_parts(self._ctx.runtime.status())
-        with self._lock:
-            before, self._missing = self._missing, missing
-            if missing and not before:
-                self._degraded_since = self._ctx.clock.now_utc()
-            if self._told and before != missing:
-                self._publish("recovered")
 
     def _publish(self, cause: str) -> None:
         missing = self._missing

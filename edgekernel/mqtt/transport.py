@@ -55,7 +55,8 @@ class Login:
 
     The broker takes the client for gone 1.5 times `keepalive_s` seconds after its last packet.
     With `clean` false the broker keeps subscriptions, and QoS 1 messages for them, while the
-    client is away. `version` is the one that is spoken.
+    client is away. `version` is the one that is spoken. On MQTT 5 a message by one of the filters
+    `as_published` says whether it was published to be retained (section 3.8.3.1).
     """
 
     client_id: str
@@ -65,6 +66,7 @@ class Login:
     will: Will | None = None
     clean: bool = True
     version: Version = "5"
+    as_published: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,8 @@ class Outbound:
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """A message that has arrived. `retained` is true of what the broker had kept before."""
+    """A message that has arrived. `retained` is true of what the broker had kept before, and where
+    the `Login` asks for it of what was published to be kept."""
 
     topic: str
     payload: bytes

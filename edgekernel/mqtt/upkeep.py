@@ -25,12 +25,23 @@ class Upkeep:
         self._places = {BUSY: topics.busy, UPDATE: topics.update}
         self._effects: list[Effect] = []
 
+    def __contains__(self, topic: object) -> bool:
+        return any(
+            topic == place and self._state.get(path) is not None
+            for path, place in self._places.items()
+        )
+
     def start(self) -> None:
         """Follow them, in turns."""
         self._effects = [
             Effect(partial(self._publish, path, topic), name=f"mqtt.{path}")
             for path, topic in self._places.items()
         ]
+
+    def refresh(self) -> None:
+        """Publish what has changed; called in a turn."""
+        for effect in self._effects:
+            effect.run()
 
     def close(self) -> None:
         """Follow them no more; what is retained stays."""

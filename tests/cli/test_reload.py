@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgekernel.node.config_record import RecordFile
+from tests.brokers import Mosquitto
 from tests.cli.conftest import NODE, Agent, Write
 
 Start = Callable[..., Agent]
@@ -41,6 +42,31 @@ def test_sighup(write: Write, start: Start) -> None:
     assert "rely" in rejected["fields"]["problems"][0]
     code, _, err = agent.end(signal.SIGTERM)
     assert (code, err) == (0, "")
+
+
+def test_another_user_of_the_broker(write: Write, start: Start, tmp_path: Path) -> None:
+    """User name and password are both changed, on the broker and in the node's files: on SIGHUP the
+    agent comes back as the new user, without a restart."""
+    (tmp_path / "broker").mkdir()
+    broker = Mosquitto(tmp_path / "broker", {"one": "first"})
+    broker.start()
+    mqtt = f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\npassword_file = "secret"\n'
+    old, new = (DATA + mqtt + f'username = "{name}"\n' for name in ("one", "two"))
+    try:
+        node = write(text=old)
+        secret = node.parent / "secret"
+        secret.write_text("first")
+        agent = start("run", node, "--sim", "--json")
+        agent.until('"mqtt.connected"')
+        assert "u'one'" in broker.log()
+        broker.let_in({"one": "first", "two": "second"})
+        secret.write_text("second")
+        hang_up(agent, node, new)
+        agent.until_each('"config.applied"', '"mqtt.connected"')
+        assert "u'two'" in broker.log()
+        agent.end(signal.SIGTERM)
+    finally:
+        broker.stop()
 
 
 @pytest.mark.parametrize("proven", [False, True])

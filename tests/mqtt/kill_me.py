@@ -45,8 +45,13 @@ class Feeder(Process):
 
 if __name__ == "__main__":
     port, folder = int(sys.argv[1]), Path(sys.argv[2])
+    keepalive_s = int(sys.argv[3])
     clock = SystemClock()
     runtime = Runtime(name="n1", clock=clock, memory=FileMemory(folder / "data", clock))
-    for part in (Lamp("lamp"), Feeder(folder / "book"), MqttInterface(settings(port))):
+    for part in (
+        Lamp("lamp"),
+        Feeder(folder / "book"),
+        MqttInterface(settings(port, keepalive_s=keepalive_s)),
+    ):
         runtime.register(part)
     runtime.run()

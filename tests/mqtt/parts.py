@@ -12,6 +12,8 @@ from typing import Any
 
 from edgekernel import Device, Event, Message, Process, Runtime, command, output, reading
 from edgekernel.core.masking import Secret
+from edgekernel.core.turn import CallTurn
+from edgekernel.core.turns import TurnQueue
 from edgekernel.mqtt import About, MqttInterface, Settings
 from edgekernel.mqtt.about import NOTHING_KNOWN
 from edgekernel.node.outbox_table import OutboxPlace
@@ -155,6 +157,13 @@ def settings(port: int, **others: Any) -> Settings:
     """Return settings that come back fast."""
     fast = {"reconnect_min_s": 0.05, "reconnect_max_s": 0.2}
     return Settings(HOST, port, **{**fast, **others})
+
+
+def fill(turns: TurnQueue) -> None:
+    """Queue turns for the dispatcher until the first are dropped."""
+    dropped = turns.dropped_turns
+    while turns.dropped_turns == dropped:
+        turns.submit_elsewhere(*[CallTurn(lambda: None, "other") for _ in range(100)])
 
 
 @contextmanager

@@ -9,14 +9,21 @@ from typing import Any
 
 import pytest
 
-from edgekernel.mqtt.history import MAX_SAMPLES
+from edgekernel import Device, reading
+from edgekernel.mqtt.history import MAX_BYTES, MAX_SAMPLES
 from edgekernel.mqtt.outbox import OutboxTable
 from edgekernel.node.outbox_table import OutboxPlace
 from tests.brokers import LIMIT_S
 from tests.mqtt.parts import Heater, Node, staged_node
-from tests.stages import KINDS, Got, Peer, Stage, staged
+from tests.stages import KINDS, Got, Peer, SimStage, Stage, staged
 
 HEATER = "edge/n1/data/heater"
+
+
+class Meter(Device):
+    """What reports lines of text."""
+
+    line = reading(str)
 
 
 @pytest.fixture(params=KINDS)
@@ -104,6 +111,25 @@ def test_a_full_batch_does_not_wait(stage: Stage, outbox: OutboxPlace) -> None:
         (batch,) = (each.document["samples"] for each in peer.received)
         assert sum(map(len, batch.values())) == MAX_SAMPLES
     stage.until(lambda: len(warnings(peer.received)) == MAX_SAMPLES + 10, "the rest")
+
+
+def test_a_batch_of_long_texts_is_not_too_large(sim_stage: SimStage) -> None:
+    """However long the texts are that a device reports, no batch is larger than a message may be,
+    and none is lost; a text of its own that is too large is nobody's to split."""
+    texts = [
+        f"{number:04d} \x01{'ä' * length}" for length in (5, 120, 5000) for number in range(300)
+    ]
+    peer = peer_on(sim_stage, "edge/n1/data/meter")
+    meter = Meter("meter")
+    with staged_node(
+        sim_stage, history_s=3600.0, prepare=lambda runtime: runtime.register(meter)
+    ) as n1:
+        for text in texts:
+            n1.runtime.turns.call(partial(meter.line.update, text), "measure", LIMIT_S)
+    batches = [each.document["samples"]["line"] for each in peer.received]
+    assert [text for batch in batches for _, text in batch] == texts
+    assert max(len(each.payload) for each in peer.received) <= MAX_BYTES + 1000
+    assert len(batches) < 60
 
 
 def test_an_outage_is_filled_in(stage: Stage, outbox: OutboxPlace) -> None:

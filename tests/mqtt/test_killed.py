@@ -1,4 +1,5 @@
-"""An agent that is killed with SIGKILL: what it was asked for is done once, or not known to be."""
+"""An agent that is killed with SIGKILL: what it was asked for is done once, or not known to be. One
+that is stopped for a while: what it is asked for meanwhile is not done."""
 
 from __future__ import annotations
 
@@ -25,19 +26,31 @@ def _is_new_lamp(received: Received) -> bool:
     return received.topic == "edge/n1/state/lamp" and not received.retained
 
 
+Process = subprocess.Popen[bytes]
+
+
 @contextmanager
-def agent(broker: Mosquitto, folder: Path) -> Iterator[Watcher]:
+def running(
+    broker: Mosquitto, folder: Path, keepalive_s: int = 60
+) -> Iterator[tuple[Watcher, Process]]:
     """Run the agent until it is killed; give a client of its own for each run."""
-    program = [sys.executable, "-m", "tests.mqtt.kill_me", str(broker.port), str(folder)]
+    where = [str(broker.port), str(folder), str(keepalive_s)]
     with watching(broker.port) as watcher:
-        process = subprocess.Popen(program, cwd=ROOT)
+        process = subprocess.Popen([sys.executable, "-m", "tests.mqtt.kill_me", *where], cwd=ROOT)
         try:
             watcher.wait_for(lambda r: _is_new_status(r, b'"online"'))
-            yield watcher
+            yield watcher, process
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait(LIMIT_S)
         watcher.wait_for(lambda r: _is_new_status(r, b"connection lost"))
+
+
+@contextmanager
+def agent(broker: Mosquitto, folder: Path) -> Iterator[Watcher]:
+    """Run the agent until it is killed; give a client of its own."""
+    with running(broker, folder) as (watcher, _):
+        yield watcher
 
 
 def ask(watcher: Watcher, topic: str, id: int, **body: object) -> dict[str, Any]:
@@ -80,3 +93,22 @@ def test_a_set_that_was_answered_is_not_done_again(broker: Mosquitto, tmp_path: 
         watcher.wait_for(lambda r: _is_new_lamp(r) and r.document["power"]["value"])
         states = [r.document for r in watcher.received if _is_new_lamp(r)]
         assert [each["power"]["value"] for each in states].count(True) == 1
+
+
+def test_what_came_while_it_stood_still_is_not_done(broker: Mosquitto, tmp_path: Path) -> None:
+    """A process that is stopped until the broker has told that it is gone: it takes nothing that
+    was sent to it meanwhile, comes back, and does what it is asked then."""
+    with running(broker, tmp_path, keepalive_s=2) as (watcher, process):
+        assert ask(watcher, "call/feeder/feed", 1, args={"what": "before"})["ok"] is True
+        process.send_signal(signal.SIGSTOP)
+        late = {"args": {"what": "late"}, "id": 2, "reply_to": REPLY}
+        watcher.publish("edge/n1/call/feeder/feed", late)
+        watcher.wait_for(lambda r: _is_new_status(r, b"connection lost"))
+        watcher.forget()
+        process.send_signal(signal.SIGCONT)
+        watcher.wait_for(lambda r: _is_new_status(r, b'"reconnected"'))
+        assert ask(watcher, "call/feeder/feed", 3, args={"what": "after"})["ok"] is True
+        told = watcher.on("edge/n1/event/mqtt-disconnected").document["fields"]["reason"]
+        assert told.startswith("this node stood still")
+        watcher.forget()
+    assert (tmp_path / "book").read_text().split() == ["before", "after"]

@@ -3,9 +3,16 @@ broker."""
 
 from __future__ import annotations
 
+import pytest
+
+from edgekernel import Runtime
+from edgekernel.mqtt.home_assistant import HomeAssistant
+from edgekernel.mqtt.home_assistant.announcement import MANUFACTURER
+from edgekernel.mqtt.home_assistant.settings import Mode
 from edgekernel.mqtt.leftovers import Leftovers
 from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Inbound
+from edgekernel.node.update_watch import STATE as UPDATE
 from tests.mqtt.parts import staged_node
 from tests.mqtt.seer import BASE, Seer
 from tests.stages import Stage
@@ -30,6 +37,65 @@ def test_states_of_devices_that_are_gone_are_cleared(stage: Stage) -> None:
     assert kept == {f"{BASE}/state/lamp", f"{BASE}/state/heater", "edge/n2/state/old"}
 
 
+def test_an_update_of_before_is_cleared(stage: Stage) -> None:
+    """A node that is updated by nobody any more does not say for ever how the last one went."""
+    seer = Seer(stage)
+    seer.peer.publish(f"{BASE}/update", {"phase": "done"}, retain=True)
+    seer.forget()
+    with staged_node(stage):
+        stage.until(
+            lambda: any(got.topic == f"{BASE}/update" for got in seer.peer.received), "cleared"
+        )
+    assert [got.payload for got in seer.peer.received if got.topic == f"{BASE}/update"] == [b""]
+
+
+def test_an_update_that_there_is_stays(stage: Stage) -> None:
+    """What is known of an update is not taken off."""
+    Seer(stage, "first").peer.publish(f"{BASE}/update", {"phase": "old"}, retain=True)
+
+    def prepare(runtime: Runtime) -> None:
+        runtime.state.set(UPDATE, {"phase": "trial"})
+
+    seer = Seer(stage)
+    with staged_node(stage, prepare=prepare) as n1:
+        exchange = n1.interface._exchange
+        assert exchange is not None
+        seer.sees(f"{BASE}/update", lambda found: found["phase"] == "trial")
+        client = exchange.client
+        stage.until(lambda: f"{BASE}/state/+" not in client.subscriptions, "given up")
+    told = [got.payload for got in seer.peer.received if got.topic == f"{BASE}/update"]
+    assert all(told)
+
+
+@pytest.mark.parametrize("discovery", ["device", "entities"])
+def test_a_node_that_is_shown_no_more_leaves_nothing(stage: Stage, discovery: Mode) -> None:
+    """Without the table of Home Assistant what it was told of this node is taken away; what others
+    have told stays, also of a node of the same name below another prefix."""
+    seer = Seer(stage)
+    with staged_node(stage, home_assistant=HomeAssistant(discovery=discovery)):
+        stage.until(lambda: _announced(seer), "announced")
+    theirs = [
+        ("homeassistant/switch/n1/theirs/config", {"origin": {"name": "somebody"}}),
+        (
+            "homeassistant/switch/n1/other/config",
+            {"origin": {"name": MANUFACTURER}, "availability": [{"topic": "other/n1/status"}]},
+        ),
+    ]
+    for topic, document in theirs:
+        seer.peer.publish(topic, document, retain=True)
+    with staged_node(stage):
+        stage.until(lambda: not (_announced(seer) - {topic for topic, _ in theirs}), "cleared")
+        assert _announced(seer) == {topic for topic, _ in theirs}
+
+
+def _announced(seer: Seer) -> set[str]:
+    """Return on which topics of Home Assistant there is something."""
+    latest = {got.topic: got.payload for got in list(seer.peer.received)}
+    return {
+        topic for topic, payload in latest.items() if payload and topic.startswith("homeassistant/")
+    }
+
+
 def test_states_do_not_come_back_to_the_node(stage: Stage) -> None:
     """When all is looked through the subscription is given up."""
     with staged_node(stage) as n1:
@@ -43,7 +109,7 @@ def test_states_do_not_come_back_to_the_node(stage: Stage) -> None:
 def test_only_what_the_broker_had_kept_is_cleared() -> None:
     """A state that is published now is nobody's leftover, and other topics are not its business."""
     cleared: list[str] = []
-    leftovers = Leftovers(Topics("edge", "n1"), {f"{BASE}/state/lamp"}, cleared.append)
+    leftovers = Leftovers(Topics("edge", "n1"), [{f"{BASE}/state/lamp"}], cleared.append)
     assert not leftovers.arrived(Inbound(f"{BASE}/set/lamp/power", b"on"))
     assert leftovers.arrived(Inbound(f"{BASE}/state/lamp", b"{}", retained=True))
     assert leftovers.arrived(Inbound(f"{BASE}/state/new", b"{}"))

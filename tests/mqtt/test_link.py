@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from edgekernel.core.clock import NANOSECONDS
 from edgekernel.mqtt.client import MqttClient
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.sim_transport import SimTransport
@@ -28,6 +29,7 @@ from edgekernel.mqtt.transport import (
     Will,
 )
 from edgekernel.sim import SimClock
+from edgekernel.sim.agent_clock import AgentClock
 from edgekernel.sim.broker import Publication, SimBroker
 
 KEEPALIVE_S = 30
@@ -94,13 +96,14 @@ def start(clock: SimClock, broker: SimBroker) -> Iterator[Start]:
             transport: MakeTransport | None = None, seed: int = 1, **options: Any
         ) -> tuple[MqttClient, Observer]:
             observer = Observer(clock)
+            own = options.pop("clock", clock)
             client = MqttClient(
                 Settings("broker", keepalive_s=KEEPALIVE_S, **options),
                 observer,
                 client_id=f"c{seed}",
                 subscriptions=("in/#",),
                 will=Will("will", b"gone"),
-                clock=clock,
+                clock=own,
                 transport=transport or SimTransport.to(broker),
                 random=Random(seed),
             )
@@ -161,6 +164,44 @@ def test_a_busy_link_that_is_dead_is_found_sooner(
     broker.troubles.dead_air = False
     assert delivery.wait(100)
     assert broker.counts.received == 1
+
+
+class Stopping(AgentClock):
+    """The clock of an agent that is stopped for a while: it finds itself later."""
+
+    def __init__(self, clock: SimClock) -> None:
+        super().__init__(clock)
+        self.ahead_s = 0.0
+        self.monotonic_ns = lambda: clock.monotonic_ns() + round(self.ahead_s * NANOSECONDS)
+        self.wait_until = lambda wake, monotonic_ns: clock.wait_until(
+            wake, monotonic_ns - round(self.ahead_s * NANOSECONDS)
+        )
+
+
+@pytest.mark.parametrize("after_s", [0.5, 14.0, 29.0, 31.0])
+def test_nothing_is_taken_from_a_link_after_a_standstill(
+    clock: SimClock, broker: SimBroker, start: Start, after_s: float
+) -> None:
+    """What came late is not done: when a process has stood still for so long that the broker may
+    have given it up, what arrives then is not taken, and a new link made; after less it is."""
+    stopping = Stopping(clock)
+    client, observer = start(SimTransport.to(broker, clock), clock=stopping)
+    clock.advance(after_s)
+    silent_s = after_s % KEEPALIVE_S
+    stopping.ahead_s += 1.5 * KEEPALIVE_S - silent_s - 0.1
+    broker.publish(Publication("in/a", b"in time"))
+    clock.advance(0.05)
+    assert [each.payload for each in observer.messages] == [b"in time"]
+    assert observer.all("") == ["connected"]
+    stopping.ahead_s += 0.2
+    broker.publish(Publication("in/a", b"late"))
+    clock.advance(0.5)
+    assert observer.all("disconnected")[0].startswith("disconnected: this node stood still")
+    clock.advance(KEEPALIVE_S)
+    assert client.connected
+    broker.publish(Publication("in/a", b"later"))
+    clock.advance(1)
+    assert [each.payload for each in observer.messages] == [b"in time", b"later"]
 
 
 def test_answers_that_come_keep_a_slow_link(

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edgekernel.core import message
 from edgekernel.core.policy import Policy
-from edgekernel.mqtt.requests import MAX_WAITING
+from edgekernel.core.turn import Turn
+from edgekernel.mqtt.requests import MAX_WAITING, Requests
+from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Inbound
-from tests.brokers import LIMIT_S, Mosquitto, Received, Watcher
-from tests.mqtt.parts import Node, node
+from tests.brokers import LIMIT_S, Mosquitto, Received, Watcher, watching
+from tests.mqtt.parts import Node, fill, node, staged_node
+from tests.mqtt.seer import Seer
+from tests.stages import SimStage, Stage
 
 REPLY = "edge/n1/reply/me"
 
@@ -165,17 +173,47 @@ def test_retained_requests_are_refused(broker: Mosquitto, watcher: Watcher) -> N
         assert n1.lamp.power.get() is False
 
 
-def test_clearing_a_retained_call_does_not_call(broker: Mosquitto, watcher: Watcher) -> None:
-    """The empty message that takes a refused retained call off the broker is no call itself."""
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_clearing_a_retained_call_does_not_call(
+    broker: Mosquitto, watcher: Watcher, protocol: str
+) -> None:
+    """The empty message that takes a refused retained call off the broker is no call itself, and
+    it is told."""
     topic = "edge/n1/call/room-control/boost"
     watcher.publish(topic, {}, retain=True)
-    with node(broker.port) as n1:
+    with node(broker.port, protocol=protocol) as n1:
         n1.seen.wait("command.refused")
         watcher.publish(topic, b"", retain=True)
         ask(watcher, "set/lamp/power", value="off")
         assert not n1.seen.of("command.done")
+        outcomes = [each["outcome"] for each in n1.seen.of("request.answered")]
+        assert outcomes == ["refused", "cleared", "ok"]
         watcher.publish(topic, b"")
         n1.seen.wait("command.done")
+
+
+def has(id: int, reply: Any) -> bool:
+    """Say whether a reply has an id."""
+    return bool(reply["id"] == id)
+
+
+def test_a_retained_request_is_refused_when_it_is_published(stage: Stage) -> None:
+    """On MQTT 5 also one that comes while the node is linked, with a reply; a call without
+    arguments on that topic is still a call."""
+    seer = Seer(stage)
+    with staged_node(stage, protocol="5") as n1:
+        for number in range(2):
+            body = {"args": {}, "id": number, "reply_to": REPLY}
+            seer.peer.publish("edge/n1/call/room-control/boost", body, retain=True)
+            error = seer.sees(REPLY, partial(has, number)).document["error"]
+            assert error["code"] == "refused"
+            assert "retain" in error["message"]
+        assert not n1.seen.of("command.done")
+        seer.peer.publish("edge/n1/call/room-control/boost", b"")
+        stage.until(lambda: n1.seen.of("command.done"), "done")
+        seer.peer.publish("edge/n1/call/room-control/boost", b"", retain=True)
+        assert seer.ask("set/lamp/power", "end", value="on")["ok"] is True
+        assert len(n1.seen.of("command.done")) == 1
 
 
 @pytest.mark.parametrize("elsewhere", ["edge/n2/set/door/lock", "edge/n1/set/lamp/power", "x/+"])
@@ -219,6 +257,37 @@ def test_a_role_that_is_granted_opens_the_command(broker: Mosquitto, watcher: Wa
     assert asked == [("mqtt", "operator")]
 
 
+RULES = """\
+user n1
+topic readwrite edge/n1/#
+user gardener
+topic write edge/n1/call/room-control/boost
+topic read edge/n1/reply/gardener
+"""
+
+
+def test_the_access_list_decides_who_may_call_what(tmp_path: Path) -> None:
+    """The command is in the topic: a broker's rules let a user call one command and no other."""
+    broker = Mosquitto(tmp_path, {"n1": "a", "gardener": "b"}, rules=RULES)
+    broker.start()
+    mine = "edge/n1/reply/gardener"
+    try:
+        with (
+            node(broker.port, username="n1", password="a") as n1,
+            watching(broker.port, mine, username="gardener", password="b") as gardener,
+        ):
+            for number, name in enumerate(("boost", "fail", "survey", "boost")):
+                body = {"id": number, "reply_to": mine}
+                gardener.publish(f"edge/n1/call/room-control/{name}", body)
+            gardener.publish("edge/n1/set/lamp/power", "on")
+            gardener.publish("edge/n1/call/room-control/boost", {"id": 9, "reply_to": mine})
+            assert gardener.on(mine, id=9).document["ok"] is True
+            assert [r.document["id"] for r in gardener.received] == [0, 3, 9]
+            assert [each["id"] for each in n1.seen.of("request.answered")] == ["0", "3", "9"]
+    finally:
+        broker.stop()
+
+
 def test_a_held_output_is_unavailable(n1: Node, watcher: Watcher) -> None:
     """What the device refuses at the moment is answered as unavailable."""
     n1.lamp.hold_safe("maintenance")
@@ -255,6 +324,56 @@ def test_too_many_waiting_requests_are_turned_away(n1: Node, watcher: Watcher) -
     assert n1.interface.status()["requests_turned_away"] == 10
 
 
+def test_a_full_turn_queue_loses_no_request(n1: Node, watcher: Watcher) -> None:
+    """Where others' turns are dropped, each request that was taken has its turn and its answer, and
+    so has a call that ends meanwhile; and none counts as waiting for ever."""
+    turns = n1.runtime.turns
+    watcher.publish("edge/n1/call/room-control/survey", {"id": "call", "reply_to": REPLY})
+    assert n1.room.lingers.wait(LIMIT_S)
+    with busy(n1):
+        fill(turns)
+        full = turns.depth
+        for number in range(MAX_WAITING):
+            body = {"value": number, "id": number, "reply_to": REPLY}
+            watcher.publish("edge/n1/set/heater/fan-speed", body)
+        turned_away = watcher.on(REPLY, id=MAX_WAITING - 1).document
+        assert turned_away["error"]["code"] == "unavailable"
+        assert turns.depth == full + MAX_WAITING - 1
+        n1.room.may_leave.set()
+        end_s = time.monotonic() + LIMIT_S
+        while turns.depth < full + MAX_WAITING and time.monotonic() < end_s:
+            time.sleep(0.01)
+    assert watcher.on(REPLY, id="call").document["ok"] is True
+    for number in range(MAX_WAITING - 1):
+        watcher.on(REPLY, id=number)
+    for number in range(MAX_WAITING):
+        assert ask(watcher, "set/lamp/power", id=f"later {number}", value="off")["ok"] is True
+
+
+def test_a_request_that_is_cut_out_of_a_loop_is_answered(n1: Node) -> None:
+    """A request whose turn the queue cuts is answered as one of which nothing was done: it may
+    come again, and counts as waiting no more."""
+    turns, replies, cut = list[Turn](), list[tuple[str, bytes]](), list[object]()
+    requests = Requests(
+        n1.interface.ctx,
+        Topics("edge", "n1"),
+        lambda topic, payload, beside: replies.append((topic, payload)),
+        submit=turns.append,
+    )
+    body = b'{"value": "on", "id": 1, "reply_to": "edge/n1/reply/me"}'
+    for count in range(1, MAX_WAITING + 2):
+        requests.arrived("edge/n1/set/lamp/power", body, retained=False)
+        assert len(turns) == count
+        turns[-1].cut()
+        cut.append(json.loads(replies[-1][1])["error"]["message"])
+    requests.arrived("edge/n1/set/lamp/power", body.replace(b"reply/me", b"status"), retained=False)
+    turns[-1].cut()
+    assert len(replies) == MAX_WAITING + 1
+    assert set(cut) == {"cut out of a feedback loop: nothing of it was done"}
+    assert {topic for topic, _ in replies} == {REPLY}
+    assert n1.lamp.power.get() is False
+
+
 def test_a_command_that_takes_long_does_not_keep_the_link(n1: Node, watcher: Watcher) -> None:
     """While a command waits the network thread goes on taking messages and sending answers."""
     slow = {"id": "slow", "reply_to": REPLY}
@@ -275,10 +394,18 @@ def test_a_command_that_takes_long_does_not_keep_the_link(n1: Node, watcher: Wat
     ("topic", "body"),
     [("set/lamp/power", {"value": "on"}), ("call/room-control/boost", {"args": {}})],
 )
+@pytest.mark.parametrize("quality", ["synchronised", "unknown"])
 def test_a_request_that_comes_too_late_is_refused(
-    n1: Node, watcher: Watcher, topic: str, body: dict[str, Any]
+    n1: Node,
+    watcher: Watcher,
+    monkeypatch: pytest.MonkeyPatch,
+    quality: str,
+    topic: str,
+    body: dict[str, Any],
 ) -> None:
-    """A request is carried out until it expires, and refused as expired after that."""
+    """A request is carried out until it expires, and refused as expired after that, unless the
+    clock is known to be wrong."""
+    monkeypatch.setattr("edgekernel.mqtt.requests.system_quality", lambda: quality)
     now = datetime.now(UTC)
     late = (now - timedelta(hours=1)).isoformat()
     error = ask(watcher, topic, id=1, **body, issued_at=late, ttl=60)["error"]
@@ -288,6 +415,35 @@ def test_a_request_that_comes_too_late_is_refused(
     assert n1.lamp.power.get() is False
     assert not n1.seen.of("command.done")
     assert ask(watcher, topic, id=2, **body, issued_at=now.isoformat(), ttl=3600)["ok"] is True
+
+
+def test_without_a_clock_a_request_counts_from_its_arrival(
+    sim_stage: SimStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the clock is not synchronised nobody knows how late a request is: it counts for its
+    `ttl` from its arrival on, and is refused if its turn comes after that."""
+    monkeypatch.setattr("edgekernel.mqtt.requests._quality", lambda clock: "unsynchronised")
+    turns, outcomes = list[Turn](), list[dict[str, Any]]()
+    with staged_node(sim_stage) as n1:
+        requests = Requests(
+            n1.interface.ctx,
+            Topics("edge", "n1"),
+            lambda topic, payload, beside: outcomes.append(json.loads(payload)),
+            submit=turns.append,
+        )
+        for issued_at in ("1999-01-01T00:00:00Z", "2099-01-01T00:00:00Z"):
+            for waits_s in (59.0, 61.0):
+                body = {"value": True, "issued_at": issued_at, "ttl": 60, "reply_to": REPLY}
+                requests.arrived(
+                    "edge/n1/set/lamp/power", json.dumps(body).encode(), retained=False
+                )
+                sim_stage.sim_clock.advance(waits_s)
+                n1.runtime.turns.call(turns[-1].step, "its turn", LIMIT_S)
+    assert [each["ok"] for each in outcomes] == [True, False] * 2
+    assert outcomes[1]["error"] == {
+        "code": "expired",
+        "message": "expired 1.0 s ago: it has waited for longer than its ttl",
+    }
 
 
 def test_a_blocking_command_keeps_no_other_request(n1: Node, watcher: Watcher) -> None:

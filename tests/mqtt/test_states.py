@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.mqtt.parts import Heater, Lamp, staged_node
+from tests.mqtt.parts import Heater, Lamp, Node, fill, staged_node
 from tests.mqtt.seer import BASE, Seer
-from tests.stages import Stage
+from tests.stages import SimStage, Stage
 
 OVEN = f"{BASE}/state/oven"
 
@@ -37,3 +37,50 @@ def test_a_device_that_is_replaced(stage: Stage) -> None:
         new.light_level.update(42.0)
         seer.sees(f"{BASE}/state/lamp", lambda state: state["light_level"]["value"] == 42)
         assert all(got.payload for got in seer.peer.received)
+
+
+def drop(n1: Node) -> None:
+    """Switch the lamp on where nobody notices: the turns that would are dropped."""
+    fill(n1.runtime.turns)
+    n1.lamp.power.set(True)
+
+
+def is_right(seer: Seer) -> bool:
+    """Say whether the latest state of the lamp, and its latest sample, are those that it has."""
+    state, data = (seer.on(f"{BASE}/{kind}/lamp") for kind in ("state", "data"))
+    return (
+        bool(data)
+        and [state[-1][name]["value"] for name in ("power", "light_level")] == [True, 100]
+        and [sample[1] for each in data for sample in each["samples"].get("light_level", [])][1:]
+        == [100]
+    )
+
+
+def test_what_a_full_queue_has_dropped_is_told(sim_stage: SimStage) -> None:
+    """Effects whose turns were dropped: state and history are right within half a minute, without
+    another change and without a sample of what has not changed; so is what comes later."""
+    seer = Seer(sim_stage)
+    with staged_node(sim_stage, history_s=1.0) as n1:
+        seer.sees(f"{BASE}/data/lamp")
+        drop(n1)
+        sim_stage.sim_clock.advance(5)
+        assert n1.runtime.turns.depth == 0
+        assert not is_right(seer)
+        sim_stage.sim_clock.advance(30)
+        assert is_right(seer)
+        sim_stage.sim_clock.advance(60)
+        assert is_right(seer)
+
+
+def test_a_new_link_looks_at_what_was_dropped(sim_stage: SimStage) -> None:
+    """What was dropped while the broker was away is right as soon as it is back."""
+    seer = Seer(sim_stage)
+    with staged_node(sim_stage) as n1:
+        seer.sees(f"{BASE}/state/lamp")
+        sim_stage.kill()
+        drop(n1)
+        sim_stage.start()
+        seer = Seer(sim_stage, "late")
+        sim_stage.sim_clock.advance(5)
+        late = seer.on(f"{BASE}/state/lamp")
+        assert late[-1]["power"]["value"] is True

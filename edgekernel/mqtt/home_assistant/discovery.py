@@ -47,7 +47,8 @@ class Seam:
     """What discovery needs of the bridge; every function is for any thread."""
 
     publish: Callable[[str, bytes], object]
-    """Publishes, retained, after what was given before; an empty payload clears a topic."""
+    """Publishes, retained, after what was given before, on this link only; an empty payload clears
+    a topic."""
     publish_states: Callable[[], object]
     """Publishes every retained topic of the node again, changed or not."""
     timer: Callable[[Callable[[], object]], Timer]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edgekernel.core.messages import Event, Severity
-from edgekernel.core.turn import CallTurn
+from edgekernel.mqtt.admitted_turn import AdmittedTurn
 from edgekernel.mqtt.describing import Describing
 from edgekernel.mqtt.dialect import Carrier, Dialect
 from edgekernel.mqtt.encoding import encode, to_plain_or_text
@@ -19,6 +19,7 @@ from edgekernel.mqtt.homie.settings import HomieSettings, read_settings
 from edgekernel.mqtt.homie.telling import Telling
 from edgekernel.mqtt.homie.topics import HomieTopics, rights
 from edgekernel.mqtt.homie.values import EMPTY
+from edgekernel.mqtt.missed import Missed
 from edgekernel.mqtt.requests import Requests
 from edgekernel.mqtt.rights import Rights
 from edgekernel.mqtt.topics import segment
@@ -59,11 +60,13 @@ class Homie(Dialect):
             boot=carrier.boot,
             read=self._asking.read,
             submit=carrier.submit,
+            flagged=lambda: carrier.client.version == "5",
         )
         self._leftovers = HomieLeftovers(
             topics, self._telling, self._outgoing.clear, self._was_described
         )
-        self._describing = Describing(ctx, self._describe)
+        self._missed = Missed(ctx.runtime.turns, self._look_again)
+        self._describing = Describing(ctx, self._describe, beat=self._missed.look)
         self._lock = ctx.clock.Lock()  # around the description and its version
         self._description = Description()
         self._version = 0
@@ -71,6 +74,7 @@ class Homie(Dialect):
         self.will = Will(topics.state, b"lost")
         said = (topics.broadcasts,) if own.broadcast else ()
         self.subscriptions = (topics.sets, *said)
+        self.as_published = (topics.sets,)
 
     @classmethod
     def read(cls, table: Mapping[str, object]) -> HomieSettings:
@@ -100,6 +104,7 @@ class Homie(Dialect):
 
     def connected(self, cause: str) -> None:
         """Retain everything, the state `ready` last."""
+        self._missed.look()
         self._leftovers.look(self._carrier.client, self._carrier.client.broker)
         self._announce_init()
         self._describing.describe()
@@ -146,6 +151,11 @@ class Homie(Dialect):
             "not_in_homie": list(self._description.left_out),
         }
 
+    def _look_again(self) -> None:
+        """See what has changed while turns were dropped."""
+        self._telling.refresh()
+        self._describing.again()
+
     def _describe(self, schema: Schema) -> None:
         """Take the schema of the node; called by one thread at a time."""
         made = describe(schema, self._settings)
@@ -170,11 +180,11 @@ class Homie(Dialect):
         """
         state = Outbound(self._topics.state, b"init", retain=True)
         self._outgoing.retain(state.topic, state.payload)
-        self._carrier.client.publish(state)
+        self._carrier.client.publish(state, here=True)
 
     def _announce(self) -> None:
         """Vouch for what the node says, behind the turns in which the values are told."""
-        self._carrier.ctx.runtime.turns.submit(CallTurn(self._vouch, "mqtt.homie ready"))
+        self._carrier.ctx.runtime.turns.submit(AdmittedTurn(self._vouch, "mqtt.homie ready"))
 
     def _vouch(self) -> None:
         if not self._up:  # the link has gone, or the node goes

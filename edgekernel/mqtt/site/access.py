@@ -19,8 +19,8 @@ _PUBLISHED = (
     "status", "info", "schema", "state/#", "quality/#", "event/#", "data/#", "health", "reported",
     "busy", "update",
 )  # fmt: skip
-_OWN = ("desired", "state/#", "quality/#")
-"""What a node reads of its own: of its states what an earlier run has left."""
+_OWN = ("desired", "state/#", "quality/#", "update")
+"""What a node reads of its own: but for the first what an earlier run has left."""
 _ASKED = ("set/#", "call/#", "lease/#")
 _DISCOVERY = "homeassistant"
 

@@ -273,6 +273,7 @@ class SimBroker:
             session = Session(hello, self.counts, self.troubles)
             self._sessions[hello.client_id] = session
         session.clean, session.mqtt5 = hello.clean, hello.mqtt5
+        session.as_published = hello.as_published
         connection.session = session
         connection.down(partial(connection.client.accepted, present))
         session.resume(self.clock.monotonic_ns(), connection)
@@ -318,8 +319,8 @@ class SimBroker:
         for watch in list(self._watches):
             watch(publication)
         for session in list(self._sessions.values()):
-            for qos in session.levels_for(publication.topic):
-                session.deliver(now_ns, held, qos, retained=False)
+            for qos, retained in session.copies_of(publication):
+                session.deliver(now_ns, held, qos, retained=retained)
 
     def _failed(self, error: BaseException) -> None:
         raise error  # a mistake here or in a watch: whoever lets time pass sees it

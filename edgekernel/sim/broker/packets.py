@@ -30,7 +30,8 @@ class Hello:
     The broker takes it for gone 1.5 times `keepalive_s` seconds after its last packet (0: never),
     and publishes `will` then, as at every end without a goodbye. With `clean` false it keeps the
     subscriptions, and QoS 1 messages for them, while the client is away. It speaks MQTT 3.1.1
-    unless it says `mqtt5`.
+    unless it says `mqtt5`; then what comes by one of the filters `as_published` says whether it was
+    published to be retained (MQTT 5, 3.8.3.1).
     """
 
     client_id: str
@@ -40,6 +41,7 @@ class Hello:
     username: str = ""
     password: str = field(default="", repr=False)
     mqtt5: bool = False
+    as_published: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from edgekernel.sim.broker.counts import Counts
-from edgekernel.sim.broker.packets import Held, Hello
+from edgekernel.sim.broker.packets import Held, Hello, Publication
 from edgekernel.sim.broker.topics import matches
 from edgekernel.sim.broker.troubles import Troubles
 
@@ -30,6 +30,7 @@ class Session:
     def __init__(self, hello: Hello, counts: Counts, troubles: Troubles) -> None:
         self.clean = hello.clean
         self.mqtt5 = hello.mqtt5
+        self.as_published = hello.as_published
         self.subscriptions: dict[str, int] = {}
         """The QoS of each filter."""
         self.connection: Connection | None = None
@@ -39,12 +40,17 @@ class Session:
         self._in_flight: dict[int, tuple[Held, int, bool]] = {}
         self._number = 0
 
-    def levels_for(self, topic: str) -> list[int]:
-        """Return at which QoS the client gets a message on a topic, for each copy of it.
+    def copies_of(self, publication: Publication) -> list[tuple[int, bool]]:
+        """Return at which QoS the client gets a message, and as one that is retained or not, for
+        each copy of it.
 
         On MQTT 5 there is one for each filter that matches: 3.3.4 allows it, and mosquitto does so.
         """
-        found = [qos for each, qos in self.subscriptions.items() if matches(each, topic)]
+        found = [
+            (qos, publication.retain and self.mqtt5 and each in self.as_published)
+            for each, qos in self.subscriptions.items()
+            if matches(each, publication.topic)
+        ]
         return found if self.mqtt5 or not found else [max(found)]
 
     def deliver(self, now_ns: int, held: Held, qos: int, *, retained: bool) -> None:

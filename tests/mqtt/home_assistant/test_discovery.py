@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from edgekernel.mqtt.home_assistant import HomeAssistant
+from edgekernel.mqtt.home_assistant.settings import Mode
 from tests.mqtt.parts import Lamp, staged_node
-from tests.stages import KINDS, Got, Peer, Stage, staged
+from tests.stages import KINDS, Got, Peer, SimStage, Stage, staged
 
 CONFIG = "homeassistant/device/n1/config"
 BIRTH = "homeassistant/status"
@@ -166,6 +167,25 @@ def test_when_the_broker_has_lost_it(stage: Stage) -> None:
         stage.start()
         stage.until(lambda: len(n1.seen.of("mqtt.connected")) >= 2, "the second connect")
         assert json.loads(kept(stage, CONFIG))["device"]["name"] == "n1"
+
+
+@pytest.mark.parametrize("discovery", ["device", "entities"])
+def test_nothing_piles_up_while_the_link_flaps(sim_stage: SimStage, discovery: Mode) -> None:
+    """A link that breaks again and again before the broker has acknowledged anything: each one is
+    told once, and the last not what all those before were told."""
+    broker, told = sim_stage.broker, list[str]()
+    broker.troubles.ack_delay_s = 10.0
+    wanted = HomeAssistant(discovery=discovery)
+    with staged_node(sim_stage, wait=False, home_assistant=wanted):
+        broker.watch(lambda publication: told.append(publication.topic))
+        for _ in range(10):
+            told.clear()
+            sim_stage.kill()
+            sim_stage.start()
+            sim_stage.sim_clock.advance(5)
+    shown = [topic for topic in told if topic.startswith("homeassistant/")]
+    assert shown
+    assert len(shown) == len(set(shown))
 
 
 def test_one_message_for_each_entity(stage: Stage) -> None:

@@ -15,7 +15,7 @@ from edgekernel.mqtt import MqttInterface
 from edgekernel.mqtt.homie import HomieBroadcast
 from tests.mqtt.homie.convention import description_problems, value_problem
 from tests.mqtt.homie.parts import Door, Fridge
-from tests.mqtt.parts import Lamp, Node, settings, staged_node
+from tests.mqtt.parts import Lamp, Node, fill, settings, staged_node
 from tests.mqtt.seer import Seer
 from tests.stages import Got, Peer, SimStage, Stage
 
@@ -372,6 +372,41 @@ def test_after_an_outage_it_is_ready_again(stage: Stage) -> None:
         after.sees(POWER, "true")
         after.sees(STATE, "ready")
         assert description_problems(after.description()) == []
+
+
+def test_what_a_full_queue_has_dropped_is_told(sim_stage: SimStage) -> None:
+    """Effects whose turns were dropped: the values are right within half a minute without another
+    change, and at once with a new link."""
+    with homie_node(sim_stage) as n1:
+        seer = Controller(sim_stage)
+        for value, is_new in (("true", False), ("false", True)):
+            fill(n1.runtime.turns)
+            n1.lamp.power.set(value == "true")
+            sim_stage.sim_clock.advance(5)
+            assert n1.runtime.turns.depth == 0
+            assert seer.now(POWER) != value
+            if is_new:
+                sim_stage.kill()
+                sim_stage.start()
+                seer = Controller(sim_stage, "late")
+            sim_stage.sim_clock.advance(5 if is_new else 30)
+            assert seer.now(POWER) == value
+            assert seer.now(f"{POWER}/$target") == value
+
+
+def test_nothing_piles_up_while_the_link_flaps(sim_stage: SimStage) -> None:
+    """A link that breaks again and again before the broker has acknowledged anything: the last one
+    is not told that it begins for all those before."""
+    broker, told = sim_stage.broker, list[bytes]()
+    broker.troubles.ack_delay_s = 10.0
+    with staged_node(sim_stage, dialect="homie", wait=False):
+        broker.watch(lambda each: told.append(each.payload) if each.topic == STATE else None)
+        for _ in range(10):
+            told.clear()
+            sim_stage.kill()
+            sim_stage.start()
+            sim_stage.sim_clock.advance(5)
+    assert told.count(b"init") == 1
 
 
 def test_a_cut_is_seen_by_all(stage: Stage) -> None:

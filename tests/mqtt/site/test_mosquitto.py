@@ -41,6 +41,19 @@ def test_access_by_plugins() -> None:
     )
 
 
+def test_nothing_waits_and_little_is_lost() -> None:
+    """Small packets are sent at once, and what is retained is on the disk half a minute later."""
+    found = settings("")
+    for line in (
+        "set_tcp_nodelay true",
+        "persistence true",
+        "persistence_location /site/broker/data/",
+        "autosave_interval 30",
+    ):
+        assert found.count(line) == 1, line
+    assert found.index("set_tcp_nodelay true") < found.index("listener 8883")
+
+
 def test_all_else_is_the_same() -> None:
     """Listeners, certificates and limits do not depend on the version."""
     old, new = settings(""), settings("/usr/lib")
