@@ -125,7 +125,7 @@ class Unit:
         self._activation: Activation | None = None
         self._made: list[Effect] = []
         self._fallbacks: list[Callable[[], object]] = []  # of effects that are gone
-        self._ending = False
+        self._begun = self._ending = False
         self.provider = Provider(
             name, part, meta.contracts,
             properties=properties,
@@ -173,6 +173,7 @@ class Unit:
         Raises LifecycleError, with nothing changed, if another runtime has the part.
         """
         take(self.part, self.context)
+        self._begun = False
         self.state = UnitState.STARTING
         consumer = Consumer(self.name, self.meta.qualified_name)
         self._injections = inject(self.part, self._host.registry, consumer)
@@ -188,6 +189,7 @@ class Unit:
 
     def _begin(self) -> None:
         current_component.set(self.name)
+        self._begun = True
         with collecting(self._made):
             if isinstance(self.part, Role):
                 self.part.start(self.context)
@@ -273,10 +275,11 @@ class Unit:
         """Stop the part, detach it and take back what it was given; every step is tried."""
         errors: list[BaseException] = []
         steps: list[Callable[[], object]] = []
-        if not self.is_service:  # its supervisor does this at the end of each run
+        # What has not begun, as a shutdown has come in between, is not stopped.
+        if self._begun and not self.is_service:  # its supervisor does this at the end of each run
             steps.append(self.deactivate)
-        if isinstance(self.part, Role) and not self.is_service:
-            steps.append(lambda: self.part.stop(self.context))
+            if isinstance(self.part, Role):
+                steps.append(lambda: self.part.stop(self.context))
         if isinstance(self.part, Device | Role):
             steps.append(self.part.detach)
         self._ending = True

@@ -22,7 +22,7 @@ from edgekernel import (
 from edgekernel.sim import SimClock
 
 LONG_S = 10.0
-SHORT_S = 0.5
+SHORT_S = 1.5
 """The shutdown limit where something hangs."""
 
 MakeRuntime = Callable[..., Runtime]

@@ -299,6 +299,37 @@ class TestWhileStopping:
         adding.join()
         assert "slow: not started: the runtime is stop" in str(errors[0])
 
+    def test_what_has_not_started_is_not_stopped(self, sim: Simulation, steps: Steps) -> None:
+        """A shutdown that comes between a part's attachment and its start calls neither its start
+        nor its stop."""
+
+        class Late(NotingProcess):
+            def attach(self, ctx: Context) -> None:
+                super().attach(ctx)
+                ctx.clock.sleep(1.0)
+
+            @lifecycle.deactivate
+            def rest(self) -> None:
+                steps("deactivate late")
+
+        runtime = sim.runtime()
+        runtime.boot()
+        errors: list[Exception] = []
+
+        def add() -> None:
+            try:
+                runtime.hot_add(Late("late", steps))
+            except LifecycleError as error:
+                errors.append(error)
+
+        adding = sim.clock.Thread(add, "adding")
+        adding.start()
+        sim.advance(0.5)
+        runtime.shutdown()
+        adding.join()
+        assert "late: not started: the runtime is stopping" in str(errors[0])
+        assert steps.of("st", "de") == []
+
     def test_a_change_that_hangs(self, sim: Simulation, steps: Steps) -> None:
         """P6: the shutdown passes over a change that hangs; who waits behind it is refused."""
 

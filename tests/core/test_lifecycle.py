@@ -233,7 +233,7 @@ class TestBoot:
             runtime.boot()
         assert leaves(caught.value) == [
             "needy.fan: requires a Fan, but there is none",
-            "needy.hall: requires a Lamp with id 'hall', but there is none",
+            "needy.hall: requires a Lamp with id 'hall', but there is none; there are: l1, l2",
             "needy.any_lamp: requires a Lamp, but several fit: l1, l2",
         ]
         assert steps.all == []
