@@ -81,16 +81,14 @@ class Assembly:
             enter=enter or unit.enter,
             leave=partial(self._rest, unit),
             watchdog=self._runtime.services.watchdog,
-            gave_up=partial(self._given_up, unit),
+            gave_up=partial(self._runtime.fault, unit.name),
         )
 
-    def _given_up(self, unit: Unit, error: BaseException) -> None:
-        unit.fall_back()
-        self._runtime.fault(unit.name, error)
-
     def _rest(self, unit: Unit) -> None:
-        """End one run of a service."""
+        """End one run of a service; nobody drives what it has driven, unless it is replaced."""
         unit.leave()
+        if unit.state is not UnitState.STOPPING:
+            unit.fall_back()
         try:
             unit.deactivate()
         except BaseException as error:

@@ -203,7 +203,8 @@ class Activation:
         """
         self._instance = instance
         self._computeds: dict[str, Computed[Any]] = {}
-        self._effects: list[Effect] = []
+        self.effects: list[Effect] = []
+        """Those of its notes, in definition order."""
         self._owner = owner or getattr(instance, "name", type(instance).__name__)
         self._failed = failed
         marked = list(notes(type(instance)))
@@ -220,7 +221,7 @@ class Activation:
     def _react(self, name: str, note: EffectNote) -> None:
         label, failed = f"{self._owner}.{name}", self._failed
         on_error = None if failed is None else lambda error: failed(label, error)
-        self._effects.append(
+        self.effects.append(
             Effect(
                 getattr(self._instance, name),
                 cancel_on_supersede=note.cancel_on_supersede,
@@ -231,11 +232,11 @@ class Activation:
 
     def fallbacks(self) -> list[Callable[[], object]]:
         """Return what is called if its effects fail."""
-        return [each for effect in self._effects for each in effect.fallbacks()]
+        return [each for effect in self.effects for each in effect.fallbacks()]
 
     def close(self) -> None:
         """Dispose what was made; the methods are plain methods again."""
-        for effect in reversed(self._effects):
+        for effect in reversed(self.effects):
             effect.dispose()
         for name, node in self._computeds.items():
             node.dispose()

@@ -70,7 +70,7 @@ class Flight(Coroutine[Any, Any, Any]):
     def again(self, again: bool) -> None:
         first, self._again = again and not self._again, again
         watchdog = self._effect._turns.watchdog
-        if not first or watchdog is None:
+        if not first or self._over or watchdog is None:
             return
         self.begun_ns = self._effect._turns.clock.monotonic_ns()
         watchdog.watch(self)

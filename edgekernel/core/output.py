@@ -69,6 +69,7 @@ class Output(Generic[T]):
         self._interlocks: Interlocks | None = None
         self._initial: T | None = None
         self._failed = False  # the driver, when it was last told something
+        self._told = False  # the driver, something since its device was attached
         self._away = False  # its device, so that nobody knows what the hardware does
         self._retry: Retry | None = None  # while it is to be safe, and its driver failed
 
@@ -145,6 +146,11 @@ class Output(Generic[T]):
         return self._safe_now
 
     @property
+    def has_failed(self) -> bool:
+        """Whether the driver failed when it was last told something."""
+        return self._failed
+
+    @property
     def initial(self) -> T | None:
         """What it begins with; None: with what the hardware has.
 
@@ -212,6 +218,7 @@ class Output(Generic[T]):
             self._guard = Guard(self, limits, host)
             self._initial = self._guard.begin()
         self._safe_now = self.safe is None or self._initial == self.safe
+        self._told = False
 
     def release(self) -> None:
         """Let `set` drive the output, beginning with its initial value."""
@@ -244,7 +251,7 @@ class Output(Generic[T]):
 
     def let_go(self) -> None:
         """Refuse every later `set` without driving anything: the device is not there."""
-        if self.safe is not None and not self._safe_now:
+        if self.safe is not None and self._told and not self._safe_now:
             self._device.ctx.runtime.outputs.left_unsafe.add(self.label)
         self._held, self._safe_now, self._away = _NOT_ATTACHED, True, False
         self.readback.leave()
@@ -472,7 +479,7 @@ class Output(Generic[T]):
                 raise UnavailableError(f"{self.label}: not set to {value!r}: {text}") from error
 
     def _drive_now(self, lock: LockLike, value: T) -> None:
-        self._safe_now = False  # until the driver has said otherwise
+        self._safe_now, self._told = False, True  # until the driver has said otherwise
         if self._guard is not None:
             self._guard.driving(value)
         reported = self._drive(value)

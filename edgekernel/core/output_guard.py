@@ -206,8 +206,12 @@ class Guard(Generic[T]):
         except RefusedError as error:
             if value is None:
                 return
+            refused = isinstance(error, HeldSafeError | InterlockedError)
+            if not refused and self.pending is not None and not self._output.has_failed:
+                self._timer.set(self._clock.monotonic_ns() + NANOSECONDS)  # a slow write goes on
+                return
             self._tell_not_driven(value, str(error))
-            if not isinstance(error, HeldSafeError | InterlockedError):  # nobody asks for it again
+            if not refused:  # nobody asks for it again
                 with suppress(RefusedError):  # it is tried until that works
                     self._output.give_up(value)
 

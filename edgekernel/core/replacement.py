@@ -249,6 +249,7 @@ class Replacement:
                 self._assembly.poll(new.part)
             self._assembly.drop_idle_pollers()
         self._assembly.stopping().finish(old)
+        old.fall_back(but=new.fallbacks())
 
     def _is_settled(self) -> None:
         """Note that it is settled which version has the place."""
@@ -280,6 +281,8 @@ class Replacement:
             self._tick_again()
         elif old.state is UnitState.STOPPING:
             old.state = UnitState.ACTIVE
+        if new.fall_back():
+            old.drive_again()
 
     def _connect_again(self) -> None:
         old = self.old

@@ -12,8 +12,8 @@ from edgekernel.core.turns import TurnQueue
 class TurnWatch:
     """The turns of a queue, as steps for the watchdog (`Watched`).
 
-    It looks from when one waits behind another until none runs: a queue for which nobody waits
-    wakes nobody. What the `problem` is can be asked at any time.
+    It looks from when one waits behind another until it next finds that none runs: a queue for
+    which nobody has waited wakes nobody. What the `problem` is can be asked at any time.
     """
 
     def __init__(

@@ -386,8 +386,10 @@ class TurnQueue:
                 if others_too or waiting[0]._submitter == flow or self._closed:
                     turn = waiting.popleft()
                     continue
+                self._runner = self  # nobody's flow: the dispatcher takes it from here
                 if self._hand_over():
                     return
+                self._runner = flow  # there is none that could have taken it
                 others_too = True
                 continue
             self._runner = None
@@ -434,6 +436,7 @@ class TurnQueue:
             return
         self._current = self._cause = None
         if self._waiting and self._dispatcher_name is not None and not self._closed:
+            self._runner = self
             self._hand_over_or_leave()
         else:
             self._leave()
@@ -448,14 +451,16 @@ class TurnQueue:
             self._leave()
 
     def _hand_over(self) -> bool:
-        """Leave the seat to the dispatcher; False, and the seat is kept, if there can be none."""
+        """Leave the seat, which the queue has itself, to the dispatcher; False if there is none.
+
+        The dispatcher may have been woken before, and have the seat already.
+        """
         if self._dispatcher is None:
             assert self._dispatcher_name is not None
             self._dispatcher = self.clock.Thread(self._dispatch, self._dispatcher_name)
             if not could_start(self._dispatcher):
                 self._dispatcher = None
                 return False
-        self._runner = self  # nobody's flow: the dispatcher takes it from here
         self._handed_over.set()
         return True
 

@@ -202,8 +202,8 @@ class Unit:
     def enter_now(self) -> None:
         """Do what `enter` does, as part of a turn that runs already."""
         part, context = self.part, self.context
-        self._fallbacks = []  # they are driven again
         self._activation = Activation(part, self.name, self._effect_failed)
+        self.fall_back(but=self.fallbacks())  # what is not driven again
         if isinstance(part, Role) and type(part).handle_event is not Role.handle_event:
             self._route(Message, "handle_event", partial(part.handle_event, context))
         for wanted, handler in handlers(part):
@@ -262,14 +262,29 @@ class Unit:
             self._activation.close()
             self._activation = None
 
-    def fall_back(self) -> None:
-        """Let the outputs that its effects have set fall back: nobody goes on in its place."""
+    def fallbacks(self) -> list[Callable[[], object]]:
+        """Return what is called if its effects fail."""
+        made = [each for effect in self._made for each in effect.fallbacks()]
+        return made if self._activation is None else [*self._activation.fallbacks(), *made]
+
+    def drive_again(self) -> None:
+        """Let its effects run once more: another one has set what they drive."""
+        made = [] if self._activation is None else self._activation.effects
+        for effect in (*made, *self._made):
+            effect.run()
+
+    def fall_back(self, but: Collection[Callable[[], object]] = ()) -> bool:
+        """Let the outputs fall back that effects have set which are gone; `but` those that others
+        drive in their place. Return whether there were any."""
         fallbacks, self._fallbacks = dict.fromkeys(self._fallbacks), []
         for each in fallbacks:
+            if each in but:
+                continue
             try:
                 each()
             except BaseException as error:
                 self._host.turns.failed(f"fallback of {self.name}", of_user_code(error))
+        return bool(fallbacks)
 
     def end(self) -> None:
         """Stop the part, detach it and take back what it was given; every step is tried."""

@@ -33,7 +33,7 @@ from edgekernel.mqtt.transport import (
     Version,
     Will,
 )
-from edgekernel.mqtt.versions import Versions
+from edgekernel.mqtt.versions import PATIENCE_S, Versions
 from edgekernel.mqtt.way_back import WayBack
 
 _MOST_TOLD = 100
@@ -94,6 +94,7 @@ class MqttClient:
         transport: MakeTransport | None = None,
         random: Random | None = None,
         leaving: Callable[[str], object] | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         """Prepare a link; `start` begins to connect. `subscriptions` are filters, at QoS 1; what
         comes by those that are `as_published` is flagged as it was published, on MQTT 5.
@@ -101,7 +102,8 @@ class MqttClient:
         It waits on `clock`, the system's unless given, and makes a `transport` for each attempt,
         one of paho unless given. `random` varies the delays between attempts. Before a broker is
         left for a better one `leaving` is called with the reason, in a thread of its own and with
-        the link up: it may publish, and wait for that.
+        the link up: it may publish, and wait for that. A broker that may not know MQTT 5 has
+        `patience_s` to answer it.
         """
         self._settings = settings
         self._observer = observer
@@ -110,7 +112,7 @@ class MqttClient:
         self._as_published = frozenset(as_published)
         self._will = will
         self._clock = clock or SystemClock()
-        self._versions = Versions(settings.protocol, self._clock)
+        self._versions = Versions(settings.protocol, self._clock, patience_s)
         self._make_transport = self._versions.over(transport or _paho)
         self._random = random or Random()
         self._rounds = Rounds(settings, self._clock, self._random)

@@ -1,18 +1,11 @@
 """What an earlier run of a node has left on the broker: states of devices that are no more, those
-of another layout, and what it had told of updates and to Home Assistant and does no more."""
+of another layout, and what it had told of updates and does no more."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Sequence
 
 from edgekernel.mqtt.client import MqttClient
-from edgekernel.mqtt.home_assistant.messages import (
-    device_topic,
-    entity_topics,
-    is_of_node,
-    is_ours,
-)
-from edgekernel.mqtt.home_assistant.settings import HomeAssistant
 from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Inbound
 
@@ -29,20 +22,10 @@ class Leftovers:
         topics: Topics,
         known: Sequence[Container[str]],
         clear: Callable[[str], object],
-        *,
-        shown: bool = True,
     ) -> None:
-        """Prepare; `known` have the topics that there are, `clear` takes one off the broker. A node
-        that is not `shown` in Home Assistant takes off what it has announced below its usual
-        prefix."""
+        """Prepare; `known` have the topics that there are, `clear` takes one off the broker."""
         self._topics = topics
         self._filters: tuple[str, ...] = (*topics.states, topics.update)
-        self._prefix = "" if shown else HomeAssistant().prefix
-        if self._prefix:
-            self._filters += (
-                device_topic(self._prefix, topics.node),
-                entity_topics(self._prefix, topics.node),
-            )
         self._begins = tuple(each.partition("+")[0] for each in topics.states)
         self._known = known
         self._clear = clear
@@ -60,21 +43,13 @@ class Leftovers:
     def arrived(self, message: Inbound) -> bool:
         """Take a message if it is on a topic of what is kept; say whether it is."""
         topic = message.topic
-        if topic.startswith(self._begins) or topic == self._topics.update:
-            if not message.retained:
-                self._end()
-            elif message.payload and not any(topic in each for each in self._known):
-                self._clear(topic)
-            return True
-        if not self._prefix or not is_of_node(topic, self._prefix, self._topics.node):
+        if not topic.startswith(self._begins) and topic != self._topics.update:
             return False
-        if message.retained and is_ours(message.payload) and self._is_named_in(message.payload):
+        if not message.retained:
+            self._end()
+        elif message.payload and not any(topic in each for each in self._known):
             self._clear(topic)
         return True
-
-    def _is_named_in(self, announcement: bytes) -> bool:
-        """Say whether it is about this node: one below another prefix may have the same name."""
-        return f'"{self._topics.status}"'.encode() in announcement
 
     def _end(self) -> None:
         if self._client is not None and self._broker not in self._looked:

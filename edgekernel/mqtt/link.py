@@ -223,8 +223,11 @@ class Link:
             self.subscribe(again, self._keep_refused)
 
     def _ask(self) -> None:
+        elapsed_ns = self._elapsed_ns()
         with self._lock:
             self._asked_ns = self._clock.monotonic_ns()
+            if elapsed_ns <= self._given_up_ns < _NEVER:  # the broker hears of us
+                self._given_up_ns = elapsed_ns + self._idle_ns + self._answer_ns
             self._unanswered += 1
             if self._unanswered == 1:
                 self._alive_ns = self._asked_ns

@@ -63,12 +63,8 @@ class Native(Dialect):
             leases.how = lambda name: f"publish to {topics.lease(name)}"
         self._states = States(ctx, topics, self._outgoing.retain, self._outgoing.clear)
         self._upkeep = Upkeep(ctx.state, topics, self._outgoing.retain)
-        self._leftovers = Leftovers(
-            topics,
-            (self._states, self._upkeep),
-            self._outgoing.clear,
-            shown=settings.home_assistant is not None,
-        )
+        known = (self._states, self._upkeep)
+        self._leftovers = Leftovers(topics, known, self._outgoing.clear)
         self._announcing = Announcing(
             ctx.clock,
             topics,

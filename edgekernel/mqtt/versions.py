@@ -64,8 +64,9 @@ class Versions:
     any thread.
     """
 
-    def __init__(self, wanted: Protocol, clock: Clock) -> None:
-        """Speak `wanted`; times are of `clock`."""
+    def __init__(self, wanted: Protocol, clock: Clock, patience_s: float = PATIENCE_S) -> None:
+        """Speak `wanted`; a server that may not know 5 has `patience_s` to answer it."""
+        self._patience_s = patience_s
         self._wanted: Protocol = wanted
         self._clock = clock
         self.lock = clock.Lock()
@@ -102,7 +103,7 @@ class Versions:
             known = self._of(server)
             if self._wanted != "auto" or known.mute or known.spoken == "5":
                 return None
-            return PATIENCE_S if known.version(self._clock.monotonic_ns()) == "5" else None
+            return self._patience_s if known.version(self._clock.monotonic_ns()) == "5" else None
 
     def accepted(self, server: Server, version: Version) -> None:
         """A server has taken the client."""

@@ -138,8 +138,11 @@ class FileMemory:
         self._wake.set()
 
     def close(self) -> None:
-        """Write what is not written yet, waiting for the disk 1 s at most."""
+        """Write what is not written yet, waiting for the disk 1 s at most; for as long as it takes
+        where no thread could be had for it."""
         self._closed = True
+        if self._thread is None and self._changed:
+            self._try_to_write()
         self._wake.set()
         if self._thread is not None:
             self._done.wait(_CLOSE_LIMIT_S)

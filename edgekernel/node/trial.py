@@ -18,12 +18,16 @@ LOOK_S = 0.5
 def complaints(runtime: Runtime) -> dict[str, str]:
     """Return what is not well with a node, by what it is: a part, a device, a reading, the link.
 
-    A part that is missing or says that it is not healthy, a service that hangs, waits for its
+    A part that is missing or says that it is not healthy, a runtime that makes no progress, as one
+    whose handler hangs, a service that hangs, waits for its
     restart or is not started again, a device that is offline, a reading that is BAD for another
     reason than that there was no value yet, and a link that is down.
     """
-    health = runtime.health()["parts"]
-    found = {f"part {id}": each["reason"] for id, each in health.items() if not each["healthy"]}
+    health = runtime.health()
+    parts = health["parts"].items()
+    found = {f"part {id}": each["reason"] for id, each in parts if not each["healthy"]}
+    if health["problems"]:  # without how long, as below
+        found[f"part {runtime.name}"] = "it makes no progress"
     for id, service in runtime.services.statuses().items():
         if service["state"] == "hung":  # without how long: it is the same complaint all the time
             found[f"part {id}"] = "it hangs"

@@ -24,9 +24,14 @@ def erase(folder: Path, paths: Iterable[Path] = ()) -> None:
     name and its content, or neither, and the next call finishes it. Raises OSError if the disk
     fails.
     """
+    _finish(folder)
     renamed = [path.rename(path.with_name(_PREFIX + path.name)) for path in paths]
     for each in sorted({path.parent for path in renamed}):
         sync_folder(each)
+    _finish(folder)
+
+
+def _finish(folder: Path) -> None:
     for path in sorted(folder.rglob(f"{_PREFIX}*")):
         if path.is_file():
             overwrite(path)

@@ -152,6 +152,19 @@ def test_a_pending_value_that_the_driver_refuses_ends_safe(sim: Any, target: boo
     assert run.plant.pump.value is False
 
 
+def test_a_write_that_takes_long_ends_no_ramp(sim: Any) -> None:
+    """Who rings meanwhile has not been refused by the driver: it goes on later."""
+    run = Running(sim, valve=Limits(rate=0.05))
+    run.plant.valve.set(1.0)
+    run.advance(10)
+    run.plant.when_driving = lambda: sim.clock.sleep(2.0)
+    run.advance(4)
+    run.plant.when_driving = None
+    run.advance(30)
+    assert run.plant.hardware["valve"] == 1.0
+    assert run.told == []
+
+
 @pytest.mark.parametrize(("fallback", "left_at"), [("safe", 0.0), ("hold", 0.8), (0.3, 0.3)])
 def test_a_ramp_whose_driver_fails_falls_back(sim: Any, fallback: Any, left_at: float) -> None:
     """P8: one failure on the way, and it is as if what drives it had failed."""

@@ -656,3 +656,24 @@ class TestClose:
         blocked.release()
         turns.submit(turn(lambda: threads.append(threading.current_thread())))
         assert threads == [blocked.thread, threading.current_thread()]
+
+
+def test_a_queue_that_is_closed_during_a_hand_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has handed over does not take the seat from a dispatcher that has left already."""
+    queue, ran = TurnQueue(dispatcher="dispatcher"), threading.Event()
+    queue.submit_elsewhere(CallTurn(lambda: None, "first", ran.set))
+    assert ran.wait(10)
+    queue.wait_idle(10)
+    hand_over = queue._hand_over
+
+    def closing() -> bool:
+        queue.close()
+        assert queue._dispatcher is not None
+        queue._dispatcher.join(10)
+        return hand_over()
+
+    monkeypatch.setattr(queue, "_hand_over", closing)
+    queue.submit_elsewhere(CallTurn(lambda: None, "second"))
+    later: list[str] = []
+    queue.submit(CallTurn(lambda: None, "later", lambda: later.append("ran")))
+    assert later == ["ran"]

@@ -3,12 +3,7 @@ broker."""
 
 from __future__ import annotations
 
-import pytest
-
 from edgekernel import Runtime
-from edgekernel.mqtt.home_assistant import HomeAssistant
-from edgekernel.mqtt.home_assistant.announcement import MANUFACTURER
-from edgekernel.mqtt.home_assistant.settings import Mode
 from edgekernel.mqtt.leftovers import Leftovers
 from edgekernel.mqtt.topics import Topics
 from edgekernel.mqtt.transport import Inbound
@@ -65,35 +60,6 @@ def test_an_update_that_there_is_stays(stage: Stage) -> None:
         stage.until(lambda: f"{BASE}/state/+" not in client.subscriptions, "given up")
     told = [got.payload for got in seer.peer.received if got.topic == f"{BASE}/update"]
     assert all(told)
-
-
-@pytest.mark.parametrize("discovery", ["device", "entities"])
-def test_a_node_that_is_shown_no_more_leaves_nothing(stage: Stage, discovery: Mode) -> None:
-    """Without the table of Home Assistant what it was told of this node is taken away; what others
-    have told stays, also of a node of the same name below another prefix."""
-    seer = Seer(stage)
-    with staged_node(stage, home_assistant=HomeAssistant(discovery=discovery)):
-        stage.until(lambda: _announced(seer), "announced")
-    theirs = [
-        ("homeassistant/switch/n1/theirs/config", {"origin": {"name": "somebody"}}),
-        (
-            "homeassistant/switch/n1/other/config",
-            {"origin": {"name": MANUFACTURER}, "availability": [{"topic": "other/n1/status"}]},
-        ),
-    ]
-    for topic, document in theirs:
-        seer.peer.publish(topic, document, retain=True)
-    with staged_node(stage):
-        stage.until(lambda: not (_announced(seer) - {topic for topic, _ in theirs}), "cleared")
-        assert _announced(seer) == {topic for topic, _ in theirs}
-
-
-def _announced(seer: Seer) -> set[str]:
-    """Return on which topics of Home Assistant there is something."""
-    latest = {got.topic: got.payload for got in list(seer.peer.received)}
-    return {
-        topic for topic, payload in latest.items() if payload and topic.startswith("homeassistant/")
-    }
 
 
 def test_states_do_not_come_back_to_the_node(stage: Stage) -> None:

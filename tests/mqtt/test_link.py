@@ -204,6 +204,22 @@ def test_nothing_is_taken_from_a_link_after_a_standstill(
     assert [each.payload for each in observer.messages] == [b"in time", b"later"]
 
 
+def test_what_is_sent_counts_for_the_broker(
+    clock: SimClock, broker: SimBroker, start: Start
+) -> None:
+    """A standstill begins with what the broker has heard last, not with the last look."""
+    stopping = Stopping(clock)
+    client, observer = start(SimTransport.to(broker, clock), clock=stopping)
+    clock.advance(KEEPALIVE_S - 1)
+    client.publish(Outbound("out/a", b"x"))
+    clock.advance(0.1)
+    stopping.ahead_s += KEEPALIVE_S
+    broker.publish(Publication("in/a", b"in time"))
+    clock.advance(0.05)
+    assert [each.payload for each in observer.messages] == [b"in time"]
+    assert observer.all("") == ["connected"]
+
+
 def test_answers_that_come_keep_a_slow_link(
     clock: SimClock, broker: SimBroker, start: Start
 ) -> None:

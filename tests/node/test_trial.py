@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekernel import Context, Runtime, Service
+from edgekernel import Context, Message, Runtime, Service
 from edgekernel.node.config_table import ConfigTable
 from edgekernel.node.trial import LOOK_S, complaints, stand_trial
 from edgekernel.sim import SimClock
@@ -89,6 +89,25 @@ def test_services_that_do_not_work(clock: SimClock) -> None:
             "part log": "failed, and is not started again: OSError: no room left",
             "part pump": "it hangs",
         }
+
+
+class Go(Message):
+    """Lets a handler hang."""
+
+
+def test_a_handler_that_hangs(clock: SimClock) -> None:
+    """A node whose turns do not go on is not well, by a text that stays the same."""
+    runtime = Runtime(name="bench", clock=clock)
+    runtime.subscribe(Go, lambda event: clock.sleep(1e6))
+    clock.Thread(runtime.boot, "boot").start()
+    clock.advance(1)
+    clock.Thread(lambda: runtime.emit(Go()), "emit").start()
+    seen: list[Mapping[str, str]] = []
+    for _ in range(2):
+        clock.advance(60)
+        clock.Thread(lambda: seen.append(complaints(runtime)), "look").start()
+        clock.advance(10)
+    assert seen == [{"part bench": "it makes no progress"}] * 2
 
 
 def test_healthy(clock: SimClock) -> None:

@@ -48,3 +48,14 @@ def test_no_half_overwritten_file_has_its_name(
 def test_no_folder(tmp_path: Path) -> None:
     """Where there is no card, there is nothing to erase."""
     erase(tmp_path / "none")
+
+
+def test_what_an_earlier_call_has_left_is_overwritten(tmp_path: Path) -> None:
+    """A file of a name that is being erased already does not take the other one's place."""
+    left, path = tmp_path / ".erase-secret", tmp_path / "secret"
+    left.write_text("old")
+    path.write_text("new")
+    with left.open() as old, path.open() as new:
+        erase(tmp_path, [path])
+        assert (old.read(), new.read()) == ("\0" * 3, "\0" * 3)
+    assert list(tmp_path.iterdir()) == []

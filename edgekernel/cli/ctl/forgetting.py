@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from edgekernel.cli.console import out, print_json
+from edgekernel.cli.console import err, out, print_json
 from edgekernel.cli.ctl.group import ctl
 from edgekernel.cli.ctl.link import Link
 from edgekernel.cli.ctl.targets import Targets, on_each, selecting, split, tell
@@ -86,9 +86,13 @@ def _clear_each(
     yes: bool,
 ) -> list[Outcome[tuple[str, ...]]]:
     """Forget the nodes that were looked at and may be; return what has come of all."""
-    names = tuple(each.node for each in looks if each.ok)
+    found = {each.node: each.value or () for each in looks if each.ok}
+    names = tuple(found)
     if not names:
         return [*looks]
+    if not yes:
+        for topic in (each for topics in found.values() for each in topics):
+            err.print(topic, soft_wrap=True)
     _ask(names, yes)
     done = on_each(fleet, Targets(names, {}), clear, "forget")
     return sorted([*done, *(each for each in looks if not each.ok)], key=lambda each: each.node)

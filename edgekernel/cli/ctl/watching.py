@@ -17,7 +17,7 @@ from edgekernel.cli.ctl.lines import as_line, as_row
 from edgekernel.cli.ctl.link import Link
 from edgekernel.cli.ctl.live import WatchTable
 from edgekernel.cli.ctl.targets import Targets
-from edgekernel.core.errors import InvalidValueError
+from edgekernel.core.errors import EdgekernelError, InvalidValueError
 from edgekernel.core.messages import Severity
 from edgekernel.mqtt.fleet import Fleet, LinkState, Stream, parse_where
 from edgekernel.mqtt.fleet.gathering import QUIET_S
@@ -123,7 +123,10 @@ def _print_all(
     for item in stream.during(QUIET_S if seconds is None else min(QUIET_S, seconds)):
         unseen.discard(getattr(item, "node", ""))
         _print(item, several, as_json)
-    known = {node.name for node in fleet.nodes()} if unseen else set[str]()
+    try:
+        known = {node.name for node in fleet.nodes()} if unseen else set[str]()
+    except EdgekernelError:  # nobody can say: then nothing is said, and it goes on
+        known = unseen
     for name in sorted(unseen - known):
         text = f"no node {name!r} is known yet; waiting for it (see `edgekernel ctl nodes`)"
         err.print(text, soft_wrap=True)

@@ -22,6 +22,7 @@ from edgekernel.mqtt.fleet.listening import Answer, Arrival, LinkChange, Listene
 from edgekernel.mqtt.fleet.sealing import Seal, plain
 from edgekernel.mqtt.settings import Settings
 from edgekernel.mqtt.transport import Inbound, Medium, Outbound, Properties, Published, QoS
+from edgekernel.mqtt.versions import PATIENCE_S
 
 ROOM = 10_000
 """Messages that wait for whoever listens."""
@@ -68,6 +69,7 @@ class Connection:
             client_id=settings.client_id or f"edgekernel-{self.name}",
             clock=self.clock,
             transport=medium.transport if medium else None,
+            patience_s=min(PATIENCE_S, timeout_s / 2),
         )
 
     @property

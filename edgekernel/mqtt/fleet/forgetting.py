@@ -14,14 +14,20 @@ DISCOVERY = "homeassistant"
 """Where Home Assistant is told of nodes, unless it was set up otherwise."""
 
 
+_STATES = ("status", "info", "schema", "health", "state", "quality", "desired", "reported")
+_KINDS = frozenset((*_STATES, "busy", "update", "event", "data", "set", "call", "lease", "reply"))
+"""What follows the name of a node. Where anything else does, the name is a part of a prefix, and
+what is there is of other nodes."""
+
 Left = dict[str, bytes]
 """What is retained, by topic below the prefix of a connection."""
 
 
 def left_of(connection: Connection, node: str, *, force: bool) -> Left:
-    """Return all that is retained below a node. Raises UnavailableError for one that is online,
-    unless by `force`."""
-    left = connection.retained(f"{node}/#")
+    """Return all that is retained of a node. Raises UnavailableError for one that is online, unless
+    by `force`."""
+    found = connection.retained(f"{node}/#")
+    left = {topic: each for topic, each in found.items() if topic.split("/")[1] in _KINDS}
     document = read_document(left.get(f"{node}/status", b""))
     if not force and document is not None and read_status(node, document).online:
         raise UnavailableError(

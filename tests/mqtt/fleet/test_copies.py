@@ -28,6 +28,14 @@ def test_a_broker_may_bring_only_one() -> None:
     assert kept(copies, b"a", b"b", b"a", b"b") == [b"a", b"b", b"a", b"b"]
 
 
+def test_only_what_is_right_behind_is_a_copy() -> None:
+    """Where another message comes in between, an equal one is a message."""
+    copies = Copies(["+/status", "n1/status"])
+    assert kept(copies, b"a") == [b"a"]
+    assert kept(copies, b"x", topic="n2/status") == [b"x"]
+    assert kept(copies, b"a") == [b"a"]
+
+
 def test_without_overlap_there_are_none() -> None:
     """Equal messages are told apart where one filter matches, and when the other was given up."""
     copies = Copies(["+/event/+", "n1/event/x"])

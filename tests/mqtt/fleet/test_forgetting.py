@@ -86,6 +86,19 @@ def test_who_is_online_is_not_forgotten(stage: Stage, enter: Enter) -> None:
         assert [each.name for each in again.nodes()] == ["n1"]
 
 
+def test_a_part_of_a_prefix_is_no_node(stage: Stage) -> None:
+    """Below a prefix of two segments there are nodes; whoever gives the first one as the prefix and
+    the second one as a node clears nothing of theirs."""
+    with staged_node(stage, name="n1", prefix="plant/line-1"):
+        before = kept(stage)
+        assert "plant/line-1/n1/status" in before
+        terms = settings(stage.port, prefix="plant")
+        above = Fleet(terms, timeout_s=10.0, clock=stage.clock, medium=stage.medium)
+        with above, pytest.raises(UnknownTargetError):
+            above.forget("line-1")
+        assert kept(stage) == before
+
+
 def test_what_nobody_can_have(stage: Stage, enter: Enter) -> None:
     """A name, or a prefix of discovery, with a wildcard is refused before anything is read."""
     fleet = enter()
