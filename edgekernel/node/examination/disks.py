@@ -18,18 +18,26 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 _REAL = ("ext2", "ext3", "ext4", "btrfs", "f2fs", "xfs", "vfat", "exfat")
 
 
-def look_at_disks(machine: Machine, folder: str) -> Iterator[Finding]:
-    """Find how the file system of a folder is, and which others are not as they should be."""
-    yield from _room(machine, folder)
+def look_at_disks(machine: Machine, folder: str, *, written: bool = True) -> Iterator[Finding]:
+    """Find how the file system of a folder is, and which others are not as they should be.
+
+    `written` says whether something is to be kept in the folder: else it may be one that can only
+    be read, as the root of an image.
+    """
+    yield from _room(machine, folder, written)
     yield from _read_only(machine)
     yield from _errors(machine)
 
 
-def _room(machine: Machine, folder: str) -> Iterator[Finding]:
+def _room(machine: Machine, folder: str, written: bool) -> Iterator[Finding]:
     subject = f"disk ({folder})"
     found = room(machine, folder)
     if found is None:
         yield Finding(Level.OK, subject, "nobody can tell how much is free")
+        return
+    if found.read_only and not written:
+        text = "can only be read, and need not be written: name the node file for its data folder"
+        yield Finding(Level.OK, subject, text)
         return
     text = f"{found.free_bytes / 1e6:,.0f} MB free ({found.free_percent:g} %)"
     fix = f"remove what is not needed: sudo du -xh -d1 {folder}, sudo journalctl --vacuum-size=50M"

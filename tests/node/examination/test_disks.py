@@ -50,6 +50,19 @@ def test_the_data_folder_can_only_be_read(tmp_path: Path) -> None:
     assert (found.level, found.text[:16]) == (Level.ERROR, "can only be read")
 
 
+def test_a_root_that_is_meant_to_be_read(tmp_path: Path) -> None:
+    """A full root in which nothing is to be kept, and that can only be read, is in order; one that
+    fstab has for writing is not."""
+    machine = computer(tmp_path, statvfs=disk(free_mib=0, flags=os.ST_RDONLY))
+    (found,) = look_at_disks(machine, "/", written=False)
+    assert (found.level, found.text[:16]) == (Level.OK, "can only be read")
+    lay(
+        tmp_path, {"/etc/fstab": "/dev/a / ext4 rw 0 1\n", "/proc/mounts": "/dev/a / ext4 ro 0 0\n"}
+    )
+    (error,) = wrong([*look_at_disks(machine, "/", written=False)])
+    assert (error.level, error.subject) == (Level.ERROR, "file system /")
+
+
 def test_remounted_after_errors(tmp_path: Path) -> None:
     """What fstab has for writing and the kernel has not is an error; what is meant to be read only,
     or stands in no fstab, is not."""
