@@ -66,7 +66,7 @@ def _read_only(machine: Machine) -> Iterator[Finding]:
     """Find what fstab has for writing and the kernel has not: it was remounted after errors."""
     wanted = {place: options for _, place, _, options in _table(machine, "/etc/fstab")}
     found = 0
-    for device, place, kind, options in _table(machine, "/proc/mounts"):
+    for device, place, kind, options in _mounts(machine):
         meant = wanted.get(place)
         if kind not in _REAL or "ro" not in options or meant is None or "ro" in meant:
             continue
@@ -101,6 +101,17 @@ def _table(machine: Machine, name: str) -> Iterator[tuple[str, str, str, list[st
         if len(fields) >= 4 and not line.lstrip().startswith("#"):
             device, place, kind, options = map(_plain, fields[:4])
             yield device, place, kind, options.split(",")
+
+
+def _mounts(machine: Machine) -> Iterator[tuple[str, str, str, list[str]]]:
+    """Return device, place, kind and options of each file system that is mounted: those of the file
+    system itself, which a service's sandbox leaves as they are (proc_pid_mountinfo(5))."""
+    for line in machine.read("/proc/self/mountinfo").splitlines():
+        mounted, _, system = line.partition(" - ")
+        places, fields = mounted.split(), system.split()
+        if len(places) >= 6 and len(fields) >= 3:
+            kind, device, options = map(_plain, fields[:3])
+            yield device, _plain(places[4]), kind, options.split(",")
 
 
 def _plain(field: str) -> str:
