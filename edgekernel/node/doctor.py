@@ -48,10 +48,11 @@ def examine(machine: Machine, board: Board | None, plan: Plan | None) -> list[Fi
 def _computer(machine: Machine, plan: Plan | None) -> Iterator[Finding]:
     """Look at what is the same whatever the node does."""
     data = None if plan is None else plan.data
+    folder = "/" if data is None else str(data.absolute())
     yield from look_at_power(machine)
     yield from look_at_heat(machine)
     yield from look_at_memory(machine)
-    yield from look_at_disks(machine, "/" if data is None else str(data.absolute()))
+    yield from look_at_disks(machine, folder, written=data is not None)
     yield from look_at_wear(machine)
     yield from look_at_nvme(machine)
     yield from look_at_time(machine)

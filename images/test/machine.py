@@ -11,7 +11,8 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from edgekernel_devices._modbus_units import ModbusUnits
@@ -279,6 +280,29 @@ class SerialLine:
                 line.sendall(self.units.due(time.monotonic() + 1))
             except OSError:
                 return
+
+
+@contextmanager
+def alone(machine: Machine) -> Iterator[None]:
+    """Let no new agent start within: whatever makes the outputs safe then is not the next one. At
+    the end the one before must have ended, and been cleaned up after; then the next one starts."""
+    folder = "/run/systemd/system/edgekernel.service.d"
+    machine.shell(
+        f"mkdir -p {folder}; printf '[Service]\\nRestartSec=1h\\n' >{folder}/alone.conf; "
+        "systemctl daemon-reload"
+    )
+    starts = machine.shell("systemctl show -P NRestarts edgekernel")
+    yield
+    until(lambda: has_ended(machine), machine)
+    assert machine.shell("systemctl show -P NRestarts edgekernel") == starts
+    machine.shell(
+        f"rm {folder}/alone.conf; systemctl daemon-reload; systemctl start --no-block edgekernel"
+    )
+
+
+def has_ended(machine: Machine) -> bool:
+    """Say whether the agent has ended, and been cleaned up after, and waits for its next start."""
+    return machine.shell("systemctl show -P SubState edgekernel").strip() == "auto-restart"
 
 
 def is_online(fleet: Fleet, name: str) -> bool:

@@ -5,6 +5,7 @@ Debian's kernel comes without them: a side-car disk brings them, and the image s
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,16 @@ from edgekernel.mqtt import Fleet
 from edgekernel.mqtt.fleet import DeviceState, NodeEvent
 from images.build.cache import Cache
 from images.test.conftest import CACHE
-from images.test.machine import GUEST_BROKER, Machine, is_online, newest, until
+from images.test.machine import (
+    BOOT_LIMIT_S,
+    GUEST_BROKER,
+    Machine,
+    alone,
+    has_ended,
+    is_online,
+    newest,
+    until,
+)
 from images.test.sidecar import LABEL, make_sidecar
 
 NODE = f"""
@@ -28,6 +38,12 @@ data = "/data/edgekernel/state"
 [devices.lamp]
 driver = "relay"
 pin = "GPIO17"
+optional = true
+
+[devices.alarm]
+driver = "relay"
+pin = "GPIO23"
+safe = "on"
 optional = true
 
 [devices.bell]
@@ -68,6 +84,10 @@ for bounce in 1 2 3 4 5 6 7 8 9 10; do echo pull-down >pull; echo pull-up >pull;
 echo {last} >pull
 date +%s.%N
 """
+TRACE = "/sys/kernel/tracing"
+"""Which levels the kernel gives to which lines (include/trace/events/gpio.h): a simulated line has
+its pull again as soon as nobody holds it."""
+SET = re.compile(r" gpio_value: (\d+) set (\d)")
 
 
 @dataclass
@@ -167,6 +187,35 @@ def test_an_smbus(bench: Bench) -> None:
             return bench.value("stove", "temperature") == expected
 
         bench.until(read)
+
+
+def test_a_killed_agent(bench: Bench) -> None:
+    """P8: when the agent is killed, the kernel has a line set to its safe value while there is no
+    agent, and a line whose safe value is on is switched on; nothing else is done to them."""
+    shell, before = bench.machine.shell, bench.fleet.info("bench").boot
+    shell(f"cd {TRACE}; echo >trace; echo 1 >events/gpio/gpio_value/enable; echo 1 >tracing_on")
+    bench.fleet.set("bench", "lamp/power", True)
+    bench.fleet.set("bench", "alarm/power", False)
+    with alone(bench.machine):
+        driven = _driven(shell(f"cat {TRACE}/trace"))
+        (lamp,) = {line for line, on in driven if on}
+        alarm = lamp + 23 - 17
+        assert driven == {(lamp, True), (alarm, False)}
+        shell(f"echo >{TRACE}/trace; systemctl kill --kill-whom=main -s KILL edgekernel")
+        bench.until(lambda: has_ended(bench.machine), BOOT_LIMIT_S)
+        driven = _driven(shell(f"cd {TRACE}; cat trace; echo 0 >events/gpio/gpio_value/enable"))
+        said = shell("journalctl -o cat -u edgekernel-standby")
+    print(f"\n{said[said.index('the agent has ended') :]}", end="")
+    assert driven == {(lamp, False), (alarm, True)}
+    assert "lamp.power: off" in said
+    assert "alarm.power: on" in said
+    bench.until(lambda: bench.fleet.info("bench").boot != before, BOOT_LIMIT_S)
+    assert bench.fleet.info("bench").restart_cause == "killed"
+
+
+def _driven(trace: str) -> set[tuple[int, bool]]:
+    """Return each line and level that the kernel was told to set."""
+    return {(int(line), level == "1") for line, level in SET.findall(trace)}
 
 
 def _time(text: str) -> datetime:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -45,9 +47,14 @@ host = "{GUEST_BROKER}"
 """
 # gpiozero as anybody would use it, in the agent's sandbox.
 APP = '''
+import subprocess
+import sys
 from edgekernel import Process, command
 from gpiozero import DigitalInputDevice, LED
 from gpiozero.pins.lgpio import LGPIOFactory
+
+NODE_FILE = "/data/edgekernel/config/node.toml"
+FOUND = "/data/edgekernel/state/found.json"
 
 
 class Pins(Process):
@@ -71,6 +78,19 @@ class Pins(Process):
             on = led.value
             led.off()
             return f"{on} {led.value} {factory.board_info.model}"
+
+    @command
+    def examine(self) -> None:
+        """Let `edgekernel doctor` begin."""
+        doctor = [sys.executable, sys.argv[0], "doctor", NODE_FILE, "--json"]
+        with open(FOUND, "w") as said:
+            self.doctor = subprocess.Popen(doctor, stdout=said, stderr=subprocess.STDOUT)
+
+    @command
+    def found(self) -> dict[str, object]:
+        """Return how it has ended, None if it has not, and what it has said."""
+        with open(FOUND) as said:
+            return {"code": self.doctor.poll(), "said": said.read()}
 
 
 def setup(runtime):
@@ -149,3 +169,25 @@ def test_the_uart(pi: RaspberryPi, fleet: Fleet) -> None:
     assert pi.serial.pump
     fleet.set("pi", "relays/pump", False)
     assert not pi.serial.pump
+
+
+def test_the_doctor(pi: RaspberryPi, fleet: Fleet) -> None:
+    """`edgekernel doctor`, as the agent's user and in its sandbox, finds the Pi's own GPIO chip,
+    bus and port in order, and says what mends each thing that is not."""
+    fleet.call("pi", "pins.examine", timeout_s=60)
+    ended: dict[str, Any] = {}
+
+    def has_ended() -> bool:
+        ended.update(fleet.call("pi", "pins.found", timeout_s=60))
+        return ended["code"] is not None
+
+    until(has_ended, pi)
+    found = json.loads(ended["said"])
+    for each in found:
+        print(f"\n{each['level']:8} {each['subject']}: {each['text']} -> {each['fix']}", end="")
+    levels = {each["subject"]: each["level"] for each in found}
+    for good in ("GPIO chip pinctrl-bcm2835", "i2c1 (/dev/i2c-1)", "/dev/ttyAMA0", "memory"):
+        assert levels[good] == "ok"
+    assert levels["hardware watchdog"] == "warning"  # QEMU's is left out
+    assert [each for each in found if each["level"] != "ok" and not each["fix"]] == []
+    assert ended["code"] == ("error" in levels.values())

@@ -71,7 +71,7 @@ def lay_pi4(root: Path) -> None:
             "/proc/device-tree/soc/i2c@7e804000/status": b"okay\0",
             "/proc/cmdline": "console=tty1 root=/dev/mmcblk0p2\n",
             "/proc/meminfo": "MemTotal: 3884600 kB\nMemFree: 99 kB\nMemAvailable: 3400000 kB\n",
-            "/proc/mounts": "/dev/mmcblk0p2 / ext4 rw,noatime 0 0\n",
+            "/proc/self/mountinfo": "27 1 179:2 / / rw,noatime - ext4 /dev/mmcblk0p2 rw\n",
             "/proc/412/comm": "systemd-timesyn\n",
             "/boot/firmware/config.txt": "dtparam=audio=on\n",
             "/sys/bus/i2c/devices/i2c-1/of_node/clock-frequency": (100_000).to_bytes(4, "big"),

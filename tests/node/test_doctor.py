@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekernel.node import make_plan
+from edgekernel.node import doctor, examination, make_plan
 from edgekernel.node.doctor import examine
 from edgekernel.node.examination.finding import Finding, Level
 from edgekernel.node.machine import Machine
@@ -56,6 +57,12 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def node(node_file: NodeFile) -> Path:
     """A node file with a line, a bus and a port."""
     return node_file(NODE, board="raspberrypi/4b")
+
+
+def sources() -> list[Path]:
+    """The files of the examination that find something."""
+    files = [Path(doctor.__file__), *Path(examination.__file__).parent.glob("*.py")]
+    return [each for each in files if "Finding(" in each.read_text(encoding="utf-8")]
 
 
 def user_in_group(root: Path) -> Machine:
@@ -144,6 +151,31 @@ def test_chip_of_another_kernel(root: Path, node: Path, monkeypatch: pytest.Monk
     assert finding.text == "not there; this computer has: pinctrl-rp1"
 
 
+def test_chip_that_cannot_be_opened(
+    root: Path, node: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A GPIO chip that cannot be opened comes with what mends it: the group, a udev rule where no
+    group may use it, and else what may keep it from this process."""
+    chips = Chips(root / "dev")
+    chips.add_chip(0, "pinctrl-bcm2711")
+    chips.refused.add(0)
+    monkeypatch.setitem(sys.modules, "lgpio", make_lgpio(chips))
+    other, file = computer(root, uid=OTHER_USER, gids=frozenset({NO_GROUP})), root / "dev/gpiochip0"
+    for machine, mode, text, fix in (
+        (other, 0o660, f"{OTHER_USER} may not use it", "sudo usermod -aG "),
+        (other, 0o600, f"{OTHER_USER} may not use it", "give it to a group with a udev rule"),
+        (user_in_group(root), 0o660, "cannot be opened: lgpio refuses it", "sudo dmesg says"),
+    ):
+        file.chmod(mode)
+        (chip,) = [
+            each
+            for each in wrong(examine(machine, None, make_plan(node)))
+            if each.subject == "/dev/gpiochip0"
+        ]
+        assert (chip.level, chip.text) == (Level.ERROR, text)
+        assert chip.fix.startswith(fix)
+
+
 def test_without_a_node_file_what_is_off_is_a_warning(root: Path) -> None:
     """Without a node file nothing is needed: what the board offers and is off is a warning."""
     found = wrong(examine(user_in_group(root), load_board("raspberrypi/4b"), None))
@@ -214,16 +246,39 @@ def test_the_data_folder(root: Path, node_file: NodeFile) -> None:
 
 
 def test_a_computer_of_which_nothing_can_be_read(tmp_path: Path, node: Path) -> None:
-    """Files that are not there or make no sense are findings at most, and never an exception."""
+    """Files that are not there or make no sense are findings at most, each with what mends it, and
+    never an exception."""
     empty = tmp_path / "empty"
     empty.mkdir()
-    assert examine(computer(empty, quality="unknown"), None, make_plan(node))
+
+    def look() -> None:
+        found = wrong(examine(computer(empty, quality="unknown"), None, make_plan(node)))
+        assert found
+        assert [each for each in found if not each.fix] == []
+
+    look()
     lay_pi4(empty)
     for file in empty.rglob("*"):
         if file.is_file() and file.name != "compatible":
             file.write_bytes(b"\xff\x00 nonsense \n" * 3)
-    assert examine(computer(empty, quality="unknown"), None, make_plan(node))
+    look()
     for file in [each for each in empty.rglob("*") if each.is_file()]:
         file.unlink()
         file.mkdir()  # reading a folder fails as an unreadable file does, for root too
-    assert examine(computer(empty, quality="unknown"), None, make_plan(node))
+    look()
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: path.stem)
+def test_what_is_not_right_has_a_fix(path: Path) -> None:
+    """In every examination, each finding that may be anything but ok says what mends it."""
+    found = [
+        node
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Finding"
+    ]
+    assert found
+    for call in found:
+        given = call.args[3:] + [each.value for each in call.keywords if each.arg == "fix"]
+        if ast.unparse(call.args[0]) != "Level.OK":
+            assert given, f"{path.name}, line {call.lineno}: no fix"
+            assert ast.unparse(given[0]) not in ("''", "None"), f"line {call.lineno}: an empty fix"

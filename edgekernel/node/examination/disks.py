@@ -18,18 +18,26 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 _REAL = ("ext2", "ext3", "ext4", "btrfs", "f2fs", "xfs", "vfat", "exfat")
 
 
-def look_at_disks(machine: Machine, folder: str) -> Iterator[Finding]:
-    """Find how the file system of a folder is, and which others are not as they should be."""
-    yield from _room(machine, folder)
+def look_at_disks(machine: Machine, folder: str, *, written: bool = True) -> Iterator[Finding]:
+    """Find how the file system of a folder is, and which others are not as they should be.
+
+    `written` says whether something is to be kept in the folder: else it may be one that can only
+    be read, as the root of an image.
+    """
+    yield from _room(machine, folder, written)
     yield from _read_only(machine)
     yield from _errors(machine)
 
 
-def _room(machine: Machine, folder: str) -> Iterator[Finding]:
+def _room(machine: Machine, folder: str, written: bool) -> Iterator[Finding]:
     subject = f"disk ({folder})"
     found = room(machine, folder)
     if found is None:
         yield Finding(Level.OK, subject, "nobody can tell how much is free")
+        return
+    if found.read_only and not written:
+        text = "can only be read, and need not be written: name the node file for its data folder"
+        yield Finding(Level.OK, subject, text)
         return
     text = f"{found.free_bytes / 1e6:,.0f} MB free ({found.free_percent:g} %)"
     fix = f"remove what is not needed: sudo du -xh -d1 {folder}, sudo journalctl --vacuum-size=50M"
@@ -58,7 +66,7 @@ def _read_only(machine: Machine) -> Iterator[Finding]:
     """Find what fstab has for writing and the kernel has not: it was remounted after errors."""
     wanted = {place: options for _, place, _, options in _table(machine, "/etc/fstab")}
     found = 0
-    for device, place, kind, options in _table(machine, "/proc/mounts"):
+    for device, place, kind, options in _mounts(machine):
         meant = wanted.get(place)
         if kind not in _REAL or "ro" not in options or meant is None or "ro" in meant:
             continue
@@ -93,6 +101,17 @@ def _table(machine: Machine, name: str) -> Iterator[tuple[str, str, str, list[st
         if len(fields) >= 4 and not line.lstrip().startswith("#"):
             device, place, kind, options = map(_plain, fields[:4])
             yield device, place, kind, options.split(",")
+
+
+def _mounts(machine: Machine) -> Iterator[tuple[str, str, str, list[str]]]:
+    """Return device, place, kind and options of each file system that is mounted: those of the file
+    system itself, which a service's sandbox leaves as they are (proc_pid_mountinfo(5))."""
+    for line in machine.read("/proc/self/mountinfo").splitlines():
+        mounted, _, system = line.partition(" - ")
+        places, fields = mounted.split(), system.split()
+        if len(places) >= 6 and len(fields) >= 3:
+            kind, device, options = map(_plain, fields[:3])
+            yield device, _plain(places[4]), kind, options.split(",")
 
 
 def _plain(field: str) -> str:

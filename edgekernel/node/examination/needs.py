@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 
@@ -74,7 +75,9 @@ def _file(machine: Machine, name: str, device: str, enabling: str, must: bool) -
 
 def _forbidden(machine: Machine, subject: str, device: str) -> Finding:
     group = machine.group_of(device)
-    if machine.is_member(group):
+    if not machine.path(device).stat().st_mode & stat.S_IWGRP:
+        fix = "give it to a group with a udev rule, as `edgekernel install` does for its node"
+    elif machine.is_member(group):
         fix = f"{machine.user} is in the group {group} since the last login: log in again"
     else:
         fix = f"sudo usermod -aG {group} {machine.user}, then log in again"
@@ -140,7 +143,7 @@ def _chips(machine: Machine, wanted: list[str]) -> Iterator[Finding]:
         )
         return
     for file, reason in refused.items():
-        yield Finding(Level.ERROR, str(file), f"cannot be opened: {reason}")
+        yield _refused(machine, f"/dev/{file.name}", reason)
     for label in wanted:
         if label in files:
             there = ", ".join(str(file) for file in files[label])
@@ -153,6 +156,16 @@ def _chips(machine: Machine, wanted: list[str]) -> Iterator[Finding]:
                 f"not there; this computer has: {others}",
                 "the board file does not fit this kernel, or its driver is not loaded",
             )
+
+
+def _refused(machine: Machine, device: str, reason: str) -> Finding:
+    if not machine.may_use(device):
+        return _forbidden(machine, device, device)
+    fix = (
+        "sudo dmesg says if its driver has failed; a unit needs DeviceAllow=char-gpiochip rw, a "
+        f"container --device {device}"
+    )
+    return Finding(Level.ERROR, device, f"cannot be opened: {reason}", fix)
 
 
 def _spidev(must: bool) -> Iterator[Finding]:

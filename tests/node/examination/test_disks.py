@@ -50,9 +50,21 @@ def test_the_data_folder_can_only_be_read(tmp_path: Path) -> None:
     assert (found.level, found.text[:16]) == (Level.ERROR, "can only be read")
 
 
+def test_a_root_that_is_meant_to_be_read(tmp_path: Path) -> None:
+    """A full root in which nothing is to be kept, and that can only be read, is in order; one that
+    fstab has for writing is not."""
+    machine = computer(tmp_path, statvfs=disk(free_mib=0, flags=os.ST_RDONLY))
+    (found,) = look_at_disks(machine, "/", written=False)
+    assert (found.level, found.text[:16]) == (Level.OK, "can only be read")
+    mounted = "27 1 8:1 / / rw - ext4 /dev/a ro\n"
+    lay(tmp_path, {"/etc/fstab": "/dev/a / ext4 rw 0 1\n", "/proc/self/mountinfo": mounted})
+    (error,) = wrong([*look_at_disks(machine, "/", written=False)])
+    assert (error.level, error.subject) == (Level.ERROR, "file system /")
+
+
 def test_remounted_after_errors(tmp_path: Path) -> None:
     """What fstab has for writing and the kernel has not is an error; what is meant to be read only,
-    or stands in no fstab, is not."""
+    stands in no fstab, or is kept from this process alone, is not."""
     lay(
         tmp_path,
         {
@@ -60,12 +72,15 @@ def test_remounted_after_errors(tmp_path: Path) -> None:
                 "# <device> <place> <kind> <options>\n"
                 "PARTUUID=1-01 / ext4 ro,noatime 0 1\n"
                 "PARTUUID=1-02 /my\\040data ext4 defaults 0 2\n"
+                "PARTUUID=1-04 /boot ext4 defaults 0 2\n"
             ),
-            "/proc/mounts": (
-                "/dev/mmcblk0p2 / ext4 ro,noatime 0 0\n"
-                "/dev/mmcblk0p3 /my\\040data ext4 ro,errors=remount-ro 0 0\n"
-                "/dev/loop1 /snap/core squashfs ro 0 0\n"
-                "/dev/sda1 /mnt ext4 ro 0 0\n"
+            "/proc/self/mountinfo": (
+                "27 1 179:2 / / ro,noatime shared:1 - ext4 /dev/mmcblk0p2 ro\n"
+                "31 27 179:3 / /my\\040data rw,noatime shared:2 master:3 - ext4 /dev/mmcblk0p3 "
+                "ro,errors=remount-ro\n"
+                "32 27 7:1 / /snap/core ro - squashfs /dev/loop1 ro\n"
+                "33 27 8:1 / /mnt ro - ext4 /dev/sda1 ro\n"
+                "34 27 179:4 / /boot ro,relatime - ext4 /dev/mmcblk0p4 rw\n"
             ),
         },
     )
