@@ -22,6 +22,7 @@ __all__ = [
     "DeviceOnline",
     "DeviceStale",
     "EffectError",
+    "EffectLags",
     "EffectWaiting",
     "EventSubscriberError",
     "FeedbackLoop",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from edgekernel.core.errors import ConfigError, nearest
 from edgekernel.core.messages import Event, Message, find
-from edgekernel.core.tracebacks import place
 from edgekernel.testing.times import moment, span
 
 if TYPE_CHECKING:
@@ -162,6 +161,8 @@ class Events:
 def _line(event: Event) -> str:
     """Write an event in one line; of a traceback only the place, outside of edgekernel if it can
     be."""
+    from edgekernel.core.tracebacks import place  # where a test has failed, alone
+
     fields = event.payload.to_dict()
     traceback = fields.pop("traceback", None)
     values = ", ".join(f"{name}={value!r}" for name, value in fields.items())

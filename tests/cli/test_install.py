@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,8 +50,11 @@ def node() -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """See to it that nothing was run, and nothing written."""
+    """See to it that nothing was run, and nothing written; the program is where a service sees it,
+    wherever these tests are."""
     programs: list[object] = []
+    here = Path(sys.executable).resolve()
+    monkeypatch.setattr(sys.modules["edgekernel.cli.install"], "_program", lambda: here)
     monkeypatch.setattr(subprocess, "run", lambda *args, **more: programs.append(args))
     yield
     assert programs == []

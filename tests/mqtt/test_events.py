@@ -79,6 +79,7 @@ def test_what_the_broker_refuses_is_dropped_and_told(
             stage.until(lambda: not counters(n1)["in_flight"], "the rest")
             (problem,) = n1.seen.of("mqtt.problem")
             assert f"does not take what is published on {TICK}: not authorized" in problem["error"]
+            stage.until(lambda: n1.seen.of("outbox.refused"), "what was refused")
             (refused,) = n1.seen.of("outbox.refused")
             assert refused == {"topic": TICK, "error": "not authorized"}
             assert n1.interface.status()["refused_by_broker"] == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
@@ -328,6 +329,11 @@ def test_given_to_a_user(card: Path, config: Path, tmp_path: Path) -> None:
 
 class TestUnit:
     """The unit that the command makes of it."""
+
+    @pytest.fixture(autouse=True)
+    def program(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let the command be where a service sees it, wherever these tests are."""
+        monkeypatch.setattr(sys, "argv", ["/usr/bin/edgekernel"])
 
     @pytest.fixture
     def place(self) -> Iterator[Path]:

@@ -331,7 +331,7 @@ def test_mocks_work_beside_it(run_pytest: Run) -> None:
         def test_mocked(node, sim, mocker):
             shed = node(NODE)
             poll = mocker.spy(shed.room, "poll")
-            sim.run(10)
+            sim.run(11)
             calls = poll.call_count
             assert calls >= 2
             chip = mocker.patch.object(shed.chip("room"), "read", side_effect=NackError("away"))
