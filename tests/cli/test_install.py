@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     wherever these tests are."""
     programs: list[object] = []
     here = Path(sys.executable).resolve()
-    monkeypatch.setattr(sys.modules["edgekernel.cli.install"], "_program", lambda: here)
+    monkeypatch.setattr(import_module("edgekernel.cli.install"), "_program", lambda: here)
     monkeypatch.setattr(subprocess, "run", lambda *args, **more: programs.append(args))
     yield
     assert programs == []

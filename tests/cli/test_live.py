@@ -33,10 +33,9 @@ def test_what_to_do_next_is_visible(tmp_path: Path, columns: int, lines: int) ->
 
 def test_what_is_proposed_changes_something(tmp_path: Path) -> None:
     """The value that is proposed for an output is another one than it has: the lamp comes on with
-    the heater, and from then on it is proposed to switch it off."""
+    the heater, and from then on it is proposed to switch it off, which it is at first."""
     drawn = pictures(greenhouse_on(free_port(), tmp_path), 130, 46)
-    assert "set greenhouse-1 lamp/light on" in drawn
-    assert "set greenhouse-1 lamp/light off" in drawn
+    assert "set greenhouse-1 lamp/light off" in drawn.rpartition("MQTT broker: ")[2]
 
 
 def test_last_events_are_visible(tmp_path: Path) -> None:
