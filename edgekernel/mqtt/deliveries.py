@@ -25,6 +25,8 @@ class Delivery:
         self.message = message
         self.here = here
         """Whether it is for one link only."""
+        self.was_sent = False
+        """Whether it has been given to a link: then it may arrive, whatever becomes of the link."""
         self.refusal = ""
         """Why the broker does not take it; empty while it is not known, and if it does."""
         self._clock = clock
@@ -93,8 +95,12 @@ class Deliveries:
             if link is not None or not here:
                 self._waiting[delivery] = None
         if link is not None:
-            link.publish(message, partial(self._finish, delivery))
+            self._send(delivery, link)
         return delivery
+
+    def _send(self, delivery: Delivery, link: Link) -> None:
+        delivery.was_sent = True
+        link.publish(delivery.message, partial(self._finish, delivery))
 
     def withdraw(self, delivery: Delivery) -> None:
         """Send a message on no further link."""
@@ -107,7 +113,7 @@ class Deliveries:
         while left := self._left(sent, link):
             for delivery in left:
                 sent.add(delivery)
-                link.publish(delivery.message, partial(self._finish, delivery))
+                self._send(delivery, link)
 
     def close(self) -> None:
         """Let messages wait for the next link, but for those that were for this one only."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from edgekernel.cli.console import fail_with
+from edgekernel.cli.console import err, fail_with
 from edgekernel.cli.exits import Exit
 from edgekernel.core.errors import ConfigError, EdgekernelError, RefusedError
 from edgekernel.mqtt.fleet import Fleet, NoAnswerError, RequestRefusedError
@@ -39,6 +39,9 @@ OPTIONS = {
 }
 """The option of `ctl` for a key of a node file that a mistake or a reason may name."""
 
+_INTERRUPTED = 130
+"""The exit code of who is ended by SIGINT, as shells have it: 128 and its number."""
+
 _ENDS = {"fell_back": Exit.FELL_BACK, "not_installed": Exit.FAILED}
 """How an update has ended that is not confirmed."""
 
@@ -55,8 +58,9 @@ class Link:
         self._key = key
 
     @contextmanager
-    def open(self, *, as_json: bool = False) -> Iterator[Fleet]:
-        """Connect for one subcommand; every failure ends it with its reason and an exit code."""
+    def open(self, *, as_json: bool = False, endless: bool = False) -> Iterator[Fleet]:
+        """Connect for one subcommand; every failure ends it with its reason and an exit code. One
+        that is `endless` has done its work when Ctrl-C ends it."""
         try:
             signer = self._signer()
             with Fleet(self.settings, timeout_s=self.timeout_s, signer=signer) as fleet:
@@ -64,7 +68,10 @@ class Link:
         except EdgekernelError as error:
             fail_with(exit_of(error), code_of(error), [said(error, as_json=as_json)], as_json)
         except KeyboardInterrupt:
-            raise click.exceptions.Exit(Exit.DONE) from None
+            if endless:
+                raise click.exceptions.Exit(Exit.DONE) from None
+            err.print("interrupted: what was sent may be carried out", soft_wrap=True)
+            raise click.exceptions.Exit(_INTERRUPTED) from None
 
     def _signer(self) -> Signer | None:
         """Read the key; not before it is needed: it may be what is to be made."""

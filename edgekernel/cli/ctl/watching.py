@@ -48,7 +48,7 @@ class _Listening:
 
     def print_events(self, **which: Any) -> None:
         """Print the events that `Fleet.events` gives for these arguments."""
-        with self.link.open(as_json=self.as_json) as fleet:
+        with self.link.open(as_json=self.as_json, endless=True) as fleet:
             names = self.names(fleet)
             with fleet.events(*names, **which) as stream:
                 _announce("events of", names, self.as_json)
@@ -97,7 +97,7 @@ def watch(asked: _Listening, lines: bool) -> None:
     On a terminal it is a table with the latest values and events; elsewhere, and with --lines, a
     line for each. Without NODE all nodes are watched.
     """
-    with asked.link.open(as_json=asked.as_json) as fleet:
+    with asked.link.open(as_json=asked.as_json, endless=True) as fleet:
         names = asked.names(fleet)
         with fleet.watch(*names) as stream:
             if out.is_terminal and not asked.as_json and not lines:

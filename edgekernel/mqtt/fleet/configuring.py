@@ -126,7 +126,9 @@ def push(
         )
     if found is None:
         waits = "waits on the broker, and is applied when the node comes to it" + connection.doubt
-        left = "has not reached the broker, and was taken back"
+        left = "was not sent, and is taken back"
+        if delivery.was_sent:
+            left = "was not acknowledged by the broker: it may still arrive, and be applied"
         raise NoAnswerError(
             f"{node} has reported no result within {limit_s:g} s; the document "
             f"{waits if delivery.wait(0) else left}"

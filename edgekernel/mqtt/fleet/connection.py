@@ -184,13 +184,19 @@ class Connection:
             self._client.withdraw(delivery)
         if delivery.refusal:
             raise self.refusal_of(delivery)
-        reached = "the broker has taken the request, so that it may have been carried out"
-        reached += self.doubt
-        left = "the request has not reached the broker, and was taken back"
         raise NoAnswerError(
-            f"{node} did not answer within {timeout_s:g} s; "
-            f"{reached if delivery.wait(0) else left}; `edgekernel ctl nodes` shows who is online"
+            f"{node} did not answer within {timeout_s:g} s; {self._fate(delivery)}; "
+            "`edgekernel ctl nodes` shows who is online"
         )
+
+    def _fate(self, delivery: Delivery) -> str:
+        """Say what has become of a request without an answer."""
+        if delivery.wait(0):
+            taken = "the broker has taken the request, so that it may have been carried out"
+            return taken + self.doubt
+        if delivery.was_sent:
+            return "the broker has not acknowledged the request: it may arrive, and be carried out"
+        return "the request was not sent, and is taken back"
 
     def retain(self, topic: str, payload: bytes, on_refused: Published | None = None) -> Delivery:
         """Publish what the broker is to keep on a topic below the prefix; `wait` waits for that,

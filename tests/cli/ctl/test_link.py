@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -134,3 +135,23 @@ def test_a_broker_that_is_away() -> None:
     assert f"{HOST}:{port} cannot be reached" in result.output
     assert "is --port right?" in result.output
     assert "mqtt." not in result.output
+
+
+@pytest.mark.parametrize(("endless", "code"), [(True, 0), (False, 130)])
+def test_ctrl_c(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], endless: bool, code: int
+) -> None:
+    """What shows what happens is done then; whoever has asked for something does not know if it
+    was: a script that goes on after it must not."""
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    link = link_of(
+        {"host": HOST, "port": broker.port, "username": "", "prefix": "edge", "timeout": 5.0}
+    )
+    try:
+        with pytest.raises(click.exceptions.Exit) as ended, link.open(endless=endless):
+            raise KeyboardInterrupt
+    finally:
+        broker.stop()
+    assert ended.value.exit_code == code
+    assert ("may be carried out" in capsys.readouterr().err) is not endless
