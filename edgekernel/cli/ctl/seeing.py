@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any, TypeVar
 
 import click
 from rich.table import Table
 from rich.text import Text
 
-from edgekernel.cli.console import out, print_json, show, table
+from edgekernel.cli.console import err, out, print_json, show, table
 from edgekernel.cli.ctl.group import ctl
 from edgekernel.cli.ctl.link import Link
 from edgekernel.cli.ctl.plain import plain
@@ -143,9 +144,20 @@ def _ask(
     """Return the answer of the node that was named; of several tell all answers, a line each."""
     if targets.named:
         with Waiting(what):
-            return ask(targets.named[0])
+            found = ask(targets.named[0])
+            _say_if_gone(fleet, targets.named[0])
+            return found
     tell(on_each(fleet, targets, ask, what), line, as_json=as_json)
     return None
+
+
+def _say_if_gone(fleet: Fleet, node: str) -> None:
+    """Say that what is shown of a node is old, though its values are good: it is not there."""
+    status = fleet.status(node)
+    if not status.online:
+        since = f" since {timestamp(status.since)}" if status.since else ""
+        text = f"{node} is offline{since} ({status.cause or 'no reason given'}): this is its latest"
+        err.print(text, style="yellow", soft_wrap=True)
 
 
 def _print_pairs(found: object, as_json: bool) -> None:
@@ -168,6 +180,7 @@ def get(
         if targets.named:
             with Waiting("get"):
                 found = fleet.get(targets.named[0], device)
+                _say_if_gone(fleet, targets.named[0])
             if as_json:
                 print_json(plain(found))
             else:
@@ -201,7 +214,10 @@ def _state_table(node: str, states: Iterable[DeviceState]) -> Table:
 def signal_cells(signal: SignalState) -> tuple[str, ...]:
     """Return value, unit, quality and time of a signal for a table."""
     reason = f": {signal.reason}" if signal.reason else ""
-    time = f"{signal.time:%H:%M:%S}" if signal.time else ""
+    time = ""
+    if signal.time:
+        is_today = signal.time.date() == datetime.now(signal.time.tzinfo).date()
+        time = f"{signal.time:{'%H:%M:%S' if is_today else '%Y-%m-%d %H:%M:%S'}}"
     return show(signal.value), signal.unit, signal.quality + reason, time
 
 

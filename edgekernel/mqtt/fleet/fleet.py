@@ -140,6 +140,11 @@ class Fleet:
         nodes.sort(key=lambda node: node.name)
         return select(nodes, where) if where else nodes
 
+    def status(self, node: str) -> NodeStatus:
+        """Return whether a node is there, since when and why."""
+        self._retained.check_name(node)
+        return self._retained.status(node)
+
     def info(self, node: str) -> NodeInfo:
         """Return what a node runs, and where; who holds it busy, and how its latest update went."""
         found, update = read_info(node, self._retained.document(node, "info")), self.updating(node)

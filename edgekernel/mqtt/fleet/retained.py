@@ -54,11 +54,11 @@ class Retained:
 
     def status(self, node: str) -> NodeStatus:
         """Return the status of a node; raise UnknownTargetError with the nearest name."""
-        found = {name: each for name, _, each in self.documents("+/status")}
-        if node not in found:
-            hint = _hint(node, found) or f"; {_SEE}"
-            raise UnknownTargetError(f"the broker knows no node {node!r}{hint}")
-        return read_status(node, found[node])
+        if (document := self.maybe(node, "status")) is not None:
+            return read_status(node, document)
+        found = [name for name, _, _ in self.documents("+/status")]
+        hint = _hint(node, found) or f"; {_SEE}"
+        raise UnknownTargetError(f"the broker knows no node {node!r}{hint}")
 
     def devices(self, node: str, device: str = "") -> dict[str, DeviceState]:
         """Return the states of a node's devices, or of one of them; raise UnknownTargetError with

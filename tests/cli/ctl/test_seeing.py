@@ -133,3 +133,26 @@ def test_nobody_of_that_name(ctl: Ctl, command: str) -> None:
     result = ctl(command, "bench")
     assert (result.exit_code, result.stdout) == (1, "")
     assert "no node 'bench'; did you mean 'bench-" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["get", "info", "health"])
+def test_what_a_node_that_is_gone_has_told(ctl: Ctl, broker: Mosquitto, command: str) -> None:
+    """It is shown, and that it is old: with its day, and that nobody is there to tell more."""
+    state = {"online": True, "power": {"value": True, "time": "2026-01-02T03:04:05Z"}}
+    told = {
+        "status": {"state": "offline", "cause": "connection lost"},
+        "info": {"version": "1"},
+        "health": {"state": "running"},
+        "state/pump": state,
+    }
+    with watching(broker.port) as client:
+        for topic, document in told.items():
+            client.publish(f"edge/gone-9/{topic}", document, retain=True)
+    done = ctl(command, "gone-9")
+    with watching(broker.port) as client:
+        for topic in told:
+            client.publish(f"edge/gone-9/{topic}", "", retain=True)
+    assert done.exit_code == 0
+    assert done.stderr == "gone-9 is offline (connection lost): this is its latest\n"
+    if command == "get":
+        assert "2026-01-02 03:04:05" in done.stdout
