@@ -18,6 +18,7 @@ from edgekernel.cli.ctl.plain import plain
 from edgekernel.cli.ctl.targets import Targets, end, failed, on_each, selecting, split, tell
 from edgekernel.cli.ctl.waiting import Waiting
 from edgekernel.cli.schema import show_schema
+from edgekernel.core.clock import NANOSECONDS, SystemClock
 from edgekernel.core.errors import InvalidValueError
 from edgekernel.mqtt.encoding import timestamp
 from edgekernel.mqtt.fleet import (
@@ -216,7 +217,8 @@ def signal_cells(signal: SignalState) -> tuple[str, ...]:
     reason = f": {signal.reason}" if signal.reason else ""
     time = ""
     if signal.time:
-        is_today = signal.time.date() == datetime.now(signal.time.tzinfo).date()
+        now = datetime.fromtimestamp(SystemClock().time_ns() / NANOSECONDS, signal.time.tzinfo)
+        is_today = signal.time.date() == now.date()
         time = f"{signal.time:{'%H:%M:%S' if is_today else '%Y-%m-%d %H:%M:%S'}}"
     return show(signal.value), signal.unit, signal.quality + reason, time
 

@@ -19,7 +19,8 @@ def each_of(
     """Do something with each node, and yield what has come of it, as it comes.
 
     At most `at_once` run at a time. An EdgekernelError is the outcome of its node, any other error
-    is raised. Whoever stops early waits for those that run; the others are not begun.
+    is raised. Whoever stops early waits for those that run, but not at Ctrl-C; the others are not
+    begun.
     """
     names = deque(dict.fromkeys(nodes))
     count = len(names)
@@ -42,6 +43,9 @@ def each_of(
             if isinstance(outcome, BaseException):
                 raise outcome
             yield outcome
+    except KeyboardInterrupt:
+        threads.clear()  # they may wait for an hour, as for an update
+        raise
     finally:
         names.clear()
         for thread in threads:

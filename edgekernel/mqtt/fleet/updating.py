@@ -49,8 +49,9 @@ def read_update(node: str, document: Document) -> NodeUpdate:
 
 def check_takes_updates(node: str, schema: NodeSchema) -> None:
     """Raise ForbiddenError for a node that takes no updates from afar."""
-    commands = schema.document.get("commands", {})
-    if _NAME not in commands.get(_COMPONENT, {}):
+    commands = schema.document.get("commands")
+    own = commands.get(_COMPONENT) if isinstance(commands, dict) else None
+    if not isinstance(own, dict) or _NAME not in own:
         raise ForbiddenError(
             f"{node} takes no updates from afar: its node file has to say remote = true in "
             "[update], and then it has to be started anew"
@@ -70,7 +71,10 @@ def install(
     for without a limit of time. Raises what `call` raises, and as `Fleet.update` says."""
 
     def ask() -> str:
-        return str(call(INSTALL, {"bundle": bundle, "busy": if_busy})["id"])
+        answer = call(INSTALL, {"bundle": bundle, "busy": if_busy})
+        if not isinstance(answer, dict) or "id" not in answer:
+            raise NoAnswerError(f"{node} has answered with no id of an update: {answer!r}")
+        return str(answer["id"])
 
     if not limit_s:
         return NodeUpdate(node, "asked", ask(), bundle=bundle)

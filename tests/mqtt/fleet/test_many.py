@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
-from edgekernel import Process, Runtime, command
+from edgekernel import Process, Runtime, SystemClock, command
 from edgekernel.core.errors import UnknownTargetError
 from edgekernel.mqtt import About, Fleet, MqttInterface, RequestRefusedError
 from edgekernel.mqtt.fleet.many import each_of
@@ -141,3 +142,33 @@ def test_a_node_that_is_named_twice_is_asked_once() -> None:
     with SimClock() as clock:
         outcomes = each_of(clock, ["n2", "n1", "n2"], str.upper, 1)
         assert [each.value for each in outcomes] == ["N2", "N1"]
+
+
+def test_ctrl_c_waits_for_nobody() -> None:
+    """What was asked may take an hour: whoever presses Ctrl-C meanwhile does not wait for it."""
+    clock, asked, never = SystemClock(), threading.Event(), threading.Event()
+
+    def ask(name: str) -> None:
+        asked.set()
+        never.wait()
+
+    outcomes = each_of(clock, ["n1"], ask, 4)
+    waiting = clock.Queue
+    try:
+
+        class Interrupted:
+            """A queue that is waited for when Ctrl-C comes."""
+
+            def put(self, item: object) -> None:
+                """Nobody takes it."""
+
+            def get(self) -> object:
+                asked.wait()
+                raise KeyboardInterrupt
+
+        clock.Queue = Interrupted  # type: ignore[method-assign, assignment]
+        with pytest.raises(KeyboardInterrupt):
+            next(outcomes)
+    finally:
+        clock.Queue = waiting  # type: ignore[method-assign]
+        never.set()

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from edgekernel import Runtime
 from edgekernel.core.errors import ForbiddenError
 from edgekernel.mqtt import Fleet, NoAnswerError, RequestRefusedError
-from edgekernel.mqtt.fleet import NodeUpdate
+from edgekernel.mqtt.fleet import NodeSchema, NodeUpdate
 from edgekernel.mqtt.fleet.busy import read_busy
-from edgekernel.mqtt.fleet.updating import read_update
+from edgekernel.mqtt.fleet.updating import check_takes_updates, read_update
 from edgekernel.node.busy import Busy, GuardedBusy
 from edgekernel.node.update_request import UpdateRequest, take_request
 from edgekernel.node.update_state import UpdateState, write_state
@@ -254,3 +254,14 @@ def sim_enter(sim_stage: SimStage) -> Iterator[Enter]:
             return stack.enter_context(Fleet(settings(sim_stage.port), **{**how, **options}))
 
         yield enter
+
+
+@pytest.mark.parametrize("commands", [[], None, {"update": []}, {"update": {"install": {}}}])
+def test_a_schema_of_somebody_else(commands: object) -> None:
+    """A schema that is none of ours is that of a node that takes no updates, and no mistake."""
+    schema = NodeSchema("n1", {"commands": commands})
+    if commands == {"update": {"install": {}}}:
+        check_takes_updates("n1", schema)
+    else:
+        with pytest.raises(ForbiddenError, match="takes no updates"):
+            check_takes_updates("n1", schema)
