@@ -185,6 +185,7 @@ def test_clearing_a_retained_call_does_not_call(
         n1.seen.wait("command.refused")
         watcher.publish(topic, b"", retain=True)
         ask(watcher, "set/lamp/power", value="off")
+        n1.seen.wait("request.answered", 3)
         assert not n1.seen.of("command.done")
         outcomes = [each["outcome"] for each in n1.seen.of("request.answered")]
         assert outcomes == ["refused", "cleared", "ok"]
