@@ -15,9 +15,10 @@ def is_simulated(clock: Clock) -> bool:
     return not isinstance(clock, SystemClock)
 
 
-def is_reliable(clock: Clock) -> bool:
-    """Say whether a clock's wall time can be relied on: it is synchronised, or simulated."""
-    return is_simulated(clock) or system_quality() == "synchronised"
+def quality_of(clock: Clock) -> str:
+    """Return how far a clock's wall time can be relied on, as `system_quality`; a simulated one
+    can."""
+    return "synchronised" if is_simulated(clock) else system_quality()
 
 
 def system_quality() -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgekernel.core.clock import NANOSECONDS
 from edgekernel.core.errors import ConfigError
-from edgekernel.core.time_quality import is_reliable
+from edgekernel.core.time_quality import quality_of
 from edgekernel.mqtt.encoding import encode
 from edgekernel.mqtt.freshness import MAX_AHEAD_S
 from edgekernel.mqtt.payloads import (
@@ -114,7 +114,7 @@ class RemoteConfig:
         signed with a right one would count as older."""
         clock = self._configuration.clock
         ahead_s = (issued_ns - clock.time_ns()) / NANOSECONDS
-        if ahead_s > MAX_AHEAD_S and is_reliable(clock):
+        if ahead_s > MAX_AHEAD_S and quality_of(clock) == "synchronised":
             raise PayloadError(
                 f"issued_at is {ahead_s:.1f} s in the future here: set the clock of the computer "
                 "that signs, and sign it anew"

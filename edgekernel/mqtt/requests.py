@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 from edgekernel.core import message
 from edgekernel.core.call import Call
-from edgekernel.core.clock import Clock
 from edgekernel.core.context import Context
 from edgekernel.core.errors import (
     ConfigError,
@@ -21,7 +20,7 @@ from edgekernel.core.errors import (
     nearest,
 )
 from edgekernel.core.output import Output
-from edgekernel.core.time_quality import is_simulated, system_quality
+from edgekernel.core.time_quality import quality_of
 from edgekernel.core.turn import Turn
 from edgekernel.mqtt.admitted_turn import AdmittedTurn
 from edgekernel.mqtt.asked_beside import with_properties
@@ -104,7 +103,9 @@ class Requests:
         """
         self._ctx = ctx
         self._signatures = signatures
-        self._freshness = Freshness(ctx.clock, boot, lambda: _quality(ctx.clock) == "synchronised")
+        self._freshness = Freshness(
+            ctx.clock, boot, lambda: quality_of(ctx.clock) == "synchronised"
+        )
         self._topics = topics
         self._reply = reply
         self._submit = submit or ctx.runtime.turns.submit_elsewhere
@@ -272,7 +273,7 @@ class Requests:
         if request.stamp is not None:
             self._freshness.check(request.stamp)
         elif request.expires is not None:
-            if _quality(clock) == "unsynchronised":  # nobody knows how late it is
+            if quality_of(clock) == "unsynchronised":  # nobody knows how late it is
                 request.check_waited(clock.monotonic_ns() - since_ns)
             else:
                 request.check_fresh(clock.now_utc())
@@ -409,11 +410,6 @@ def _log_of(ctx: Context) -> RequestLog | None:
     if not isinstance(memory, FileMemory):
         return None
     return RequestLog(memory.folder, memory.disk, ctx.clock, ctx.runtime.post)
-
-
-def _quality(clock: Clock) -> str:
-    """Return how far the wall time can be relied on; that of a simulation can."""
-    return "synchronised" if is_simulated(clock) else system_quality()
 
 
 def _audit(target: Target, reply: ReplyAddress, outcome: str, error: str = "") -> RequestAnswered:

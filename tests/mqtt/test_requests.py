@@ -284,6 +284,7 @@ def test_the_access_list_decides_who_may_call_what(tmp_path: Path) -> None:
             gardener.publish("edge/n1/call/room-control/boost", {"id": 9, "reply_to": mine})
             assert gardener.on(mine, id=9).document["ok"] is True
             assert [r.document["id"] for r in gardener.received] == [0, 3, 9]
+            n1.seen.wait("request.answered", 3)
             assert [each["id"] for each in n1.seen.of("request.answered")] == ["0", "3", "9"]
     finally:
         broker.stop()
@@ -406,7 +407,7 @@ def test_a_request_that_comes_too_late_is_refused(
 ) -> None:
     """A request is carried out until it expires, and refused as expired after that, unless the
     clock is known to be wrong."""
-    monkeypatch.setattr("edgekernel.mqtt.requests.system_quality", lambda: quality)
+    monkeypatch.setattr("edgekernel.core.time_quality.system_quality", lambda: quality)
     now = datetime.now(UTC)
     late = (now - timedelta(hours=1)).isoformat()
     error = ask(watcher, topic, id=1, **body, issued_at=late, ttl=60)["error"]
@@ -423,7 +424,7 @@ def test_without_a_clock_a_request_counts_from_its_arrival(
 ) -> None:
     """While the clock is not synchronised nobody knows how late a request is: it counts for its
     `ttl` from its arrival on, and is refused if its turn comes after that."""
-    monkeypatch.setattr("edgekernel.mqtt.requests._quality", lambda clock: "unsynchronised")
+    monkeypatch.setattr("edgekernel.mqtt.requests.quality_of", lambda clock: "unsynchronised")
     turns, outcomes = list[Turn](), list[dict[str, Any]]()
     with staged_node(sim_stage) as n1:
         requests = Requests(
