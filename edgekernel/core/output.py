@@ -37,6 +37,7 @@ T = TypeVar("T", bound=bool | int | float | str)
 _WRITE_LIMIT_S = 1.5
 """How long a write waits for one before it; less than a shutdown gives the safe state."""
 _NOT_ATTACHED = "the device is not attached"
+_NOT_REACHED = "its device could not be attached"
 _ATTEMPTS = 3
 """How often the safe value is tried when the driver fails."""
 
@@ -71,6 +72,7 @@ class Output(Generic[T]):
         self._failed = False  # the driver, when it was last told something
         self._told = False  # the driver, something since its device was attached
         self._away = False  # its device, so that nobody knows what the hardware does
+        self._in_doubt = False  # as its device could not be attached
         self._retry: Retry | None = None  # while it is to be safe, and its driver failed
 
     @property
@@ -223,7 +225,7 @@ class Output(Generic[T]):
     def release(self) -> None:
         """Let `set` drive the output, beginning with its initial value."""
         self._lock = self._device.clock.Lock()
-        self._held = ""
+        self._held, self._in_doubt = "", False
         self._device.ctx.runtime.outputs.left_unsafe.discard(self.label)
         self.readback.begin()
         guard = self._guard
@@ -249,6 +251,12 @@ class Output(Generic[T]):
         if self.hold(reason):
             self.make_safe()
 
+    def doubt(self) -> None:
+        """Hear that its device could not be attached; unless it was made safe, it may be on."""
+        self._in_doubt = self.safe is not None and not (self._told and self._safe_now)
+        if self._in_doubt and self._interlocks is not None:
+            self._interlocks.doubt(self.label, _NOT_REACHED)
+
     def let_go(self) -> None:
         """Refuse every later `set` without driving anything: the device is not there."""
         if self.safe is not None and self._told and not self._safe_now:
@@ -259,7 +267,7 @@ class Output(Generic[T]):
         guard, self._guard = self._guard, None
         if guard is not None:
             guard.end()
-        if self._interlocks is not None:
+        if self._interlocks is not None and not self._in_doubt:
             self._interlocks.withdraw(self.label)
 
     # What its guard does
@@ -513,7 +521,9 @@ class Output(Generic[T]):
         """Let it be excluded by an output that names it; also while its device is attached."""
         with self._writing():
             self._interlocks = interlocks
-            if not self._safe_now and self.last is not None:
+            if self._in_doubt:
+                interlocks.doubt(self.label, _NOT_REACHED)
+            elif not self._safe_now and self.last is not None:
                 interlocks.claim(self.label, self.last)
 
     def __repr__(self) -> str:

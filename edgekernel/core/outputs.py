@@ -12,6 +12,7 @@ from edgekernel.core.workers import Workers
 
 if TYPE_CHECKING:
     from edgekernel.core.context import Host
+    from edgekernel.core.device import Device
     from edgekernel.core.interlocks import Interlocks
     from edgekernel.core.leases import Leases
     from edgekernel.core.timers import Timer
@@ -57,6 +58,12 @@ class Outputs:
 
             self.interlocks = Interlocks()
         return self.interlocks
+
+    def forget(self, device: Device) -> None:
+        """Hear that a device is taken out: what its outputs exclude is free, whatever they do."""
+        if self.interlocks is not None:
+            for output in device.outputs.values():
+                self.interlocks.withdraw(output.label)
 
     def close(self) -> None:
         """End the threads, each after what it does, and write down what is to be kept."""
