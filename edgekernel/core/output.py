@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from edgekernel.core.clock import LockLike
-from edgekernel.core.effect import running_effect
+from edgekernel.core.control import in_control
 from edgekernel.core.errors import (
     ConfigError,
     HeldSafeError,
@@ -192,11 +192,13 @@ class Output(Generic[T]):
         Raises InvalidValueError for a value that is not allowed, HeldSafeError while it is held
         (the node is stopping, the device is not attached), InterlockedError while an output that
         excludes it is on, RateLimitedError for more changes than are allowed, and UnavailableError
-        if the driver fails. Set by an effect, it falls back when that effect fails.
+        if the driver fails. It falls back when the effect, handler, command or run of a service fails
+        that has set it, and when the part is taken out to which that belongs.
         """
-        effect = running_effect()
-        if effect is not None:
-            effect.when_failed(self._fall_back)
+        if self._device.attached:
+            controller = in_control(self._device.ctx.runtime.turns)
+            if controller is not None:
+                controller.when_failed(self._fall_back)
         wanted = self.values.parse(value)
         self._write(partial(self._admit, wanted), wanted)
 

@@ -41,15 +41,14 @@ class Outputs:
         However many hang, as each has its thread: an output's lock lets no more than one of its
         own in. If no thread can be had, the call is made on that of the timers.
         """
-        elsewhere = partial(self._runtime.turns.elsewhere, call)
+        return self._runtime.timers.timer(partial(self.beside, call))
 
-        def ring() -> None:
-            try:
-                self._workers.submit(elsewhere)
-            except RuntimeError:
-                call()
-
-        return self._runtime.timers.timer(ring)
+    def beside(self, call: Callable[[], object]) -> None:
+        """Make a call that may drive outputs on a thread of its own; here if none can be had."""
+        try:
+            self._workers.submit(partial(self._runtime.turns.elsewhere, call))
+        except RuntimeError:
+            call()
 
     def join_interlocks(self) -> Interlocks:
         """Return who excludes whom; made when somebody is the first to exclude another one."""
