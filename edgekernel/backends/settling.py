@@ -55,5 +55,5 @@ class Settling:
     def _settle(self, until_ns: int) -> Edge | None:
         if self._now == self.level or until_ns - self._since_ns < self._settle_ns:
             return None
-        self.level = self._now
+        self.level, self._before = self._now, None  # the edge of it is told later, or never
         return Edge(self._now, self._since_ns)
