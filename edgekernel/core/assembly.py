@@ -82,12 +82,25 @@ class Assembly:
             leave=partial(self._rest, unit),
             watchdog=self._runtime.services.watchdog,
             gave_up=partial(self._runtime.fault, unit.name),
+            hung=partial(self._runtime.outputs.beside, partial(self._lost, unit)),
+            part=unit.control,
         )
 
+    @staticmethod
+    def _lost(unit: Unit) -> None:
+        """Let fall back what a service has set, whose tick hangs."""
+        unit.lose_control()
+        unit.fall_back()
+
     def _rest(self, unit: Unit) -> None:
-        """End one run of a service; nobody drives what it has driven, unless it is replaced."""
+        """End one run of a service; nobody drives what it has driven, unless it is replaced.
+
+        What its ticks have set stays if it has come to its end by itself.
+        """
         unit.leave()
         if unit.state is not UnitState.STOPPING:
+            if not unit.part.finished:
+                unit.lose_control()
             unit.fall_back()
         try:
             unit.deactivate()
@@ -130,6 +143,8 @@ class Assembly:
 
     def _strike(self, unit: Unit) -> None:
         self._parts.strike(unit)
+        if unit.is_device:
+            self._runtime.outputs.forget(unit.part)
         self.when_struck(unit)
 
     def _take_down(self, unit: Unit) -> None:

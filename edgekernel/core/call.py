@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from edgekernel.core.clock import NANOSECONDS, Clock, EventLike
 from edgekernel.core.commands import Command
@@ -14,6 +14,9 @@ from edgekernel.core.errors import RefusedError, TurnTimeoutError, UnavailableEr
 from edgekernel.core.masking import brief, masked, scrubbed
 from edgekernel.core.record import dataclass
 from edgekernel.core.tasks import Task
+
+if TYPE_CHECKING:
+    from edgekernel.core.control import Control
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,21 @@ class Call:
         self.took_s = 0.0
         self.value: Any = None
         self.error: BaseException | None = None
+        self._control: Control | None = None
+
+    @property
+    def control(self) -> Control:
+        """What it has set while it ran."""
+        if self._control is None:
+            from edgekernel.core.control import Control  # few commands set an output
+
+            self._control = Control(None if self.command is None else self.command.part)
+        return self._control
+
+    def fail(self) -> None:
+        """Let fall back what it has set, if anything: the command has raised, or was cancelled."""
+        if self._control is not None:
+            self._control.fail(f"command {self.name}", self._owner.failed)
 
     @property
     def name(self) -> str:

@@ -49,6 +49,7 @@ class Carrier:
         try:
             self._end(call, call.make(), None)
         except BaseException as error:
+            call.fail()
             self._end(call, None, error)
             if not isinstance(error, Exception):
                 raise
@@ -60,7 +61,11 @@ class Carrier:
             return None
         assert call.make is not None
         running.set(call)  # in the context of this task only
-        return await call.make()
+        try:
+            return await call.make()
+        except BaseException:
+            call.fail()
+            raise
 
     def _ended(self, call: Call, result: Any, error: BaseException | None) -> None:
         import asyncio

@@ -16,6 +16,8 @@ from edgekernel.core.signals import Signal
 if TYPE_CHECKING:
     import inspect  # costs 6 ms: only where somebody asks
 
+    from edgekernel.core.control import Control
+
 Binder = Callable[[Callable[..., Any], Mapping[str, Any]], Callable[[], Any]]
 """Checks arguments against a method's signature and returns the call, ready to make."""
 
@@ -58,6 +60,7 @@ class Command:
     properties: Properties = dict
     exposed: tuple[ExposeNote, ...] = ()
     secret: frozenset[str] = frozenset()
+    part: Control | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -137,13 +140,20 @@ class CommandTable:
         """The exact names of all commands."""
 
     def add(
-        self, owner: str, instance: object, *, factory: str = "", properties: Properties = dict
+        self,
+        owner: str,
+        instance: object,
+        *,
+        factory: str = "",
+        properties: Properties = dict,
+        part: Control | None = None,
     ) -> list[Command]:
         """Add the commands of a component instance and return them, for `remove`.
 
         They take the place of those with the same names: a new version of a component is added
         before the old one is removed. With `factory`, the name under which several instances are
         known, they are also `factory.command`, told apart by the target that a request names.
+        What they set is noted of `part`.
         """
         exposed = tuple(class_notes(type(instance), ExposeNote))
         added = [
@@ -157,6 +167,7 @@ class CommandTable:
                 properties=properties,
                 exposed=exposed,
                 secret=secret_parameters(method),
+                part=part,
             )
             for attribute, note in notes(type(instance))
             if isinstance(note, CommandNote)

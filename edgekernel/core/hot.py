@@ -150,12 +150,18 @@ class HotChanges:
             raise LifecycleError(f"{label}: the runtime is {phase}; it has to be running")
 
     def _do_beside(self, label: str, step: Step) -> None:
-        end_s = self._runtime.clock.monotonic() + self._limit_s
+        asked = label, step, self._runtime.clock.monotonic() + self._limit_s
         with self._lock:
-            self._waiting.append((label, step, end_s))
+            self._waiting.append(asked)
             first, self._at_work = not self._at_work, True
         if first:
-            self._begin_thread()
+            try:
+                self._begin_thread()
+            except BaseException:  # such as no more threads: the next one who asks tries again
+                with self._lock:
+                    self._waiting.remove(asked)
+                    self._at_work = False
+                raise
 
     def _begin_thread(self) -> None:
         name = f"{self._runtime.name}:hot changes"
@@ -177,9 +183,12 @@ class HotChanges:
         handed_over: list[bool] = []
 
         def hand_over() -> None:
-            handed_over.append(True)
             if self._more_wait():
-                self._begin_thread()
+                try:
+                    self._begin_thread()
+                except RuntimeError:  # no more threads: the next one follows here, after this one
+                    return
+            handed_over.append(True)
 
         try:
             self._do(label, step, limit_s=left_s, entered=hand_over)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from edgekernel.core.clock import LockLike
-from edgekernel.core.effect import running_effect
+from edgekernel.core.control import in_control
 from edgekernel.core.errors import (
     ConfigError,
     HeldSafeError,
@@ -37,6 +37,7 @@ T = TypeVar("T", bound=bool | int | float | str)
 _WRITE_LIMIT_S = 1.5
 """How long a write waits for one before it; less than a shutdown gives the safe state."""
 _NOT_ATTACHED = "the device is not attached"
+_NOT_REACHED = "its device could not be attached"
 _ATTEMPTS = 3
 """How often the safe value is tried when the driver fails."""
 
@@ -71,6 +72,7 @@ class Output(Generic[T]):
         self._failed = False  # the driver, when it was last told something
         self._told = False  # the driver, something since its device was attached
         self._away = False  # its device, so that nobody knows what the hardware does
+        self._in_doubt = False  # as its device could not be attached
         self._retry: Retry | None = None  # while it is to be safe, and its driver failed
 
     @property
@@ -190,11 +192,13 @@ class Output(Generic[T]):
         Raises InvalidValueError for a value that is not allowed, HeldSafeError while it is held
         (the node is stopping, the device is not attached), InterlockedError while an output that
         excludes it is on, RateLimitedError for more changes than are allowed, and UnavailableError
-        if the driver fails. Set by an effect, it falls back when that effect fails.
+        if the driver fails. It falls back when the effect, handler, command or run of a service fails
+        that has set it, and when the part is taken out to which that belongs.
         """
-        effect = running_effect()
-        if effect is not None:
-            effect.when_failed(self._fall_back)
+        if self._device.attached:
+            controller = in_control(self._device.ctx.runtime.turns)
+            if controller is not None:
+                controller.when_failed(self._fall_back)
         wanted = self.values.parse(value)
         self._write(partial(self._admit, wanted), wanted)
 
@@ -223,7 +227,7 @@ class Output(Generic[T]):
     def release(self) -> None:
         """Let `set` drive the output, beginning with its initial value."""
         self._lock = self._device.clock.Lock()
-        self._held = ""
+        self._held, self._in_doubt = "", False
         self._device.ctx.runtime.outputs.left_unsafe.discard(self.label)
         self.readback.begin()
         guard = self._guard
@@ -249,6 +253,12 @@ class Output(Generic[T]):
         if self.hold(reason):
             self.make_safe()
 
+    def doubt(self) -> None:
+        """Hear that its device could not be attached; unless it was made safe, it may be on."""
+        self._in_doubt = self.safe is not None and not (self._told and self._safe_now)
+        if self._in_doubt and self._interlocks is not None:
+            self._interlocks.doubt(self.label, _NOT_REACHED)
+
     def let_go(self) -> None:
         """Refuse every later `set` without driving anything: the device is not there."""
         if self.safe is not None and self._told and not self._safe_now:
@@ -259,7 +269,7 @@ class Output(Generic[T]):
         guard, self._guard = self._guard, None
         if guard is not None:
             guard.end()
-        if self._interlocks is not None:
+        if self._interlocks is not None and not self._in_doubt:
             self._interlocks.withdraw(self.label)
 
     # What its guard does
@@ -513,7 +523,9 @@ class Output(Generic[T]):
         """Let it be excluded by an output that names it; also while its device is attached."""
         with self._writing():
             self._interlocks = interlocks
-            if not self._safe_now and self.last is not None:
+            if self._in_doubt:
+                interlocks.doubt(self.label, _NOT_REACHED)
+            elif not self._safe_now and self.last is not None:
                 interlocks.claim(self.label, self.last)
 
     def __repr__(self) -> str:

@@ -12,6 +12,7 @@ from edgekernel.core.workers import Workers
 
 if TYPE_CHECKING:
     from edgekernel.core.context import Host
+    from edgekernel.core.device import Device
     from edgekernel.core.interlocks import Interlocks
     from edgekernel.core.leases import Leases
     from edgekernel.core.timers import Timer
@@ -40,15 +41,14 @@ class Outputs:
         However many hang, as each has its thread: an output's lock lets no more than one of its
         own in. If no thread can be had, the call is made on that of the timers.
         """
-        elsewhere = partial(self._runtime.turns.elsewhere, call)
+        return self._runtime.timers.timer(partial(self.beside, call))
 
-        def ring() -> None:
-            try:
-                self._workers.submit(elsewhere)
-            except RuntimeError:
-                call()
-
-        return self._runtime.timers.timer(ring)
+    def beside(self, call: Callable[[], object]) -> None:
+        """Make a call that may drive outputs on a thread of its own; here if none can be had."""
+        try:
+            self._workers.submit(partial(self._runtime.turns.elsewhere, call))
+        except RuntimeError:
+            call()
 
     def join_interlocks(self) -> Interlocks:
         """Return who excludes whom; made when somebody is the first to exclude another one."""
@@ -57,6 +57,12 @@ class Outputs:
 
             self.interlocks = Interlocks()
         return self.interlocks
+
+    def forget(self, device: Device) -> None:
+        """Hear that a device is taken out: what its outputs exclude is free, whatever they do."""
+        if self.interlocks is not None:
+            for output in device.outputs.values():
+                self.interlocks.withdraw(output.label)
 
     def close(self) -> None:
         """End the threads, each after what it does, and write down what is to be kept."""

@@ -248,6 +248,8 @@ class Replacement:
             if new.part.polled:
                 self._assembly.poll(new.part)
             self._assembly.drop_idle_pollers()
+        if new.control is not None and old.control is not None:
+            new.control.take_over(old.control)
         self._assembly.stopping().finish(old)
         old.fall_back(but=new.fallbacks())
 
@@ -281,6 +283,7 @@ class Replacement:
             self._tick_again()
         elif old.state is UnitState.STOPPING:
             old.state = UnitState.ACTIVE
+        new.lose_control()
         if new.fall_back():
             old.drive_again()
 

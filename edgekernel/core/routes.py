@@ -11,6 +11,7 @@ from operator import length_hint
 from typing import TYPE_CHECKING
 
 from edgekernel.core.clock import Clock
+from edgekernel.core.control import Control
 from edgekernel.core.errors import of_user_code
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.record import dataclass
@@ -43,6 +44,7 @@ class Route:
     owner: str
     label: str
     call: Call
+    control: Control
 
 
 def _nobody(event: Event) -> None:
@@ -124,9 +126,14 @@ class RoutingTable:
         owner: str,
         label: str,
         call: Call,
+        whole: Control | None = None,
     ) -> Route:
-        """Add a handler and return its route, for `remove`."""
-        route = Route(rank, next(self._numbers), message, owner, label, call)
+        """Add a handler and return its route, for `remove`.
+
+        What it sets falls back when it fails, or when `whole`, to which it belongs, does.
+        """
+        number, control = next(self._numbers), Control(whole)
+        route = Route(rank, number, message, owner, label, call, control)
         with self._lock:
             self._routes = (*self._routes, route)
             self._forget_plans()
@@ -217,6 +224,11 @@ class EventTurn(Event, Turn):
     @property
     def component(self) -> str:
         return self._route.owner if self._route else ""
+
+    @property
+    def control(self) -> Control | None:
+        route = self._route
+        return None if route is None else route.control
 
     def slowest(self, begin_ns: int, end_ns: int) -> str:
         plan = self._plan

@@ -105,6 +105,7 @@ class Stopping:
         try:
             self._let_go(unit, leave_s, ahead)
         finally:
+            unit.lose_control()
             unit.fall_back()
             unit.gone()
 

@@ -10,10 +10,11 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from edgekernel.core import message
+from edgekernel.core import control, message
 from edgekernel.core.backoff import Backoff, Budget
 from edgekernel.core.clock import NANOSECONDS, ThreadLike
 from edgekernel.core.context import Context
+from edgekernel.core.control import Control
 from edgekernel.core.errors import EscalationError, describe
 from edgekernel.core.runner import Runner, Session, check
 from edgekernel.core.service import Service
@@ -39,18 +40,21 @@ class Supervised:
         leave: Callable[[], object],
         watchdog: Watchdog,
         gave_up: Callable[[BaseException], object] | None = None,
+        hung: Callable[[], object] = lambda: None,
+        part: Control | None = None,
     ) -> None:
         """Supervise `service`, which is not started yet.
 
         `begin` calls its `start`; `enter` and `leave` make its handlers and effects live and take
         them down, around each run. `gave_up` is called with the error when the service is not
-        critical, has failed and is not restarted by its own policy. Raises ConfigError for
-        settings that mean nothing.
+        critical, has failed and is not restarted by its own policy, `hung` when a step hangs. What
+        it sets is noted of `part`. Raises ConfigError for settings that mean nothing.
         """
         check(service)
         self.service = service
         self._runtime, self._clock = context.runtime, context.clock
-        self._watchdog, self._gave_up = watchdog, gave_up
+        self._watchdog, self._gave_up, self._hung = watchdog, gave_up, hung
+        self._part = part
         self._runner = Runner(
             service, context, begin, enter, leave, watchdog=watchdog, failed=self._failed
         )
@@ -180,6 +184,7 @@ class Supervised:
         """Tell that a step has hung for `seconds`; a critical service halts the runtime."""
         name = self.service.name
         self._runner.post(message.ServiceHung(name, seconds))
+        self._hung()
         if self.service.critical and self._is_wanted():
             text = f"its {self._runner.step} takes {seconds:g} s"
             self._runner.post(message.ServiceFailure(name, text))
@@ -235,6 +240,7 @@ class Supervised:
 
     def _supervise(self, session: Session) -> None:
         current_component.set(self.service.name)
+        control.current.set(self._part)
         following: Session | None = session
         while following is not None:
             session = following

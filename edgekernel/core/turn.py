@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from edgekernel.core.errors import of_user_code
 
+if TYPE_CHECKING:
+    from edgekernel.core.control import Control
+
 
 class Turn(ABC):
     """Something to run. Subclasses say what; `label` names it in reports."""
@@ -48,6 +51,11 @@ class Turn(ABC):
     def component(self) -> str:
         """The name of the component whose code runs now, "" where that is not known."""
         return ""
+
+    @property
+    def control(self) -> Control | None:
+        """What has set an output that is set now; None where nothing answers for it."""
+        return None
 
     @abstractmethod
     def step(self) -> None:

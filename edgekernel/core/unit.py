@@ -7,10 +7,11 @@ from enum import IntEnum, StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from edgekernel.core import message
+from edgekernel.core import control, message
 from edgekernel.core.commands import Command
 from edgekernel.core.component import Activation, describe_class, handlers
 from edgekernel.core.context import Context, Host
+from edgekernel.core.control import Control
 from edgekernel.core.device import Device
 from edgekernel.core.effect import Effect, collecting
 from edgekernel.core.errors import ConfigError, TurnTimeoutError, of_user_code
@@ -125,6 +126,8 @@ class Unit:
         self._activation: Activation | None = None
         self._made: list[Effect] = []
         self._fallbacks: list[Callable[[], object]] = []  # of effects that are gone
+        self.control: Control | None = None if self.kind is Kind.INTERFACE else Control()
+        """What its own code has set. An interface sets what others have asked for."""
         self._begun = self._ending = False
         self.provider = Provider(
             name, part, meta.contracts,
@@ -189,6 +192,7 @@ class Unit:
 
     def _begin(self) -> None:
         current_component.set(self.name)
+        control.current.set(self.control)
         self._begun = True
         with collecting(self._made):
             if isinstance(self.part, Role):
@@ -209,7 +213,11 @@ class Unit:
         for wanted, handler in handlers(part):
             self._route(wanted, handler.__name__, handler)
         self._commands = self._host.commands.add(
-            self.name, part, factory=self.meta.name, properties=lambda: self.provider.properties
+            self.name,
+            part,
+            factory=self.meta.name,
+            properties=lambda: self.provider.properties,
+            part=self.control,
         )
 
     def present(self) -> None:
@@ -272,6 +280,11 @@ class Unit:
         made = [] if self._activation is None else self._activation.effects
         for effect in (*made, *self._made):
             effect.run()
+
+    def lose_control(self) -> None:
+        """Let `fall_back` count also what its handlers, commands and ticks have set."""
+        if self.control is not None:
+            self._fallbacks += self.control.take()
 
     def fall_back(self, but: Collection[Callable[[], object]] = ()) -> bool:
         """Let the outputs fall back that effects have set which are gone; `but` those that others
@@ -338,7 +351,7 @@ class Unit:
 
     def _route(self, wanted: type[Message] | str, name: str, call: Callable[..., object]) -> None:
         rank = _RANKS.get(self.kind, Rank.PROCESS)
-        route = self._host.routes.add(rank, wanted, self.name, f"{self.name}.{name}", call)
+        route = self._host.routes.add(rank, wanted, self.name, f"{self.name}.{name}", call, self.control)
         self._routes.append(route)
 
     def __repr__(self) -> str:

@@ -148,6 +148,45 @@ def test_every_long_pulse_is_told(given_edges: list[tuple[int, int, int]]) -> No
     assert [edge for edge, _ in line.told] == edges
 
 
+@given(
+    st.lists(
+        st.tuples(st.integers(SETTLE_NS, 3 * SETTLE_NS), st.integers(0, 10 * SETTLE_NS)),
+        min_size=1,
+        max_size=15,
+    ),
+    st.lists(st.integers(0, 60 * SETTLE_NS), max_size=15),
+)
+def test_very_late_edges(given_edges: list[tuple[int, int]], polled_ns: list[int]) -> None:
+    """On a computer that is busy, edges are told when they have settled long ago, and somebody has
+    looked at the line before: each change counts once all the same."""
+    edges = train([gap for gap, _ in given_edges])
+    line = Line(edges)
+    told = _in_order(edges, [late for _, late in given_edges])
+    polls = sorted(polled_ns)
+    for edge, at_ns in told:
+        while polls and polls[0] < at_ns:
+            poll_ns = polls.pop(0)
+            line.until(poll_ns)
+            line.look(poll_ns)
+        line.until(at_ns)
+        line.deliver(edge, at_ns)
+    line.until(told[-1][1] + 10 * SETTLE_NS)
+    assert [edge.level for edge, _ in line.told] == [edge.level for edge in edges]
+    for edge, _ in line.told:
+        assert line.level(edge.monotonic_ns) == edge.level
+
+
+def test_edge_after_two_looks() -> None:
+    """A change that one look has found and another has settled is not told again by its edge."""
+    machine = Settling(False, 0, SETTLE_NS)
+    assert machine.look(True, SETTLE_NS) is None
+    assert machine.look(True, 2 * SETTLE_NS) == Edge(True, SETTLE_NS)
+    assert machine.edge(True, SETTLE_NS - 5) is None
+    assert machine.look(True, 3 * SETTLE_NS) is None
+    assert machine.edge(False, 4 * SETTLE_NS) is None
+    assert machine.look(False, 5 * SETTLE_NS) == Edge(False, 4 * SETTLE_NS)
+
+
 def test_edge_after_its_look() -> None:
     """A change that a look found first settles from the time of its edge, and once."""
     machine = Settling(False, 0, SETTLE_NS)

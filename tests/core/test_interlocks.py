@@ -75,6 +75,57 @@ def test_one_that_cannot_be_made_safe_counts_as_on(make_runtime: MakeRuntime) ->
     assert cooler.pump.value is True
 
 
+class Unreachable(Plant):
+    """A plant that does not answer at first, though its pump may be on from before."""
+
+    answers = False
+
+    def connect(self) -> None:
+        if not self.answers:
+            raise OSError("no answer")
+
+
+@pytest.mark.parametrize("first", ["heater", "cooler"])
+@pytest.mark.parametrize("declared_by", ["heater", "cooler"])
+def test_one_whose_device_could_not_be_attached_counts_as_on(
+    sim: Any, first: str, declared_by: str
+) -> None:
+    """P8: it may be on from before, until it is attached. In whichever order, whoever says it."""
+    heater, cooler = Plant("heater"), Unreachable("cooler")
+    plants = {"heater": heater, "cooler": cooler}
+    other = "cooler" if declared_by == "heater" else "heater"
+    plants[declared_by].pump.limits = Limits(interlock=(f"{other}.pump",))
+    runtime = sim.runtime()
+    for name in sorted(plants, key=lambda each: each != first):
+        runtime.register(plants[name], optional=True)
+    runtime.boot()
+    expected = r"cooler\.pump may be on: its device could not be attached \(interlock\)$"
+    with pytest.raises(InterlockedError, match=expected):
+        heater.pump.set(True)
+    heater.pump.set(False)
+    cooler.answers = True
+    sim.advance(10)
+    assert cooler.attached
+    heater.pump.set(True)
+    with pytest.raises(InterlockedError, match=r"heater\.pump is on"):
+        cooler.pump.set(True)
+
+
+def test_one_that_is_taken_out_excludes_nobody(sim: Any) -> None:
+    """Who says that there is no such device any more need not have reached it before."""
+    heater, cooler = Plant("heater"), Unreachable("cooler")
+    cooler.pump.limits = Limits(interlock=("heater.pump",))
+    runtime = sim.runtime()
+    runtime.register(heater)
+    runtime.register(cooler, optional=True)
+    runtime.boot()
+    with pytest.raises(InterlockedError):
+        heater.pump.set(True)
+    runtime.hot_remove("cooler")
+    heater.pump.set(True)
+    assert heater.pump.value is True
+
+
 def test_what_is_pending_is_looked_at_when_its_time_comes(sim: Any) -> None:
     """Something else that was switched on meanwhile keeps a pending value from being driven."""
     runtime = sim.runtime()

@@ -207,3 +207,57 @@ def test_retries_begin_later(clock: StarvedClock) -> None:
     clock.advance(30.0)
     assert runtime.status()["degraded"] == []
     runtime.shutdown()
+
+
+class Changing(Process):
+    """Adds a part for each tick, in a handler."""
+
+    name = "changing"
+
+    @on(Tick)
+    def change(self, event: Any) -> None:
+        self.ctx.runtime.hot_add(Part(), f"part-{event.payload.n}")
+
+
+def test_hot_changes_are_made_later(clock: StarvedClock) -> None:
+    """P7: a handler's change that had no thread fails, the next one is made."""
+    runtime = Runtime(clock=clock)
+    runtime.register(Changing())
+    runtime.boot()
+    failed = messages_of(runtime, message.ProcessError)
+    clock.starved = "hot changes"
+    runtime.emit(Tick(1))
+    assert ["can't start new thread" in each.error for each in failed] == [True]
+    clock.starved = None
+    runtime.emit(Tick(2))
+    clock.advance(1.0)
+    assert [name for name in runtime.status()["components"] if name.startswith("part")] == ["part-2"]
+    runtime.shutdown()
+
+
+def test_hot_changes_follow_on_one_thread(clock: StarvedClock) -> None:
+    """P7: where there is a thread for the first change and none for the next, both are made."""
+    runtime = Runtime(clock=clock)
+    runtime.register(Changing())
+    runtime.boot()
+
+    class First(Process):
+        name = "first"
+
+        def start(self, ctx: Context) -> None:
+            clock.starved = None
+
+    class Asking(Process):
+        name = "asking"
+
+        @on(Tick)
+        def ask(self, event: Any) -> None:
+            self.ctx.runtime.hot_add(First())
+            self.ctx.runtime.hot_add(Part(), "second")
+            clock.starved = "hot changes"
+
+    runtime.hot_add(Asking())
+    runtime.emit(Tick(1))
+    clock.advance(1.0)
+    assert {"first", "second"} <= set(runtime.status()["components"])
+    runtime.shutdown()

@@ -41,6 +41,7 @@ PLATFORMS = {
     "text.bench_1_plant_show": "unknown",
 }
 """Every entity, and its state when nothing has happened yet."""
+DOOR = '[devices.door]\ndriver = "contact"\npin = "GPIO24"\n'
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +252,7 @@ def test_a_removed_device_disappears(home: Home, start: Start, broker: Mosquitto
     agent = start()
     appeared(home)
     agent.end(signal.SIGTERM)
-    start(NODE.replace('[devices.door]\ndriver = "contact"\npin = "GPIO24"\n', ""))
+    start(NODE.replace(DOOR, ""))
     home.until(lambda: home.state("binary_sensor.bench_1_door") is None, "gone")
     assert "binary_sensor.bench_1_door" not in home.look()["entities"]
     home.shows("switch.bench_1_fan", "off")
@@ -260,6 +261,43 @@ def test_a_removed_device_disappears(home: Home, start: Start, broker: Mosquitto
         components = late.wait_for(lambda got: got.topic == config).document["components"]
     assert "fan_set_power" in components
     assert not [key for key in components if key.startswith("door_")]
+
+
+def test_a_device_is_removed_while_the_node_runs(
+    home: Home, start: Start, broker: Mosquitto, tmp_path: Path
+) -> None:
+    """The node file is read again, without the door: that entity goes, the others go on."""
+    agent = start()
+    appeared(home)
+    home.call("switch.turn_on", "switch.bench_1_fan")
+    home.shows("switch.bench_1_fan", "on")
+    read_again(agent, tmp_path, broker, NODE.replace(DOOR, ""))
+    home.until(lambda: home.state("binary_sensor.bench_1_door") is None, "gone")
+    assert "binary_sensor.bench_1_door" not in home.look()["entities"]
+    assert home.state("switch.bench_1_fan") == "on"
+    read_again(agent, tmp_path, broker, NODE)
+    home.shows("binary_sensor.bench_1_door", "on")
+    assert home.state("switch.bench_1_fan") == "on"
+
+
+def test_discovery_is_turned_off_while_the_node_runs(
+    home: Home, start: Start, broker: Mosquitto, tmp_path: Path
+) -> None:
+    """Every entity of the node goes, and nothing about it is left for a later Home Assistant."""
+    agent = start()
+    appeared(home)
+    read_again(agent, tmp_path, broker, NODE, discovery='"off"')
+    home.until(lambda: not [each for each in home.look()["states"] if "bench_1" in each], "empty")
+    assert retained(broker) == set()
+    read_again(agent, tmp_path, broker, NODE)
+    appeared(home)
+
+
+def read_again(agent: Agent, folder: Path, broker: Mosquitto, text: str, **table: str) -> None:
+    """Let a node that runs apply another node file."""
+    table = {"lights": '["strip.level"]', "birth_delay": '"100ms"'} | table
+    write_node(folder, broker.port, text, **table)
+    agent.process.send_signal(signal.SIGHUP)
 
 
 def test_a_device_that_becomes_a_lamp(home: Home, start: Start) -> None:
@@ -311,11 +349,16 @@ def test_from_each_form_to_the_other(home: Home, start: Start, broker: Mosquitto
 
 def announced(broker: Mosquitto) -> str:
     """Return in which form the node is announced on the broker; nothing if it is in both."""
-    with watching(broker.port) as late:
-        late.publish("probe", "x")  # it comes after what is retained
-        late.wait_for(lambda got: got.topic == "probe", "the end")
-        topics = {got.topic for got in late.received if got.topic.startswith("homeassistant/")}
+    topics = retained(broker)
     by_node = "homeassistant/device/bench-1/config"
     if by_node in topics:
         return "device" if len(topics) == 1 else ""
     return "entities" if topics else ""
+
+
+def retained(broker: Mosquitto) -> set[str]:
+    """Return the topics below homeassistant/ that the broker keeps something of."""
+    with watching(broker.port) as late:
+        late.publish("probe", "x")  # it comes after what is retained
+        late.wait_for(lambda got: got.topic == "probe", "the end")
+        return {got.topic for got in late.received if got.topic.startswith("homeassistant/")}

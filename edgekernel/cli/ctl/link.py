@@ -181,9 +181,11 @@ def code_of(error: EdgekernelError) -> str:
 
 
 def said(error: EdgekernelError, *, as_json: bool) -> str:
-    """Return an error in a sentence; for people with who has refused it."""
+    """Return an error in a sentence; for people with the word for why, if the node gave one."""
     text = "\n".join(error.problems) if isinstance(error, ConfigError) else str(error)
     if isinstance(error, NoAnswerError):  # why the broker cannot be reached
         text = as_option(text)
-    refused = isinstance(error, RefusedError | RequestRefusedError)
-    return f"refused ({code_of(error)}): {text}" if refused and not as_json else text
+    if as_json or not isinstance(error, RefusedError | RequestRefusedError):
+        return text
+    code = code_of(error)
+    return f"failed: {text}" if code == "failed" else f"refused ({code}): {text}"

@@ -18,18 +18,22 @@ from edgekernel.core.messages import Severity
 from edgekernel.mqtt.fleet import DeviceState, LinkState, NodeEvent, NodeStatus
 
 _EVENTS = 8
+_SHARE_OF_EVENTS = 3
+"""On a small terminal events have one line of so many."""
 _PER_SECOND = 4
 _MOST_NODES = 30
 """Of more nodes it is counted how many are in which state."""
-_LEAST_ROWS = 10
-_AROUND = 8
-"""Lines of headers and of the nodes."""
+_LEAST_ROWS = 3
 _NOT_KNOWN = "not known yet"
 _QUALITIES = {"bad": "red", "uncertain": "yellow"}
 
 
 def _colour(state: str) -> str:
     return STATE_COLOURS.get(state, "red")
+
+
+def _in_one_line(text: str, style: str) -> Text:
+    return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
 class WatchTable:
@@ -60,14 +64,22 @@ class WatchTable:
             self._link = item
 
     def render(self) -> Group:
-        """Return what is shown now."""
-        parts: list[Any] = [self._nodes(), self._signals()]
-        if self._events:
-            parts.append(self._latest())
-        if not self._link.up:
-            text = f"the link is down, what is shown is old: {self._link.reason}"
-            parts.append(Text(text, style="red"))
+        """Return what is shown now: no more lines than the terminal has."""
+        nodes, link = self._nodes(), self._broken_link()
+        used = sum(len(out.render_lines(each)) for each in (nodes, link) if each)
+        room = out.height - used - 1  # for the cursor
+        events = min(len(self._events), max(1, room // _SHARE_OF_EVENTS))
+        room -= events + 1 if events else 0
+        parts: list[Any] = [nodes, *self._signals(max(_LEAST_ROWS, room - 1))]
+        parts += [self._latest(events)] if events else []
+        parts += [link] if link else []
         return Group(*parts)
+
+    def _broken_link(self) -> Text:
+        if self._link.up:
+            return Text()
+        text = f"the link is down, what is shown is old: {self._link.reason}"
+        return Text(text, style="red")
 
     def _nodes(self) -> Text:
         text = Text()
@@ -82,27 +94,35 @@ class WatchTable:
             text.append(f"{name} ").append(f"{state}  ", style=_colour(state))
         return text
 
-    def _signals(self) -> Table:
+    def _signals(self, room: int) -> list[Table | Text]:
+        """Return the table, and in a line how many signals have no room in it."""
         listing = table("", "node", "device", "signal", "value", "", "quality", "time")
-        room = max(_LEAST_ROWS, out.height - _EVENTS - _AROUND)
-        for number, ((node, device), state) in enumerate(sorted(self._states.items())):
-            if listing.row_count >= room:
-                more = len(self._states) - number
-                listing.caption = f"and {more} more devices: name some NODEs, or give --where"
-                break
-            for name, signal in state.signals.items():
-                value, unit, quality, time = signal_cells(signal)
-                style = _QUALITIES.get(signal.quality, "")
-                listing.add_row(node, device, name, value, unit, Text(quality, style), time)
-                node = device = ""
-        return listing
+        shown: list[Table | Text] = [listing]
+        rows = [
+            (state, name, signal)
+            for _, state in sorted(self._states.items())
+            for name, signal in state.signals.items()
+        ]
+        if len(rows) > room:
+            more = len(rows) - room + 1
+            text = f"and {more} more signals: name some NODEs, or give --where"
+            shown.append(_in_one_line(text, "dim"))
+            del rows[-more:]
+        before: DeviceState | None = None
+        for state, name, signal in rows:
+            device = ("", "") if state is before else (state.node, state.device)
+            value, unit, quality, time = signal_cells(signal)
+            judged = _in_one_line(quality, _QUALITIES.get(signal.quality, ""))
+            listing.add_row(*device, name, value, unit, judged, time)
+            before = state
+        return shown
 
-    def _latest(self) -> Table:
+    def _latest(self, count: int) -> Table:
         listing = table("", "time", "node", "event")
-        for event in self._events:
+        for event in list(self._events)[-count:]:
             time = f"{event.time:%H:%M:%S}" if event.time else ""
             style = "" if event.severity <= Severity.INFO else "red"
-            listing.add_row(time, event.node, Text(said(event), style))
+            listing.add_row(time, event.node, _in_one_line(said(event), style))
         return listing
 
     def __enter__(self) -> Self:

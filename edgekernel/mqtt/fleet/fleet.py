@@ -301,7 +301,7 @@ class Fleet:
 
     def restart(self, node: str, reason: str, if_busy: IfBusy = "wait") -> None:
         """Let a node's agent end, so that it is started again; while it is busy as in `update`."""
-        check_takes_updates(node, self.schema(node))
+        check_takes_updates(node, self.schema(node), "a restart")
         self.call(node, "update.restart", {"reason": reason, "busy": if_busy})
 
     def busy(self, node: str) -> tuple[BusyState, ...]:

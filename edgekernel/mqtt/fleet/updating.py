@@ -47,13 +47,13 @@ def read_update(node: str, document: Document) -> NodeUpdate:
     )
 
 
-def check_takes_updates(node: str, schema: NodeSchema) -> None:
-    """Raise ForbiddenError for a node that takes no updates from afar."""
+def check_takes_updates(node: str, schema: NodeSchema, what: str = "an update") -> None:
+    """Raise ForbiddenError for a node that takes no updates, or restarts, from afar."""
     commands = schema.document.get("commands")
     own = commands.get(_COMPONENT) if isinstance(commands, dict) else None
     if not isinstance(own, dict) or _NAME not in own:
         raise ForbiddenError(
-            f"{node} takes no updates from afar: its node file has to say remote = true in "
+            f"{node} does not take {what} from afar: its node file has to say remote = true in "
             "[update], and then it has to be started anew"
         )
 

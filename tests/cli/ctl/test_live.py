@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+import pytest
+from rich.console import Console, ConsoleDimensions
 
 from edgekernel import Severity
+from edgekernel.cli.console import out
 from edgekernel.cli.ctl.live import WatchTable
 from edgekernel.mqtt.fleet import DeviceState, LinkState, NodeEvent, NodeStatus, SignalState
+
+
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the terminal have 120 columns and 40 lines."""
+    monkeypatch.setattr(out, "size", ConsoleDimensions(120, 40))
 
 
 def shown(table: WatchTable) -> str:
@@ -70,5 +78,32 @@ def test_a_large_fleet_fits_on_the_screen() -> None:
     text = shown(table)
     assert "1000 nodes: 100 offline  900 online" in text
     assert "n0000" in text
-    assert "more devices: name some NODEs" in text
+    assert "more signals: name some NODEs" in text
     assert text.count("room") < 100
+
+
+@pytest.mark.parametrize("lines", [12, 24, 40])
+@pytest.mark.parametrize("columns", [80, 120])
+def test_it_fits_on_a_small_terminal(
+    lines: int, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has no room is counted, instead of being cut off at the lower end with the events."""
+    monkeypatch.setattr(out, "size", ConsoleDimensions(columns, lines))
+    table = WatchTable([])
+    table.take(NodeStatus("n1", "online"))
+    table.take(LinkState(False, "keep alive timeout"))
+    reason = "offline: OSError: [Errno 121] Remote I/O error, and once more at every poll since"
+    for number in range(50):
+        signals = {"t": SignalState(1.0, "°C", "bad", reason), "u": SignalState(2.0, "V", "good")}
+        table.take(DeviceState("n1", f"d{number:02d}", True, signals))
+        fields = {"number": number, "text": "long " * 40}
+        table.take(NodeEvent("n1", "tick", Severity.INFO, fields=fields))
+    console = Console(width=columns, height=lines)
+    with console.capture() as capture:
+        console.print(table.render())
+    text = capture.get()
+    assert len(text.splitlines()) < lines
+    assert "number=49" in text
+    assert "the link is down" in text
+    rows = text.count("1.0    °C") + text.count("2.0    V")
+    assert f"and {100 - rows} more signals" in text

@@ -263,5 +263,5 @@ def test_a_schema_of_somebody_else(commands: object) -> None:
     if commands == {"update": {"install": {}}}:
         check_takes_updates("n1", schema)
     else:
-        with pytest.raises(ForbiddenError, match="takes no updates"):
+        with pytest.raises(ForbiddenError, match="does not take an update from afar"):
             check_takes_updates("n1", schema)

@@ -1,0 +1,337 @@
+"""Outputs fall back when the handler, command or tick fails that has set them (promise P8)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from edgekernel import (
+    Context,
+    Interface,
+    Limits,
+    Message,
+    Process,
+    RefusedError,
+    Runtime,
+    Service,
+    command,
+    on,
+    requires,
+)
+from edgekernel.core.service import RestartPolicy
+from tests.core.driving import Plant
+from tests.core.parts import Simulation
+
+
+class Measured(Message):
+    """A value for the handlers here: below 0 it is more than they can do."""
+
+    value: float = 0.0
+
+
+def pump(plant: Plant) -> bool:
+    """Say what the hardware of the pump does."""
+    return bool(plant.hardware.get("pump", False))
+
+
+def booted(sim: Simulation, *parts: Any) -> Runtime:
+    """Return a runtime that runs these parts."""
+    runtime = sim.runtime()
+    for part in parts:
+        runtime.register(part)
+    runtime.boot()
+    return runtime
+
+
+class Drain(Process):
+    """Pumps while much is measured, and opens the valve as far as it is told."""
+
+    name = "drain"
+    plant: Plant = requires(Plant)
+
+    @on(Measured)
+    def pump(self, event: Any) -> None:
+        """Set the pump; fail below 0, before it is set."""
+        if event.payload.value < 0:
+            raise ValueError("no such level")
+        if event.payload.value < 100:
+            self.plant.pump.set(event.payload.value > 10)
+
+    @on(Measured)
+    def open(self, event: Any) -> None:
+        """Open the valve."""
+        self.plant.valve.set(0.5)
+
+
+class TestHandlers:
+    """A handler that raises does not leave on what it has switched on."""
+
+    def test_it_falls_back(self, sim: Simulation) -> None:
+        """What that handler has set does, not what another one of the same part has."""
+        plant = Plant()
+        runtime = booted(sim, plant, Drain())
+        runtime.emit(Measured(20.0))
+        assert pump(plant)
+        runtime.emit(Measured(-1.0))
+        assert not pump(plant)
+        assert plant.valve.value == 0.5
+        runtime.emit(Measured(20.0))
+        assert pump(plant)
+
+    def test_once(self, sim: Simulation) -> None:
+        """What somebody else has set after that is not touched by the next failure."""
+        plant = Plant()
+        runtime = booted(sim, plant, Drain())
+        runtime.emit(Measured(20.0))
+        runtime.emit(Measured(-1.0))
+        plant.pump.set(True)
+        runtime.emit(Measured(-1.0))
+        assert pump(plant)
+
+    def test_one_that_was_subscribed(self, sim: Simulation) -> None:
+        """A function that an application has subscribed is a handler like any other."""
+        plant = Plant()
+        runtime = booted(sim, plant)
+
+        def drive(event: Any) -> None:
+            plant.pump.set(True)
+            if event.payload.value < 0:
+                raise ValueError("no such level")
+
+        runtime.subscribe(Measured, drive)
+        runtime.emit(Measured(1.0))
+        assert pump(plant)
+        runtime.emit(Measured(-1.0))
+        assert not pump(plant)
+
+    def test_hold(self, sim: Simulation) -> None:
+        """An output whose fallback is to hold stays as it is."""
+        plant = Plant(pump=Limits(fallback="hold"))
+        runtime = booted(sim, plant, Drain())
+        runtime.emit(Measured(20.0))
+        runtime.emit(Measured(-1.0))
+        assert pump(plant)
+
+    def test_a_fallback_that_fails_keeps_no_other_from_it(self, sim: Simulation) -> None:
+        """It is reported, and tried again later as every safe value is."""
+        plant, other = Plant(), Plant("other")
+        runtime = booted(sim, plant, other)
+
+        def drive(event: Any) -> None:
+            plant.pump.set(True)
+            other.pump.set(True)
+            plant.failures = [OSError("no answer")] * 3
+            raise ValueError("no such level")
+
+        runtime.subscribe(Measured, drive)
+        runtime.emit(Measured())
+        assert (pump(plant), pump(other)) == (True, False)
+        assert any("fallback" in each.where for each in runtime.faults.kept)
+        sim.advance(60)
+        assert not pump(plant)
+
+
+class Doser(Process):
+    """Has a command of each kind that switches the pump on, and then does not end well."""
+
+    name = "doser"
+    plant: Plant = requires(Plant)
+
+    @command
+    def light(self) -> None:
+        """Switch the lamp on, and end well."""
+        self.plant.valve.set(1.0)
+
+    @command
+    def turn(self) -> None:
+        """Fail as a turn."""
+        self.plant.pump.set(True)
+        raise ValueError("empty")
+
+    @command
+    def refuse(self) -> None:
+        """Do something, and refuse then."""
+        self.plant.pump.set(True)
+        raise RefusedError("empty")
+
+    @command(blocking=True)
+    def worker(self) -> None:
+        """Fail on a worker thread."""
+        self.plant.pump.set(True)
+        raise ValueError("empty")
+
+    @command
+    async def loop(self) -> None:
+        """Fail on the event loop."""
+        self.plant.pump.set(True)
+        await asyncio.sleep(1)
+        raise ValueError("empty")
+
+    @command(timeout_s=10.0)
+    async def dose(self) -> None:
+        """Pump for longer than there is time."""
+        await self.long()
+
+    @command(timeout_s=100.0)
+    async def long(self) -> None:
+        """Pump for a minute."""
+        self.plant.pump.set(True)
+        await asyncio.sleep(60)
+        self.plant.pump.set(False)
+
+
+class TestCommands:
+    """A command that fails takes back what it has set, and nothing else."""
+
+    @pytest.mark.parametrize("name", ["turn", "refuse", "worker", "loop"])
+    def test_it_falls_back(self, sim: Simulation, name: str) -> None:
+        """Wherever it runs; what an earlier one has set that has ended well stays."""
+        plant = Plant()
+        runtime = booted(sim, plant, Doser())
+        runtime.invoke("doser.light")
+        call = runtime.invoke_nowait(f"doser.{name}")
+        sim.advance(5)
+        assert call.done
+        assert str(call.error) == "empty"
+        assert True in [value for _, value in plant.driven]
+        assert not pump(plant)
+        assert plant.valve.value == 1.0
+
+    def test_one_that_is_cancelled(self, sim: Simulation) -> None:
+        """As its time is over, in the middle of it."""
+        plant = Plant()
+        runtime = booted(sim, plant, Doser())
+        runtime.invoke_nowait("doser.dose")
+        sim.advance(5)
+        assert pump(plant)
+        sim.advance(10)
+        assert not pump(plant)
+
+    def test_one_that_ends_well(self, sim: Simulation) -> None:
+        """It has switched the pump off itself, once."""
+        plant = Plant()
+        runtime = booted(sim, plant, Doser())
+        call = runtime.invoke_nowait("doser.long")
+        sim.advance(90)
+        assert call.error is None
+        assert [value for _, value in plant.driven if value in (True, False)][-2:] == [True, False]
+
+    def test_with_its_part(self, sim: Simulation) -> None:
+        """When the part is taken out nobody answers for what its commands have set."""
+        plant = Plant()
+        runtime = booted(sim, plant, Doser())
+        runtime.invoke("doser.light")
+        runtime.hot_remove("doser")
+        assert plant.valve.value == 0.0
+
+
+class Panel(Interface):
+    """Sets what others ask for."""
+
+    name = "panel"
+    plant: Plant = requires(Plant)
+
+    @on(Measured)
+    def take(self, event: Any) -> None:
+        """Switch the pump on, as somebody has asked for it."""
+        self.plant.pump.set(True)
+
+
+def test_what_an_interface_has_passed_on_stays(sim: Simulation) -> None:
+    """It is not the interface that wants it: that may be taken out and put in anew."""
+    plant = Plant()
+    runtime = booted(sim, plant, Panel())
+    runtime.emit(Measured())
+    runtime.hot_remove("panel")
+    assert pump(plant)
+
+
+class Circulation(Service):
+    """Keeps the pump on; what its ticks do is told from outside."""
+
+    name = "circulation"
+    interval = 1.0
+    restart: RestartPolicy = "on-failure"
+    backoff_s = 10.0
+    plant: Plant = requires(Plant)
+
+    def __init__(self) -> None:
+        self.fails = self.ends = self.hangs = False
+
+    def tick(self, ctx: Context) -> None:
+        """Switch it on, or not."""
+        if self.hangs:
+            ctx.clock.sleep(100.0)
+        if self.fails:
+            self.fails = False
+            raise ValueError("no level")
+        self.plant.pump.set(True)
+        if self.ends:
+            self.finish()
+
+
+class TestServices:
+    """What a service has set in its ticks goes safe when it does not tick any more."""
+
+    def test_it_fails(self, sim: Simulation) -> None:
+        """At once, and not only when it is started again; then it is set again."""
+        plant, service = Plant(), Circulation()
+        booted(sim, plant, service)
+        sim.advance(2.5)
+        assert pump(plant)
+        service.fails = True
+        sim.advance(1)
+        assert not pump(plant)
+        sim.advance(30)
+        assert pump(plant)
+
+    def test_it_hangs(self, sim: Simulation) -> None:
+        """When its time is over, though it cannot be ended; when it goes on it sets it again."""
+        plant, service = Plant(), Circulation()
+        booted(sim, plant, service)
+        sim.advance(2.5)
+        service.hangs = True
+        sim.advance(5)
+        assert pump(plant)
+        sim.advance(10)
+        assert not pump(plant)
+        service.hangs = False
+        sim.advance(100)
+        assert pump(plant)
+
+    @pytest.mark.parametrize("how", ["stop", "disable"])
+    def test_it_is_stopped(self, sim: Simulation, how: str) -> None:
+        """By an operator."""
+        plant = Plant()
+        runtime = booted(sim, plant, Circulation())
+        sim.advance(2.5)
+        getattr(runtime.services, how)("circulation")
+        assert not pump(plant)
+
+    def test_it_ends_by_itself(self, sim: Simulation) -> None:
+        """What it leaves on is what it wants, until the service is taken out."""
+        plant, service = Plant(), Circulation()
+        runtime = booted(sim, plant, service)
+        service.ends = True
+        sim.advance(5)
+        assert runtime.services.status("circulation")["state"] == "ended"
+        assert pump(plant)
+        runtime.hot_remove("circulation")
+        assert not pump(plant)
+
+    def test_another_version_goes_on(self, sim: Simulation) -> None:
+        """P12: nothing is switched off between, and it is the new one that answers for it."""
+        plant = Plant()
+        runtime = booted(sim, plant, Circulation())
+        sim.advance(2.5)
+        newer = Circulation()
+        plant.driven.clear()
+        runtime.hot_update(newer)
+        sim.advance(5)
+        assert all(value for _, value in plant.driven)
+        assert pump(plant)
+        newer.fails = True
+        sim.advance(1)
+        assert not pump(plant)
