@@ -6,7 +6,6 @@ from collections import deque
 
 from edgekernel.hal.gpio import Edge
 
-
 _LATEST_NS = 10_000_000_000
 """An edge that is not told this long after somebody has seen its level got lost."""
 

@@ -192,8 +192,8 @@ class Output(Generic[T]):
         Raises InvalidValueError for a value that is not allowed, HeldSafeError while it is held
         (the node is stopping, the device is not attached), InterlockedError while an output that
         excludes it is on, RateLimitedError for more changes than are allowed, and UnavailableError
-        if the driver fails. It falls back when the effect, handler, command or run of a service fails
-        that has set it, and when the part is taken out to which that belongs.
+        if the driver fails. It falls back when the effect, handler, command or run of a service
+        fails that has set it, and when the part is taken out to which that belongs.
         """
         if self._device.attached:
             controller = in_control(self._device.ctx.runtime.turns)

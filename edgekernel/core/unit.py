@@ -351,7 +351,9 @@ class Unit:
 
     def _route(self, wanted: type[Message] | str, name: str, call: Callable[..., object]) -> None:
         rank = _RANKS.get(self.kind, Rank.PROCESS)
-        route = self._host.routes.add(rank, wanted, self.name, f"{self.name}.{name}", call, self.control)
+        route = self._host.routes.add(
+            rank, wanted, self.name, f"{self.name}.{name}", call, self.control
+        )
         self._routes.append(route)
 
     def __repr__(self) -> str:

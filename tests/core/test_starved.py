@@ -231,7 +231,9 @@ def test_hot_changes_are_made_later(clock: StarvedClock) -> None:
     clock.starved = None
     runtime.emit(Tick(2))
     clock.advance(1.0)
-    assert [name for name in runtime.status()["components"] if name.startswith("part")] == ["part-2"]
+    assert [name for name in runtime.status()["components"] if name.startswith("part")] == [
+        "part-2"
+    ]
     runtime.shutdown()
 
 
