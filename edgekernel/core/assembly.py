@@ -86,11 +86,10 @@ class Assembly:
             holder=unit.holder,
         )
 
-    @staticmethod
-    def _lost(unit: Unit) -> None:
-        """Let fall back what a service has set that does not tick any more, unless it is replaced
-        or taken out: who does that sees to it."""
-        if unit.state is not UnitState.STOPPING:
+    def _lost(self, unit: Unit) -> None:
+        """Let fall back what a service has set that does not tick any more, unless it is replaced,
+        replaces another one or is taken out: who does that sees to it."""
+        if unit.state is not UnitState.STOPPING and unit not in self._parts.coming:
             unit.let_go()
 
     def _rest(self, unit: Unit) -> None:
