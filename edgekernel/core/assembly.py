@@ -82,25 +82,20 @@ class Assembly:
             leave=partial(self._rest, unit),
             watchdog=self._runtime.services.watchdog,
             gave_up=partial(self._runtime.fault, unit.name),
-            hung=partial(self._runtime.outputs.beside, partial(self._lost, unit)),
-            part=unit.control,
+            lost=partial(self._lost, unit),
+            holder=unit.holder,
         )
 
-    @staticmethod
-    def _lost(unit: Unit) -> None:
-        """Let fall back what a service has set, whose tick hangs."""
-        unit.lose_control()
-        unit.fall_back()
+    def _lost(self, unit: Unit) -> None:
+        """Let fall back what a service has set that does not tick any more, unless it is replaced,
+        replaces another one or is taken out: who does that sees to it."""
+        if unit.state is not UnitState.STOPPING and unit not in self._parts.coming:
+            unit.let_go()
 
     def _rest(self, unit: Unit) -> None:
-        """End one run of a service; nobody drives what it has driven, unless it is replaced.
-
-        What its ticks have set stays if it has come to its end by itself.
-        """
+        """End one run of a service; its effects drive no more, unless it is replaced."""
         unit.leave()
         if unit.state is not UnitState.STOPPING:
-            if not unit.part.finished:
-                unit.lose_control()
             unit.fall_back()
         try:
             unit.deactivate()

@@ -16,7 +16,7 @@ from edgekernel.core.record import dataclass
 from edgekernel.core.tasks import Task
 
 if TYPE_CHECKING:
-    from edgekernel.core.control import Control
+    from edgekernel.core.control import Holder
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +103,24 @@ class Call:
         self.took_s = 0.0
         self.value: Any = None
         self.error: BaseException | None = None
-        self._control: Control | None = None
+        self._holder: Holder | None = None
 
     @property
-    def control(self) -> Control:
-        """What it has set while it ran."""
-        if self._control is None:
-            from edgekernel.core.control import Control  # few commands set an output
+    def holder(self) -> Holder | None:
+        """Who sets what its command sets."""
+        if self._holder is None and self.command is not None and self.command.control is not None:
+            from edgekernel.core.control import Holder  # which has to know calls
 
-            self._control = Control(None if self.command is None else self.command.part)
-        return self._control
+            self._holder = Holder(self.command.control, self.id)
+        return self._holder
 
-    def fail(self) -> None:
-        """Let fall back what it has set, if anything: the command has raised, or was cancelled."""
-        if self._control is not None:
-            self._control.fail(f"command {self.name}", self._owner.failed)
+    def over(self, *, well: bool, report: Callable[[str, BaseException], object]) -> None:
+        """Hear that its command has ended: what it has set falls back, unless that went well."""
+        holder = self._holder
+        if holder is not None and well:
+            holder.ended_well()
+        elif holder is not None:
+            holder.let_go(f"command {self.name}", report)
 
     @property
     def name(self) -> str:

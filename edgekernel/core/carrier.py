@@ -47,12 +47,15 @@ class Carrier:
         assert call.make is not None
         token = running.set(call)
         try:
-            self._end(call, call.make(), None)
+            result = call.make()
         except BaseException as error:
-            call.fail()
+            call.over(well=False, report=self._turns.failed)
             self._end(call, None, error)
             if not isinstance(error, Exception):
                 raise
+        else:
+            call.over(well=True, report=self._turns.failed)
+            self._end(call, result, None)
         finally:
             running.reset(token)
 
@@ -62,10 +65,12 @@ class Carrier:
         assert call.make is not None
         running.set(call)  # in the context of this task only
         try:
-            return await call.make()
+            result = await call.make()
         except BaseException:
-            call.fail()
+            call.over(well=False, report=self._turns.failed)
             raise
+        call.over(well=True, report=self._turns.failed)
+        return result
 
     def _ended(self, call: Call, result: Any, error: BaseException | None) -> None:
         import asyncio

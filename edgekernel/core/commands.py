@@ -60,7 +60,7 @@ class Command:
     properties: Properties = dict
     exposed: tuple[ExposeNote, ...] = ()
     secret: frozenset[str] = frozenset()
-    part: Control | None = None
+    control: Control | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -146,14 +146,14 @@ class CommandTable:
         *,
         factory: str = "",
         properties: Properties = dict,
-        part: Control | None = None,
+        control: Control | None = None,
     ) -> list[Command]:
         """Add the commands of a component instance and return them, for `remove`.
 
         They take the place of those with the same names: a new version of a component is added
         before the old one is removed. With `factory`, the name under which several instances are
         known, they are also `factory.command`, told apart by the target that a request names.
-        What they set is noted of `part`.
+        What they set is noted in `control`, that of their part.
         """
         exposed = tuple(class_notes(type(instance), ExposeNote))
         added = [
@@ -167,7 +167,7 @@ class CommandTable:
                 properties=properties,
                 exposed=exposed,
                 secret=secret_parameters(method),
-                part=part,
+                control=control,
             )
             for attribute, note in notes(type(instance))
             if isinstance(note, CommandNote)

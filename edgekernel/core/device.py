@@ -229,9 +229,6 @@ class Device:
         except BaseException as error:
             self._tell_failure(unless_unwound(error))
             self._make_safe("the device was not attached", partial(self._is_as_safe, begun))
-            for output in self.outputs.values():
-                if output not in begun:
-                    output.doubt()
             self._let_go()
             self._context = None
             raise

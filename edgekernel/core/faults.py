@@ -44,7 +44,8 @@ class Faults:
 
     def handler_failed(self, route: Route, event: Event, error: BaseException) -> None:
         """Report a handler that raised, unless it was handling an error already: that is kept."""
-        route.control.fail(route.label, self.turn_failed)
+        if route.holder is not None:
+            route.holder.let_go(route.label, self.turn_failed)
         text, trace = describe(error)
         self._keep(f"{route.label} handling {event.payload.name}", text, trace)
         if event.payload.severity >= Severity.ERROR:

@@ -157,10 +157,13 @@ class HotChanges:
         if first:
             try:
                 self._begin_thread()
-            except BaseException:  # such as no more threads: the next one who asks tries again
+            except BaseException as error:  # such as no more threads
                 with self._lock:
-                    self._waiting.remove(asked)
+                    others = [each for each in self._waiting if each is not asked]
+                    self._waiting.clear()
                     self._at_work = False
+                for other, _, _ in others:
+                    self._tell_failure(other, error)
                 raise
 
     def _begin_thread(self) -> None:
@@ -193,9 +196,11 @@ class HotChanges:
         try:
             self._do(label, step, limit_s=left_s, entered=hand_over)
         except BaseException as error:
-            failed = message.HotChangeFailed(label, *describe(unless_unwound(error)))
-            self._runtime.emit(failed)
+            self._tell_failure(label, unless_unwound(error))
         return not handed_over and self._more_wait()
+
+    def _tell_failure(self, label: str, error: BaseException) -> None:
+        self._runtime.emit(message.HotChangeFailed(label, *describe(error)))
 
     def _more_wait(self) -> bool:
         with self._lock:

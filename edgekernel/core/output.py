@@ -8,7 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from edgekernel.core.clock import LockLike
-from edgekernel.core.control import in_control
+from edgekernel.core.control import Holder, in_control
+from edgekernel.core.effect import Effect
 from edgekernel.core.errors import (
     ConfigError,
     HeldSafeError,
@@ -37,7 +38,6 @@ T = TypeVar("T", bound=bool | int | float | str)
 _WRITE_LIMIT_S = 1.5
 """How long a write waits for one before it; less than a shutdown gives the safe state."""
 _NOT_ATTACHED = "the device is not attached"
-_NOT_REACHED = "its device could not be attached"
 _ATTEMPTS = 3
 """How often the safe value is tried when the driver fails."""
 
@@ -72,7 +72,6 @@ class Output(Generic[T]):
         self._failed = False  # the driver, when it was last told something
         self._told = False  # the driver, something since its device was attached
         self._away = False  # its device, so that nobody knows what the hardware does
-        self._in_doubt = False  # as its device could not be attached
         self._retry: Retry | None = None  # while it is to be safe, and its driver failed
 
     @property
@@ -195,12 +194,12 @@ class Output(Generic[T]):
         if the driver fails. It falls back when the effect, handler, command or run of a service
         fails that has set it, and when the part is taken out to which that belongs.
         """
-        if self._device.attached:
-            controller = in_control(self._device.ctx.runtime.turns)
-            if controller is not None:
-                controller.when_failed(self._fall_back)
+        here = in_control(self._device.ctx.runtime.turns) if self._device.attached else None
+        if isinstance(here, Effect):  # it falls back also if this is refused
+            here.when_failed(self._fall_back)
+            here = None
         wanted = self.values.parse(value)
-        self._write(partial(self._admit, wanted), wanted)
+        self._write(partial(self._admit, wanted, here), wanted)
 
     # The life of its device
 
@@ -227,7 +226,7 @@ class Output(Generic[T]):
     def release(self) -> None:
         """Let `set` drive the output, beginning with its initial value."""
         self._lock = self._device.clock.Lock()
-        self._held, self._in_doubt = "", False
+        self._held = ""
         self._device.ctx.runtime.outputs.left_unsafe.discard(self.label)
         self.readback.begin()
         guard = self._guard
@@ -253,11 +252,10 @@ class Output(Generic[T]):
         if self.hold(reason):
             self.make_safe()
 
-    def doubt(self) -> None:
-        """Hear that its device could not be attached; unless it was made safe, it may be on."""
-        self._in_doubt = self.safe is not None and not (self._told and self._safe_now)
-        if self._in_doubt and self._interlocks is not None:
-            self._interlocks.doubt(self.label, _NOT_REACHED)
+    @property
+    def was_driven(self) -> bool:
+        """Whether the driver was told something since its device was attached, or tried to."""
+        return self._told
 
     def let_go(self) -> None:
         """Refuse every later `set` without driving anything: the device is not there."""
@@ -269,7 +267,7 @@ class Output(Generic[T]):
         guard, self._guard = self._guard, None
         if guard is not None:
             guard.end()
-        if self._interlocks is not None and not self._in_doubt:
+        if self._interlocks is not None:
             self._interlocks.withdraw(self.label)
 
     # What its guard does
@@ -361,11 +359,14 @@ class Output(Generic[T]):
 
     # Writes
 
-    def _admit(self, value: T) -> T | None:
-        """Return what of a set is driven now."""
+    def _admit(self, value: T, holder: Holder | None) -> T | None:
+        """Return what of a set is driven now; note who has set it."""
         if self._interlocks is not None and value != self.safe:
             self._interlocks.check(self.label, value)
-        return value if self._guard is None else self._guard.admit(value)
+        admitted = value if self._guard is None else self._guard.admit(value)
+        if holder is not None:
+            holder.note(self.label, self._fall_back)
+        return admitted
 
     def _fall_back(self) -> None:
         """What drives it has failed: to its fallback, from which it may be set again."""
@@ -523,10 +524,10 @@ class Output(Generic[T]):
         """Let it be excluded by an output that names it; also while its device is attached."""
         with self._writing():
             self._interlocks = interlocks
-            if self._in_doubt:
-                interlocks.doubt(self.label, _NOT_REACHED)
-            elif not self._safe_now and self.last is not None:
+            if not self._safe_now and self.last is not None:
                 interlocks.claim(self.label, self.last)
+            elif not self._held:
+                interlocks.free(self.label)
 
     def __repr__(self) -> str:
         return f"<Output {self.label} setpoint={self._setpoint.peek()!r}>"

@@ -23,7 +23,7 @@ class Limits:
 
     `initial` is what it begins with: "safe"; "as-is", the hardware is taken over as it is and
     nothing moves; "restore", what was driven last before the restart, or else safe; or a value.
-    `fallback` is where it goes when the effect that drives it fails: "safe", "hold" (it stays), or
+    `fallback` is where it goes when what has set it fails: "safe", "hold" (it stays), or
     a value.
 
     Times are in seconds. `min_on_s` and `min_off_s` are how long it stays on, or off, at least: a
@@ -35,7 +35,7 @@ class Limits:
     "device.output". A readback that differs from the setpoint for longer than `mismatch_s` is
     BAD. `rate` is how fast a number may change, in its unit per second.
 
-    Going to the safe value because the node stops, the device is detached, an effect fails, a
+    Going to the safe value because the node stops, the device is detached, what has set it fails, a
     lease or `max_on_s` ends or an output is held safe waits for nothing of this: where `min_on_s`
     protects the hardware, such as a compressor, that is the smaller harm.
     """

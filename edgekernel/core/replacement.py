@@ -13,6 +13,9 @@ from edgekernel.core.first_start import START_LIMIT_S, FirstStart
 from edgekernel.core.lifecycle import Lifecycle
 from edgekernel.core.unit import Unit, UnitState
 
+_ALIVE = ("starting", "running", "hung")
+"""States of a service that drives what it drives."""
+
 
 class Exchange:
     """Several replacements as one: the new versions start, then all change places in one turn."""
@@ -115,6 +118,8 @@ class Replacement:
         old, new, lifecycle = self.old, self.new, self._lifecycle
         self._check_kind()
         lifecycle.parts.replace(old, new)
+        if old.is_device:
+            self._runtime.outputs.forget(old.part)
         try:
             if new.unmet():
                 lifecycle.caretaker.try_to_start(new)
@@ -123,6 +128,9 @@ class Replacement:
         except BaseException:
             self._assembly.undo(new)
             lifecycle.parts.replace(new, old)
+            if old.is_device:
+                self._runtime.outputs.forget(new.part)
+                self._runtime.outputs.doubt(old.part)
             raise
         self._assembly.set_ticking(new)
         lifecycle.children.forget(old)
@@ -249,9 +257,12 @@ class Replacement:
                 self._assembly.poll(new.part)
             self._assembly.drop_idle_pollers()
         if new.control is not None and old.control is not None:
-            new.control.take_over(old.control)
+            old.control.hand_over(new.control)
         self._assembly.stopping().finish(old)
         old.fall_back(but=new.fallbacks())
+        supervised = new.supervised
+        if supervised is not None and supervised.state not in _ALIVE and not new.part.finished:
+            new.let_go()  # its first tick has failed, or it is disabled
 
     def _is_settled(self) -> None:
         """Note that it is settled which version has the place."""
@@ -276,6 +287,8 @@ class Replacement:
         new.unbind()
         if self._runtime.phase.ending:
             return  # the shutdown has the old one among those that it stops
+        new.lose_control(but=set() if old.control is None else old.control.outputs())
+        drive_again = new.fall_back()  # before the old one sets anything
         if self._let_go:
             self._connect_again()
         self._is_settled()
@@ -283,8 +296,7 @@ class Replacement:
             self._tick_again()
         elif old.state is UnitState.STOPPING:
             old.state = UnitState.ACTIVE
-        new.lose_control()
-        if new.fall_back():
+        if drive_again:
             old.drive_again()
 
     def _connect_again(self) -> None:

@@ -11,7 +11,7 @@ from operator import length_hint
 from typing import TYPE_CHECKING
 
 from edgekernel.core.clock import Clock
-from edgekernel.core.control import Control
+from edgekernel.core.control import Control, Holder
 from edgekernel.core.errors import of_user_code
 from edgekernel.core.messages import Event, Message
 from edgekernel.core.record import dataclass
@@ -44,7 +44,7 @@ class Route:
     owner: str
     label: str
     call: Call
-    control: Control
+    holder: Holder | None
 
 
 def _nobody(event: Event) -> None:
@@ -126,14 +126,14 @@ class RoutingTable:
         owner: str,
         label: str,
         call: Call,
-        whole: Control | None = None,
+        control: Control | None = None,
     ) -> Route:
         """Add a handler and return its route, for `remove`.
 
-        What it sets falls back when it fails, or when `whole`, to which it belongs, does.
+        What it sets is noted in `control`, that of its part, and falls back when it raises.
         """
-        number, control = next(self._numbers), Control(whole)
-        route = Route(rank, number, message, owner, label, call, control)
+        holder = None if control is None else Holder(control, label)
+        route = Route(rank, next(self._numbers), message, owner, label, call, holder)
         with self._lock:
             self._routes = (*self._routes, route)
             self._forget_plans()
@@ -226,9 +226,9 @@ class EventTurn(Event, Turn):
         return self._route.owner if self._route else ""
 
     @property
-    def control(self) -> Control | None:
+    def holder(self) -> Holder | None:
         route = self._route
-        return None if route is None else route.control
+        return None if route is None else route.holder
 
     def slowest(self, begin_ns: int, end_ns: int) -> str:
         plan = self._plan

@@ -12,6 +12,7 @@ from edgekernel.core.busy import BusyLocks
 from edgekernel.core.call import Call, Request
 from edgekernel.core.clock import Clock, SystemClock
 from edgekernel.core.commands import Authorizer, Binder, bind_by_name
+from edgekernel.core.control import Control
 from edgekernel.core.device import Device
 from edgekernel.core.devices import Devices
 from edgekernel.core.errors import HeldSafeError, InvalidValueError, LifecycleError, describe
@@ -346,7 +347,8 @@ class Runtime:
                 "that is `async` would never run"
             )
         label = getattr(handler, "__qualname__", repr(handler))
-        route = self.routes.add(Rank.SUBSCRIBER, message_class, label, label, handler)
+        rank, control = Rank.SUBSCRIBER, Control()
+        route = self.routes.add(rank, message_class, label, label, handler, control)
         return Subscription(self.routes, route)
 
     def invoke(

@@ -44,7 +44,10 @@ class Service(Role):
         """Do what is to be done now."""
 
     def finish(self) -> None:
-        """End this run, without an error, as soon as no tick runs; callable from any thread."""
+        """End this run, without an error, as soon as no tick runs; callable from any thread.
+
+        What its ticks have set stays as it is.
+        """
         self.finished = True
         self.wake()
 

@@ -103,18 +103,25 @@ class Stopping:
     def _take_down(self, unit: Unit, leave_s: float, ahead: bool) -> None:
         unit.withdraw()
         try:
-            self._let_go(unit, leave_s, ahead)
+            self._let_go(unit, leave_s, ahead, unit.let_go)
         finally:
-            unit.lose_control()
-            unit.fall_back()
+            unit.let_go()  # what it has set as it stopped
             unit.gone()
 
     @staticmethod
-    def _let_go(unit: Unit, leave_s: float, ahead: bool = False) -> None:
+    def _let_go(
+        unit: Unit,
+        leave_s: float,
+        ahead: bool = False,
+        afterwards: Callable[[], object] = lambda: None,
+    ) -> None:
         try:
             unit.leave(leave_s, ahead=ahead)
         finally:
-            unit.end()
+            try:
+                afterwards()  # before its stop, which may hang
+            finally:
+                unit.end()
 
     def _hold_safe(self, standing: Sequence[Unit], reason: str) -> None:
         text = f"the node is stopping: {reason}"

@@ -14,7 +14,7 @@ from edgekernel.core import control, message
 from edgekernel.core.backoff import Backoff, Budget
 from edgekernel.core.clock import NANOSECONDS, ThreadLike
 from edgekernel.core.context import Context
-from edgekernel.core.control import Control
+from edgekernel.core.control import Holder
 from edgekernel.core.errors import EscalationError, describe
 from edgekernel.core.runner import Runner, Session, check
 from edgekernel.core.service import Service
@@ -40,21 +40,22 @@ class Supervised:
         leave: Callable[[], object],
         watchdog: Watchdog,
         gave_up: Callable[[BaseException], object] | None = None,
-        hung: Callable[[], object] = lambda: None,
-        part: Control | None = None,
+        lost: Callable[[], object] = lambda: None,
+        holder: Holder | None = None,
     ) -> None:
         """Supervise `service`, which is not started yet.
 
         `begin` calls its `start`; `enter` and `leave` make its handlers and effects live and take
         them down, around each run. `gave_up` is called with the error when the service is not
-        critical, has failed and is not restarted by its own policy, `hung` when a step hangs. What
-        it sets is noted of `part`. Raises ConfigError for settings that mean nothing.
+        critical, has failed and is not restarted by its own policy. `lost` is called when a run has
+        failed or hangs, or somebody has stopped it, and `holder` is who sets what it sets. Raises
+        ConfigError for settings that mean nothing.
         """
         check(service)
         self.service = service
         self._runtime, self._clock = context.runtime, context.clock
-        self._watchdog, self._gave_up, self._hung = watchdog, gave_up, hung
-        self._part = part
+        self._watchdog, self._gave_up, self._lost = watchdog, gave_up, lost
+        self._holder = holder
         self._runner = Runner(
             service, context, begin, enter, leave, watchdog=watchdog, failed=self._failed
         )
@@ -184,11 +185,12 @@ class Supervised:
         """Tell that a step has hung for `seconds`; a critical service halts the runtime."""
         name = self.service.name
         self._runner.post(message.ServiceHung(name, seconds))
-        self._hung()
         if self.service.critical and self._is_wanted():
             text = f"its {self._runner.step} takes {seconds:g} s"
             self._runner.post(message.ServiceFailure(name, text))
             self._runtime.shutdown(f"critical service {name} hangs: {text}")
+        elif self._runner.step != "stop":
+            self._runtime.outputs.beside(self._lost)
 
     def recovered(self, seconds: float) -> None:
         """Tell that the step that hung has ended after `seconds`."""
@@ -240,7 +242,7 @@ class Supervised:
 
     def _supervise(self, session: Session) -> None:
         current_component.set(self.service.name)
-        control.current.set(self._part)
+        control.current.set(self._holder)
         following: Session | None = session
         while following is not None:
             session = following
@@ -265,16 +267,22 @@ class Supervised:
         self._outcome, self._given_up = "stopped", None
         while not session.cancelled:
             error = self._runner.run(session)
+            if error is not None:
+                self._lost()
             if session.cancelled or self._outcome == "failed":
-                return
+                break
             delay_s = self._delay(error)
             if delay_s is None:
-                return
+                break
             self._wait_for_restart(session, delay_s)
+        if (session.cancelled and not session.again) or self._outcome == "failed":
+            self._lost()
 
     def _failed(self, error: BaseException) -> None:
         if self.service.critical:  # before its stop, which may hang
             self._give_up(error)
+        else:
+            self._lost()
 
     def _delay(self, error: BaseException | None) -> float | None:
         """Decide what comes after a run: the delay in seconds, or None for the end."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edgekernel.core.errors import of_user_code
 
 if TYPE_CHECKING:
-    from edgekernel.core.control import Control
+    from edgekernel.core.control import Holder
 
 
 class Turn(ABC):
@@ -53,8 +53,8 @@ class Turn(ABC):
         return ""
 
     @property
-    def control(self) -> Control | None:
-        """What has set an output that is set now; None where nothing answers for it."""
+    def holder(self) -> Holder | None:
+        """Who sets what is set now; None where nobody answers for it."""
         return None
 
     @abstractmethod

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Coroutine, Mapping
+from contextlib import suppress
 from enum import IntEnum, StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ from edgekernel.core import control, message
 from edgekernel.core.commands import Command
 from edgekernel.core.component import Activation, describe_class, handlers
 from edgekernel.core.context import Context, Host
-from edgekernel.core.control import Control
+from edgekernel.core.control import Control, Holder
 from edgekernel.core.device import Device
 from edgekernel.core.effect import Effect, collecting
 from edgekernel.core.errors import ConfigError, TurnTimeoutError, of_user_code
@@ -125,9 +127,11 @@ class Unit:
         self._commands: list[Command] = []
         self._activation: Activation | None = None
         self._made: list[Effect] = []
-        self._fallbacks: list[Callable[[], object]] = []  # of effects that are gone
+        self._fallbacks: deque[Callable[[], object]] = deque()  # of who has gone
         self.control: Control | None = None if self.kind is Kind.INTERFACE else Control()
         """What its own code has set. An interface sets what others have asked for."""
+        self.holder: Holder | None = None if self.control is None else Holder(self.control)
+        """Its own thread, in that."""
         self._begun = self._ending = False
         self.provider = Provider(
             name, part, meta.contracts,
@@ -192,7 +196,7 @@ class Unit:
 
     def _begin(self) -> None:
         current_component.set(self.name)
-        control.current.set(self.control)
+        control.current.set(self.holder)
         self._begun = True
         with collecting(self._made):
             if isinstance(self.part, Role):
@@ -217,7 +221,7 @@ class Unit:
             part,
             factory=self.meta.name,
             properties=lambda: self.provider.properties,
-            part=self.control,
+            control=self.control,
         )
 
     def present(self) -> None:
@@ -281,15 +285,23 @@ class Unit:
         for effect in (*made, *self._made):
             effect.run()
 
-    def lose_control(self) -> None:
-        """Let `fall_back` count also what its handlers, commands and ticks have set."""
+    def lose_control(self, but: Collection[str] = ()) -> None:
+        """Let `fall_back` count what its handlers, commands and ticks have set, `but` these."""
         if self.control is not None:
-            self._fallbacks += self.control.take()
+            self._fallbacks += self.control.take_all(but)
+
+    def let_go(self) -> None:
+        """Let fall back whatever it has set."""
+        self.lose_control()
+        self.fall_back()
 
     def fall_back(self, but: Collection[Callable[[], object]] = ()) -> bool:
-        """Let the outputs fall back that effects have set which are gone; `but` those that others
-        drive in their place. Return whether there were any."""
-        fallbacks, self._fallbacks = dict.fromkeys(self._fallbacks), []
+        """Let the outputs fall back that were set by who has gone; `but` those that others drive
+        in their place. Return whether there were any."""
+        fallbacks: dict[Callable[[], object], None] = {}
+        with suppress(IndexError):  # others may add some, or take them, meanwhile
+            while True:
+                fallbacks[self._fallbacks.popleft()] = None
         for each in fallbacks:
             if each in but:
                 continue

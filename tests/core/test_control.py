@@ -65,6 +65,16 @@ class Drain(Process):
         self.plant.valve.set(0.5)
 
 
+class Unable(Drain):
+    """A version that sets outputs, and cannot start."""
+
+    def start(self, ctx: Context) -> None:
+        """Set one that the old version has set too, and another one."""
+        self.plant.pump.set(True)
+        self.plant.steps.set(5)
+        raise ValueError("not today")
+
+
 class TestHandlers:
     """A handler that raises does not leave on what it has switched on."""
 
@@ -103,6 +113,42 @@ class TestHandlers:
         runtime.subscribe(Measured, drive)
         runtime.emit(Measured(1.0))
         assert pump(plant)
+        runtime.emit(Measured(-1.0))
+        assert not pump(plant)
+
+    def test_what_is_refused_is_not_noted(self, sim: Simulation) -> None:
+        """A handler that could not set an output takes nothing from who has set it."""
+        plant = Plant()
+        runtime = booted(sim, plant)
+        runtime.subscribe(Measured, lambda event: plant.valve.set(7.0))
+        plant.valve.set(0.5)
+        runtime.emit(Measured())
+        assert plant.valve.value == 0.5
+        assert len(runtime.faults.kept) == 1
+
+    def test_once_for_its_part_too(self, sim: Simulation) -> None:
+        """What has fallen back already is not the part's any more."""
+        plant = Plant()
+        runtime = booted(sim, plant, Drain())
+        runtime.emit(Measured(20.0))
+        runtime.emit(Measured(-1.0))
+        plant.pump.set(True)
+        runtime.hot_remove("drain")
+        assert (pump(plant), plant.valve.value) == (True, 0.0)
+
+    @pytest.mark.parametrize("starts", [True, False])
+    def test_another_version(self, sim: Simulation, starts: bool) -> None:
+        """It is a new handler that fails, or the old one again: of what there was before the update
+        too. A version that cannot start takes nothing from the old one."""
+        plant = Plant()
+        runtime = booted(sim, plant, Drain())
+        runtime.emit(Measured(20.0))
+        if starts:
+            runtime.hot_update(Drain())
+        else:
+            with pytest.raises(ValueError, match="not today"):
+                runtime.hot_update(Unable())
+        assert (pump(plant), plant.valve.value, plant.steps.value) == (True, 0.5, 0)
         runtime.emit(Measured(-1.0))
         assert not pump(plant)
 
@@ -182,6 +228,14 @@ class Doser(Process):
         self.plant.pump.set(False)
 
 
+class Stuck(Doser):
+    """A part whose stop hangs."""
+
+    def stop(self, ctx: Context) -> None:
+        """Wait for ever."""
+        ctx.clock.sleep(1e6)
+
+
 class TestCommands:
     """A command that fails takes back what it has set, and nothing else."""
 
@@ -218,6 +272,14 @@ class TestCommands:
         assert call.error is None
         assert [value for _, value in plant.driven if value in (True, False)][-2:] == [True, False]
 
+    def test_its_part_hangs_as_it_stops(self, sim: Simulation) -> None:
+        """What it has set goes safe before its `stop`, which may take for ever."""
+        plant = Plant()
+        runtime = booted(sim, plant, Stuck())
+        runtime.invoke("doser.light")
+        runtime.hot_remove("doser")
+        assert plant.valve.value == 0.0
+
     def test_with_its_part(self, sim: Simulation) -> None:
         """When the part is taken out nobody answers for what its commands have set."""
         plant = Plant()
@@ -235,15 +297,19 @@ class Panel(Interface):
 
     @on(Measured)
     def take(self, event: Any) -> None:
-        """Switch the pump on, as somebody has asked for it."""
+        """Switch the pump on, as somebody has asked for it; fail below 0."""
+        if event.payload.value < 0:
+            raise ValueError("no such level")
         self.plant.pump.set(True)
 
 
 def test_what_an_interface_has_passed_on_stays(sim: Simulation) -> None:
-    """It is not the interface that wants it: that may be taken out and put in anew."""
+    """It is not the interface that wants it: that may fail, be taken out and put in anew."""
     plant = Plant()
     runtime = booted(sim, plant, Panel())
     runtime.emit(Measured())
+    runtime.emit(Measured(-1.0))
+    assert pump(plant)
     runtime.hot_remove("panel")
     assert pump(plant)
 
@@ -270,6 +336,21 @@ class Circulation(Service):
         self.plant.pump.set(True)
         if self.ends:
             self.finish()
+
+    def stop(self, ctx: Context) -> None:
+        """Take longer than a step may."""
+        if self.hangs:
+            ctx.clock.sleep(100.0)
+
+
+class Broken(Circulation):
+    """A version that can start, and no more."""
+
+    restart: RestartPolicy = "no"
+
+    def tick(self, ctx: Context) -> None:
+        """Fail."""
+        raise ValueError("no level")
 
 
 class TestServices:
@@ -319,6 +400,68 @@ class TestServices:
         assert runtime.services.status("circulation")["state"] == "ended"
         assert pump(plant)
         runtime.hot_remove("circulation")
+        assert not pump(plant)
+
+    def test_its_stop_hangs(self, sim: Simulation) -> None:
+        """When it has come to its end by itself: what it leaves on stays."""
+        plant, service = Plant(), Circulation()
+        booted(sim, plant, service)
+        sim.advance(2.5)
+        service.ends, tick = True, service.tick
+
+        def last(ctx: Context) -> None:
+            tick(ctx)
+            service.hangs = True
+
+        service.tick = last  # type: ignore[method-assign]
+        sim.advance(60)
+        assert pump(plant)
+
+    @pytest.mark.parametrize("how", ["given up", "stopped"])
+    def test_it_ends_again_and_again(self, sim: Simulation, how: str) -> None:
+        """One that is always started again, and ends each time: it lets go when that is over."""
+        plant, service = Plant(), Circulation()
+        service.ends, service.restart = True, "always"
+        service.restart_budget = (2, 1000.0) if how == "given up" else (100, 1000.0)
+        service.backoff_s = service.backoff_limit_s = 10.0
+        runtime = booted(sim, plant, service)
+        sim.advance(5)
+        assert runtime.services.status("circulation")["state"] == "waiting"
+        assert pump(plant)
+        if how == "stopped":
+            runtime.services.stop("circulation")
+        sim.advance(60)
+        assert not pump(plant)
+
+    def test_it_is_restarted(self, sim: Simulation) -> None:
+        """By an operator: nothing is switched off between."""
+        plant = Plant()
+        runtime = booted(sim, plant, Circulation())
+        sim.advance(2.5)
+        plant.driven.clear()
+        runtime.services.restart("circulation")
+        sim.advance(5)
+        assert plant.driven
+        assert all(value for _, value in plant.driven)
+
+    def test_another_version_that_fails_at_once(self, sim: Simulation) -> None:
+        """In its first tick, before it has set anything: what the old one has set goes safe."""
+        plant = Plant()
+        runtime = booted(sim, plant, Circulation())
+        sim.advance(2.5)
+        runtime.hot_update(Broken())
+        sim.advance(5)
+        assert runtime.services.status("circulation")["state"] == "failed"
+        assert not pump(plant)
+
+    def test_another_version_that_is_disabled(self, sim: Simulation) -> None:
+        """It does not drive what the old one has set."""
+        plant = Plant()
+        runtime = booted(sim, plant, Circulation())
+        sim.advance(2.5)
+        newer = Circulation()
+        newer.enabled = False
+        runtime.hot_update(newer)
         assert not pump(plant)
 
     def test_another_version_goes_on(self, sim: Simulation) -> None:

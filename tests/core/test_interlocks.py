@@ -111,10 +111,14 @@ def test_one_whose_device_could_not_be_attached_counts_as_on(
         cooler.pump.set(True)
 
 
-def test_one_that_is_taken_out_excludes_nobody(sim: Any) -> None:
+@pytest.mark.parametrize("declared_by", ["heater", "cooler"])
+def test_one_that_is_taken_out_excludes_nobody(sim: Any, declared_by: str) -> None:
     """Who says that there is no such device any more need not have reached it before."""
     heater, cooler = Plant("heater"), Unreachable("cooler")
-    cooler.pump.limits = Limits(interlock=("heater.pump",))
+    if declared_by == "heater":
+        heater.pump.limits = Limits(interlock=("cooler.pump",))
+    else:
+        cooler.pump.limits = Limits(interlock=("heater.pump",))
     runtime = sim.runtime()
     runtime.register(heater)
     runtime.register(cooler, optional=True)
@@ -122,6 +126,33 @@ def test_one_that_is_taken_out_excludes_nobody(sim: Any) -> None:
     with pytest.raises(InterlockedError):
         heater.pump.set(True)
     runtime.hot_remove("cooler")
+    heater.pump.set(True)
+    assert heater.pump.value is True
+
+
+def test_a_version_that_cannot_be_attached_excludes_nobody(sim: Any) -> None:
+    """When the old version of a device is back, only its own interlocks count."""
+    heater, cooler = Plant("heater"), Plant("cooler")
+    runtime = booted(sim.runtime(), heater, cooler)
+    newer = Unreachable("cooler", pump=Limits(interlock=("heater.pump",)))
+    with pytest.raises(OSError, match="no answer"):
+        runtime.hot_update(newer)
+    cooler.pump.set(True)
+    heater.pump.set(True)
+    assert heater.pump.value is True
+
+
+def test_a_version_in_place_of_one_that_is_down(sim: Any) -> None:
+    """What the one that was never reached has declared is forgotten with it."""
+    heater, cooler = Plant("heater"), Unreachable("cooler")
+    cooler.pump.limits = Limits(interlock=("heater.pump",))
+    runtime = sim.runtime()
+    runtime.register(heater)
+    runtime.register(cooler, optional=True)
+    runtime.boot()
+    newer = Plant("cooler")
+    runtime.hot_update(newer)
+    newer.pump.set(True)
     heater.pump.set(True)
     assert heater.pump.value is True
 

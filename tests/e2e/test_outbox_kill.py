@@ -57,7 +57,7 @@ class Counting(Service):
         self.number += 1
         if self.number % 10 == 0:
             outbox = RUNTIME.interfaces["mqtt"].status()["outbox"]
-            print("COMMITTED", outbox["committed"], flush=True)
+            print(f"COMMITTED {outbox['committed']}\n", end="", flush=True)  # in one piece
 
 
 def setup(runtime):

@@ -32,8 +32,8 @@ def _colour(state: str) -> str:
     return STATE_COLOURS.get(state, "red")
 
 
-def _in_one_line(text: str, style: str) -> Text:
-    return Text(text, style, no_wrap=True, overflow="ellipsis")
+def _in_one_line(text: str, style: str = "") -> Text:
+    return Text(text.replace("\n", " "), style, no_wrap=True, overflow="ellipsis")
 
 
 class WatchTable:
@@ -64,7 +64,7 @@ class WatchTable:
             self._link = item
 
     def render(self) -> Group:
-        """Return what is shown now: no more lines than the terminal has."""
+        """Return what is shown now: no more lines than the terminal has, if it has ten."""
         nodes, link = self._nodes(), self._broken_link()
         used = sum(len(out.render_lines(each)) for each in (nodes, link) if each)
         room = out.height - used - 1  # for the cursor
@@ -113,7 +113,8 @@ class WatchTable:
             device = ("", "") if state is before else (state.node, state.device)
             value, unit, quality, time = signal_cells(signal)
             judged = _in_one_line(quality, _QUALITIES.get(signal.quality, ""))
-            listing.add_row(*device, name, value, unit, judged, time)
+            cells = (_in_one_line(each) for each in (*device, name, value, unit))
+            listing.add_row(*cells, judged, time)
             before = state
         return shown
 
@@ -122,7 +123,8 @@ class WatchTable:
         for event in list(self._events)[-count:]:
             time = f"{event.time:%H:%M:%S}" if event.time else ""
             style = "" if event.severity <= Severity.INFO else "red"
-            listing.add_row(time, event.node, _in_one_line(said(event), style))
+            node = _in_one_line(event.node)
+            listing.add_row(time, node, _in_one_line(said(event), style))
         return listing
 
     def __enter__(self) -> Self:
