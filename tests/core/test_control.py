@@ -353,6 +353,20 @@ class Broken(Circulation):
         raise ValueError("no level")
 
 
+class Repeated(Circulation):
+    """One that is started again 10 s after it has ended."""
+
+    restart: RestartPolicy = "always"
+    backoff_limit_s = 10.0
+    restart_budget = (100, 1000.0)
+
+
+class GivenUp(Repeated):
+    """One that is not started again very often."""
+
+    restart_budget = (2, 1000.0)
+
+
 class TestServices:
     """What a service has set in its ticks goes safe when it does not tick any more."""
 
@@ -420,10 +434,8 @@ class TestServices:
     @pytest.mark.parametrize("how", ["given up", "stopped"])
     def test_it_ends_again_and_again(self, sim: Simulation, how: str) -> None:
         """One that is always started again, and ends each time: it lets go when that is over."""
-        plant, service = Plant(), Circulation()
-        service.ends, service.restart = True, "always"
-        service.restart_budget = (2, 1000.0) if how == "given up" else (100, 1000.0)
-        service.backoff_s = service.backoff_limit_s = 10.0
+        plant, service = Plant(), GivenUp() if how == "given up" else Repeated()
+        service.ends = True
         runtime = booted(sim, plant, service)
         sim.advance(5)
         assert runtime.services.status("circulation")["state"] == "waiting"
