@@ -169,14 +169,16 @@ def test_the_schema_outlives_a_description_under_way(
             stopped.wait(LIMIT_S)
         return describe(runtime)
 
+    def has_stopped(event: Any) -> None:
+        if event.payload.service == "dial":
+            stopped.set()
+
     monkeypatch.setattr(node_schema, "describe_node", late)
     seer = Seer(stage)
     with staged_node(stage) as n1:
         n1.runtime.register(Dial())
         seer.sees(SCHEMA, lambda schema: "dial" in schema["commands"])
-        n1.runtime.subscribe(
-            message.ServiceStopped, lambda event: event.payload.service == "dial" and stopped.set()
-        )
+        n1.runtime.subscribe(message.ServiceStopped, has_stopped)
         slow.set()
         n1.runtime.register(Extra())
         stage.until(begun.is_set, "a description")
