@@ -138,8 +138,6 @@ class Assembly:
 
     def _strike(self, unit: Unit) -> None:
         self._parts.strike(unit)
-        if unit.is_device:
-            self._runtime.outputs.forget(unit.part)
         self.when_struck(unit)
 
     def _take_down(self, unit: Unit) -> None:

@@ -104,23 +104,22 @@ class Call:
         self.value: Any = None
         self.error: BaseException | None = None
         self._holder: Holder | None = None
+        self._over = False  # what its command has left running is its part's
 
     @property
     def holder(self) -> Holder | None:
         """Who sets what its command sets."""
         if self._holder is None and self.command is not None and self.command.control is not None:
-            from edgekernel.core.control import Holder  # which has to know calls
+            from edgekernel.core.control import ITSELF, Holder  # which has to know calls
 
-            self._holder = Holder(self.command.control, self.id)
+            self._holder = Holder(self.command.control, ITSELF if self._over else self.id)
         return self._holder
 
     def over(self, *, well: bool, report: Callable[[str, BaseException], object]) -> None:
         """Hear that its command has ended: what it has set falls back, unless that went well."""
-        holder = self._holder
-        if holder is not None and well:
-            holder.ended_well()
-        elif holder is not None:
-            holder.let_go(f"command {self.name}", report)
+        self._over = True
+        if self._holder is not None:
+            self._holder.end(f"command {self.name}", report, well=well)
 
     @property
     def name(self) -> str:

@@ -7,7 +7,7 @@ set is kept here, for each part by who of it did.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Hashable
+from collections.abc import Callable, Hashable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -28,7 +28,8 @@ ITSELF = ""
 class Control:
     """The outputs that one part has set, by who of it did; for any thread.
 
-    By the names of the outputs: one whose device was replaced takes the place of the old one.
+    By the names of the outputs: what is set again, also on another device of that name, takes the
+    place of what was noted before.
     """
 
     def __init__(self) -> None:
@@ -36,40 +37,57 @@ class Control:
         self._lock = threading.Lock()  # around the fields; never while a driver is called
         self._held: dict[Hashable, dict[str, Fallback]] = {}
         self._successor: Control | None = None
+        self._closed = False
 
     def note(self, who: Hashable, output: str, fallback: Fallback) -> None:
         """Note that `who` has set an output, and how that falls back."""
         with self._lock:
-            successor = self._successor
-            if successor is None:
+            if self._successor is None:
                 self._held.setdefault(who, {})[output] = fallback
-        if successor is not None:  # such as by a command that had begun before the update
-            successor.note(ITSELF, output, fallback)
+            else:  # such as by a command that had begun before an update
+                self._successor.note(who, output, fallback)
 
-    def take(self, who: Hashable) -> dict[str, Fallback]:
-        """Return what `who` has set, and forget it."""
+    def take(self, who: Hashable) -> list[Fallback]:
+        """Return the fallbacks of what `who` has set, and forget it."""
         with self._lock:
-            return self._held.pop(who, {})
+            if self._successor is not None:
+                return self._successor.take(who)
+            return list(self._held.pop(who, {}).values())
 
-    def take_all(self, but: Collection[str] = ()) -> list[Fallback]:
-        """Return the fallbacks of all that was set, `but` of these outputs, and forget it."""
+    def keep(self, who: Hashable) -> list[Fallback]:
+        """Let the part itself answer for what `who` has set; return it if the part has gone."""
+        with self._lock:
+            if self._successor is not None:
+                return self._successor.keep(who)
+            held = self._held.pop(who, {})
+            if self._closed:
+                return list(held.values())
+            self._held.setdefault(ITSELF, {}).update(held)
+            return []
+
+    def fallbacks(self) -> list[Fallback]:
+        """Return the fallbacks of all that was set."""
+        with self._lock:
+            held = list(self._held.values())
+            return list(dict.fromkeys(each for outputs in held for each in outputs.values()))
+
+    def take_all(self) -> list[Fallback]:
+        """Return the fallbacks of all that was set, and forget it."""
         with self._lock:
             held, self._held = self._held, {}
-        found = {name: each for outputs in held.values() for name, each in outputs.items()}
-        return [each for name, each in found.items() if name not in but]
-
-    def outputs(self) -> set[str]:
-        """Return the names of the outputs that were set."""
-        with self._lock:
-            return {name for outputs in self._held.values() for name in outputs}
+        return list(dict.fromkeys(each for outputs in held.values() for each in outputs.values()))
 
     def hand_over(self, successor: Control) -> None:
         """Let another one answer for all of this from now on."""
         with self._lock:
-            held, self._held, self._successor = self._held, {}, successor
-        for who, outputs in held.items():
-            for name, fallback in outputs.items():
-                successor.note(who, name, fallback)
+            for who, outputs in self._held.items():
+                for name, fallback in outputs.items():
+                    successor.note(who, name, fallback)
+            self._held, self._successor = {}, successor
+
+    def set_closed(self, closed: bool) -> None:
+        """Hear that the part has gone, or is there again."""
+        self._closed = closed
 
 
 class Holder:
@@ -86,18 +104,23 @@ class Holder:
         """Note that this has set an output."""
         self._control.note(self._who, output, fallback)
 
-    def ended_well(self) -> None:
-        """Let the part answer for what this has set."""
-        for name, fallback in self._control.take(self._who).items():
-            self._control.note(ITSELF, name, fallback)
+    def end(self, label: str, report: Report, *, well: bool) -> None:
+        """Hear that a call has ended: if it did well its part answers from now on."""
+        who, self._who = self._who, ITSELF  # what it has left running is the part's
+        _let_go(self._control.keep(who) if well else self._control.take(who), label, report)
 
     def let_go(self, label: str, report: Report) -> None:
-        """Let fall back what this has set; what raises is reported, and keeps no other from it."""
-        for fallback in self._control.take(self._who).values():
-            try:
-                fallback()
-            except BaseException as error:
-                report(f"{label}: fallback", of_user_code(error))
+        """Let fall back what this has set."""
+        _let_go(self._control.take(self._who), label, report)
+
+
+def _let_go(fallbacks: list[Fallback], label: str, report: Report) -> None:
+    """Call fallbacks; what raises is reported, and keeps no other from it."""
+    for fallback in fallbacks:
+        try:
+            fallback()
+        except BaseException as error:
+            report(f"{label}: fallback", of_user_code(error))
 
 
 current: ContextVar[Holder | None] = ContextVar("edgekernel_holder", default=None)

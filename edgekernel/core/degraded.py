@@ -103,8 +103,6 @@ class Caretaker:
         if unit.started_ns is not None:
             backoff.ran((now_ns - unit.started_ns) / NANOSECONDS)
         self._assembly.undo(unit)
-        if unit.is_device:
-            self._runtime.outputs.doubt(unit.part)
         unit.started_ns = None
         delay_s = backoff.failed()
         unit.state, unit.attempts = UnitState.FAILED, backoff.failures

@@ -18,16 +18,14 @@ class Interlocks:
 
     An output *claims* before its driver is called with another value than the safe one, and is
     *free* again when the driver has reported the safe value. So one that failed, or hangs, or was
-    detached while it could not be made safe, counts as on, and so does one whose device could not
-    be attached: it may be on from before. Of two that claim at once one is first.
+    detached while it could not be made safe, counts as on. Of two that claim at once one is first.
     """
 
     def __init__(self) -> None:
         """Begin with nobody excluded."""
         self._lock = threading.Lock()  # around the fields; never while a driver is called
         self._declared: dict[str, tuple[str, ...]] = {}
-        self._away: dict[str, str] = {}  # and how, for whom it keeps from leaving
-        self._doubted: dict[str, str] = {}  # the same, of those that nobody knows
+        self._away: dict[str, object] = {}
         self._needs: dict[str, tuple[Callable[[str], object], ...]] = {}
 
     def require(self, label: str, check: Callable[[str], object]) -> None:
@@ -66,39 +64,26 @@ class Interlocks:
         self._check_needs(label, value)
         with self._lock:
             self._check(label, value)
-            state = ("on" if value else "off") if isinstance(value, bool) else f"at {value!r}"
-            self._away[label] = f"is {state}"
-
-    def doubt(self, label: str, others: Sequence[str], why: str) -> None:
-        """Note that nobody knows whether an output, which excludes others, is at its safe value."""
-        with self._lock:
-            self._declared[label] = tuple(others)
-            self._doubted[label] = f"may be on: {why}"
-
-    def forget(self, label: str) -> None:
-        """Hear that there is no such output any more; if it was away last, it counts as that."""
-        with self._lock:
-            self._declared.pop(label, None)
-            self._doubted.pop(label, None)
+            self._away[label] = value
 
     def free(self, label: str) -> None:
         """Note that the output is at its safe value."""
         with self._lock:
             self._away.pop(label, None)
-            self._doubted.pop(label, None)
 
     def _check_needs(self, label: str, value: object) -> None:
         for check in self._needs.get(label, ()):
             check(f"{label}: not set to {value!r}")
 
     def _check(self, label: str, value: object) -> None:
-        for other, state in {**self._doubted, **self._away}.items():
+        for other, at in self._away.items():
             excluded = other in self._declared.get(label, ()) or label in self._declared.get(
                 other, ()
             )
             if excluded and other != label:
+                state = ("on" if at else "off") if isinstance(at, bool) else f"at {at!r}"
                 raise InterlockedError(
-                    f"{label}: not set to {value!r}: {other} {state} (interlock)", other
+                    f"{label}: not set to {value!r}: {other} is {state} (interlock)", other
                 )
 
 

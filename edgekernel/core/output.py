@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -194,7 +194,10 @@ class Output(Generic[T]):
         if the driver fails. It falls back when the effect, handler, command or run of a service
         fails that has set it, and when the part is taken out to which that belongs.
         """
-        here = in_control(self._device.ctx.runtime.turns) if self._device.attached else None
+        try:
+            here = in_control(self._device.ctx.runtime.turns)
+        except LifecycleError:  # not attached: it is refused
+            here = None
         if isinstance(here, Effect):  # it falls back also if this is refused
             here.when_failed(self._fall_back)
             here = None
@@ -251,11 +254,6 @@ class Output(Generic[T]):
         """Drive the safe value and refuse every later `set`; what was pending is forgotten."""
         if self.hold(reason):
             self.make_safe()
-
-    @property
-    def was_driven(self) -> bool:
-        """Whether the driver was told something since its device was attached, or tried to."""
-        return self._told
 
     def let_go(self) -> None:
         """Refuse every later `set` without driving anything: the device is not there."""
@@ -370,14 +368,20 @@ class Output(Generic[T]):
 
     def _fall_back(self) -> None:
         """What drives it has failed: to its fallback, from which it may be set again."""
-        if self._held:
-            return
-        if self._guard is None:
-            if not self._safe_now:
-                self.make_safe()
-            return
-        fallback = self._guard.fall_back
-        self._insist(lambda: None if self._held else fallback())
+        guard = self._guard
+
+        def decide() -> T | None:
+            if self._held:
+                return None
+            if guard is not None:
+                return guard.fall_back()
+            return None if self._safe_now else self.safe
+
+        if self._limits is not None and self._limits.fallback == "hold":
+            with suppress(RefusedError):  # of a driver that hangs: then it stays as well
+                self._write(decide, self.safe, urgent=True)
+        elif not self._held and (guard is not None or self.safe is not None):
+            self._insist(decide, kept=guard is not None)
 
     def make_safe(self) -> None:
         """Drive the safe value, and forget what is pending; it may be set again."""
@@ -526,8 +530,6 @@ class Output(Generic[T]):
             self._interlocks = interlocks
             if not self._safe_now and self.last is not None:
                 interlocks.claim(self.label, self.last)
-            elif not self._held:
-                interlocks.free(self.label)
 
     def __repr__(self) -> str:
         return f"<Output {self.label} setpoint={self._setpoint.peek()!r}>"

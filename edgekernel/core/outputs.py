@@ -12,7 +12,6 @@ from edgekernel.core.workers import Workers
 
 if TYPE_CHECKING:
     from edgekernel.core.context import Host
-    from edgekernel.core.device import Device
     from edgekernel.core.interlocks import Interlocks
     from edgekernel.core.leases import Leases
     from edgekernel.core.timers import Timer
@@ -57,22 +56,6 @@ class Outputs:
 
             self.interlocks = Interlocks()
         return self.interlocks
-
-    def doubt(self, device: Device) -> None:
-        """Hear that a device could not be attached: what was not made safe may be on from before,
-        and counts as that for the outputs that it excludes, until it is attached or taken out."""
-        for output in device.outputs.values():
-            known = output.was_driven and output.label not in self.left_unsafe
-            if output.safe is not None and not known:
-                others = () if output.limits is None else output.limits.interlock
-                why = "its device could not be attached"
-                self.join_interlocks().doubt(output.label, others, why)
-
-    def forget(self, device: Device) -> None:
-        """Hear that a device is taken out: its outputs exclude nobody any more."""
-        if self.interlocks is not None:
-            for output in device.outputs.values():
-                self.interlocks.forget(output.label)
 
     def close(self) -> None:
         """End the threads, each after what it does, and write down what is to be kept."""

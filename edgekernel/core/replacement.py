@@ -13,8 +13,8 @@ from edgekernel.core.first_start import START_LIMIT_S, FirstStart
 from edgekernel.core.lifecycle import Lifecycle
 from edgekernel.core.unit import Unit, UnitState
 
-_ALIVE = ("starting", "running", "hung")
-"""States of a service that drives what it drives."""
+_ALIVE = ("starting", "running")
+"""States of a service that drives what it is to drive."""
 
 
 class Exchange:
@@ -118,8 +118,6 @@ class Replacement:
         old, new, lifecycle = self.old, self.new, self._lifecycle
         self._check_kind()
         lifecycle.parts.replace(old, new)
-        if old.is_device:
-            self._runtime.outputs.forget(old.part)
         try:
             if new.unmet():
                 lifecycle.caretaker.try_to_start(new)
@@ -128,9 +126,6 @@ class Replacement:
         except BaseException:
             self._assembly.undo(new)
             lifecycle.parts.replace(new, old)
-            if old.is_device:
-                self._runtime.outputs.forget(new.part)
-                self._runtime.outputs.doubt(old.part)
             raise
         self._assembly.set_ticking(new)
         lifecycle.children.forget(old)
@@ -259,10 +254,13 @@ class Replacement:
         if new.control is not None and old.control is not None:
             old.control.hand_over(new.control)
         self._assembly.stopping().finish(old)
-        old.fall_back(but=new.fallbacks())
+        driven = [] if new.control is None else new.control.fallbacks()
+        old.fall_back(but=[*new.fallbacks(), *driven])
         supervised = new.supervised
-        if supervised is not None and supervised.state not in _ALIVE and not new.part.finished:
-            new.let_go()  # its first tick has failed, or it is disabled
+        if supervised is not None and supervised.state not in _ALIVE:
+            ended_well = new.part.finished and not supervised.has_failed
+            if not ended_well:  # its first tick has failed or hangs, or it is disabled
+                new.let_go()
 
     def _is_settled(self) -> None:
         """Note that it is settled which version has the place."""
@@ -287,8 +285,9 @@ class Replacement:
         new.unbind()
         if self._runtime.phase.ending:
             return  # the shutdown has the old one among those that it stops
-        new.lose_control(but=set() if old.control is None else old.control.outputs())
-        drive_again = new.fall_back()  # before the old one sets anything
+        new.lose_control()
+        kept = [] if old.control is None else old.control.fallbacks()
+        drive_again = new.fall_back(but=kept)  # before the old one sets anything
         if self._let_go:
             self._connect_again()
         self._is_settled()
@@ -319,16 +318,8 @@ class Replacement:
         old.state = UnitState.ACTIVE
         if supervised.join(0.0):
             assembly.set_ticking(old)
-            return
-
-        def afterwards() -> None:  # its last tick has yet to end
-            while not supervised.join(60.0):
-                pass
-            with self._lifecycle.gate.passing() as alone:
-                if alone and old.state is UnitState.ACTIVE and supervised.join(0.0):
-                    assembly.set_ticking(old)
-
-        self._runtime.clock.Thread(afterwards, f"svc:{old.name}:again").start()
+        else:  # its last tick has yet to end
+            supervised.start()
 
     def _in_turn(self, step: Callable[[], object]) -> None:
         label = f"update of {self.old.name}"

@@ -42,12 +42,16 @@ class Runner:
         leave: Callable[[], object],
         *,
         watchdog: Watchdog,
+        lost: Callable[[], object],
         failed: Callable[[BaseException], object],
     ) -> None:
-        """Make ready; `failed` is told why a run fails, before its stop."""
+        """Make ready; when a run fails `lost` is called at once, and `failed` is told why, before
+        its stop."""
         self._service, self._context, self._clock = service, context, context.clock
         self._begin, self._enter, self._leave = begin, enter, leave
-        self._watchdog, self._failed = watchdog, failed
+        self._watchdog, self._lost, self._failed = watchdog, lost, failed
+        self.failed = False
+        """Whether the run, or the latest one, has failed."""
         self.step = ""
         """What it is at: start, tick, stop, or nothing."""
         self.begun_ns: int | None = None
@@ -66,7 +70,7 @@ class Runner:
         """Start, tick until cancelled, finished or failed, stop. Return why it failed."""
         service = self._service
         failure: BaseException | None = None
-        service.finished = False
+        service.finished = self.failed = False
         service.wake = session.wake.set
         self.ran_s = 0.0
         self._begin_step("start")
@@ -76,8 +80,9 @@ class Runner:
             self._end_step()
             self._tick_until_over(session)
         except BaseException as error:
-            failure = unless_unwound(error)
+            failure, self.failed = unless_unwound(error), True
             self._end_step()
+            self._lost()
             self._report(self.step, error)
             if not session.cancelled:
                 self._failed(error)

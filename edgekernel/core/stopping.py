@@ -103,9 +103,8 @@ class Stopping:
     def _take_down(self, unit: Unit, leave_s: float, ahead: bool) -> None:
         unit.withdraw()
         try:
-            self._let_go(unit, leave_s, ahead, unit.let_go)
+            self._let_go(unit, leave_s, ahead, partial(unit.let_go, gone=True))
         finally:
-            unit.let_go()  # what it has set as it stopped
             unit.gone()
 
     @staticmethod

@@ -56,9 +56,11 @@ class Supervised:
         self._runtime, self._clock = context.runtime, context.clock
         self._watchdog, self._gave_up, self._lost = watchdog, gave_up, lost
         self._holder = holder
+        self._leave = leave
         self._runner = Runner(
-            service, context, begin, enter, leave, watchdog=watchdog, failed=self._failed
-        )
+            service, context, begin, enter, self._leave_run,
+            watchdog=watchdog, lost=lost, failed=self._failed,
+        )  # fmt: skip
         watchdog.watch(self)
         self._lock = threading.Lock()  # around what others ask; never while user code runs
         self._session: Session | None = None
@@ -142,6 +144,11 @@ class Supervised:
     def running(self) -> bool:
         """Whether its handlers and ticks are live."""
         return self._runner.running
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether its run, or its latest one, has failed."""
+        return self._runner.failed
 
     @property
     def state(self) -> str:
@@ -249,10 +256,23 @@ class Supervised:
             session.flow = self._clock.flow()
             self._run(session)
             following = self._end(session)
+            if following is None and (session.cancelled or self._outcome == "failed"):
+                self._lost()
             session.over.set()
         error, self._given_up = self._given_up, None
         if error is not None and self._gave_up is not None and not self.service.critical:
             self._gave_up(error)
+
+    def _leave_run(self) -> None:
+        """Let nothing of the service be called any more, and before its stop, which may hang, let
+        go of what it has set, unless it has ended by itself or starts anew."""
+        try:
+            self._leave()
+        finally:
+            session = self._session
+            stopped = session is not None and session.cancelled and not session.again
+            if stopped or self._runner.failed:
+                self._lost()
 
     def _end(self, session: Session) -> Session | None:
         """Let the session be over; return the one that follows, if one was asked for."""
@@ -267,22 +287,16 @@ class Supervised:
         self._outcome, self._given_up = "stopped", None
         while not session.cancelled:
             error = self._runner.run(session)
-            if error is not None:
-                self._lost()
             if session.cancelled or self._outcome == "failed":
                 break
             delay_s = self._delay(error)
             if delay_s is None:
                 break
             self._wait_for_restart(session, delay_s)
-        if (session.cancelled and not session.again) or self._outcome == "failed":
-            self._lost()
 
     def _failed(self, error: BaseException) -> None:
         if self.service.critical:  # before its stop, which may hang
             self._give_up(error)
-        else:
-            self._lost()
 
     def _delay(self, error: BaseException | None) -> float | None:
         """Decide what comes after a run: the delay in seconds, or None for the end."""

@@ -180,6 +180,8 @@ class Unit:
         Raises LifecycleError, with nothing changed, if another runtime has the part.
         """
         take(self.part, self.context)
+        if self.control is not None:
+            self.control.set_closed(False)
         self._begun = False
         self.state = UnitState.STARTING
         consumer = Consumer(self.name, self.meta.qualified_name)
@@ -285,13 +287,16 @@ class Unit:
         for effect in (*made, *self._made):
             effect.run()
 
-    def lose_control(self, but: Collection[str] = ()) -> None:
-        """Let `fall_back` count what its handlers, commands and ticks have set, `but` these."""
+    def lose_control(self) -> None:
+        """Let `fall_back` count what its handlers, commands and ticks have set."""
         if self.control is not None:
-            self._fallbacks += self.control.take_all(but)
+            self._fallbacks += self.control.take_all()
 
-    def let_go(self) -> None:
-        """Let fall back whatever it has set."""
+    def let_go(self, *, gone: bool = False) -> None:
+        """Let fall back whatever it has set; when it has gone, also what is set by its commands
+        that go on."""
+        if gone and self.control is not None:
+            self.control.set_closed(True)
         self.lose_control()
         self.fall_back()
 

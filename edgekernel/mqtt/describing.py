@@ -20,6 +20,7 @@ CHANGES = (
     message.HotUpdated,
     message.ComponentStarted,
     message.ComponentStopped,
+    message.ServiceStarted,  # only now its commands are there: they come with its thread
     message.RuntimeDegraded,
     message.RuntimeRecovered,
 )
@@ -118,7 +119,9 @@ class Describing:
     def _describe(self) -> None:
         from edgekernel.node.schema import describe_node  # pydantic: not before it is needed
 
-        self._described(describe_node(self._ctx.runtime))
+        schema = describe_node(self._ctx.runtime)
+        if not self._closing:  # else parts may be missing in it
+            self._described(schema)
 
     def _guarded(self, step: Callable[[], object]) -> None:
         """Report what a part raises that is described; it is looked at again at the next change."""

@@ -17,9 +17,11 @@ from edgekernel import (
     Runtime,
     Service,
     command,
+    message,
     on,
     requires,
 )
+from edgekernel.core.errors import LifecycleError
 from edgekernel.core.service import RestartPolicy
 from tests.core.driving import Plant
 from tests.core.parts import Simulation
@@ -220,6 +222,22 @@ class Doser(Process):
         """Pump for longer than there is time."""
         await self.long()
 
+    @command
+    async def careful(self) -> None:
+        """Pump, and clean up when it is cancelled."""
+        self.plant.pump.set(True)
+        try:
+            await asyncio.sleep(25)
+        finally:
+            await asyncio.sleep(0.1)
+
+    @command(blocking=True)
+    def late(self) -> None:
+        """Wait for ten seconds, and pump then."""
+        plant = self.plant
+        plant.clock.sleep(10)
+        plant.pump.set(True)
+
     @command(timeout_s=100.0)
     async def long(self) -> None:
         """Pump for a minute."""
@@ -271,6 +289,28 @@ class TestCommands:
         sim.advance(90)
         assert call.error is None
         assert [value for _, value in plant.driven if value in (True, False)][-2:] == [True, False]
+
+    def test_an_update_comes_between(self, sim: Simulation) -> None:
+        """It is cancelled by the update, and takes its time: it lets go all the same."""
+        plant = Plant()
+        runtime = booted(sim, plant, Doser())
+        runtime.invoke_nowait("doser.careful")
+        sim.advance(5)
+        assert pump(plant)
+        runtime.hot_update(Doser())
+        sim.advance(200)
+        assert not pump(plant)
+
+    def test_it_goes_on_after_its_part(self, sim: Simulation) -> None:
+        """What runs on a worker thread goes on to its end; nobody answers for what it sets then."""
+        plant = Plant()
+        runtime = booted(sim, plant, Doser())
+        runtime.invoke_nowait("doser.late")
+        sim.advance(5)
+        runtime.hot_remove("doser")
+        sim.advance(20)
+        assert (10.0, True) in plant.driven
+        assert not pump(plant)
 
     def test_its_part_hangs_as_it_stops(self, sim: Simulation) -> None:
         """What it has set goes safe before its `stop`, which may take for ever."""
@@ -324,7 +364,7 @@ class Circulation(Service):
     plant: Plant = requires(Plant)
 
     def __init__(self) -> None:
-        self.fails = self.ends = self.hangs = False
+        self.fails = self.ends = self.hangs = self.never_stops = False
 
     def tick(self, ctx: Context) -> None:
         """Switch it on, or not."""
@@ -339,8 +379,8 @@ class Circulation(Service):
 
     def stop(self, ctx: Context) -> None:
         """Take longer than a step may."""
-        if self.hangs:
-            ctx.clock.sleep(100.0)
+        if self.hangs or self.never_stops:
+            ctx.clock.sleep(1e6 if self.never_stops else 100.0)
 
 
 class Broken(Circulation):
@@ -444,6 +484,44 @@ class TestServices:
             runtime.services.stop("circulation")
         sim.advance(60)
         assert not pump(plant)
+
+    def test_its_stop_hangs_when_it_is_stopped(self, sim: Simulation) -> None:
+        """An operator has stopped it: what it has set goes safe before its stop, which hangs."""
+        plant, service = Plant(), Circulation()
+        runtime = booted(sim, plant, service)
+        sim.advance(2.5)
+        service.never_stops = True
+        runtime.services.stop("circulation")
+        sim.advance(60)
+        assert runtime.services.status("circulation")["state"] == "hung"
+        assert not pump(plant)
+
+    def test_somebody_is_slow_to_hear_of_it(self, sim: Simulation) -> None:
+        """It lets go before others are told."""
+        plant, service = Plant(), Circulation()
+        runtime = booted(sim, plant, service)
+        sim.advance(2.5)
+        runtime.subscribe(message.ServiceError, lambda event: sim.clock.sleep(50.0))
+        service.fails = True
+        sim.advance(20)
+        assert not pump(plant)
+
+    def test_an_update_that_is_given_up(self, sim: Simulation) -> None:
+        """Its tick does not end in time for the update: it goes on, and nothing is switched off."""
+        plant, service = Plant(), Circulation()
+        service.tick_limit_s = 600.0
+        runtime = booted(sim, plant, service)
+        sim.advance(2.5)
+        service.hangs = True
+        sim.advance(1)
+        service.hangs = False
+        plant.driven.clear()
+        with pytest.raises(LifecycleError, match="its tick does not end"):
+            runtime.hot_update(Circulation())
+        sim.advance(200)
+        assert plant.driven
+        assert all(value for _, value in plant.driven)
+        assert runtime.services.status("circulation")["state"] == "running"
 
     def test_it_is_restarted(self, sim: Simulation) -> None:
         """By an operator: nothing is switched off between."""

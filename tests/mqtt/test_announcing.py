@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from edgekernel import Device, Process, Runtime, Service, command
+from typing import Any
+
+import pytest
+
+from edgekernel import Device, Process, Runtime, Service, command, message
+from edgekernel.core.clock import EventLike
 from edgekernel.core.version import VERSION
 from edgekernel.mqtt import About
+from edgekernel.node import schema as node_schema
+from tests.brokers import LIMIT_S
 from tests.mqtt.parts import Heater, staged_node
 from tests.mqtt.seer import BASE, Seer
 from tests.stages import SimStage, Stage
@@ -22,6 +29,17 @@ class Dial(Service):
     @command
     def turn(self) -> None:
         """Do nothing."""
+
+
+class LateDial(Dial):
+    """A dial whose thread takes its time before its commands are there."""
+
+    def __init__(self, may_start: EventLike) -> None:
+        self._may_start = may_start
+
+    def start(self, ctx: object) -> None:
+        """Wait until it may."""
+        self._may_start.wait(LIMIT_S)
 
 
 class Late(Device):
@@ -105,6 +123,19 @@ def test_the_schema_follows_a_device_that_comes_late(stage: Stage) -> None:
         seer.sees(SCHEMA, lambda schema: "reset" in schema["commands"].get("late", {}))
 
 
+def test_the_schema_follows_a_service_that_starts_late(stage: Stage) -> None:
+    """The commands of a service are there with its thread: after the message that it was added."""
+    seer = Seer(stage)
+    may_start = stage.clock.Event()
+    with staged_node(stage) as n1:
+        n1.runtime.register(LateDial(may_start))
+        n1.runtime.register(Extra())
+        found = seer.sees(SCHEMA, lambda schema: "extra" in schema["commands"]).document
+        assert "dial" not in found["commands"]
+        may_start.set()
+        seer.sees(SCHEMA, lambda schema: "dial" in schema["commands"])
+
+
 def test_what_has_not_changed_is_not_published_again(sim_stage: SimStage) -> None:
     """In a minute without changes info and schema come once, the health every 30 s."""
     seer = Seer(sim_stage)
@@ -122,6 +153,37 @@ def test_the_schema_outlives_the_node(stage: Stage) -> None:
         seer.sees(SCHEMA, lambda schema: "dial" in schema["commands"])
     seer.sees(STATUS, lambda status: status["state"] == "offline")
     assert "dial" in Seer(stage, "late").sees(SCHEMA).document["commands"]
+    assert "dial" in seer.on(SCHEMA)[-1]["commands"]
+
+
+def test_the_schema_outlives_a_description_under_way(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that had begun before the end, and sees only what is left, is not published."""
+    begun, stopped, slow = stage.clock.Event(), stage.clock.Event(), stage.clock.Event()
+    describe = node_schema.describe_node
+
+    def late(runtime: Runtime) -> Any:
+        if slow.is_set():
+            begun.set()
+            stopped.wait(LIMIT_S)
+        return describe(runtime)
+
+    def has_stopped(event: Any) -> None:
+        if event.payload.service == "dial":
+            stopped.set()
+
+    monkeypatch.setattr(node_schema, "describe_node", late)
+    seer = Seer(stage)
+    with staged_node(stage) as n1:
+        n1.runtime.register(Dial())
+        seer.sees(SCHEMA, lambda schema: "dial" in schema["commands"])
+        n1.runtime.subscribe(message.ServiceStopped, has_stopped)
+        slow.set()
+        n1.runtime.register(Extra())
+        stage.until(begun.is_set, "a description")
+    seer.sees(STATUS, lambda status: status["state"] == "offline")
+    assert stopped.is_set()
     assert "dial" in seer.on(SCHEMA)[-1]["commands"]
 
 
