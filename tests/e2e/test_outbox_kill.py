@@ -57,7 +57,7 @@ class Counting(Service):
         self.number += 1
         if self.number % 10 == 0:
             outbox = RUNTIME.interfaces["mqtt"].status()["outbox"]
-            print(f"COMMITTED {outbox['committed']}\n", end="", flush=True)  # in one piece
+            print(f"COMMITTED {outbox['committed']}\\n", end="", flush=True)  # in one piece
 
 
 def setup(runtime):
