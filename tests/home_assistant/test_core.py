@@ -286,7 +286,7 @@ def test_discovery_is_turned_off_while_the_node_runs(
     """Every entity of the node goes, and nothing about it is left for a later Home Assistant."""
     agent = start()
     appeared(home)
-    read_again(agent, tmp_path, broker, NODE, discovery='"off"')
+    read_again(agent, tmp_path, broker, NODE, discovery="false")
     home.until(lambda: not [each for each in home.look()["states"] if "bench_1" in each], "empty")
     assert retained(broker) == set()
     read_again(agent, tmp_path, broker, NODE)
