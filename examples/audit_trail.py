@@ -47,6 +47,7 @@ class Trail:
 
 
 def main() -> None:
+    refused = []
     with Runtime() as runtime:
         runtime.register(Trail)
         runtime.register(Valves)
@@ -55,9 +56,10 @@ def main() -> None:
             try:
                 runtime.invoke(f"valves.{what}", {"bed": "3"}, principal=who)
             except RefusedError as error:
-                print(error)
-        for record in runtime.commands.audit:  # arguments too, secrets masked
-            print(record.principal, record.command, record.args, record.code)
+                refused.append(error)
+    print(*refused, sep="\n")  # the trail is written by now: whoever asks does not wait for it
+    for record in runtime.commands.audit:  # arguments too, secrets masked
+        print(record.principal, record.command, record.args, record.code)
 
 
 if __name__ == "__main__":
