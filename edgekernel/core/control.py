@@ -7,7 +7,7 @@ set is kept here, for each part by who of it did.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -107,20 +107,21 @@ class Holder:
     def end(self, label: str, report: Report, *, well: bool) -> None:
         """Hear that a call has ended: if it did well its part answers from now on."""
         who, self._who = self._who, ITSELF  # what it has left running is the part's
-        _let_go(self._control.keep(who) if well else self._control.take(who), label, report)
+        fallbacks = self._control.keep(who) if well else self._control.take(who)
+        call_each(fallbacks, f"{label}: fallback", report)
 
     def let_go(self, label: str, report: Report) -> None:
         """Let fall back what this has set."""
-        _let_go(self._control.take(self._who), label, report)
+        call_each(self._control.take(self._who), f"{label}: fallback", report)
 
 
-def _let_go(fallbacks: list[Fallback], label: str, report: Report) -> None:
+def call_each(fallbacks: Iterable[Fallback], label: str, report: Report) -> None:
     """Call fallbacks; what raises is reported, and keeps no other from it."""
     for fallback in fallbacks:
         try:
             fallback()
         except BaseException as error:
-            report(f"{label}: fallback", of_user_code(error))
+            report(label, of_user_code(error))
 
 
 current: ContextVar[Holder | None] = ContextVar("edgekernel_holder", default=None)

@@ -307,13 +307,8 @@ class Unit:
         with suppress(IndexError):  # others may add some, or take them, meanwhile
             while True:
                 fallbacks[self._fallbacks.popleft()] = None
-        for each in fallbacks:
-            if each in but:
-                continue
-            try:
-                each()
-            except BaseException as error:
-                self._host.turns.failed(f"fallback of {self.name}", of_user_code(error))
+        left = [each for each in fallbacks if each not in but]
+        control.call_each(left, f"fallback of {self.name}", self._host.turns.failed)
         return bool(fallbacks)
 
     def end(self) -> None:
